@@ -1,0 +1,1 @@
+//! The statistics behind the verdicts: pure functions, without I/O.

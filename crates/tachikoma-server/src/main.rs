@@ -1,0 +1,3 @@
+//! Tachikoma's API server.
+
+fn main() {}

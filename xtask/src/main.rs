@@ -1,0 +1,3 @@
+//! The orchestrator of load tests.
+
+fn main() {}
