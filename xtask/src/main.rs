@@ -1,3 +1,10 @@
-//! The orchestrator of load tests.
+//! `cargo xtask`: the orchestrator of Tachikoma's load tests.
 
-fn main() {}
+mod interrupt;
+mod process;
+
+fn main() {
+    if std::env::args().nth(1).as_deref() == Some(process::GUARDIAN) {
+        process::guard();
+    }
+}
