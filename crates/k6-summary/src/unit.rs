@@ -164,7 +164,7 @@ mod tests {
             (84_300.0, Unit::Bytes, "84.3 kB"),
             (5e16, Unit::Bytes, "50000 TB"),
             (1_250_000.0, Unit::BytesPerSecond, "1.25 MB/s"),
-            (3.14159, Unit::None, "3.14"),
+            (2.34567, Unit::None, "2.35"),
             (f64::NAN, Unit::Count, "NaN"),
             (f64::INFINITY, Unit::Milliseconds, "inf s"),
             (f64::NEG_INFINITY, Unit::Bytes, "-inf TB"),
