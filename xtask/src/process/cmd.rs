@@ -164,7 +164,10 @@ impl Cmd {
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts children")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that starts children"
+    )]
     fn start(self, stdout: Stdio, stderr: Stdio) -> anyhow::Result<(Child, Pid)> {
         let shown = self.to_string();
         let Self { mut command, stdin } = self;

@@ -32,7 +32,10 @@ struct Live {
 ///
 /// # Errors
 /// If this program cannot be started once more.
-#[expect(clippy::disallowed_methods, reason = "the guardian outlives us, so it is no `Cmd`")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the guardian outlives us, so it is no `Cmd`"
+)]
 pub fn ensure_guardian() -> anyhow::Result<()> {
     let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
     if live.guardian.is_some() {
