@@ -60,7 +60,7 @@ pub struct GrowthRule {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NotEvaluated {
     /// The samples cover too little time.
-    #[error("the steady part covers {span:.0} s, at least {need:.0} s are needed")]
+    #[error("{span:.0} s of steady load, {need:.0} s needed")]
     TooShort {
         /// Seconds between the first and the last sample.
         span: f64,
@@ -68,7 +68,7 @@ pub enum NotEvaluated {
         need: f64,
     },
     /// There are too few samples.
-    #[error("the steady part has {have} samples, at least {need} are needed")]
+    #[error("{have} samples of steady load, {need} needed")]
     TooFewSamples {
         /// How many samples there are.
         have: usize,
