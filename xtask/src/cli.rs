@@ -94,7 +94,13 @@ pub struct LoadTest {
     /// Memory growth of the server, in MiB per hour, above which the test fails; `off` never fails.
     ///
     /// Judged over the steady part of a profile with a hold phase, if that is long enough to mean anything.
-    #[arg(long, value_name = "MIB_PER_HOUR", default_value = "64", value_parser = growth_bound)]
+    #[arg(
+        long,
+        value_name = "MIB_PER_HOUR",
+        default_value = "64",
+        allow_hyphen_values = true,
+        value_parser = growth_bound
+    )]
     pub max_memory_growth: GrowthBound,
 
     /// Never start a server: fail if none is healthy.
@@ -305,8 +311,8 @@ mod tests {
             ),
             (
                 "load-test --max-memory-growth -1",
-                ErrorKind::UnknownArgument,
-                "growth",
+                ErrorKind::ValueValidation,
+                "positive",
             ),
             ("load-tset", ErrorKind::InvalidSubcommand, "load-test"),
         ] {
