@@ -1,14 +1,14 @@
-//! Summaries captured from real runs, and evidence around them.
+//! Summaries captured from real runs.
 
 use std::path::PathBuf;
 
-use k6_summary::{DEFAULT_MIN_CHECKS, Evidence, K6Exit, ServerState, Summary};
+use k6_summary::Summary;
 
 /// The k6 versions of which there are captures.
-pub const VERSIONS: [&str; 2] = ["0.57.0", "1.1.0"];
+pub(crate) const VERSIONS: [&str; 2] = ["0.57.0", "1.1.0"];
 
 /// The text of a capture.
-pub fn text(version: &str, case: &str) -> Vec<u8> {
+pub(crate) fn text(version: &str, case: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(version)
@@ -18,17 +18,6 @@ pub fn text(version: &str, case: &str) -> Vec<u8> {
 }
 
 /// A capture, read.
-pub fn summary(version: &str, case: &str) -> Summary {
+pub(crate) fn summary(version: &str, case: &str) -> Summary {
     Summary::parse(&text(version, case)).unwrap_or_else(|error| panic!("{version} {case}: {error}"))
-}
-
-/// Evidence with this summary and exit code, and nothing else wrong.
-pub fn evidence(summary: &Summary, code: i32) -> Evidence<'_> {
-    Evidence {
-        summary: Ok(summary),
-        exit: K6Exit::Code(code),
-        min_checks: DEFAULT_MIN_CHECKS,
-        server: ServerState::Healthy,
-        interrupted: false,
-    }
 }
