@@ -275,3 +275,23 @@ fn what_is_new_or_not_a_number_is_passed_over() {
     assert_eq!(summary.check_totals(), (u64::MAX, 0));
     assert_eq!(summary.duration(), Duration::ZERO);
 }
+
+#[test]
+fn nested_groups_are_walked_to_the_end() {
+    let summary = Summary::parse(
+        br#"{
+          "metrics": {}, "state": {"testRunDurationMs": 1},
+          "root_group": {"name": "", "checks": [{"name": "a", "passes": 1, "fails": 0}], "groups": [
+            {"name": "outer", "groups": [
+              {"name": "inner", "checks": [{"name": "b", "passes": 2, "fails": 3}]}
+            ]}
+          ]}
+        }"#,
+    )
+    .expect("a summary");
+    let rows = summary.checks();
+    let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["a", "outer › inner › b"]);
+    assert_eq!(rows[1].share(), Some(0.4));
+    assert_eq!(summary.check_totals(), (3, 3));
+}
