@@ -18,8 +18,8 @@ pub struct Metrics {
     pub iterations: u64,
     /// Iterations that could not start in time; only arrival-rate profiles have them.
     pub dropped_iterations: u64,
-    /// The most virtual users that the test had ready.
-    pub vus_max: u64,
+    /// The most virtual users that the test had ready; none in a run shorter than a second.
+    pub vus_max: Option<u64>,
     /// HTTP requests made.
     pub http_requests: u64,
     /// HTTP requests per second.

@@ -65,3 +65,21 @@ pub fn describe_exit_code(code: i32) -> &'static str {
         _ => "a code that k6 does not define",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_code_that_k6_defines_has_words_of_its_own() {
+        let defined = (97..=110).chain([0, 255]);
+        let unknown = describe_exit_code(1);
+        let words: BTreeSet<&str> = defined.map(describe_exit_code).collect();
+        assert_eq!(words.len(), 16);
+        assert!(!words.contains(unknown), "{unknown}");
+        assert_eq!(describe_exit_code(111), unknown);
+        assert_eq!(describe_exit_code(-1), unknown);
+    }
+}

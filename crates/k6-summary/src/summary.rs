@@ -119,12 +119,12 @@ impl Summary {
         self.counter("ws_sessions")
     }
 
-    /// The most virtual users that the test had ready.
+    /// The most virtual users that the test had ready. k6 looks once a second, so there is none
+    /// in a shorter run.
     #[must_use]
-    pub fn vus_max(&self) -> u64 {
-        self.metric("vus_max")
-            .and_then(|metric| metric.value("max"))
-            .map_or(0, |max| max as u64)
+    pub fn vus_max(&self) -> Option<u64> {
+        let max = self.metric("vus_max")?.value("max")?;
+        Some(max as u64)
     }
 
     /// Checks that passed, and that failed, all together.
