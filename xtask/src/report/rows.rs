@@ -124,8 +124,10 @@ pub fn measured(test: &TestRecord) -> Vec<(&'static str, String)> {
         out.push((
             "iterations",
             format!(
-                "{}, up to {} virtual users",
-                metrics.iterations, metrics.vus_max
+                "{}, up to {} virtual user{}",
+                metrics.iterations,
+                test.max_vus,
+                if test.max_vus == 1 { "" } else { "s" }
             ),
         ));
     }
