@@ -29,6 +29,7 @@ use crate::error::{StatsError, require_finite, require_not_negative, require_sha
 use crate::mann_kendall::{Dependence, mann_kendall};
 use crate::slope::theil_sen;
 use blocks::{Block, block_medians, retained, take_off_step};
+use warm_up::{WarmUp, distance_from_line};
 
 const WHAT: &str = "growth";
 const SECONDS_PER_HOUR: f64 = 3_600.0;
@@ -179,11 +180,7 @@ fn judge(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, NotEvaluate
         });
     }
     let mut blocks = block_medians(&samples)?;
-    let step = take_off_step(&mut blocks);
-    let warm_up = warm_up::fit(&blocks, rule.alpha);
-    if let Some(fit) = &warm_up {
-        fit.take_off(&mut blocks);
-    }
+    let (step, warm_up) = take_off_shapes(&mut blocks, rule.alpha);
     let values: Vec<f64> = blocks.iter().map(|block| block.value).collect();
     let points: Vec<(f64, f64)> = blocks
         .iter()
@@ -229,6 +226,24 @@ fn check(samples: &[(f64, f64)], rule: GrowthRule) -> Result<(), StatsError> {
     require_not_negative(WHAT, "min_span", rule.min_span)?;
     require_finite(WHAT, samples.iter().map(|sample| sample.0))?;
     require_finite(WHAT, samples.iter().map(|sample| sample.1))
+}
+
+/// Takes off a step and a warm-up. Either may look like the other at first, so both orders are tried
+/// and the one that leaves the blocks closer to a straight line is kept.
+fn take_off_shapes(blocks: &mut Vec<Block>, alpha: f64) -> (Option<f64>, Option<WarmUp>) {
+    let mut step_first = blocks.clone();
+    let step = take_off_step(&mut step_first);
+    let warm_up = WarmUp::take_off(&mut step_first, alpha);
+    let mut warm_up_first = blocks.clone();
+    let other_warm_up = WarmUp::take_off(&mut warm_up_first, alpha);
+    let other_step = take_off_step(&mut warm_up_first);
+    if distance_from_line(&warm_up_first) < distance_from_line(&step_first) {
+        *blocks = warm_up_first;
+        (other_step, other_warm_up)
+    } else {
+        *blocks = step_first;
+        (step, warm_up)
+    }
 }
 
 /// For each segment, whether the retained level grows faster than `rate` a second.

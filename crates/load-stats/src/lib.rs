@@ -12,9 +12,12 @@
 //! answered by a typed [`StatsError`] or by a variant that says why there is no verdict. Functions
 //! that draw random numbers take a seed, and the same seed gives the same answer.
 
+pub mod bootstrap;
 pub mod error;
 pub mod growth;
+pub mod holm;
 pub mod mann_kendall;
+pub mod signed_rank;
 pub mod slope;
 
 mod numbers;
