@@ -1,5 +1,7 @@
 //! Asking a program whether it is k6, and which.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::interrupt::Interrupted;
-use crate::process::Cmd;
+use crate::process::{Cmd, Ended};
 
 /// The oldest k6 that runs our scripts.
 pub const MINIMUM: Version = Version::new(0, 57, 0);
@@ -31,7 +33,7 @@ pub enum Unusable {
     /// Its mode forbids to run it.
     #[error("it is not executable; `chmod +x` makes it so")]
     NotExecutable,
-    /// The operating system will not run it: another architecture, or a script without an interpreter.
+    /// The operating system will not run it: it is built for another machine, or its interpreter is missing.
     #[error("it cannot be started: {0}")]
     CannotStart(String),
     /// No answer.
@@ -88,6 +90,11 @@ pub fn probe_within(
     };
     let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
     if !ended.success() {
+        if matches!(ended, Ended::Code(126 | 127)) && !is_script(program) {
+            // A file in a format that the kernel refuses is handed to the shell, which stumbles over it.
+            let why = "the system takes it for no program; is it built for another machine?";
+            return Ok(Err(Unusable::CannotStart(why.to_owned())));
+        }
         let said = lines
             .last()
             .map_or(String::new(), |line| format!(": {line}"));
@@ -125,6 +132,15 @@ fn look_at(program: &Path) -> Result<(), Unusable> {
 pub fn is_executable(about: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     about.is_file() && about.permissions().mode() & 0o111 != 0
+}
+
+/// Whether the file begins as scripts do.
+fn is_script(program: &Path) -> bool {
+    let mut begin = [0; 2];
+    File::open(program)
+        .and_then(|mut file| file.read_exact(&mut begin))
+        .is_ok()
+        && begin == *b"#!"
 }
 
 /// The version in a line such as `k6 v1.1.0 (commit/1a2b3c4d5e, go1.24.4, linux/amd64)`.
