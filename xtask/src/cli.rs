@@ -145,11 +145,11 @@ pub struct LoadTest {
 #[derive(Debug, Args)]
 pub struct FindK6 {
     /// Use this k6.
-    #[arg(long = "k6", value_name = "PATH", env = "K6_BIN")]
+    #[arg(long = "k6", value_name = "PATH", env = "K6_BIN", global = true)]
     pub k6_bin: Option<PathBuf>,
 
     /// Never install k6: fail if none is found.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub no_install: bool,
 }
 
