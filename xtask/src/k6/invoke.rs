@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::interrupt::Interrupted;
+use crate::interrupt::{self, Interrupted};
 use crate::log_file::LogFile;
 use crate::process::{Cmd, Ended, Process, Signal, Tail};
 use crate::secret::Secret;
@@ -138,7 +138,8 @@ fn attend(
     useless: &mut impl FnMut() -> Option<String>,
 ) -> anyhow::Result<(Ended, Option<Stopped>)> {
     loop {
-        let why = match process.wait_within(TICK) {
+        let waited = interrupt::pause(TICK).map_err(anyhow::Error::from);
+        let why = match waited.and_then(|()| process.try_wait()) {
             Ok(Some(ended)) => return Ok((ended, None)),
             Ok(None) => match useless() {
                 Some(why) => Stopped::Useless(why),

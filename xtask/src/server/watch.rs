@@ -13,10 +13,12 @@ use anyhow::Context as _;
 use super::health::{Health, Prober};
 use crate::ui;
 
-/// The time between two looks; two failed looks in a row stay below the promised 2 s.
-const PERIOD: Duration = Duration::from_millis(500);
+/// The time between two looks; with [`SECOND_LOOK`] or [`PROBE_LIMIT`] it stays below the promised 2 s.
+const PERIOD: Duration = Duration::from_secs(1);
+/// The time after which an address where nothing answers is looked at again.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
 /// How long one look may take.
-const PROBE_LIMIT: Duration = Duration::from_millis(1000);
+const PROBE_LIMIT: Duration = Duration::from_millis(800);
 /// How long a server may be silent before the test is ended: k6's own request time-out, after which every request
 /// that was under way has failed.
 const SILENT_LIMIT: Duration = Duration::from_secs(60);
@@ -43,7 +45,7 @@ impl Watch {
             .name("watch".into())
             .spawn(move || {
                 let mut judge = Judge::default();
-                while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+                while stopped.recv_timeout(judge.next_look()) == Err(RecvTimeoutError::Timeout) {
                     let health = prober.health();
                     let (notice, verdict) = judge.look(&health, Instant::now());
                     if let Some(notice) = notice {
@@ -90,6 +92,14 @@ struct Judge {
 }
 
 impl Judge {
+    fn next_look(&self) -> Duration {
+        if self.unreachable > 0 {
+            SECOND_LOOK
+        } else {
+            PERIOD
+        }
+    }
+
     fn look(&mut self, health: &Health, now: Instant) -> (Option<String>, Option<String>) {
         if let Health::Unreachable(why) = health {
             self.unreachable += 1;
