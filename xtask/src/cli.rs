@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::k6;
@@ -20,6 +21,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// Where the scripts look for the server.
+pub const DEFAULT_BASE_URL: &str = "http://localhost:3000";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -75,7 +79,7 @@ pub struct LoadTest {
         long,
         value_name = "URL",
         env = "BASE_URL",
-        default_value = "http://localhost:3000"
+        default_value = DEFAULT_BASE_URL
     )]
     pub base_url: String,
 
@@ -112,7 +116,7 @@ pub struct LoadTest {
         long,
         value_name = "PATH",
         env = "TACHIKOMA_SERVER_BIN",
-        conflicts_with = "no_start_server"
+        value_parser = path()
     )]
     pub server_bin: Option<PathBuf>,
 
@@ -125,7 +129,7 @@ pub struct LoadTest {
     pub wait: bool,
 
     /// Where the results go.
-    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS")]
+    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
 
     /// What standard output carries: a report for people, or run.json alone.
@@ -145,7 +149,7 @@ pub struct LoadTest {
 #[derive(Debug, Args)]
 pub struct FindK6 {
     /// Use this k6.
-    #[arg(long = "k6", value_name = "PATH", env = "K6_BIN", global = true)]
+    #[arg(long = "k6", value_name = "PATH", env = "K6_BIN", global = true, value_parser = path())]
     pub k6_bin: Option<PathBuf>,
 
     /// Never install k6: fail if none is found.
@@ -196,6 +200,22 @@ pub enum MessageFormat {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GrowthBound(pub Option<f64>);
 
+impl LoadTest {
+    /// The server binary that is given, if one is.
+    pub fn server_bin(&self) -> Option<&Path> {
+        self.server_bin
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The results folder that is given, if one is.
+    pub fn results(&self) -> Option<&Path> {
+        self.results
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
 impl FindK6 {
     /// What these options ask for.
     pub fn wanted<'a>(&'a self, target_dir: &'a Path) -> k6::Wanted<'a> {
@@ -218,6 +238,11 @@ impl Profile {
             Self::Spike => "spike",
         }
     }
+}
+
+/// A path; an empty one is let through, for a variable that is set to nothing counts as not set.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 fn time_scale(text: &str) -> Result<f64, String> {

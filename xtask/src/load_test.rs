@@ -92,7 +92,7 @@ impl Run<'_> {
             key: &self.plan.key,
             needs_key: self.plan.needs_key(),
             may_start: !self.args.no_start_server,
-            binary: self.args.server_bin.as_deref(),
+            binary: self.args.server_bin(),
             pid: self.args.server_pid,
         };
         let mut server = server::ensure(&wanted, &mut self.plan.target)?;

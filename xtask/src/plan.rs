@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{LoadTest, Profile, TestArg};
+use crate::cli::{DEFAULT_BASE_URL, LoadTest, Profile, TestArg};
 use crate::secret::Secret;
 use crate::target::{self, Target};
 use crate::{UsageError, k6};
@@ -56,11 +56,14 @@ impl Plan {
     /// A [`UsageError`] that says what is wrong and what to give instead.
     pub fn new(args: &LoadTest, root: &Path) -> Result<Self, UsageError> {
         let tests = chosen(&args.tests);
-        let target = Target::new(&args.base_url, args.ws_url.as_deref())?;
+        // A variable that is set to nothing, as workflows like to do, counts as not set.
+        let base_url = Some(args.base_url.as_str()).filter(|url| !url.is_empty());
+        let ws_url = args.ws_url.as_deref().filter(|url| !url.is_empty());
+        let target = Target::new(base_url.unwrap_or(DEFAULT_BASE_URL), ws_url)?;
         if target.any_port() && args.no_start_server {
             return Err(UsageError("port 0 means that a server is started on a free port: leave --no-start-server out, or name the port".into()));
         }
-        if let Some(path) = args.server_bin.as_deref().filter(|path| !path.is_file()) {
+        if let Some(path) = args.server_bin().filter(|path| !path.is_file()) {
             return Err(UsageError(format!(
                 "--server-bin {} is no file",
                 path.display()
@@ -68,9 +71,8 @@ impl Plan {
         }
         let key = target::api_key(tests.contains(&Test::Websocket))?;
         let results = args
-            .results
-            .clone()
-            .unwrap_or_else(|| root.join("load-tests/results"));
+            .results()
+            .map_or_else(|| root.join("load-tests/results"), Path::to_owned);
         Ok(Self {
             profile: args.profile,
             tests,
