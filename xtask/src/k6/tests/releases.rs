@@ -134,7 +134,7 @@ fn a_refusal_is_named() {
 #[test]
 fn silence_is_not_waited_for() {
     let error = fails(Answer::Silence, b"", |bench| {
-        bench.sources.limits.answer = SHORT
+        bench.sources.limits.answer = SHORT;
     });
     assert!(error.contains("no answer within 0.5 s"), "{error}");
     let body = good_archive();
