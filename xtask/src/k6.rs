@@ -7,13 +7,17 @@
 mod archive;
 mod command;
 mod download;
+mod environment;
 mod error;
 mod find;
 mod install;
+mod invoke;
 mod pins;
 mod pip;
 mod probe;
+mod progress;
 mod release;
+mod shape;
 mod sources;
 mod tell;
 
@@ -21,6 +25,9 @@ mod tell;
 mod tests;
 
 pub use command::{Action, command};
+pub use environment::interfering;
 pub use error::K6Error;
-pub use find::{K6, Origin, Wanted, ensure};
+pub use find::{K6, Wanted, ensure};
+pub use invoke::{Invocation, Ran, Stopped};
+pub use shape::{Shape, Stage, inspect, short};
 pub use tell::Told;

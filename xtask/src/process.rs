@@ -12,7 +12,7 @@ mod lines;
 mod running;
 mod tail;
 
-pub use cmd::{Captured, Cmd, OnLine, Output, Stream};
+pub use cmd::{Cmd, Stream};
 pub use ended::Ended;
 pub use groups::{GUARDIAN, guard, kill_all};
 pub use lines::clean;

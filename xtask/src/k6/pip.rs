@@ -11,7 +11,7 @@ use super::error::Failure;
 use super::pins::{Sha256, Wheel};
 use super::sources::Sources;
 use super::tell::{Tell, Told};
-use crate::process::{Cmd, Output, Tail};
+use crate::process::{Cmd, Tail};
 
 /// How people call pip, in the order in which it is looked for.
 const WAYS: [&[&str]; 4] = [
@@ -145,9 +145,9 @@ impl Pip {
             // The user's settings hold for where packages come from, not for where they go: these two would forbid it.
             .env("PIP_USER", "0")
             .env("PIP_REQUIRE_VIRTUALENV", "0")
-            .spawn(Output::Lines(Box::new(move |_, line| {
+            .spawn(move |_, line| {
                 *kept.lock().unwrap_or_else(PoisonError::into_inner) = line.trim().to_owned();
-            })))?;
+            })?;
         let started = Instant::now();
         loop {
             if let Some(ended) = process.wait_within(REDRAW)? {

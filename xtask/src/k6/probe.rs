@@ -9,7 +9,7 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::interrupt::Interrupted;
-use crate::process::{Cmd, Ended, Output};
+use crate::process::{Cmd, Ended};
 
 /// The oldest k6 that runs our scripts.
 pub const MINIMUM: Version = Version::new(0, 57, 0);
@@ -68,12 +68,12 @@ pub fn probe_within(
     }
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&lines);
-    let output = Output::Lines(Box::new(move |_, line| {
+    let output = move |_, line: &str| {
         let mut lines = kept.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() < LINES {
             lines.push(line.to_owned());
         }
-    }));
+    };
     let mut process = match Cmd::new(program).arg("version").spawn(output) {
         Ok(process) => process,
         Err(error) => return Ok(Err(Unusable::CannotStart(error.root_cause().to_string()))),

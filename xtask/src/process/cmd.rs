@@ -26,17 +26,6 @@ pub enum Stream {
     Err,
 }
 
-/// Takes each line of a child's output, cleaned and bounded as [`lines`] says.
-pub type OnLine = Box<dyn FnMut(Stream, &str) + Send>;
-
-/// What becomes of a child's output.
-pub enum Output {
-    /// Both streams go where our standard error goes: people read them, standard output stays data.
-    Inherit,
-    /// Each line is handed over; the last ones are kept for errors.
-    Lines(OnLine),
-}
-
 /// A command to be started in a process group of its own, with nothing on its standard input.
 pub struct Cmd {
     command: Command,
@@ -99,27 +88,24 @@ impl Cmd {
         self
     }
 
-    /// Starts the command.
+    /// Starts the command and hands over each line of its output, cleaned and bounded; the last ones are kept for errors.
     ///
     /// # Errors
     /// If the program is missing or cannot be started; the message names it.
-    pub fn spawn(self, output: Output) -> anyhow::Result<Process> {
+    pub fn spawn(
+        self,
+        on_line: impl FnMut(Stream, &str) + Send + 'static,
+    ) -> anyhow::Result<Process> {
         let tail = Tail::default();
         let mut readers = Vec::new();
-        let (child, group) = match output {
-            Output::Inherit => self.start(std::io::stderr().into(), Stdio::inherit())?,
-            Output::Lines(on_line) => {
-                let (mut child, group) = self.start(Stdio::piped(), Stdio::piped())?;
-                let on_line = Arc::new(Mutex::new(on_line));
-                if let Some(out) = child.stdout.take() {
-                    readers.push(read(Stream::Out, out, Arc::clone(&on_line), tail.clone()));
-                }
-                if let Some(err) = child.stderr.take() {
-                    readers.push(read(Stream::Err, err, on_line, tail.clone()));
-                }
-                (child, group)
-            }
-        };
+        let (mut child, group) = self.start()?;
+        let on_line = Arc::new(Mutex::new(on_line));
+        if let Some(out) = child.stdout.take() {
+            readers.push(read(Stream::Out, out, Arc::clone(&on_line), tail.clone()));
+        }
+        if let Some(err) = child.stderr.take() {
+            readers.push(read(Stream::Err, err, on_line, tail.clone()));
+        }
         Ok(Process::new(child, group, tail, readers))
     }
 
@@ -130,7 +116,7 @@ impl Cmd {
     /// error here: see [`Captured::ended`].
     pub fn capture(self, limit: Duration) -> anyhow::Result<Captured> {
         let shown = self.to_string();
-        let (mut child, group) = self.start(Stdio::piped(), Stdio::piped())?;
+        let (mut child, group) = self.start()?;
         let tail = Tail::default();
         let stdout = Arc::new(Mutex::new(Vec::new()));
         let mut readers = Vec::new();
@@ -143,13 +129,8 @@ impl Cmd {
             }));
         }
         if let Some(err) = child.stderr.take() {
-            let on_line: OnLine = Box::new(|_, _| {});
-            readers.push(read(
-                Stream::Err,
-                err,
-                Arc::new(Mutex::new(on_line)),
-                tail.clone(),
-            ));
+            let ignore = Arc::new(Mutex::new(|_, _: &str| {}));
+            readers.push(read(Stream::Err, err, ignore, tail.clone()));
         }
         let mut process = Process::new(child, group, tail.clone(), readers);
         let ended = process
@@ -168,13 +149,13 @@ impl Cmd {
         clippy::disallowed_methods,
         reason = "the one place that starts children"
     )]
-    fn start(self, stdout: Stdio, stderr: Stdio) -> anyhow::Result<(Child, Pid)> {
+    fn start(self) -> anyhow::Result<(Child, Pid)> {
         let shown = self.to_string();
         let Self { mut command, stdin } = self;
         command
             .stdin(stdin)
-            .stdout(stdout)
-            .stderr(stderr)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .process_group(0);
         die_with_parent(&mut command);
         groups::ensure_guardian()?;
@@ -208,7 +189,7 @@ impl fmt::Display for Cmd {
 fn read(
     stream: Stream,
     input: impl Read + Send + 'static,
-    on_line: Arc<Mutex<OnLine>>,
+    on_line: Arc<Mutex<impl FnMut(Stream, &str) + Send + 'static>>,
     tail: Tail,
 ) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {

@@ -10,8 +10,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::{Ended, Tail, groups};
 use crate::interrupt;
 
-/// How often a child is asked whether it has ended: short, since teardown waits for it.
+/// How often a child that was told to end is asked whether it has: short, since teardown waits for it.
 const POLL: Duration = Duration::from_millis(5);
+/// How long a wait for a child sleeps at first and at most between two questions: short commands are not held up, and
+/// long ones cost next to nothing.
+const POLL_FIRST: Duration = Duration::from_millis(1);
+const POLL_LAST: Duration = Duration::from_millis(100);
 /// How long the rest of a dead child's output is waited for: a grandchild may hold the pipe open.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 
@@ -69,14 +73,17 @@ impl Process {
     /// If an interruption arrives meanwhile.
     pub fn wait_within(&mut self, limit: Duration) -> anyhow::Result<Option<Ended>> {
         let until = Instant::now() + limit;
+        let mut poll = POLL_FIRST;
         loop {
             if let Some(ended) = self.try_wait()? {
                 return Ok(Some(ended));
             }
-            if Instant::now() >= until {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return Ok(None);
             }
-            interrupt::pause(POLL)?;
+            interrupt::pause(poll.min(left))?;
+            poll = (poll * 2).min(POLL_LAST);
         }
     }
 

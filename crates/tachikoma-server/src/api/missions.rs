@@ -1,0 +1,174 @@
+//! `/api/missions` and `/api/missions/{id}`.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
+
+use super::json::json;
+use crate::http::body::ValidJson;
+use crate::mission::{Mission, MissionPatch, NewMission};
+use crate::problem::{ApiResult, Problem, ProblemBody};
+use crate::query::{Query, parse_id};
+use crate::state::AppState;
+
+/// Missions of a page, if the client asks for no other number.
+pub const PAGE_DEFAULT: usize = 50;
+/// Most missions of a page.
+pub const PAGE_MAX: usize = 200;
+
+/// Creates a mission. It is on disk before the answer is sent.
+#[utoipa::path(
+    post, path = "/api/missions", tag = "missions", operation_id = "createMission",
+    request_body = NewMission,
+    responses(
+        (status = 201, description = "The new mission", body = Mission,
+         headers(("Location" = String, description = "The mission's path"))),
+        (status = 400, description = "Not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Body too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "Not announced as JSON", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Not a mission", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub async fn create(
+    State(state): State<AppState>,
+    ValidJson(new): ValidJson<NewMission>,
+) -> ApiResult<Response> {
+    let mission = state.store.create(new).await?;
+    let location = HeaderValue::try_from(format!("/api/missions/{}", mission.id))
+        .map_err(Problem::internal)?;
+    let mut response = json(StatusCode::CREATED, &mission);
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
+}
+
+/// Lists missions, newest first. A `Link` header names the next page, if there is one.
+#[utoipa::path(
+    get, path = "/api/missions", tag = "missions", operation_id = "listMissions",
+    params(
+        ("limit" = Option<u32>, Query, description = "Missions of the page, 50 by default", minimum = 1, maximum = 200),
+        ("before" = Option<String>, Query, format = Uuid, description = "Only missions older than this id"),
+    ),
+    responses(
+        (status = 200, description = "A page of missions", body = [Mission],
+         headers(("Link" = String, description = "The next page, as rel=\"next\""))),
+        (status = 400, description = "A parameter is not valid", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub async fn list(State(state): State<AppState>, RawQuery(query): RawQuery) -> ApiResult<Response> {
+    let query = Query::new(query.as_deref());
+    let limit = query.count("limit", PAGE_DEFAULT, PAGE_MAX)?;
+    let before = query.mission_id("before")?;
+    // One more than asked for tells whether there is a next page.
+    let mut missions = state.store.list(before, limit + 1).await?;
+    let more = missions.len() > limit;
+    missions.truncate(limit);
+    let mut response = json(StatusCode::OK, &missions);
+    if let (true, Some(last)) = (more, missions.last()) {
+        let link = format!(
+            "</api/missions?limit={limit}&before={}>; rel=\"next\"",
+            last.id
+        );
+        let link = HeaderValue::try_from(link).map_err(Problem::internal)?;
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// One mission.
+#[utoipa::path(
+    get, path = "/api/missions/{id}", tag = "missions", operation_id = "getMission",
+    params(("id" = String, Path, format = Uuid, description = "The mission's id")),
+    responses(
+        (status = 200, description = "The mission", body = Mission),
+        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such mission", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub async fn get(
+    State(state): State<AppState>,
+    id: Result<Path<String>, PathRejection>,
+) -> ApiResult<Response> {
+    let mission = state
+        .store
+        .get(mission_id(id)?)
+        .await?
+        .ok_or_else(no_such_mission)?;
+    Ok(json(StatusCode::OK, &mission))
+}
+
+/// Changes some fields of a mission.
+#[utoipa::path(
+    patch, path = "/api/missions/{id}", tag = "missions", operation_id = "updateMission",
+    params(("id" = String, Path, format = Uuid, description = "The mission's id")),
+    request_body = MissionPatch,
+    responses(
+        (status = 200, description = "The mission as it is now", body = Mission),
+        (status = 400, description = "Not JSON", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such mission", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Body too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "Not announced as JSON", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Not a change of a mission", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub async fn update(
+    State(state): State<AppState>,
+    id: Result<Path<String>, PathRejection>,
+    ValidJson(patch): ValidJson<MissionPatch>,
+) -> ApiResult<Response> {
+    let mission = state
+        .store
+        .update(mission_id(id)?, patch)
+        .await?
+        .ok_or_else(no_such_mission)?;
+    Ok(json(StatusCode::OK, &mission))
+}
+
+/// Deletes a mission.
+#[utoipa::path(
+    delete, path = "/api/missions/{id}", tag = "missions", operation_id = "deleteMission",
+    params(("id" = String, Path, format = Uuid, description = "The mission's id")),
+    responses(
+        (status = 204, description = "The mission is gone"),
+        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such mission", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub async fn delete(
+    State(state): State<AppState>,
+    id: Result<Path<String>, PathRejection>,
+) -> ApiResult<Response> {
+    state
+        .store
+        .delete(mission_id(id)?)
+        .await?
+        .ok_or_else(no_such_mission)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Text in the place of an id is data: what cannot be an id is simply not there.
+fn mission_id(id: Result<Path<String>, PathRejection>) -> ApiResult<Uuid> {
+    id.ok()
+        .and_then(|Path(text)| parse_id(&text))
+        .ok_or_else(no_such_mission)
+}
+
+fn no_such_mission() -> Problem {
+    Problem::not_found("there is no mission with this id")
+}

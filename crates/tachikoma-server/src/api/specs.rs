@@ -1,0 +1,79 @@
+//! `/api/specs/{id}` and `/api/specs/search`.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::json::{json, raw_json};
+use crate::problem::{ApiResult, Problem, ProblemBody};
+use crate::query::Query;
+use crate::specs::{Spec, SpecHit};
+use crate::state::AppState;
+
+/// Specs of a search, if the client asks for no other number.
+pub const HITS_DEFAULT: usize = 20;
+/// Most specs of a search.
+pub const HITS_MAX: usize = 100;
+/// Longest search, in Unicode characters.
+pub const SEARCH_MAX: usize = 256;
+
+/// One spec.
+#[utoipa::path(
+    get, path = "/api/specs/{id}", tag = "specs", operation_id = "getSpec",
+    params(("id" = String, Path, description = "The number in the file's name, such as 010")),
+    responses(
+        (status = 200, description = "The spec", body = Spec),
+        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such spec", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub async fn get(
+    State(state): State<AppState>,
+    id: Result<Path<String>, PathRejection>,
+) -> ApiResult<Response> {
+    let missing = || Problem::not_found("there is no spec with this id");
+    let Path(id) = id.map_err(|_| missing())?;
+    let spec = state
+        .specs
+        .get(&state.store, id)
+        .await?
+        .ok_or_else(missing)?;
+    Ok(json(StatusCode::OK, &spec))
+}
+
+/// Searches the specs: all words must occur, the last may be the beginning of one. The most
+/// relevant come first.
+#[utoipa::path(
+    get, path = "/api/specs/search", tag = "specs", operation_id = "searchSpecs",
+    params(
+        ("q" = String, Query, description = "Any text; it has no syntax", max_length = 256),
+        ("limit" = Option<u32>, Query, description = "Most specs to answer, 20 by default", minimum = 1, maximum = 100),
+    ),
+    responses(
+        (status = 200, description = "The specs found", body = [SpecHit]),
+        (status = 400, description = "A parameter is missing or not valid", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("key" = []))
+)]
+pub async fn search(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> ApiResult<Response> {
+    let query = Query::new(query.as_deref());
+    let text = query
+        .get("q")?
+        .ok_or_else(|| Problem::bad_request("the query parameter q is missing"))?;
+    if text.chars().count() > SEARCH_MAX {
+        return Err(Problem::bad_request(format!(
+            "the query parameter q may have at most {SEARCH_MAX} characters"
+        )));
+    }
+    let limit = query.count("limit", HITS_DEFAULT, HITS_MAX)?;
+    let answer = state.specs.search(&state.store, &text, limit).await?;
+    Ok(raw_json(StatusCode::OK, answer))
+}

@@ -1,0 +1,105 @@
+//! The API key: how it is kept and how a client's is compared with it.
+
+use axum::http::{HeaderMap, header};
+use subtle::ConstantTimeEq;
+
+/// Shortest key that the server accepts as its own, in bytes.
+pub const KEY_MIN: usize = 8;
+
+/// The key that clients must show. Its `Debug` form hides it.
+#[derive(Clone)]
+pub struct ApiKey(Box<[u8]>);
+
+impl ApiKey {
+    /// Takes a key after checking that clients can send it.
+    ///
+    /// # Errors
+    /// What is wrong with it, never the key itself.
+    pub fn new(key: &str) -> Result<Self, String> {
+        if key.len() < KEY_MIN {
+            return Err(format!(
+                "has {} characters, at least {KEY_MIN} are needed",
+                key.len()
+            ));
+        }
+        if !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(
+                "may contain only visible ASCII characters, without spaces, so that it \
+                        can be sent in an Authorization header"
+                    .to_owned(),
+            );
+        }
+        Ok(Self(key.as_bytes().into()))
+    }
+
+    /// Compares in a time that depends on the lengths only.
+    pub fn matches(&self, candidate: &[u8]) -> bool {
+        self.0.ct_eq(candidate).into()
+    }
+
+    /// Whether the `Authorization` header carries this key as a bearer token (RFC 6750).
+    pub fn authorizes(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| bearer_token(value.as_bytes()))
+            .is_some_and(|token| self.matches(token))
+    }
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiKey(hidden)")
+    }
+}
+
+/// The token of a `Bearer` credential; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"bearer") || rest.first() != Some(&b' ') {
+        return None;
+    }
+    Some(rest.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_unsendable_keys_are_refused_without_being_shown() {
+        for bad in ["", "1234567", "with space", "tab\tinside", "schlüssel-ä"] {
+            let error = ApiKey::new(bad).expect_err("must be refused");
+            assert!(bad.is_empty() || !error.contains(bad), "{error}");
+        }
+        let key = ApiKey::new("s3cret-key").expect("accepted");
+        assert!(!format!("{key:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn only_the_very_key_authorizes() {
+        let key = ApiKey::new("s3cret-key").expect("accepted");
+        let authorizes = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                header::AUTHORIZATION,
+                value.parse().expect("a header value"),
+            );
+            key.authorizes(&headers)
+        };
+        assert!(authorizes("Bearer s3cret-key"));
+        assert!(authorizes("bearer  s3cret-key"));
+        for bad in [
+            "Bearer s3cret-ke",
+            "Bearer s3cret-key2",
+            "Basic s3cret-key",
+            "Bearer",
+            "Bearer ",
+            "Bearers3cret-key",
+            "s3cret-key",
+            "",
+        ] {
+            assert!(!authorizes(bad), "{bad:?} was accepted");
+        }
+        assert!(!key.authorizes(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,251 @@
+//! Every command-line type, and nothing else. The doc comments are the help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const KEY_HELP: &str = "\
+The API key:
+  TACHIKOMA_API_KEY       the key that clients must show, at least 8 visible ASCII characters
+  TACHIKOMA_API_KEY_FILE  a file that holds it, as --api-key-file
+  One of the two is required; there is no default. A key is never an argument, because
+  arguments are visible to every user of the machine.
+
+Output:
+  stdout carries one line, 'listening on http://ADDR', once requests are answered.
+  Everything else is logged to stderr; RUST_LOG sets what (default: info).
+
+Signals:
+  TERM, INT  stop: no new connections, requests in flight end within --shutdown-timeout
+  HUP        read the specs folder again
+
+Exit status:
+  0  stopped when told to, or the check found no damage
+  1  could not start, or the check found damage
+  2  the options or the environment are wrong";
+
+/// Missions and specs over HTTP, on embedded SQLite.
+#[derive(Debug, Parser)]
+#[command(name = "tachikoma-server", version, after_help = KEY_HELP, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// Another thing to do than serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What the server can do besides serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check the database for damage, page by page, and print what is found
+    ///
+    /// It only reads, and may run while a server uses the database.
+    Check {
+        /// The data directory
+        #[arg(
+            long,
+            env = "TACHIKOMA_DATA_DIR",
+            default_value = "tachikoma-data",
+            hide_env_values = true
+        )]
+        data_dir: PathBuf,
+    },
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "TACHIKOMA_ADDR",
+        default_value = "127.0.0.1:3000",
+        hide_env_values = true
+    )]
+    pub addr: SocketAddr,
+    /// Folder of the database; created if missing
+    #[arg(
+        long,
+        env = "TACHIKOMA_DATA_DIR",
+        default_value = "tachikoma-data",
+        hide_env_values = true
+    )]
+    pub data_dir: PathBuf,
+    /// Folder of the spec files, named like 010-name.md
+    #[arg(
+        long,
+        env = "TACHIKOMA_SPECS_DIR",
+        default_value = "specs",
+        hide_env_values = true
+    )]
+    pub specs_dir: PathBuf,
+    /// File that holds the API key, instead of TACHIKOMA_API_KEY
+    #[arg(
+        long,
+        env = "TACHIKOMA_API_KEY_FILE",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    pub api_key_file: Option<PathBuf>,
+    /// Stop when stdin ends, as it does when the parent process dies
+    #[arg(long, env = "TACHIKOMA_EXIT_WITH_PARENT", hide_env_values = true)]
+    pub exit_with_parent: bool,
+    /// Show /metrics to clients on other machines too
+    #[arg(long, env = "TACHIKOMA_METRICS_PUBLIC", hide_env_values = true)]
+    pub metrics_public: bool,
+    /// Form of the log lines
+    #[arg(
+        long,
+        env = "TACHIKOMA_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        hide_env_values = true
+    )]
+    pub log_format: LogFormat,
+    /// Bounds on time, number and size.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Bounds on time, number and size.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// Longest time from a request to its answer (503 after it)
+    #[arg(long, env = "TACHIKOMA_REQUEST_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
+    pub request_timeout: Duration,
+    /// Longest time to receive a request's head, and again its body (408)
+    #[arg(long, env = "TACHIKOMA_READ_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
+    pub read_timeout: Duration,
+    /// Longest time a connection may be idle between requests
+    #[arg(long, env = "TACHIKOMA_IDLE_TIMEOUT", default_value = "75s", value_parser = duration, hide_env_values = true)]
+    pub idle_timeout: Duration,
+    /// Longest time a client may leave an answer or event unread
+    #[arg(long, env = "TACHIKOMA_WRITE_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
+    pub write_timeout: Duration,
+    /// Time for requests in flight to end when the server stops
+    #[arg(long, env = "TACHIKOMA_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
+    pub shutdown_timeout: Duration,
+    /// Time between pings to a WebSocket client; two unanswered ones close it
+    #[arg(long, env = "TACHIKOMA_PING_INTERVAL", default_value = "30s", value_parser = duration, hide_env_values = true)]
+    pub ping_interval: Duration,
+    /// Open connections; further ones get a bare 503
+    #[arg(long, env = "TACHIKOMA_MAX_CONNECTIONS", default_value = "8192", value_parser = count, hide_env_values = true)]
+    pub max_connections: usize,
+    /// Open WebSocket sessions; further ones get 503
+    #[arg(long, env = "TACHIKOMA_MAX_WEBSOCKETS", default_value = "4096", value_parser = count, hide_env_values = true)]
+    pub max_websockets: usize,
+    /// Requests being worked on at once; further ones get 503
+    #[arg(long, env = "TACHIKOMA_MAX_IN_FLIGHT", default_value = "1024", value_parser = count, hide_env_values = true)]
+    pub max_in_flight: usize,
+    /// Bytes of a request's body (413 beyond)
+    #[arg(long, env = "TACHIKOMA_MAX_BODY_BYTES", default_value = "65536", value_parser = count, hide_env_values = true)]
+    pub max_body_bytes: usize,
+    /// Writes, and likewise reads, that may wait for the database (503 beyond)
+    #[arg(long, env = "TACHIKOMA_MAX_QUEUE", default_value = "1024", value_parser = count, hide_env_values = true)]
+    pub max_queue: usize,
+    /// Threads that read from the database
+    #[arg(long, env = "TACHIKOMA_READERS", default_value = "2", value_parser = readers, hide_env_values = true)]
+    pub readers: usize,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write a number and a unit, such as 500ms, 10s or 2m"))?;
+    let allowed = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
+    if allowed.contains(&duration) {
+        return Ok(duration);
+    }
+    Err("must be between 1ms and 24h".to_owned())
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    bounded(text, 1_000_000_000)
+}
+
+fn readers(text: &str) -> Result<usize, String> {
+    bounded(text, 64)
+}
+
+fn bounded(text: &str, max: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=max).contains(&count) => Ok(count),
+        _ => Err(format!("must be a whole number from 1 to {max}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_its_variable() {
+        for argument in Cli::command().get_arguments() {
+            let id = argument.get_id().as_str();
+            if matches!(id, "help" | "version") {
+                continue;
+            }
+            let expected = format!("TACHIKOMA_{}", id.to_uppercase());
+            assert_eq!(
+                argument.get_env().and_then(|e| e.to_str()),
+                Some(expected.as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn valid_and_invalid_command_lines() {
+        let parse =
+            |args: &[&str]| Cli::try_parse_from(std::iter::once(&"tachikoma-server").chain(args));
+        for good in [
+            &[][..],
+            &[
+                "--addr",
+                "127.0.0.1:0",
+                "--exit-with-parent",
+                "--log-format",
+                "json",
+            ],
+            &["--addr", "[::1]:80", "--request-timeout", "1m 30s"],
+            &["check", "--data-dir", "x"],
+            &["openapi"],
+        ] {
+            assert!(parse(good).is_ok(), "{good:?}");
+        }
+        for bad in [
+            &["--addr", "localhost"][..],
+            &["--request-timeout", "0s"],
+            &["--request-timeout", "fast"],
+            &["--max-queue", "0"],
+            &["--readers", "65"],
+            &["--api-key", "secret"],
+            &["--log-format", "xml"],
+            &["serve"],
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

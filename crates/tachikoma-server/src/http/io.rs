@@ -1,0 +1,211 @@
+//! A connection that notices when its client stops cooperating.
+//!
+//! hyper's own header timeout also cuts off idle keep-alive connections, and sets up a timer for
+//! each request. Here the connection only notes what it is waiting for and since when, and one
+//! lazy timer for each connection looks at the notes when a limit could have run out.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::limits::Limits;
+
+/// Between requests: nothing of the next one has come.
+const IDLE: u8 = 0;
+/// Some of a request's head has come.
+const HEAD: u8 = 1;
+/// A request is being worked on; it has a deadline of its own.
+const BUSY: u8 = 2;
+
+/// What a connection is waiting for, noted by its stream and its service.
+#[derive(Debug)]
+pub struct Progress {
+    origin: Instant,
+    phase: AtomicU8,
+    /// Milliseconds from `origin` to when the phase began.
+    since: AtomicU64,
+    /// Milliseconds from `origin`, plus one, to when a write first met a full socket; else 0.
+    blocked_since: AtomicU64,
+}
+
+impl Progress {
+    /// A connection that has just been accepted.
+    pub fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            phase: AtomicU8::new(IDLE),
+            since: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+        }
+    }
+
+    /// A request's head has come in full.
+    pub fn request_begins(&self) {
+        self.phase.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// The request is answered.
+    pub fn request_ends(&self) {
+        self.enter(IDLE);
+    }
+
+    /// How long the client may still take, or `None` if it has taken too long.
+    pub fn remaining(&self, limits: &Limits) -> Option<Duration> {
+        let now = self.now();
+        let blocked = self.blocked_since.load(Ordering::Relaxed);
+        let (since, limit) = match self.phase.load(Ordering::Relaxed) {
+            _ if blocked > 0 => (blocked - 1, limits.write_timeout),
+            IDLE => (self.since.load(Ordering::Relaxed), limits.idle_timeout),
+            HEAD => (self.since.load(Ordering::Relaxed), limits.read_timeout),
+            _ => (now, limits.read_timeout.min(limits.write_timeout)),
+        };
+        let waited = Duration::from_millis(now.saturating_sub(since));
+        limit.checked_sub(waited).filter(|left| !left.is_zero())
+    }
+
+    fn enter(&self, phase: u8) {
+        self.since.store(self.now(), Ordering::Relaxed);
+        self.phase.store(phase, Ordering::Relaxed);
+    }
+
+    fn received(&self) {
+        if self.phase.load(Ordering::Relaxed) == IDLE {
+            self.enter(HEAD);
+        }
+    }
+
+    fn blocked(&self, blocked: bool) {
+        let before = self.blocked_since.load(Ordering::Relaxed);
+        if blocked == (before > 0) {
+            return;
+        }
+        let value = if blocked { self.now() + 1 } else { 0 };
+        self.blocked_since.store(value, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+pin_project! {
+    /// A stream that notes its progress, and holds its place among the connections for as long as
+    /// it lives, also after an upgrade to WebSocket.
+    pub struct Watched<T> {
+        #[pin]
+        inner: T,
+        progress: Arc<Progress>,
+        _place: OwnedSemaphorePermit,
+    }
+}
+
+impl<T> Watched<T> {
+    /// Watches `inner`.
+    pub fn new(inner: T, progress: Arc<Progress>, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            inner,
+            progress,
+            _place: place,
+        }
+    }
+}
+
+impl<T: AsyncRead> AsyncRead for Watched<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let before = buffer.filled().len();
+        let answer = this.inner.poll_read(cx, buffer);
+        if answer.is_ready() && buffer.filled().len() > before {
+            this.progress.received();
+        }
+        answer
+    }
+}
+
+impl<T: AsyncWrite> AsyncWrite for Watched<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        let answer = this.inner.poll_write(cx, bytes);
+        this.progress.blocked(answer.is_pending());
+        answer
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        let answer = this.inner.poll_write_vectored(cx, slices);
+        this.progress.blocked(answer.is_pending());
+        answer
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().inner.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().inner.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_phase_has_its_own_limit() {
+        let limits = Limits {
+            idle_timeout: Duration::from_secs(100),
+            read_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(20),
+            ..Limits::default()
+        };
+        let left =
+            |progress: &Progress| progress.remaining(&limits).map(|d| d.as_secs_f64().round());
+        let progress = Progress::new();
+        assert_eq!(left(&progress), Some(100.0));
+        progress.received();
+        assert_eq!(left(&progress), Some(10.0));
+        progress.request_begins();
+        progress.received();
+        assert_eq!(left(&progress), Some(10.0), "a body is no new head");
+        progress.request_ends();
+        assert_eq!(left(&progress), Some(100.0));
+        progress.blocked(true);
+        assert_eq!(left(&progress), Some(20.0));
+        progress.blocked(false);
+        assert_eq!(left(&progress), Some(100.0));
+        let none = Limits {
+            idle_timeout: Duration::ZERO,
+            ..limits
+        };
+        assert_eq!(progress.remaining(&none), None);
+    }
+}

@@ -1,0 +1,6 @@
+//! What lies between the socket and the handlers.
+
+pub mod body;
+pub mod io;
+pub mod layer;
+pub mod peer;

@@ -1,0 +1,259 @@
+//! Missions: what they are made of and which values their fields may have.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::timestamp::Timestamp;
+
+/// Longest mission name, in Unicode characters.
+pub const NAME_MAX: usize = 200;
+/// Longest mission prompt, in Unicode characters.
+pub const PROMPT_MAX: usize = 8_000;
+/// Longest name of a backend, in ASCII characters.
+pub const BACKEND_MAX: usize = 64;
+
+/// A mission, as it is stored and answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Mission {
+    /// UUID version 7: later missions have greater ids.
+    pub id: Uuid,
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+    /// What is to be done.
+    #[schema(min_length = 1, max_length = 8000)]
+    pub prompt: String,
+    /// The backend that is to do it.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+    )]
+    pub backend: String,
+    /// How far it has come.
+    pub status: MissionStatus,
+    /// When it was created, RFC 3339 in UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When it was changed last, RFC 3339 in UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+}
+
+/// How far a mission has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MissionStatus {
+    /// Created, not yet begun.
+    Pending,
+    /// Under way.
+    Running,
+    /// Ended well.
+    Completed,
+    /// Ended badly.
+    Failed,
+    /// Given up.
+    Cancelled,
+}
+
+impl MissionStatus {
+    /// The name under which the database keeps it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The inverse of [`MissionStatus::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "pending" => Self::Pending,
+            "running" => Self::Running,
+            "completed" => Self::Completed,
+            "failed" => Self::Failed,
+            "cancelled" => Self::Cancelled,
+            _ => return None,
+        })
+    }
+}
+
+/// The body of `POST /api/missions`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewMission {
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 200)]
+    pub name: String,
+    /// What is to be done.
+    #[schema(min_length = 1, max_length = 8000)]
+    pub prompt: String,
+    /// The backend that is to do it, such as `mock`.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+    )]
+    pub backend: String,
+}
+
+impl NewMission {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first field that breaks its rule, in words for the client.
+    pub fn validate(&self) -> Result<(), String> {
+        check_name(&self.name)?;
+        check_prompt(&self.prompt)?;
+        check_backend(&self.backend)
+    }
+}
+
+/// The body of `PATCH /api/missions/{id}`: at least one field, each as in [`Mission`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(min_properties = 1)]
+pub struct MissionPatch {
+    /// A new name.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(min_length = 1, max_length = 200, nullable = false, value_type = String, required = false)]
+    pub name: Option<String>,
+    /// A new prompt.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(min_length = 1, max_length = 8000, nullable = false, value_type = String, required = false)]
+    pub prompt: Option<String>,
+    /// Another backend.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(min_length = 1, max_length = 64, nullable = false, value_type = String, required = false, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    pub backend: Option<String>,
+    /// A new status.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, value_type = MissionStatus, required = false)]
+    pub status: Option<MissionStatus>,
+}
+
+impl MissionPatch {
+    /// Checks every field that is given.
+    ///
+    /// # Errors
+    /// The first field that breaks its rule, in words for the client.
+    pub fn validate(&self) -> Result<(), String> {
+        if *self == Self::default() {
+            return Err(
+                "at least one of name, prompt, backend and status must be given".to_owned(),
+            );
+        }
+        self.name.as_deref().map_or(Ok(()), check_name)?;
+        self.prompt.as_deref().map_or(Ok(()), check_prompt)?;
+        self.backend.as_deref().map_or(Ok(()), check_backend)
+    }
+}
+
+/// A field that may be absent but, when it is there, may not be `null`.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    check_length("name", name, NAME_MAX)
+}
+
+fn check_prompt(prompt: &str) -> Result<(), String> {
+    check_length("prompt", prompt, PROMPT_MAX)
+}
+
+fn check_length(field: &str, text: &str, max: usize) -> Result<(), String> {
+    let length = text.chars().count();
+    if (1..=max).contains(&length) {
+        return Ok(());
+    }
+    Err(format!(
+        "{field} must have 1 to {max} characters, but has {length}"
+    ))
+}
+
+fn check_backend(backend: &str) -> Result<(), String> {
+    check_length("backend", backend, BACKEND_MAX)?;
+    let begins_well = backend.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let all_known = backend
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if begins_well && all_known {
+        return Ok(());
+    }
+    Err(
+        "backend must begin with a letter or digit and contain only letters, digits, '.', '_' \
+         and '-'"
+            .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(name: &str, prompt: &str, backend: &str) -> NewMission {
+        NewMission {
+            name: name.to_owned(),
+            prompt: prompt.to_owned(),
+            backend: backend.to_owned(),
+        }
+    }
+
+    #[test]
+    fn fields_are_checked_and_the_message_names_the_field() {
+        assert_eq!(new("n", "p", "mock").validate(), Ok(()));
+        assert_eq!(
+            new(&"é".repeat(NAME_MAX), "p", "claude-4.5_x").validate(),
+            Ok(())
+        );
+        for (mission, field) in [
+            (new("", "p", "mock"), "name"),
+            (new(&"é".repeat(NAME_MAX + 1), "p", "mock"), "name"),
+            (new("n", "", "mock"), "prompt"),
+            (new("n", &"p".repeat(PROMPT_MAX + 1), "mock"), "prompt"),
+            (new("n", "p", ""), "backend"),
+            (new("n", "p", "-x"), "backend"),
+            (new("n", "p", "a b"), "backend"),
+            (new("n", "p", "mock\n"), "backend"),
+        ] {
+            let message = mission.validate().expect_err("must be refused");
+            assert!(message.starts_with(field), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_patch_needs_a_field_and_no_field_may_be_null() {
+        let empty: MissionPatch = serde_json::from_str("{}").expect("parses");
+        assert!(empty.validate().is_err());
+        assert!(serde_json::from_str::<MissionPatch>(r#"{"name":null}"#).is_err());
+        assert!(serde_json::from_str::<MissionPatch>(r#"{"nmae":"x"}"#).is_err());
+        let patch: MissionPatch = serde_json::from_str(r#"{"status":"running"}"#).expect("parses");
+        assert_eq!(patch.status, Some(MissionStatus::Running));
+        assert_eq!(patch.validate(), Ok(()));
+    }
+
+    #[test]
+    fn every_status_survives_the_database() {
+        for status in [
+            MissionStatus::Pending,
+            MissionStatus::Running,
+            MissionStatus::Completed,
+            MissionStatus::Failed,
+            MissionStatus::Cancelled,
+        ] {
+            assert_eq!(MissionStatus::parse(status.as_str()), Some(status));
+            let json = serde_json::to_string(&status).expect("serializes");
+            assert_eq!(json, format!("\"{}\"", status.as_str()));
+        }
+        assert_eq!(MissionStatus::parse("done"), None);
+    }
+}

@@ -1,0 +1,58 @@
+//! All routes on one screen.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::api::{health, metrics, missions, specs};
+use crate::http::layer::Observe;
+use crate::problem::Problem;
+use crate::state::AppState;
+use crate::{openapi, ws};
+
+/// The whole API, ready to be served or to be called without a socket.
+pub fn app(state: AppState) -> Router {
+    let open = Router::new()
+        .route("/api/health", get(health::health))
+        .route("/api/openapi.json", get(openapi::document))
+        .route("/metrics", get(metrics::metrics))
+        // A browser cannot set headers on a WebSocket, so this route checks the key by itself.
+        .route("/ws", get(ws::connect));
+    let keyed = Router::new()
+        .route("/api/missions", post(missions::create).get(missions::list))
+        .route(
+            "/api/missions/{id}",
+            get(missions::get)
+                .patch(missions::update)
+                .delete(missions::delete),
+        )
+        .route("/api/specs/search", get(specs::search))
+        .route("/api/specs/{id}", get(specs::get))
+        .route_layer(from_fn_with_state(state.clone(), require_key));
+    open.merge(keyed)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(Observe::new(state.clone()))
+        .with_state(state)
+}
+
+async fn require_key(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    if !state.key.authorizes(request.headers()) {
+        return Problem::unauthorized().into_response();
+    }
+    next.run(request).await
+}
+
+async fn not_found() -> Problem {
+    Problem::not_found("there is nothing at this path; /api/openapi.json lists what there is")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this path does not know this method",
+    )
+}

@@ -1,0 +1,222 @@
+//! Accepts connections and serves the router on them, within the limits.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::io::{Progress, Watched};
+use crate::http::peer::Peer;
+use crate::shutdown;
+use crate::state::AppState;
+
+/// The whole answer to a connection beyond the limit.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
+    connection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// How long to wait when the operating system has no socket left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Most headers of a request.
+const MAX_HEADERS: usize = 100;
+
+/// Serves until the state's `shutdown` turns true, then lets what is in flight end, for at most
+/// the shutdown timeout.
+pub async fn serve(listener: TcpListener, app: Router, state: AppState) {
+    let max = state.limits.max_connections.min(Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(max));
+    let http = builder(&state);
+    let mut stop = state.shutdown.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown::requested(&mut stop) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => match places.clone().try_acquire_owned() {
+                Ok(place) => {
+                    let (http, app, state) = (http.clone(), app.clone(), state.clone());
+                    tokio::spawn(connection(stream, peer, place, http, app, state));
+                }
+                Err(_) => refuse(&stream, &state),
+            },
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "failed to accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    drain(&places, max, &state).await;
+}
+
+fn builder(state: &AppState) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.max_headers(MAX_HEADERS)
+        .max_buf_size(state.limits.max_head_bytes)
+        .header_read_timeout(None)
+        .half_close(false)
+        .pipeline_flush(true);
+    http
+}
+
+/// Waits until every connection is gone, since each holds a place.
+async fn drain(places: &Semaphore, max: usize, state: &AppState) {
+    let all = u32::try_from(max).unwrap_or(u32::MAX);
+    let limit = state.limits.shutdown_timeout;
+    match tokio::time::timeout(limit, places.acquire_many(all)).await {
+        Ok(_) => tracing::info!("stopped: every connection has ended"),
+        Err(_) => {
+            let left = max.saturating_sub(places.available_permits());
+            tracing::warn!(left, "stopped: some connections did not end in time");
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+    http: http1::Builder,
+    app: Router,
+    state: AppState,
+) {
+    // Answers are written whole: waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let open = OpenConnection::new(&state);
+    let progress = Arc::new(Progress::new());
+    let io = TokioIo::new(Watched::new(stream, progress.clone(), place));
+    let service = ConnectionService {
+        app,
+        peer,
+        progress: progress.clone(),
+    };
+    let serving = http.serve_connection(io, service).with_upgrades();
+    tokio::pin!(serving);
+    let mut stop = state.shutdown.clone();
+    let mut stopping = false;
+    let patience = tokio::time::sleep(state.limits.read_timeout);
+    tokio::pin!(patience);
+    loop {
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended by an error");
+                }
+                break;
+            }
+            () = patience.as_mut() => match progress.remaining(&state.limits) {
+                // At most the shortest limit: a phase that begins meanwhile may have that one.
+                Some(left) => {
+                    let next = left.min(state.limits.read_timeout);
+                    patience.as_mut().reset(tokio::time::Instant::now() + next);
+                }
+                None => {
+                    tracing::debug!("connection closed: the client took too long");
+                    break;
+                }
+            },
+            () = shutdown::requested(&mut stop), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+    drop(open);
+}
+
+/// The router, with the notes that the connection's timer reads.
+struct ConnectionService {
+    app: Router,
+    peer: SocketAddr,
+    progress: Arc<Progress>,
+}
+
+impl Service<hyper::Request<Incoming>> for ConnectionService {
+    type Response = axum::response::Response;
+    type Error = std::convert::Infallible;
+    type Future = Noted<axum::routing::future::RouteFuture<std::convert::Infallible>>;
+
+    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
+        self.progress.request_begins();
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(self.peer));
+        let inner = tower::Service::call(&mut self.app.clone(), request);
+        Noted {
+            inner,
+            progress: self.progress.clone(),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// Notes that the request is answered.
+    struct Noted<F> {
+        #[pin]
+        inner: F,
+        progress: Arc<Progress>,
+    }
+}
+
+impl<F: Future> Future for Noted<F> {
+    type Output = F::Output;
+
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        let this = self.project();
+        let answer = this.inner.poll(cx);
+        if answer.is_ready() {
+            this.progress.request_ends();
+        }
+        answer
+    }
+}
+
+/// Counts a connection as long as it is served.
+struct OpenConnection(AppState);
+
+impl OpenConnection {
+    fn new(state: &AppState) -> Self {
+        state.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        Self(state.clone())
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Says 503 without waiting for anything, and closes.
+fn refuse(stream: &TcpStream, state: &AppState) {
+    state
+        .metrics
+        .connections_refused
+        .fetch_add(1, Ordering::Relaxed);
+    // A fresh socket has room for these bytes; if it is gone already, nobody misses them.
+    let _ = stream.try_write(REFUSAL);
+}
+
+/// Errors of one connection that broke before it was accepted, not of the listener.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}

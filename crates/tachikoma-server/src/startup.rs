@@ -1,0 +1,82 @@
+//! Builds the parts of a server in order, so that everything that can be wrong shows before the
+//! port is open.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::events::EventHub;
+use crate::health::Health;
+use crate::metrics::{DatabaseMetrics, Metrics};
+use crate::specs::files::SpecsError;
+use crate::specs::{SpecSearch, index};
+use crate::state::{App, AppState};
+use crate::store::lock::DirectoryLock;
+use crate::store::{OpenError, Store, StoreOptions};
+
+/// Why a server does not start. Every message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory or the database in it.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The specs.
+    #[error(transparent)]
+    Specs(#[from] SpecsError),
+    /// The port.
+    #[error(
+        "failed to listen on {addr}: {source}; \
+         stop the program that uses it, or give another address with --addr"
+    )]
+    Listen {
+        /// The address asked for.
+        addr: std::net::SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// Opens the database and indexes the specs. `shutdown` turns true when the server is to stop.
+///
+/// # Errors
+/// [`StartError`].
+pub fn build(config: &Config, shutdown: watch::Receiver<bool>) -> Result<AppState, StartError> {
+    let lock = DirectoryLock::take(&config.data_dir)?;
+    let specs_index = index::index_path(&config.data_dir);
+    let specs = SpecSearch::new(config.specs_dir.clone(), specs_index.clone());
+    let changes = specs.reindex()?;
+    tracing::info!(
+        total = changes.total,
+        read = changes.read,
+        removed = changes.removed,
+        "specs indexed"
+    );
+    if changes.total == 0 {
+        tracing::warn!(
+            path = %config.specs_dir.display(),
+            "the specs folder holds no file named like 010-name.md"
+        );
+    }
+    let hub = EventHub::new();
+    let database_metrics = Arc::new(DatabaseMetrics::new());
+    let options = StoreOptions {
+        data_dir: config.data_dir.clone(),
+        specs_index,
+        readers: config.readers,
+        queue: config.limits.max_queue,
+    };
+    let store = Store::open(&options, lock, hub.clone(), database_metrics.clone())?;
+    Ok(Arc::new(App {
+        store,
+        specs,
+        hub,
+        health: Health::new(),
+        metrics: Metrics::new(),
+        database_metrics,
+        key: config.key.clone(),
+        limits: config.limits.clone(),
+        metrics_public: config.metrics_public,
+        shutdown,
+    }))
+}

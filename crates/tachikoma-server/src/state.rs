@@ -1,0 +1,41 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::auth::ApiKey;
+use crate::events::EventHub;
+use crate::health::Health;
+use crate::limits::Limits;
+use crate::metrics::{DatabaseMetrics, Metrics};
+use crate::specs::SpecSearch;
+use crate::store::Store;
+
+/// The state behind the router, shared by all requests.
+pub type AppState = Arc<App>;
+
+/// The parts of a running server.
+#[derive(Debug)]
+pub struct App {
+    /// Missions.
+    pub store: Store,
+    /// Specs: their search and what it remembers.
+    pub specs: SpecSearch,
+    /// Mission events for WebSocket clients.
+    pub hub: EventHub,
+    /// Whether the database works.
+    pub health: Health,
+    /// What is counted about requests and sessions.
+    pub metrics: Metrics,
+    /// What is counted about the database.
+    pub database_metrics: Arc<DatabaseMetrics>,
+    /// The key that clients must show.
+    pub key: ApiKey,
+    /// All bounds.
+    pub limits: Limits,
+    /// Whether `/metrics` answers clients from other machines too.
+    pub metrics_public: bool,
+    /// Turns true when the server is to stop.
+    pub shutdown: watch::Receiver<bool>,
+}

@@ -1,0 +1,151 @@
+//! The SQL of missions. Every value is a bound parameter; every statement is prepared once per
+//! connection and cached.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use crate::mission::{Mission, MissionPatch, MissionStatus};
+use crate::timestamp::Timestamp;
+
+/// Adds a mission.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn insert(connection: &Connection, mission: &Mission) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO missions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            mission.id.as_bytes(),
+            mission.name,
+            mission.prompt,
+            mission.backend,
+            mission.status.as_str(),
+            mission.created_at.0,
+            mission.updated_at.0,
+        ])?;
+    Ok(())
+}
+
+/// Changes the given fields and gives the mission as it is then, or `None` if there is none.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn update(
+    connection: &Connection,
+    id: Uuid,
+    patch: &MissionPatch,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Mission>> {
+    connection
+        .prepare_cached(
+            "UPDATE missions SET name = coalesce(?2, name), prompt = coalesce(?3, prompt),
+                 backend = coalesce(?4, backend), status = coalesce(?5, status),
+                 updated_at = max(?6, created_at)
+             WHERE id = ?1
+             RETURNING id, name, prompt, backend, status, created_at, updated_at",
+        )?
+        .query_row(
+            params![
+                id.as_bytes(),
+                patch.name,
+                patch.prompt,
+                patch.backend,
+                patch.status.map(MissionStatus::as_str),
+                now.0,
+            ],
+            from_row,
+        )
+        .optional()
+}
+
+/// Deletes a mission and gives it as it was, or `None` if there was none.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn delete(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<Mission>> {
+    connection
+        .prepare_cached(
+            "DELETE FROM missions WHERE id = ?1
+             RETURNING id, name, prompt, backend, status, created_at, updated_at",
+        )?
+        .query_row([id.as_bytes()], from_row)
+        .optional()
+}
+
+/// One mission.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn get(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<Mission>> {
+    connection
+        .prepare_cached(
+            "SELECT id, name, prompt, backend, status, created_at, updated_at
+             FROM missions WHERE id = ?1",
+        )?
+        .query_row([id.as_bytes()], from_row)
+        .optional()
+}
+
+/// At most `limit` missions, newest first, all of them older than `before`.
+///
+/// Its cost depends on `limit` only: the walk begins at the key (keyset pagination).
+///
+/// # Errors
+/// What SQLite reports.
+pub fn list(
+    connection: &Connection,
+    before: Option<Uuid>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Mission>> {
+    // No id is greater than the greatest, which is never given to a mission.
+    let before = before.unwrap_or(Uuid::max());
+    let limit_param = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, prompt, backend, status, created_at, updated_at
+         FROM missions WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![before.as_bytes(), limit_param], from_row)?;
+    let mut missions = Vec::with_capacity(limit);
+    for row in rows {
+        missions.push(row?);
+    }
+    Ok(missions)
+}
+
+/// The greatest id, for [`super::ids::IdGenerator`].
+///
+/// # Errors
+/// What SQLite reports.
+pub fn last_id(connection: &Connection) -> rusqlite::Result<Option<Uuid>> {
+    connection
+        .query_row(
+            "SELECT id FROM missions ORDER BY id DESC LIMIT 1",
+            [],
+            |row| id_of(row, 0),
+        )
+        .optional()
+}
+
+fn id_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    Ok(Uuid::from_bytes(row.get::<_, [u8; 16]>(column)?))
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Mission> {
+    let status = row.get_ref(4)?.as_str()?;
+    let status = MissionStatus::parse(status).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(
+            4,
+            rusqlite::types::Type::Text,
+            format!("unknown mission status {status:?}").into(),
+        )
+    })?;
+    Ok(Mission {
+        id: id_of(row, 0)?,
+        name: row.get(1)?,
+        prompt: row.get(2)?,
+        backend: row.get(3)?,
+        status,
+        created_at: Timestamp(row.get(5)?),
+        updated_at: Timestamp(row.get(6)?),
+    })
+}

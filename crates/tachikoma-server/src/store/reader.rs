@@ -1,0 +1,85 @@
+//! A few threads that read, each with its own connections.
+
+use std::path::Path;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{OpenError, StoreError, open};
+
+/// What one reader thread has open.
+pub struct ReadConnections {
+    /// The database of missions.
+    pub missions: Connection,
+    /// The index of specs.
+    pub specs: Connection,
+}
+
+type Job = Box<dyn FnOnce(&ReadConnections) + Send>;
+
+/// The threads, behind one bounded queue.
+#[derive(Debug)]
+pub struct ReaderPool {
+    jobs: Sender<Job>,
+}
+
+impl ReaderPool {
+    /// Starts `threads` readers over a queue of `queue` jobs.
+    ///
+    /// # Errors
+    /// [`OpenError`] if a connection or a thread cannot be had.
+    pub fn start(
+        missions: &Path,
+        specs: &Path,
+        threads: usize,
+        queue: usize,
+    ) -> Result<Self, OpenError> {
+        let (sender, receiver) = crossbeam_channel::bounded::<Job>(queue);
+        for index in 0..threads {
+            let connections = ReadConnections {
+                missions: open::open_reader(missions)?,
+                specs: open::open_reader(specs)?,
+            };
+            let receiver: Receiver<Job> = receiver.clone();
+            std::thread::Builder::new()
+                .name(format!("db-reader-{index}"))
+                .spawn(move || {
+                    for job in receiver {
+                        job(&connections);
+                    }
+                })
+                .map_err(OpenError::Thread)?;
+        }
+        Ok(Self { jobs: sender })
+    }
+
+    /// Runs `read` on the next free reader.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if the queue is full, [`StoreError::Closed`] at the end, or what
+    /// SQLite reports.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ReadConnections) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connections| {
+            // Whoever asked may have run into a deadline while this waited.
+            if !reply.is_closed() {
+                let _ = reply.send(read(connections));
+            }
+        });
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => StoreError::Closed,
+        })?;
+        Ok(answer.await.map_err(|_| StoreError::Closed)??)
+    }
+
+    /// Jobs that wait for a reader.
+    pub fn queued(&self) -> usize {
+        self.jobs.len()
+    }
+}

@@ -1,0 +1,89 @@
+//! The database's schema and how older ones are brought up to it.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::OpenError;
+
+/// Marks the file as ours: "TACH" in ASCII.
+pub const APPLICATION_ID: i64 = 0x5441_4348;
+
+/// One script per schema version. A released script is never changed, only followed by another.
+///
+/// Missions are kept in the order of their ids, without a second index: an insert appends at the
+/// right edge of one tree, and a page of the list is one walk along it.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE missions (
+        id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+        name       TEXT    NOT NULL,
+        prompt     TEXT    NOT NULL,
+        backend    TEXT    NOT NULL,
+        status     TEXT    NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE health_probe (
+        id        INTEGER PRIMARY KEY CHECK (id = 1),
+        probed_at INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO health_probe VALUES (1, 0);
+"];
+
+/// The schema version of this build, kept in SQLite's `user_version`.
+pub fn current_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Refuses a database that is not ours or newer than this build, before anything is changed.
+///
+/// # Errors
+/// [`OpenError::Foreign`], [`OpenError::Newer`], or what SQLite reports.
+pub fn check_version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
+    let sqlite = |source| OpenError::from_sqlite(path, source);
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+    };
+    let version = pragma("user_version").map_err(sqlite)?;
+    let application = pragma("application_id").map_err(sqlite)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(sqlite)?;
+    let path = path.to_owned();
+    if application != APPLICATION_ID && (application != 0 || tables > 0) {
+        return Err(OpenError::Foreign {
+            path,
+            found: application,
+        });
+    }
+    if version > current_version() {
+        return Err(OpenError::Newer {
+            path,
+            found: version,
+            known: current_version(),
+        });
+    }
+    Ok(version)
+}
+
+/// Brings the schema up to this build's version; each step is one transaction.
+///
+/// # Errors
+/// As [`check_version`], or when a step fails, which leaves the version before it.
+pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let from = check_version(connection, path)?;
+    let done = usize::try_from(from).unwrap_or(0);
+    for (version, script) in (1_i64..).zip(MIGRATIONS).skip(done) {
+        let mut step = || -> rusqlite::Result<()> {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(script)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()
+        };
+        step().map_err(|source| OpenError::from_sqlite(path, source))?;
+        tracing::info!(version, "database schema migrated");
+    }
+    Ok(())
+}
