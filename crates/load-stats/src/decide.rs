@@ -35,7 +35,8 @@ pub struct PairedMetric {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DecisionRule {
-    /// Level of the whole family of metrics.
+    /// Level of the whole family of metrics, two-sided: 0.02 leaves 1 % for false regressions and 1 %
+    /// for false improvements.
     pub alpha: f64,
     /// Fewest pairs, whatever the level; 6 reach p = 0.031.
     pub min_pairs: usize,
@@ -50,7 +51,7 @@ pub struct DecisionRule {
 impl Default for DecisionRule {
     fn default() -> Self {
         Self {
-            alpha: 0.05,
+            alpha: 0.02,
             min_pairs: 6,
             confidence: 0.95,
             resamples: 5_000,
