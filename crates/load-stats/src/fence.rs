@@ -4,6 +4,19 @@
 //! from each to the next; what lies beyond Q3 + 3 IQR of their sizes is out of the ordinary (Tukey's
 //! far-out fence). The new value is compared with the median of the last few, which one odd run
 //! cannot move, and a change below a floor is never reported.
+//!
+//! What to expect of it, from 1,000 simulated histories of 60 nights with normal noise (standard
+//! deviation of the logarithm), one metric and a floor of 5 %; *confirmed* means that a suspect
+//! night is measured once more:
+//!
+//! | Factor | Noise | False alarms a night, alone · confirmed | +25 % found on its first night |
+//! |---|---|---|---|
+//! | 3 | 3 % | 0.07 % · below 0.01 % | 97 % · 95 % |
+//! | 3 | 5 % | 0.08 % · below 0.01 % | 52 % · 38 % |
+//! | 1.5 | 5 % | 0.8 % · 0.03 % | 87 % · 78 % |
+//! | 1 | 5 % | 2.0 % · 0.13 % | 94 % · 89 % |
+//! | 0.5 | 5 % | 4.3 % · 0.5 % | 98 % · 96 % |
+//! | 0.5 | 8 % | 4.7 % · 0.6 % | 75 % · 58 % |
 
 use crate::numbers::{median, quantile_sorted, sort};
 
@@ -66,7 +79,8 @@ pub struct FenceLine {
     /// Relative change beyond which a value is suspect: the larger of Q3 + factor * IQR and the
     /// floor.
     pub fence: f64,
-    /// Size of the change by the fence; above 1 is outside. Infinite if the fence is 0.
+    /// Size of the change by the fence; above 1 is outside. The largest finite number if the fence
+    /// is 0.
     pub factor: f64,
     /// Whether the value lies outside of the fence on the better side.
     pub better: bool,

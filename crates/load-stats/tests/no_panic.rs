@@ -204,3 +204,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn numbers_that_once_went_wrong() {
+    let points = [(0.0, 0.0), (2.7e-121, 0.0), (0.0, 8.9e-90)];
+    let line = theil_sen(&points, 1.2e-305, f64::MAX).expect("two slopes");
+    assert!(
+        line.low <= line.slope && line.slope <= line.high,
+        "{line:?}"
+    );
+    // Quantiles of Student's t with this many degrees of freedom.
+    let query = EffectQuery {
+        sd_log_ratio: 0.1,
+        alpha: 0.05,
+        confidence: 0.95,
+        power: 0.8,
+        floor: 0.0,
+    };
+    assert!(smallest_visible(usize::MAX, query).is_ok());
+    let close = [-2.711_792_986_748_393e262, -2.711_792_986_748_393_2e262];
+    let found = interval(&close, Statistic::Mean, Method::Percentile, 0.9, 100, 1).expect("finite");
+    assert!(found.low <= found.high, "{found:?}");
+}
