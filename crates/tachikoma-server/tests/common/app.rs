@@ -22,7 +22,7 @@ pub struct TestApp {
     pub router: Router,
     pub specs: TempDir,
     pub data: TempDir,
-    _stop: watch::Sender<bool>,
+    pub stop: watch::Sender<bool>,
 }
 
 /// An answer, read to its end.
@@ -95,7 +95,7 @@ impl TestApp {
             router,
             specs,
             data,
-            _stop: stop,
+            stop,
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     clippy::allow_attributes,
     reason = "each test binary uses its own part of this, so an expectation would not hold in all"
 )]
