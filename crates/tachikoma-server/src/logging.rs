@@ -13,7 +13,9 @@ use crate::cli::LogFormat;
 /// # Errors
 /// What is wrong with `RUST_LOG`.
 pub fn start(format: LogFormat) -> Result<(), String> {
-    let wanted = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let wanted = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|text| !text.is_empty());
     let wanted = wanted.as_deref().unwrap_or("info");
     let filter: Targets = wanted.parse().map_err(|error| {
         format!(
@@ -29,7 +31,9 @@ pub fn start(format: LogFormat) -> Result<(), String> {
             registry.with(lines.with_filter(filter)).init();
         }
         LogFormat::Json => {
-            registry.with(lines.json().flatten_event(true).with_filter(filter)).init();
+            registry
+                .with(lines.json().flatten_event(true).with_filter(filter))
+                .init();
         }
     }
     Ok(())
