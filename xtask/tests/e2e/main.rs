@@ -12,6 +12,7 @@
 mod broken_k6;
 mod broken_servers;
 mod environment;
+mod faults;
 mod good_runs;
 mod interrupts;
 mod locks;

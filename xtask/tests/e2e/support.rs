@@ -55,7 +55,7 @@ pub fn server() -> &'static Path {
 }
 
 /// Builds the server and keeps the binary under a name of its own, for other builds to overwrite the usual one.
-fn build(name: &str, args: &[&str]) -> PathBuf {
+pub fn build(name: &str, args: &[&str]) -> PathBuf {
     let folder = root().join("target/e2e");
     std::fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join(".lock")).unwrap();
