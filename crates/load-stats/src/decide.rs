@@ -35,8 +35,8 @@ pub struct PairedMetric {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DecisionRule {
-    /// Level of the whole family of metrics, two-sided: 0.02 leaves 1 % for false regressions and 1 %
-    /// for false improvements.
+    /// Level of the whole family of metrics, two-sided: of 0.02, about 1 % goes to false
+    /// regressions and 1 % to false improvements.
     pub alpha: f64,
     /// Fewest pairs, whatever the level; 6 reach p = 0.031.
     pub min_pairs: usize,

@@ -164,7 +164,7 @@ pub fn judge(history: &[f64], value: f64, rule: &FenceRule) -> Fence {
     let factor = if change == 0.0 {
         0.0
     } else {
-        change.abs() / fence
+        (change.abs() / fence).min(f64::MAX)
     };
     let line = FenceLine {
         value,

@@ -19,8 +19,10 @@
 //!    rate in four of six equal segments, and in two of the last three. Further steps, a cache that
 //!    fills in the first half, and saw teeth fail here.
 //!
-//! What cannot be told apart within one hold: a leak, and a single saw tooth or a cache that takes
-//! longer than the hold to fill. A longer hold tells.
+//! What cannot be told apart within one hold: a leak, and a single saw tooth, a cache that takes
+//! longer than the hold to fill, or one whose slow tail still grows faster than the bound at the
+//! end. A longer hold tells. `tests/growth_shapes.rs` holds each shape, with noise, against the
+//! verdict.
 
 mod blocks;
 mod warm_up;
@@ -54,6 +56,23 @@ pub struct GrowthRule {
     pub min_samples: usize,
     /// The level of the tests, for example 0.01.
     pub alpha: f64,
+}
+
+impl GrowthRule {
+    /// Raises the bound so that growth of less than `least` over the `span` of the samples, in
+    /// seconds, is accepted. In a hold of minutes a bound per hour is a few megabytes, which a
+    /// database's page cache takes before it is full.
+    #[must_use]
+    pub fn with_least_growth(self, least: f64, span: f64) -> Self {
+        let per_hour = least / span * SECONDS_PER_HOUR;
+        if per_hour.is_finite() && per_hour > self.bound_per_hour {
+            return Self {
+                bound_per_hour: per_hour,
+                ..self
+            };
+        }
+        self
+    }
 }
 
 /// Why growth was not judged.
