@@ -17,6 +17,8 @@ const SPAN_SLACK_S: f64 = 5.0;
 const MIN_SAMPLES: usize = 60;
 /// The level of significance of a trend.
 const ALPHA: f64 = 0.01;
+/// The same for open files: a few keep-alive connections more or less are no leak.
+const LEAST_FILES: f64 = 10.0;
 /// Open files beyond which a steady load counts as leaking them, per hour: a keep-alive connection more or less is
 /// no leak.
 const MAX_FILES_PER_HOUR: f64 = 60.0;
@@ -35,8 +37,8 @@ pub fn rows(test: &OneTest<'_>, ran: &Ran, samples: &[Sample]) -> Vec<GrowthRow>
         .as_ref()
         .map_or(f64::INFINITY, |hold| hold.end() - hold.start());
     let row = |resource, unit, bound: Option<f64>, least: f64, value: fn(&Sample) -> f64| {
-        // A bound per hour is little in a short hold.
-        let bound = bound.map(|bound| bound.max(least / span * 3600.0));
+        // A bound per hour is little in a short hold; the row shows what it was raised to.
+        let rule = rule(bound.unwrap_or(f64::MAX)).with_least_growth(least, span);
         let (per_hour, ok, note) = match &hold {
             Err(why) => (None, None, why.clone()),
             Ok(hold) => {
@@ -45,14 +47,14 @@ pub fn rows(test: &OneTest<'_>, ran: &Ran, samples: &[Sample]) -> Vec<GrowthRow>
                     .map(|sample| (sample.elapsed_s - first.elapsed_s, value(sample)))
                     .filter(|(at, _)| hold.contains(at))
                     .collect();
-                judged(&series, bound)
+                judged(&series, rule)
             }
         };
         GrowthRow {
             resource,
             unit,
             per_hour,
-            bound_per_hour: bound,
+            bound_per_hour: bound.map(|_| rule.bound_per_hour),
             ok,
             note,
         }
@@ -62,9 +64,13 @@ pub fn rows(test: &OneTest<'_>, ran: &Ran, samples: &[Sample]) -> Vec<GrowthRow>
         row("memory", "MiB", memory, LEAST_MEMORY_MIB, |s| {
             s.rss_bytes as f64 / MIB
         }),
-        row("open files", "files", Some(MAX_FILES_PER_HOUR), 0.0, |s| {
-            s.open_files as f64
-        }),
+        row(
+            "open files",
+            "files",
+            Some(MAX_FILES_PER_HOUR),
+            LEAST_FILES,
+            |s| s.open_files as f64,
+        ),
     ]
 }
 
@@ -85,14 +91,17 @@ fn steady_part(test: &OneTest<'_>, ran: &Ran) -> Result<RangeInclusive<f64>, Str
     }
 }
 
-/// The slope per hour, whether it keeps the bound, and what that rests on.
-fn judged(series: &[(f64, f64)], bound: Option<f64>) -> (Option<f64>, Option<bool>, String) {
-    let rule = GrowthRule {
-        bound_per_hour: bound.unwrap_or(f64::MAX),
+fn rule(bound_per_hour: f64) -> GrowthRule {
+    GrowthRule {
+        bound_per_hour,
         min_span: MIN_SPAN_S - SPAN_SLACK_S,
         min_samples: MIN_SAMPLES,
         alpha: ALPHA,
-    };
+    }
+}
+
+/// The slope per hour, whether it keeps the bound, and what that rests on.
+fn judged(series: &[(f64, f64)], rule: GrowthRule) -> (Option<f64>, Option<bool>, String) {
     match judge_growth(series, rule) {
         Growth::NotEvaluated { why } => (None, None, why.to_string()),
         Growth::Flat { evidence, reason } => {
