@@ -5,9 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{Done, Run, Server, k6};
+use crate::support::{Done, Run, Server, command_line, k6, wait_until};
 
 /// A wrapper that does `nasty` (shell, with the real k6 in `$K6`) in place of a run.
 fn wrapper(nasty: &str) -> (TempDir, PathBuf) {
@@ -71,6 +72,50 @@ fn k6_killed() {
     let reasons = run_with("kill -9 $$").reasons();
     assert!(reasons.contains("signal 9"), "{reasons}");
     assert!(reasons.contains("no summary"), "{reasons}");
+}
+
+#[test]
+fn k6_killed_from_outside_and_the_next_test_still_runs() {
+    let mut run = Run::new("smoke health specs --time-scale 0.1")
+        .own_server()
+        .start();
+    run.wait_for("health: 1 virtual user");
+    let mut k6 = None;
+    wait_until("k6 runs", || {
+        let all = run.processes();
+        k6 = all
+            .into_iter()
+            .find(|pid| command_line(*pid).contains(" --address= "));
+        k6.is_some()
+    });
+    let k6 = Pid::from_raw(i32::try_from(k6.unwrap()).unwrap()).unwrap();
+    kill_process(k6, Signal::KILL).unwrap();
+    let done = run.done();
+    done.exits(1);
+    let reasons = done.reasons();
+    assert!(
+        reasons.contains("health: k6 was killed by signal 9"),
+        "{reasons}"
+    );
+    assert_eq!(done.run()["tests"][1]["outcome"], "passed", "{reasons}");
+}
+
+#[test]
+fn a_script_that_asks_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let reasons = run_with(&script(dir.path(), "export default function () {}")).reasons();
+    assert!(reasons.contains("no HTTP request was made"), "{reasons}");
+}
+
+#[test]
+fn exit_codes_that_the_summary_does_not_bear_out() {
+    let reasons = run_with("\"$K6\" \"$@\"; exit 99").reasons();
+    assert!(
+        reasons.contains("its summary has no crossed threshold"),
+        "{reasons}"
+    );
+    let reasons = run_with("\"$K6\" \"$@\"; exit 110").reasons();
+    assert!(reasons.contains("k6 exited with 110"), "{reasons}");
 }
 
 #[test]

@@ -22,6 +22,10 @@ fn the_second_run_is_told_or_waits() {
         .says("since 2");
     let mut third = run("smoke health --time-scale 0.05 --wait").start();
     third.wait_for("waiting: another load test");
+    let mut fourth = run("smoke health --time-scale 0.05 --wait").start();
+    fourth.wait_for("waiting: another load test");
+    fourth.signal(Signal::INT);
+    fourth.done().exits(130);
     first.done().exits(0);
     third.done().exits(0);
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -13,6 +14,9 @@ use tempfile::TempDir;
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How long processes may be left after the end of a run.
+const LEFT: Duration = Duration::from_secs(2);
 
 /// The repository.
 pub fn root() -> PathBuf {
@@ -164,6 +168,17 @@ impl Run {
         self
     }
 
+    /// Under a limit of the shell's, such as `ulimit -f 64`.
+    pub fn limited(mut self, limit: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{limit}; exec \"$0\" \"$@\"")])
+            .arg(self.command.get_program())
+            .args(self.command.get_args());
+        self.command = with_surroundings_of(&self.command, shell);
+        self
+    }
+
     /// Against `url`.
     pub fn against(self, url: &str) -> Self {
         self.env("BASE_URL", url)
@@ -190,14 +205,7 @@ impl Run {
             .arg(&args[0])
             .args(["--message-format", "json"])
             .args(&args[1..]);
-        for (name, value) in self.command.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.current_dir(root());
-        self.command = command;
+        self.command = with_surroundings_of(&self.command, command);
         self
     }
 
@@ -210,6 +218,7 @@ impl Run {
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
+            .process_group(0)
             .spawn()
             .unwrap();
         Going {
@@ -224,6 +233,18 @@ impl Run {
     pub fn done(self) -> Done {
         self.start().done()
     }
+}
+
+/// `to` with the variables and the working folder of `from`.
+fn with_surroundings_of(from: &Command, mut to: Command) -> Command {
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+    to.current_dir(root());
+    to
 }
 
 impl Going {
@@ -254,25 +275,33 @@ impl Going {
         rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Sends a signal to its process group, as a terminal does.
+    pub fn signal_as_a_terminal(&self, signal: Signal) {
+        rustix::process::kill_process_group(Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Every process that belongs to the run: those that have its results folder in their environment.
     pub fn processes(&self) -> Vec<u32> {
         processes_with(&self.results)
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and asserts that no process of it is left: at most 2 s later, the promise for the worst end.
+    #[track_caller]
     pub fn done(mut self) -> Done {
         let mut status = None;
         wait_until("the run ends", || {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
+        let took = self.began.elapsed();
+        nothing_left(&self.results, LEFT);
         let dir = self.dir.take().unwrap();
         Done {
             code: status.unwrap().code(),
             stdout: read(&dir.path().join("stdout")),
             stderr: read(&dir.path().join("stderr")),
             results: self.results.clone(),
-            took: self.began.elapsed(),
+            took,
             _dir: dir,
         }
     }
@@ -417,6 +446,21 @@ pub fn processes_with(path: &Path) -> Vec<u32> {
         .filter_map(|e| e.file_name().to_str()?.parse().ok())
         .filter(has)
         .collect()
+}
+
+/// Asserts that within `patience` no process of the run with these results is left, and with them no listener.
+#[track_caller]
+pub fn nothing_left(results: &Path, patience: Duration) {
+    let until = Instant::now() + patience;
+    loop {
+        let left = processes_with(results);
+        if left.is_empty() {
+            return;
+        }
+        let lines: Vec<_> = left.into_iter().map(command_line).collect();
+        assert!(Instant::now() < until, "left behind: {lines:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// The command line of a process.
