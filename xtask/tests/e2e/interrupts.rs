@@ -197,7 +197,8 @@ fn kills_at_random_moments_leave_nothing_behind() {
     }
     run().done().exits(0);
     // The databases of the servers that could not clean up are gone too.
-    assert_eq!(files(target.path()), [Path::new(""); 0]);
+    let left = files(target.path());
+    assert!(left.is_empty(), "{left:?}");
 }
 
 /// Asserts that no JSON file of ours is half-written; k6's own summary may be, if k6 was killed while it wrote.
