@@ -63,13 +63,14 @@ fn newest_folder(results: &Path) -> Option<std::path::PathBuf> {
     folders.filter(|path| path.is_dir()).max()
 }
 
-/// A run under way with a k6 that ignores the signals that ask, as one does that waits for its iterations.
+/// A run under way with a k6 that, like its child, ignores the signals that ask, as one does that waits for its
+/// iterations.
 fn run_with_a_stubborn_k6() -> Going {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("k6");
     let text = format!(
         "#!/bin/sh\ncase \"$1\" in run) ;; *) exec '{}' \"$@\" ;; esac\ntrap '' INT TERM\necho stubborn\n\
-         while :; do sleep 1; done\n",
+         while :; do sleep 300; done\n",
         crate::support::k6().display()
     );
     std::fs::write(&path, text).unwrap();
