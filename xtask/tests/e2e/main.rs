@@ -16,6 +16,7 @@ mod faults;
 mod good_runs;
 mod interrupts;
 mod locks;
+mod processes;
 mod results;
 mod stub;
 mod support;
