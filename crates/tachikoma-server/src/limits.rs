@@ -32,6 +32,13 @@ pub struct Limits {
     pub max_queue: usize,
 }
 
+impl Limits {
+    /// The shortest time after which a connection can have run out of its client's patience.
+    pub fn shortest_patience(&self) -> Duration {
+        self.read_timeout.min(self.write_timeout).min(self.idle_timeout)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

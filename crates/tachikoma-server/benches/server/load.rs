@@ -37,12 +37,7 @@ pub(crate) enum Until {
 
 /// Loads `addr` over [`crate::CONNECTIONS`] connections from one thread; every answer must have
 /// the status `expect`.
-pub(crate) fn run(
-    addr: SocketAddr,
-    expect: u16,
-    until: Until,
-    make: MakeRequest,
-) -> Measured {
+pub(crate) fn run(addr: SocketAddr, expect: u16, until: Until, make: MakeRequest) -> Measured {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
