@@ -66,8 +66,7 @@ fn builder(state: &AppState) -> http1::Builder {
     http.max_headers(MAX_HEADERS)
         .max_buf_size(state.limits.max_head_bytes)
         .header_read_timeout(None)
-        .half_close(false)
-        .pipeline_flush(true);
+        .half_close(false);
     http
 }
 
