@@ -1,0 +1,143 @@
+//! Crash safety: writers at full speed, `SIGKILL` at a random moment, restart on the same data.
+//!
+//! Every mission whose 201 arrived must be there exactly once and unchanged; whatever else is
+//! there can only be what was in flight, at most one mission a writer and crash.
+//! `TACHIKOMA_CRASH_SEED` repeats a run's moments.
+
+#[path = "support/http.rs"]
+mod http;
+#[path = "support/server.rs"]
+mod server;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use http::Client;
+use server::{PROGRAM, Server};
+
+/// How often the server is killed.
+const CRASHES: usize = 30;
+
+/// Connections that write at once, each with one request in flight.
+const WRITERS: usize = 8;
+
+/// Missions of a page when all are listed.
+const PAGE: usize = 200;
+
+#[test]
+fn every_acknowledged_mission_survives_sigkill_exactly_once() {
+    let seed = match std::env::var("TACHIKOMA_CRASH_SEED") {
+        Ok(text) => text
+            .parse()
+            .expect("TACHIKOMA_CRASH_SEED is a whole number"),
+        Err(_) => fastrand::u64(..),
+    };
+    eprintln!("TACHIKOMA_CRASH_SEED={seed} repeats this run");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut acknowledged = HashMap::new();
+    let mut server = Server::start(dir.path(), &[]);
+    for crash in 1..=CRASHES {
+        let addr = server.addr;
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| thread::spawn(move || write_until_the_end(addr, crash, writer)))
+            .collect();
+        thread::sleep(Duration::from_millis(random.u64(1..300)));
+        drop(server);
+        for writer in writers {
+            acknowledged.extend(writer.join().expect("a writer ends"));
+        }
+        check(dir.path());
+        server = Server::start(dir.path(), &[]);
+        let stored = walk(server.addr);
+        for (id, name) in &acknowledged {
+            assert_eq!(
+                stored.get(id),
+                Some(name),
+                "crash {crash} lost {id}\n{}",
+                server.log()
+            );
+        }
+        let in_flight = stored.len() - acknowledged.len();
+        assert!(
+            in_flight <= crash * WRITERS,
+            "{in_flight} that nobody was waiting for"
+        );
+    }
+    let count = acknowledged.len();
+    assert!(
+        count > CRASHES,
+        "only {count} missions were acknowledged: the test tests nothing"
+    );
+    eprintln!(
+        "{count} acknowledged missions survived {CRASHES} crashes (process {})",
+        server.pid()
+    );
+}
+
+/// Creates missions until the connection breaks, and gives the id and name of each whose 201 came.
+fn write_until_the_end(addr: SocketAddr, crash: usize, writer: usize) -> Vec<(String, String)> {
+    let mut acknowledged = Vec::new();
+    let Ok(mut client) = Client::connect(addr) else {
+        return acknowledged;
+    };
+    for number in 0.. {
+        let name = format!("crash {crash}, writer {writer}, mission {number}");
+        let body = serde_json::json!({ "name": name, "prompt": "survive", "backend": "mock" });
+        let Ok(response) = client.send("POST", "/api/missions", body.to_string().as_bytes()) else {
+            break;
+        };
+        assert_eq!(
+            response.status,
+            201,
+            "{:?}",
+            String::from_utf8_lossy(&response.body)
+        );
+        let mission = response.json();
+        assert_eq!(mission["name"], name.as_str());
+        acknowledged.push((mission["id"].as_str().expect("an id").to_owned(), name));
+    }
+    acknowledged
+}
+
+/// Every stored mission's name by id, read page by page along the `Link` headers.
+fn walk(addr: SocketAddr) -> HashMap<String, String> {
+    let mut client = Client::connect(addr).expect("the server accepts");
+    let mut stored = HashMap::new();
+    let mut next = Some(format!("/api/missions?limit={PAGE}"));
+    while let Some(target) = next {
+        let response = client.send("GET", &target, b"").expect("the list answers");
+        assert_eq!(response.status, 200);
+        for mission in response.json().as_array().expect("an array") {
+            let text = |key: &str| mission[key].as_str().expect("text").to_owned();
+            let before = stored.insert(text("id"), text("name"));
+            assert_eq!(before, None, "listed twice");
+        }
+        next = response.header("link").map(|link| {
+            let target = link.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+            target.expect("a link of RFC 8288").0.to_owned()
+        });
+    }
+    let mut names: Vec<_> = stored.values().collect();
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all, "some request was carried out twice");
+    stored
+}
+
+/// `tachikoma-server check` on what the crash has left.
+fn check(dir: &Path) {
+    let mut command = Command::new(PROGRAM);
+    command.args(["check", "--data-dir"]).arg(dir.join("data"));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is waited for here, and only reads a file"
+    )]
+    let output = command.output().expect("the check runs");
+    assert!(output.status.success(), "{output:?}");
+}
