@@ -1,5 +1,6 @@
 //! From options and environment to a checked configuration.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,10 @@ use crate::limits::Limits;
 
 /// The variable that holds the key itself.
 pub const KEY_VARIABLE: &str = "TACHIKOMA_API_KEY";
+
+/// Says which faults to inject. A build without the feature `faults` refuses to start when it is
+/// set, so that nobody believes in faults that do not happen.
+pub const FAULTS_VARIABLE: &str = "TACHIKOMA_FAULTS";
 
 /// What a server is started with.
 #[derive(Debug, Clone)]
@@ -27,6 +32,33 @@ pub struct Config {
     pub readers: usize,
     /// All bounds.
     pub limits: Limits,
+    /// What to break on purpose; empty for a sound server.
+    #[cfg(feature = "faults")]
+    pub faults: Vec<crate::faults::RouteFaults>,
+}
+
+/// The environment as far as it matters, apart from the variables of the options.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// The value of [`KEY_VARIABLE`].
+    pub key: Option<OsString>,
+    /// The value of [`FAULTS_VARIABLE`].
+    pub faults: Option<OsString>,
+    /// The value of `TACHIKOMA_ALLOW_FAULTS`.
+    pub allow_faults: Option<OsString>,
+}
+
+impl Environment {
+    /// The environment of this process.
+    pub fn of_process() -> Self {
+        // An empty variable is how many tools write "not set".
+        let get = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self {
+            key: get(KEY_VARIABLE),
+            faults: get(FAULTS_VARIABLE),
+            allow_faults: get("TACHIKOMA_ALLOW_FAULTS"),
+        }
+    }
 }
 
 /// Why the options and the environment do not make a configuration.
@@ -58,20 +90,43 @@ pub enum ConfigError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// Faults were asked of a build that has none.
+    #[cfg(not(feature = "faults"))]
+    #[error(
+        "{FAULTS_VARIABLE} is set, but this build cannot inject faults; \
+         unset it, or build with 'cargo build -p tachikoma-server --features faults'"
+    )]
+    FaultsUnknown,
+    /// Faults were asked for, but not twice.
+    #[cfg(feature = "faults")]
+    #[error(
+        "{FAULTS_VARIABLE} is set, but {} is not 1; \
+         set it as well if this server is to break things on purpose",
+        crate::faults::ALLOW_VARIABLE
+    )]
+    FaultsNotAllowed,
+    /// The faults cannot be read.
+    #[cfg(feature = "faults")]
+    #[error("{FAULTS_VARIABLE}: {0}")]
+    Faults(#[from] crate::faults::FaultError),
 }
 
 impl Config {
-    /// Checks the options; `key` is the value of [`KEY_VARIABLE`], if it is set.
+    /// Checks the options and the environment.
     ///
     /// # Errors
     /// [`ConfigError`], which says what to set.
-    pub fn new(args: &ServeArgs, key: Option<std::ffi::OsString>) -> Result<Self, ConfigError> {
+    pub fn new(args: &ServeArgs, environment: Environment) -> Result<Self, ConfigError> {
         let limits = &args.limits;
+        #[cfg(not(feature = "faults"))]
+        if environment.faults.is_some() {
+            return Err(ConfigError::FaultsUnknown);
+        }
         Ok(Self {
             addr: args.addr,
             data_dir: args.data_dir.clone(),
             specs_dir: args.specs_dir.clone(),
-            key: read_key(key, args.api_key_file.as_deref())?,
+            key: read_key(environment.key, args.api_key_file.as_deref())?,
             metrics_public: args.metrics_public,
             readers: limits.readers,
             limits: Limits {
@@ -88,16 +143,27 @@ impl Config {
                 max_queue: limits.max_queue,
                 ..Limits::default()
             },
+            #[cfg(feature = "faults")]
+            faults: read_faults(environment.faults, environment.allow_faults)?,
         })
     }
 }
 
-fn read_key(
-    variable: Option<std::ffi::OsString>,
-    file: Option<&Path>,
-) -> Result<ApiKey, ConfigError> {
-    // An empty variable is how many tools write "not set".
-    let variable = variable.filter(|value| !value.is_empty());
+#[cfg(feature = "faults")]
+fn read_faults(
+    faults: Option<OsString>,
+    allow: Option<OsString>,
+) -> Result<Vec<crate::faults::RouteFaults>, ConfigError> {
+    let Some(faults) = faults else {
+        return Ok(Vec::new());
+    };
+    if allow.is_none_or(|allow| allow != "1") {
+        return Err(ConfigError::FaultsNotAllowed);
+    }
+    Ok(crate::faults::parse(&faults.to_string_lossy())?)
+}
+
+fn read_key(variable: Option<OsString>, file: Option<&Path>) -> Result<ApiKey, ConfigError> {
     let (text, place) = match (variable, file) {
         (Some(_), Some(_)) => return Err(ConfigError::KeyTwice),
         (None, None) => return Err(ConfigError::KeyMissing),

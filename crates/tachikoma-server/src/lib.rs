@@ -9,6 +9,8 @@
 //! - [`ws`] and [`events`]: live events to WebSocket clients;
 //! - [`store`] and [`specs`]: what is kept on disk;
 //! - [`metrics`], [`logging`]: what can be seen from outside.
+//!
+//! Builds with the feature `faults` also have a room that breaks things on purpose.
 
 pub mod api;
 pub mod auth;
@@ -16,6 +18,8 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod events;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod health;
 pub mod http;
 pub mod limits;

@@ -2,26 +2,39 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use crate::cli::LogFormat;
 
-/// Starts logging as `RUST_LOG` asks, by default at level `info`.
+/// Starts logging as `RUST_LOG` asks, by default at level `info`. It understands levels by target,
+/// such as `warn,tachikoma_server=debug`.
 ///
 /// # Errors
 /// What is wrong with `RUST_LOG`.
 pub fn start(format: LogFormat) -> Result<(), String> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(text) if !text.is_empty() => EnvFilter::try_new(&text)
-            .map_err(|error| format!("failed to understand RUST_LOG={text:?}: {error}"))?,
-        _ => EnvFilter::new("info"),
-    };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let wanted = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|text| !text.is_empty());
+    let wanted = wanted.as_deref().unwrap_or("info");
+    let filter: Targets = wanted.parse().map_err(|error| {
+        format!(
+            "failed to understand RUST_LOG={wanted:?}: {error}; \
+             write levels by target, such as warn,tachikoma_server=debug"
+        )
+    })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
     match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(std::io::stderr().is_terminal());
+            registry.with(lines.with_filter(filter)).init();
+        }
+        LogFormat::Json => {
+            registry
+                .with(lines.json().flatten_event(true).with_filter(filter))
+                .init();
+        }
     }
     Ok(())
 }

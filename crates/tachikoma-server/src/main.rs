@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tachikoma_server::cli::{Cli, Command, ServeArgs};
-use tachikoma_server::config::{Config, KEY_VARIABLE};
+use tachikoma_server::config::{Config, Environment};
 use tachikoma_server::startup::{self, StartError};
 use tachikoma_server::{check, logging, openapi, os, router, serve, shutdown};
 use tokio::net::TcpListener;
@@ -51,7 +51,7 @@ fn start(args: &ServeArgs) -> ExitCode {
     if let Err(message) = logging::start(args.log_format) {
         return fail(2, &message);
     }
-    let config = match Config::new(args, std::env::var_os(KEY_VARIABLE)) {
+    let config = match Config::new(args, Environment::of_process()) {
         Ok(config) => config,
         Err(error) => return fail(2, &error.to_string()),
     };

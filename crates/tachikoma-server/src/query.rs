@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn counts_have_bounds() {
-        let count = |raw| Query::new(Some(raw)).count("limit", 50, 200);
+        let count = |raw: &str| Query::new(Some(raw)).count("limit", 50, 200);
         assert_eq!(count("").expect("valid"), 50);
         assert_eq!(count("limit=1").expect("valid"), 1);
         assert_eq!(count("limit=200").expect("valid"), 200);

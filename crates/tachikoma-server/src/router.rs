@@ -32,7 +32,10 @@ pub fn app(state: AppState) -> Router {
         .route("/api/specs/search", get(specs::search))
         .route("/api/specs/{id}", get(specs::get))
         .route_layer(from_fn_with_state(state.clone(), require_key));
-    open.merge(keyed)
+    let routes = open.merge(keyed);
+    #[cfg(feature = "faults")]
+    let routes = routes.route_layer(from_fn_with_state(state.clone(), crate::faults::inject));
+    routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(Observe::new(state.clone()))

@@ -1,13 +1,17 @@
 //! Accepts connections and serves the router on them, within the limits.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
@@ -144,9 +148,9 @@ struct ConnectionService {
 }
 
 impl Service<hyper::Request<Incoming>> for ConnectionService {
-    type Response = axum::response::Response;
-    type Error = std::convert::Infallible;
-    type Future = Noted<axum::routing::future::RouteFuture<std::convert::Infallible>>;
+    type Response = Response;
+    type Error = std::io::Error;
+    type Future = Noted<axum::routing::future::RouteFuture<Infallible>>;
 
     fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
         self.progress.request_begins();
@@ -169,19 +173,22 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F: Future> Future for Noted<F> {
-    type Output = F::Output;
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Noted<F> {
+    type Output = Result<Response, std::io::Error>;
 
-    fn poll(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = this.inner.poll(cx);
-        if answer.is_ready() {
-            this.progress.request_ends();
+        let Ok(response) = std::task::ready!(this.inner.poll(cx));
+        this.progress.request_ends();
+        #[cfg(feature = "faults")]
+        if response
+            .extensions()
+            .get::<crate::faults::DropConnection>()
+            .is_some()
+        {
+            return Poll::Ready(Err(std::io::ErrorKind::ConnectionAborted.into()));
         }
-        answer
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -78,5 +78,25 @@ pub fn build(config: &Config, shutdown: watch::Receiver<bool>) -> Result<AppStat
         limits: config.limits.clone(),
         metrics_public: config.metrics_public,
         shutdown,
+        #[cfg(feature = "faults")]
+        faults: faults(config),
     }))
+}
+
+/// Says as loudly as a log can that this server breaks things on purpose.
+#[cfg(feature = "faults")]
+fn faults(config: &Config) -> Option<crate::faults::Faults> {
+    if config.faults.is_empty() {
+        tracing::warn!("this build can inject faults; it is not for use");
+        return None;
+    }
+    for route in &config.faults {
+        tracing::warn!(
+            method = %route.method,
+            route = %route.route,
+            fault = ?route.fault,
+            "FAULTS ARE INJECTED: no measurement of this server counts as one of a sound server"
+        );
+    }
+    Some(crate::faults::Faults::new(config.faults.clone()))
 }

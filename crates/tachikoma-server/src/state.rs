@@ -38,4 +38,7 @@ pub struct App {
     pub metrics_public: bool,
     /// Turns true when the server is to stop.
     pub shutdown: watch::Receiver<bool>,
+    /// What is broken on purpose.
+    #[cfg(feature = "faults")]
+    pub faults: Option<crate::faults::Faults>,
 }

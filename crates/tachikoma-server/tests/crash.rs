@@ -4,20 +4,17 @@
 //! there can only be what was in flight, at most one mission a writer and crash.
 //! `TACHIKOMA_CRASH_SEED` repeats a run's moments.
 
-#[path = "support/http.rs"]
-mod http;
-#[path = "support/server.rs"]
-mod server;
+mod common;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use http::Client;
-use server::{PROGRAM, Server};
+use common::{KEY, Response, Server, exchange};
 
 /// How often the server is killed.
 const CRASHES: usize = 30;
@@ -40,19 +37,19 @@ fn every_acknowledged_mission_survives_sigkill_exactly_once() {
     let mut random = fastrand::Rng::with_seed(seed);
     let dir = tempfile::tempdir().expect("a folder");
     let mut acknowledged = HashMap::new();
-    let mut server = Server::start(dir.path(), &[]);
+    let mut server = Server::start(dir.path());
     for crash in 1..=CRASHES {
         let addr = server.addr;
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| thread::spawn(move || write_until_the_end(addr, crash, writer)))
             .collect();
         thread::sleep(Duration::from_millis(random.u64(1..300)));
-        drop(server);
+        server.kill();
         for writer in writers {
             acknowledged.extend(writer.join().expect("a writer ends"));
         }
         check(dir.path());
-        server = Server::start(dir.path(), &[]);
+        server = Server::start(dir.path());
         let stored = walk(server.addr);
         for (id, name) in &acknowledged {
             assert_eq!(
@@ -73,22 +70,19 @@ fn every_acknowledged_mission_survives_sigkill_exactly_once() {
         count > CRASHES,
         "only {count} missions were acknowledged: the test tests nothing"
     );
-    eprintln!(
-        "{count} acknowledged missions survived {CRASHES} crashes (process {})",
-        server.pid()
-    );
+    eprintln!("{count} acknowledged missions survived {CRASHES} crashes");
 }
 
 /// Creates missions until the connection breaks, and gives the id and name of each whose 201 came.
 fn write_until_the_end(addr: SocketAddr, crash: usize, writer: usize) -> Vec<(String, String)> {
     let mut acknowledged = Vec::new();
-    let Ok(mut client) = Client::connect(addr) else {
+    let Ok(mut stream) = TcpStream::connect(addr) else {
         return acknowledged;
     };
     for number in 0.. {
         let name = format!("crash {crash}, writer {writer}, mission {number}");
         let body = serde_json::json!({ "name": name, "prompt": "survive", "backend": "mock" });
-        let Ok(response) = client.send("POST", "/api/missions", body.to_string().as_bytes()) else {
+        let Ok(response) = send(&mut stream, "POST", "/api/missions", &body.to_string()) else {
             break;
         };
         assert_eq!(
@@ -104,22 +98,32 @@ fn write_until_the_end(addr: SocketAddr, crash: usize, writer: usize) -> Vec<(St
     acknowledged
 }
 
+/// Sends a request over a connection that is kept, and reads its answer.
+fn send(stream: &mut TcpStream, method: &str, target: &str, body: &str) -> io::Result<Response> {
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: proof\r\nauthorization: Bearer {KEY}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    exchange(stream, request.as_bytes())
+}
+
 /// Every stored mission's name by id, read page by page along the `Link` headers.
 fn walk(addr: SocketAddr) -> HashMap<String, String> {
-    let mut client = Client::connect(addr).expect("the server accepts");
+    let mut stream = TcpStream::connect(addr).expect("the server accepts");
     let mut stored = HashMap::new();
     let mut next = Some(format!("/api/missions?limit={PAGE}"));
     while let Some(target) = next {
-        let response = client.send("GET", &target, b"").expect("the list answers");
+        let response = send(&mut stream, "GET", &target, "").expect("the list answers");
         assert_eq!(response.status, 200);
         for mission in response.json().as_array().expect("an array") {
             let text = |key: &str| mission[key].as_str().expect("text").to_owned();
             let before = stored.insert(text("id"), text("name"));
             assert_eq!(before, None, "listed twice");
         }
-        next = response.header("link").map(|link| {
-            let target = link.strip_prefix('<').and_then(|rest| rest.split_once('>'));
-            target.expect("a link of RFC 8288").0.to_owned()
+        next = response.head.lines().find_map(|line| {
+            let target = line.strip_prefix("link: <")?.split_once('>')?.0;
+            Some(target.to_owned())
         });
     }
     let mut names: Vec<_> = stored.values().collect();
@@ -132,12 +136,34 @@ fn walk(addr: SocketAddr) -> HashMap<String, String> {
 
 /// `tachikoma-server check` on what the crash has left.
 fn check(dir: &Path) {
-    let mut command = Command::new(PROGRAM);
-    command.args(["check", "--data-dir"]).arg(dir.join("data"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tachikoma-server"));
+    command.args(["check", "--data-dir"]).arg(dir);
     #[expect(
         clippy::disallowed_methods,
         reason = "it is waited for here, and only reads a file"
     )]
     let output = command.output().expect("the check runs");
     assert!(output.status.success(), "{output:?}");
+}
+
+/// The same without luck: a write that is acknowledged is in the files as they are at that moment.
+#[test]
+fn an_acknowledged_mission_is_in_the_files() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let server = Server::start(data.path());
+    for number in 0..20 {
+        let body = format!(r#"{{"name":"m{number}","prompt":"p","backend":"mock"}}"#);
+        let answer = common::request(server.addr, "POST", "/api/missions", Some(&body));
+        assert_eq!(answer.expect("answered").status, 201);
+        let copy = tempfile::tempdir().expect("a temporary folder");
+        for name in ["tachikoma.db", "tachikoma.db-wal"] {
+            std::fs::copy(data.path().join(name), copy.path().join(name)).expect("copied");
+        }
+        let connection =
+            rusqlite::Connection::open(copy.path().join("tachikoma.db")).expect("opens");
+        let count: i64 = connection
+            .query_row("SELECT count(*) FROM missions", [], |row| row.get(0))
+            .expect("read");
+        assert_eq!(count, number + 1);
+    }
 }

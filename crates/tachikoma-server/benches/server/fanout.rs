@@ -11,8 +11,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use crate::load::{Connection, request};
-use crate::process;
-use crate::server::Server;
+use crate::process::{self, KEY, Process};
 use crate::table::Row;
 use crate::websocket::{TEXT, frame, handshake};
 
@@ -45,18 +44,15 @@ impl Clock {
 /// creates the mission is sent to when a subscriber has read the event.
 pub fn fanout() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Server::start(dir.path(), &[]);
+    let server = Process::server(dir.path());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     let run = tokio::time::timeout(PATIENCE, deliver(server.addr, server.pid()));
-    let (resident, micros) = runtime.block_on(async { run.await }).unwrap_or_else(|_| {
-        panic!(
-            "not every event came within {PATIENCE:?}:\n{}",
-            server.log()
-        )
-    });
+    let (resident, micros) = runtime
+        .block_on(async { run.await })
+        .expect("every event comes in time");
     let at = |share: usize| f64::from(micros[(micros.len() - 1) * share / 100]) / 1e3;
     vec![
         Row {
@@ -150,7 +146,7 @@ impl Frames {
             stream,
             read: Vec::new(),
         };
-        let hello = handshake(addr);
+        let hello = handshake(addr, KEY);
         frames
             .stream
             .write_all(hello.as_bytes())

@@ -13,8 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::process;
-use crate::server::KEY;
+use crate::process::{self, KEY};
 
 /// Connections of every closed-loop load.
 pub const CONNECTIONS: usize = 64;

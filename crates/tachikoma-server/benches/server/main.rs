@@ -12,11 +12,9 @@ mod load;
 mod memory;
 mod process;
 mod search;
-#[path = "../../tests/support/server.rs"]
-mod server;
 mod table;
 mod throughput;
-#[path = "../../tests/support/websocket.rs"]
+#[path = "../../tests/abuse/websocket.rs"]
 mod websocket;
 
 use std::process::ExitCode;

@@ -1,8 +1,7 @@
 //! Memory must not grow with what has been created.
 
 use crate::load::{self, Until, always, request};
-use crate::process;
-use crate::server::Server;
+use crate::process::{self, Process};
 use crate::table::Row;
 use crate::throughput::MISSION;
 
@@ -14,7 +13,7 @@ const RESIDENT_MAX: f64 = 64.0;
 /// Creates a million missions over the API.
 pub fn memory() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Server::start(dir.path(), &[]);
+    let server = Process::server(dir.path());
     let create = always(request("POST", "/api/missions", MISSION));
     let outcome = load::run(
         server.addr,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::load::{self, Requests, Until, request};
-use crate::server::Server;
+use crate::process::Process;
 use crate::table::Row;
 
 /// Specs of the corpus.
@@ -30,7 +30,7 @@ pub fn search() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a folder");
     let words = vocabulary();
     write_corpus(&dir.path().join("specs"), &words);
-    let server = Server::start(dir.path(), &[]);
+    let server = Process::server(dir.path());
     let measure = |work: &str, requests: &Requests| {
         let outcome = load::run(server.addr, server.pid(), LENGTH, 200, requests);
         let p95 = outcome.percentile(95);

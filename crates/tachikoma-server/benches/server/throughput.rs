@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::load::{self, Outcome, Until, always, request};
-use crate::process::Bare;
-use crate::server::Server;
+use crate::process::Process;
 use crate::table::Row;
 
 /// Rounds of each comparison.
@@ -36,8 +35,8 @@ pub fn create() -> Vec<Row> {
 
 fn against_bare(work: &str, goal: f64, status: u16, of_server: &bytes::Bytes) -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Server::start(dir.path(), &[]);
-    let bare = Bare::start();
+    let server = Process::server(dir.path());
+    let bare = Process::bare();
     let of_bare = always(request("GET", "/api/health", ""));
     let of_server = always(of_server.clone());
     let rounds = alternate(

@@ -25,6 +25,11 @@ pub struct Healthy {
     version: &'static str,
     /// Whole seconds since the server started.
     uptime_seconds: u64,
+    /// There, and true, only if this server breaks things on purpose.
+    #[cfg(feature = "faults")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(ignore)]
+    faults: bool,
 }
 
 /// Whether the server works: its database can be written and read.
@@ -45,6 +50,8 @@ pub async fn health(State(state): State<AppState>) -> Response {
         service: SERVICE,
         version: VERSION,
         uptime_seconds: state.health.uptime().as_secs(),
+        #[cfg(feature = "faults")]
+        faults: state.faults.is_some(),
     };
     json(StatusCode::OK, &body)
 }

@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::mission::{MissionPatch, NewMission};
 use crate::problem::Problem;
@@ -65,13 +65,19 @@ impl<T: DeserializeOwned + Validate> FromRequest<AppState> for ValidJson<T> {
 /// # Errors
 /// A 400 for what is not JSON, a 422 for JSON that is not what the route takes.
 pub fn parse<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Problem> {
-    let value: T = serde_json::from_slice(bytes).map_err(|error| {
+    let explain = |error: serde_json::Error| {
         if error.is_data() {
             Problem::unprocessable(error.to_string())
         } else {
             Problem::bad_request(format!("the body is not valid JSON: {error}"))
         }
-    })?;
+    };
+    // A derived `Deserialize` would also take an array with the fields' values in order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        serde_json::from_slice::<IgnoredAny>(bytes).map_err(explain)?;
+        return Err(Problem::unprocessable("the body must be a JSON object"));
+    }
+    let value: T = serde_json::from_slice(bytes).map_err(explain)?;
     value.validate().map_err(Problem::unprocessable)?;
     Ok(value)
 }

@@ -61,6 +61,10 @@ pub fn parse(text: &str) -> Result<Request, String> {
         r#type: String,
         channel: Option<String>,
     }
+    // A derived `Deserialize` would also take an array with the fields' values in order.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err("the frame is not a JSON object with a type".to_owned());
+    }
     let frame: Frame = serde_json::from_str(text)
         .map_err(|error| format!("the frame is not a JSON object with a type: {error}"))?;
     let request = match frame.r#type.as_str() {
@@ -111,6 +115,7 @@ mod tests {
         for (frame, word) in [
             ("", "JSON"),
             ("[]", "JSON"),
+            (r#"["subscribe","missions"]"#, "JSON"),
             ("{}", "type"),
             (r#"{"type":1}"#, "JSON"),
             (r#"{"type":"shout","channel":"missions"}"#, "shout"),

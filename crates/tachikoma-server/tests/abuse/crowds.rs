@@ -6,9 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::http::Client;
+use crate::common::{KEY, Server, ServerBuilder, eventually, request};
 use crate::scale;
-use crate::server::{KEY, Server};
 use crate::watch::Watch;
 use crate::websocket::{TEXT, frame, handshake};
 
@@ -24,7 +23,9 @@ fn slow_clients_are_cut_off() {
     scale::raise_open_files();
     let count = scale::count(100, 500);
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Server::start(dir.path(), &["--read-timeout", "2s"]);
+    let server = ServerBuilder::new(dir.path())
+        .args(["--read-timeout", "2s"])
+        .start();
     let watch = Watch::over(&server);
     let head = "GET /api/health HTTP/1.1\r\nhost: proof\r\nx-slow: ".to_owned();
     let body = format!(
@@ -66,13 +67,13 @@ fn idle_websockets_cost_little_and_all_hear() {
     scale::raise_open_files();
     let count = scale::count(200, 2_000);
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Server::start(dir.path(), &[]);
+    let server = Server::start(dir.path());
     let watch = Watch::over(&server);
     let subscribe = frame(TEXT, br#"{"type":"subscribe","channel":"missions"}"#);
     let mut clients: Vec<_> = (0..count)
         .map(|_| {
             let mut stream = connect(server.addr);
-            let hello = handshake(server.addr);
+            let hello = handshake(server.addr, KEY);
             stream
                 .write_all(hello.as_bytes())
                 .expect("the server reads");
@@ -83,26 +84,18 @@ fn idle_websockets_cost_little_and_all_hear() {
         })
         .collect();
     assert_eq!(sessions(server.addr), count);
-    let mission = br#"{"name":"news","prompt":"p","backend":"mock"}"#;
-    let mut client = Client::connect(server.addr).expect("the server accepts");
-    let created = client
-        .send("POST", "/api/missions", mission)
-        .expect("an answer");
+    let mission = r#"{"name":"news","prompt":"p","backend":"mock"}"#;
+    let created = request(server.addr, "POST", "/api/missions", Some(mission)).expect("an answer");
     assert_eq!(created.status, 201);
-    let location = created.header("location").expect("a location");
-    let id = location.rsplit_once('/').expect("a path").1;
+    let mission = created.json();
+    let id = mission["id"].as_str().expect("an id");
     for stream in &mut clients {
         assert!(read_until(stream, "}}").contains(id), "another event came");
     }
     drop(clients);
-    let begun = Instant::now();
-    while sessions(server.addr) > 0 {
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "sessions without clients are still open"
-        );
-        thread::sleep(TRICKLE);
-    }
+    eventually("the end of sessions without clients", || {
+        (sessions(server.addr) == 0).then_some(())
+    });
     watch.verdict(&server, &format!("{count} idle WebSockets"));
 }
 
@@ -136,8 +129,7 @@ fn read_until(stream: &mut TcpStream, end: &str) -> String {
 
 /// The server's own count of its WebSocket sessions.
 fn sessions(addr: SocketAddr) -> usize {
-    let mut client = Client::connect(addr).expect("the server accepts");
-    let metrics = client.send("GET", "/metrics", b"").expect("an answer");
+    let metrics = request(addr, "GET", "/metrics", None).expect("an answer");
     let text = String::from_utf8(metrics.body).expect("metrics are text");
     let line = text
         .lines()

@@ -4,15 +4,12 @@
 //! health. By default the counts are small; `TACHIKOMA_ABUSE=full` gives the full ones.
 //! `TACHIKOMA_ABUSE_SEED` repeats a run's random choices.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod crowds;
-#[path = "../support/http.rs"]
-mod http;
 mod malformed;
 mod mutate;
 mod scale;
-#[path = "../support/server.rs"]
-mod server;
 mod sizes;
 mod watch;
-#[path = "../support/websocket.rs"]
 mod websocket;

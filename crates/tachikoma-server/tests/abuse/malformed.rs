@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use crate::server::Server;
+use crate::common::Server;
 use crate::watch::Watch;
 use crate::{mutate, scale};
 
@@ -31,7 +31,7 @@ fn malformed_frames_end_their_session_at_worst() {
 
 fn abuse(what: &str, count: usize, make: fn(SocketAddr, &mut fastrand::Rng) -> Vec<u8>) {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Server::start(dir.path(), &[]);
+    let server = Server::start(dir.path());
     let watch = Watch::over(&server);
     let addr = server.addr;
     let clients: Vec<_> = (0..AT_ONCE)

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::server::KEY;
+use crate::common::KEY;
 use crate::websocket::{TEXT, frame, handshake};
 
 /// Pieces that parsers have stumbled over.
@@ -57,7 +57,7 @@ pub fn frames(addr: SocketAddr, random: &mut fastrand::Rng) -> Vec<u8> {
     for _ in 0..random.usize(0..=4) {
         mutate(&mut frames, random);
     }
-    let mut bytes = handshake(addr).into_bytes();
+    let mut bytes = handshake(addr, KEY).into_bytes();
     bytes.append(&mut frames);
     bytes
 }

@@ -4,13 +4,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::server::{KEY, Server};
+use crate::common::{KEY, Server};
 use crate::watch::Watch;
 
 #[test]
 fn what_is_too_much_has_its_status() {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Server::start(dir.path(), &[]);
+    let server = Server::start(dir.path());
     let watch = Watch::over(&server);
     let nested = |text: &str| {
         format!(

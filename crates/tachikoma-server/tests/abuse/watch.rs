@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::http::Client;
-use crate::server::Server;
+use crate::common::{Server, request};
 
 /// Bound on the 95th percentile of the health route's time to answer, beyond what the machine
 /// itself makes any program wait.
@@ -70,7 +69,7 @@ impl Watch {
         times.server.push(poll(server.addr));
         let health = percentile(&mut times.server, 95);
         let machine = percentile(&mut times.machine, 95);
-        let memory = peak_memory_kib(server.pid());
+        let memory = peak_memory_kib(server.pid().as_raw_nonzero().get());
         eprintln!(
             "{what}: {} polls of health: median {:.1?}, p95 {health:.1?} (of the machine \
              {machine:.1?}), max {:.1?}; peak memory {} MiB",
@@ -118,9 +117,7 @@ fn answer_without_work() -> SocketAddr {
 /// One request for the server's health over a new connection: how long it took in all.
 fn poll(addr: SocketAddr) -> Duration {
     let begun = Instant::now();
-    let response = Client::connect(addr)
-        .and_then(|mut client| client.send("GET", "/api/health", b""))
-        .expect("health answers");
+    let response = request(addr, "GET", "/api/health", None).expect("health answers");
     assert_eq!(
         response.status,
         200,
@@ -131,7 +128,7 @@ fn poll(addr: SocketAddr) -> Duration {
 }
 
 /// The greatest resident memory that a living process has had (`VmHWM` of proc(5)), in KiB.
-fn peak_memory_kib(pid: u32) -> u64 {
+fn peak_memory_kib(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the server lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));

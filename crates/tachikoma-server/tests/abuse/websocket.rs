@@ -2,15 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::server::KEY;
-
 /// A text frame's opcode.
 pub const TEXT: u8 = 0x1;
 
 /// The handshake's request (RFC 6455, 4.1), with the token in the query as a browser sends it.
-pub fn handshake(addr: SocketAddr) -> String {
+pub fn handshake(addr: SocketAddr, key: &str) -> String {
     format!(
-        "GET /ws?token={KEY} HTTP/1.1\r\nhost: {addr}\r\nconnection: Upgrade\r\n\
+        "GET /ws?token={key} HTTP/1.1\r\nhost: {addr}\r\nconnection: Upgrade\r\n\
          upgrade: websocket\r\nsec-websocket-version: 13\r\n\
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )

@@ -1,0 +1,20 @@
+//! What the tests share: a router without a socket, and a server as a process.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    clippy::allow_attributes,
+    reason = "each test binary uses its own part of this, so an expectation would not hold in all"
+)]
+
+mod app;
+mod client;
+mod process;
+
+pub use app::{Answer, TestApp};
+pub use client::{Response, exchange, read_response, request};
+pub use process::{Server, ServerBuilder, eventually, fixtures};
+
+/// The key of every server under test.
+pub const KEY: &str = "test-key-0123";

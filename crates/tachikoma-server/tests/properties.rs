@@ -1,0 +1,169 @@
+//! Whatever a client sends, the parsers answer with a value or a problem, never with a panic.
+
+mod common;
+
+use axum::http::Method;
+use common::TestApp;
+use proptest::prelude::*;
+use tachikoma_server::http::body;
+use tachikoma_server::mission::{MissionPatch, NewMission};
+use tachikoma_server::query::{Query, decode, parse_id};
+use tachikoma_server::specs::query::to_fts;
+use tachikoma_server::ws::protocol;
+
+fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// JSON that is nearly what the API takes.
+fn nearly_json() -> impl Strategy<Value = String> {
+    let value = prop_oneof![
+        Just("null".to_owned()),
+        Just("\"mock\"".to_owned()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        "\\PC{0,20}".prop_map(|text| serde_json::Value::from(text).to_string()),
+        Just("[[]]".to_owned()),
+        Just("{\"a\":{}}".to_owned()),
+        Just("1e999".to_owned()),
+        Just("\"\\ud800\"".to_owned()),
+    ];
+    let key = prop_oneof![
+        Just("name"),
+        Just("prompt"),
+        Just("backend"),
+        Just("status"),
+        Just("x")
+    ];
+    proptest::collection::vec((key, value), 0..6).prop_map(|fields| {
+        let fields: Vec<String> = fields
+            .into_iter()
+            .map(|(key, value)| format!("\"{key}\":{value}"))
+            .collect();
+        format!("{{{}}}", fields.join(","))
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_query_is_read_or_refused(raw in "\\PC{0,80}|[a-z%0-9&=+]{0,40}") {
+        let query = Query::new(Some(&raw));
+        let _ = query.get("q");
+        if let Ok(limit) = query.count("limit", 50, 200) {
+            prop_assert!((1..=200).contains(&limit));
+        }
+        let _ = query.mission_id("before");
+        let _ = decode(&raw);
+    }
+
+    #[test]
+    fn an_encoded_value_comes_back(text in any::<String>(), before in "[a-p]{0,5}") {
+        let raw = format!("{before}=1&q={}&z", encode(&text));
+        let value = Query::new(Some(&raw)).get("q").expect("valid").expect("there");
+        prop_assert_eq!(value.as_ref(), text.as_str());
+    }
+
+    #[test]
+    fn an_id_is_read_only_in_its_one_form(text in "[0-9a-fA-F-]{30,40}|\\PC{0,40}") {
+        if let Some(id) = parse_id(&text) {
+            prop_assert_eq!(id.to_string(), text.to_lowercase());
+        }
+    }
+
+    #[test]
+    fn any_id_comes_back(bits in any::<u128>()) {
+        let id = uuid::Uuid::from_u128(bits);
+        prop_assert_eq!(parse_id(&id.to_string()), Some(id));
+    }
+
+    #[test]
+    fn any_bytes_as_a_body_are_read_or_refused(bytes in any::<Vec<u8>>()) {
+        let _ = body::parse::<NewMission>(&bytes);
+        let _ = body::parse::<MissionPatch>(&bytes);
+    }
+
+    #[test]
+    fn a_body_that_is_taken_obeys_the_rules(text in nearly_json()) {
+        if let Ok(mission) = body::parse::<NewMission>(text.as_bytes()) {
+            prop_assert!((1..=200).contains(&mission.name.chars().count()));
+            prop_assert!((1..=8_000).contains(&mission.prompt.chars().count()));
+            prop_assert!((1..=64).contains(&mission.backend.len()));
+        }
+        if let Ok(patch) = body::parse::<MissionPatch>(text.as_bytes()) {
+            prop_assert_ne!(patch, MissionPatch::default());
+        }
+    }
+
+    #[test]
+    fn any_frame_is_understood_or_answered(text in "\\PC{0,60}|[{}\\[\\]\":a-z,]{0,40}") {
+        if let Err(message) = protocol::parse(&text) {
+            prop_assert!(!message.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_search_never_has_syntax(text in any::<String>()) {
+        if let Some(query) = to_fts(&text) {
+            prop_assert!(query.starts_with('"') && query.ends_with("\"*"));
+            prop_assert!(!query.contains('\0'));
+        }
+    }
+}
+
+/// The same through the whole server, with a real index behind it.
+#[test]
+fn any_search_text_is_answered_with_an_array() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let app = TestApp::new();
+    let fts_like =
+        "(\"|\\*|\\^|-|\\(|\\)|:|\\{|\\}|NEAR|AND|OR|NOT|loop|config|title|é|\0| ){0,12}";
+    let text = proptest::strategy::Union::new([
+        any::<String>().boxed(),
+        proptest::string::string_regex(fts_like)
+            .expect("a pattern")
+            .boxed(),
+    ]);
+    let mut runner = proptest::test_runner::TestRunner::default();
+    runner
+        .run(&text, |text| {
+            let text: String = text.chars().take(256).collect();
+            let path = format!("/api/specs/search?q={}", encode(&text));
+            let answer = runtime.block_on(app.get(&path));
+            prop_assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
+            prop_assert!(answer.json().is_array());
+            Ok(())
+        })
+        .expect("every text is answered");
+}
+
+/// No body and no path makes the server fail: what is wrong is always the client's.
+#[test]
+fn any_request_has_an_answer_below_500() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let app = TestApp::new();
+    let method = proptest::sample::select(vec![
+        Method::GET,
+        Method::POST,
+        Method::PATCH,
+        Method::DELETE,
+        Method::PUT,
+        Method::OPTIONS,
+    ]);
+    let path =
+        "/api/(missions|specs)(/[a-zA-Z0-9.%-]{0,40})?([?](limit|before|q)=[a-zA-Z0-9%+-]{0,10})?";
+    let path = proptest::string::string_regex(path).expect("a pattern");
+    let path = path.prop_filter("a URI", |path| path.parse::<axum::http::Uri>().is_ok());
+    let mut runner = proptest::test_runner::TestRunner::default();
+    runner
+        .run(&(method, path, nearly_json()), |(method, path, body)| {
+            let answer = runtime.block_on(app.json(method, &path, body));
+            prop_assert!(answer.status.as_u16() < 500, "{answer:?}");
+            Ok(())
+        })
+        .expect("every request is answered");
+}

@@ -1,0 +1,481 @@
+//! Starting and stopping the real binary: every mistake has its own message, before the port is
+//! open, and every end is in good order.
+
+mod common;
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use common::{KEY, Server, ServerBuilder, eventually, request};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+fn tempdir() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// Starts a server that must refuse, with this status and these words, and say nothing on stdout.
+#[track_caller]
+fn refused(builder: ServerBuilder, status: i32, words: &[&str]) -> String {
+    let output = builder.output();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{message}");
+    assert!(
+        output.stdout.is_empty(),
+        "it listened: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in: {message}");
+    }
+    assert!(!message.contains("panicked"), "{message}");
+    message
+}
+
+#[test]
+fn a_key_is_required() {
+    let data = tempdir();
+    let key_file = data.path().join("key");
+    let new = || ServerBuilder::new(data.path());
+    refused(
+        new().env_remove("TACHIKOMA_API_KEY"),
+        2,
+        &["no API key", "TACHIKOMA_API_KEY"],
+    );
+    refused(new().env("TACHIKOMA_API_KEY", ""), 2, &["no API key"]);
+    let short = refused(
+        new().env("TACHIKOMA_API_KEY", "s3cr3tk"),
+        2,
+        &["7 characters", "8"],
+    );
+    assert!(!short.contains("s3cr3tk"));
+    refused(
+        new().env("TACHIKOMA_API_KEY", "with a space"),
+        2,
+        &["visible ASCII"],
+    );
+    let path = key_file.to_str().expect("text");
+    refused(
+        new().env("TACHIKOMA_API_KEY_FILE", path),
+        2,
+        &["both", "unset one"],
+    );
+    let file_only = || {
+        new()
+            .env_remove("TACHIKOMA_API_KEY")
+            .env("TACHIKOMA_API_KEY_FILE", path)
+    };
+    refused(file_only(), 2, &["failed to read the API key", path]);
+    std::fs::write(&key_file, "short\n").expect("written");
+    refused(file_only(), 2, &[path, "5 characters"]);
+    std::fs::write(&key_file, format!("{KEY}\n")).expect("written");
+    let server = file_only().start();
+    assert_eq!(
+        request(server.addr, "GET", "/api/missions", None)
+            .expect("answered")
+            .status,
+        200
+    );
+}
+
+#[test]
+fn options_are_checked() {
+    let data = tempdir();
+    let new = || ServerBuilder::new(data.path());
+    refused(
+        ServerBuilder::at(data.path(), "nowhere"),
+        2,
+        &["--addr", "nowhere"],
+    );
+    refused(
+        new().args(["--request-timeout", "soon"]),
+        2,
+        &["--request-timeout", "500ms"],
+    );
+    refused(new().args(["--api-key", "x"]), 2, &["--api-key-file"]);
+    refused(new().env("RUST_LOG", "a=b=c"), 2, &["RUST_LOG", "a=b=c"]);
+}
+
+#[test]
+fn the_data_directory_must_be_usable() {
+    let folder = tempdir();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("written");
+    let path = file.to_str().expect("text");
+    refused(
+        ServerBuilder::new(&file),
+        1,
+        &["data directory", path, "--data-dir"],
+    );
+    refused(
+        ServerBuilder::new(&file.join("below")),
+        1,
+        &["data directory", path, "--data-dir"],
+    );
+    if !rustix::process::geteuid().is_root() {
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o555))
+            .expect("read only");
+        refused(
+            ServerBuilder::new(&folder.path().join("new")),
+            1,
+            &["data directory", "denied"],
+        );
+    }
+    // For root, to whom permissions do not apply, this file system takes no files at all.
+    refused(
+        ServerBuilder::new(Path::new("/proc/tachikoma")),
+        1,
+        &["data directory", "/proc"],
+    );
+}
+
+#[test]
+fn one_data_directory_has_one_server() {
+    let data = tempdir();
+    let first = Server::start(data.path());
+    let pid = first.pid().as_raw_nonzero().to_string();
+    let path = data.path().to_str().expect("text");
+    refused(
+        ServerBuilder::new(data.path()),
+        1,
+        &["in use by another", &pid, path],
+    );
+    assert_eq!(
+        request(first.addr, "GET", "/api/health", None)
+            .expect("answered")
+            .status,
+        200
+    );
+}
+
+#[test]
+fn a_crash_leaves_no_lock_behind() {
+    let data = tempdir();
+    Server::start(data.path()).kill();
+    Server::start(data.path());
+}
+
+#[test]
+fn a_locked_database_is_named() {
+    let data = tempdir();
+    Server::start(data.path()).kill();
+    let path = data.path().join("tachikoma.db");
+    let other = rusqlite::Connection::open(&path).expect("opens");
+    other.execute_batch("BEGIN EXCLUSIVE").expect("locks");
+    refused(
+        ServerBuilder::new(data.path()),
+        1,
+        &["locked by another program", "tachikoma.db"],
+    );
+}
+
+#[test]
+fn a_corrupted_database_is_refused_and_left_alone() {
+    let data = tempdir();
+    let path = data.path().join("tachikoma.db");
+    std::fs::write(
+        &path,
+        "this is no database at all, but long enough to be read as one".repeat(99),
+    )
+    .expect("written");
+    let before = std::fs::read(&path).expect("read");
+    refused(
+        ServerBuilder::new(data.path()),
+        1,
+        &["corrupted", "tachikoma.db", "backup"],
+    );
+    assert_eq!(std::fs::read(&path).expect("read"), before);
+}
+
+#[test]
+fn damage_deep_inside_is_found_by_start_and_check() {
+    let data = tempdir();
+    {
+        let mut server = Server::start(data.path());
+        let prompt = "x".repeat(3_000);
+        let body = format!(r#"{{"name":"n","prompt":"{prompt}","backend":"mock"}}"#);
+        for _ in 0..20 {
+            let answer = request(server.addr, "POST", "/api/missions", Some(&body));
+            assert_eq!(answer.expect("answered").status, 201);
+        }
+        server.signal(Signal::TERM);
+        server.wait();
+    }
+    let path = data.path().join("tachikoma.db");
+    let mut bytes = std::fs::read(&path).expect("read");
+    let damaged = 6 * 4096..7 * 4096;
+    assert!(bytes.len() > damaged.end, "{} bytes", bytes.len());
+    bytes[damaged].fill(0xee);
+    std::fs::write(&path, bytes).expect("written");
+    refused(
+        ServerBuilder::new(data.path()),
+        1,
+        &["corrupted", "tachikoma.db"],
+    );
+    let output = check(data.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("damaged"),
+        "{output:?}"
+    );
+}
+
+fn check(data: &Path) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_tachikoma-server"))
+        .arg("check")
+        .arg("--data-dir")
+        .arg(data)
+        .output()
+        .expect("runs")
+}
+
+#[test]
+fn check_reads_a_database_in_use() {
+    let data = tempdir();
+    let missing = check(data.path());
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("tachikoma.db"));
+    let server = Server::start(data.path());
+    let body = r#"{"name":"n","prompt":"p","backend":"mock"}"#;
+    request(server.addr, "POST", "/api/missions", Some(body)).expect("answered");
+    let output = check(data.path());
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "ok: 1 missions, schema version 1\n"
+    );
+}
+
+#[test]
+fn a_newer_or_foreign_database_is_refused_and_left_alone() {
+    for (sql, words) in [
+        ("PRAGMA user_version = 99", ["version 99", "newer server"]),
+        ("PRAGMA application_id = 7", ["another program", "0x7"]),
+    ] {
+        let data = tempdir();
+        let mut server = Server::start(data.path());
+        server.signal(Signal::TERM);
+        server.wait();
+        let path = data.path().join("tachikoma.db");
+        rusqlite::Connection::open(&path)
+            .and_then(|connection| connection.execute_batch(sql))
+            .expect("changed");
+        let before = std::fs::read(&path).expect("read");
+        refused(ServerBuilder::new(data.path()), 1, &words);
+        assert_eq!(std::fs::read(&path).expect("read"), before, "{sql}");
+    }
+}
+
+#[test]
+fn the_specs_must_be_usable() {
+    let (data, specs) = (tempdir(), tempdir());
+    let path = specs.path().to_str().expect("text");
+    let missing = specs.path().join("missing");
+    let missing = missing.to_str().expect("text");
+    refused(
+        ServerBuilder::with_specs(data.path(), Path::new(missing)),
+        1,
+        &["specs", missing, "--specs-dir"],
+    );
+    let file = specs.path().join("001-bad.md");
+    let write = |bytes: &[u8]| std::fs::write(&file, bytes).expect("written");
+    write(b"# ok\n\xff\xfe");
+    refused(
+        ServerBuilder::with_specs(data.path(), Path::new(path)),
+        1,
+        &["001-bad.md", "UTF-8", "offset 5"],
+    );
+    write(&vec![b'x'; 1024 * 1024 + 1]);
+    refused(
+        ServerBuilder::with_specs(data.path(), Path::new(path)),
+        1,
+        &["001-bad.md", "1048577 bytes"],
+    );
+    write(b"# fine\n");
+    std::fs::write(specs.path().join("001-again.md"), "# same\n").expect("written");
+    refused(
+        ServerBuilder::with_specs(data.path(), Path::new(path)),
+        1,
+        &["001-again.md", "001-bad.md", "both"],
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let data = tempdir();
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let addr = holder.local_addr().expect("an address").to_string();
+    let builder = ServerBuilder::at(data.path(), &addr);
+    refused(builder, 1, &["failed to listen", &addr, "in use", "--addr"]);
+}
+
+#[cfg(not(feature = "faults"))]
+#[test]
+fn a_build_without_faults_refuses_them() {
+    let data = tempdir();
+    let builder = ServerBuilder::new(data.path())
+        .env("TACHIKOMA_FAULTS", "GET /api/health: latency=1s")
+        .env("TACHIKOMA_ALLOW_FAULTS", "1");
+    refused(
+        builder,
+        2,
+        &[
+            "TACHIKOMA_FAULTS",
+            "cannot inject faults",
+            "--features faults",
+        ],
+    );
+}
+
+#[test]
+fn stdout_carries_one_line_and_no_log_has_the_key() {
+    let data = tempdir();
+    let mut server = ServerBuilder::new(data.path())
+        .env("RUST_LOG", "trace")
+        .args(["--log-format", "json"])
+        .start();
+    for path in [
+        "/api/missions",
+        &format!("/ws?token={KEY}"),
+        "/api/specs/search?q=private",
+    ] {
+        request(server.addr, "GET", path, None).expect("answered");
+    }
+    server.signal(Signal::TERM);
+    let (status, rest) = server.wait();
+    assert_eq!((status.code(), rest.as_str()), (Some(0), ""));
+    let log = server.log();
+    assert!(!log.contains("Bearer"), "{log}");
+    for line in log.lines() {
+        let line: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        // At level trace the HTTP library shows the bytes that it reads; our own lines never do.
+        if line["target"]
+            .as_str()
+            .is_some_and(|target| target.starts_with("tachikoma"))
+        {
+            assert!(!line.to_string().contains(KEY), "{line}");
+        }
+    }
+    assert!(log.contains("\"route\":\"/ws\""), "{log}");
+}
+
+#[test]
+fn signals_and_the_end_of_stdin_stop_it() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let data = tempdir();
+        let mut server = Server::start(data.path());
+        server.signal(signal);
+        assert_eq!(server.wait().0.code(), Some(0));
+        assert!(
+            TcpStream::connect(server.addr).is_err(),
+            "the port is still open"
+        );
+    }
+    let data = tempdir();
+    let mut server = ServerBuilder::new(data.path())
+        .args(["--exit-with-parent"])
+        .start();
+    let mut stdin = server.stdin.take().expect("a pipe");
+    stdin.write_all(b"input is ignored\n").expect("written");
+    assert_eq!(
+        request(server.addr, "GET", "/api/health", None)
+            .expect("answered")
+            .status,
+        200
+    );
+    drop(stdin);
+    assert_eq!(server.wait().0.code(), Some(0));
+    assert!(server.log().contains("end of stdin"));
+}
+
+#[test]
+fn without_the_option_the_end_of_stdin_is_nothing() {
+    let data = tempdir();
+    let mut server = Server::start(data.path());
+    drop(server.stdin.take());
+    for _ in 0..20 {
+        assert_eq!(
+            request(server.addr, "GET", "/api/health", None)
+                .expect("answered")
+                .status,
+            200
+        );
+    }
+    server.signal(Signal::TERM);
+    assert!(
+        !{
+            server.wait();
+            server.log()
+        }
+        .contains("end of stdin")
+    );
+}
+
+#[test]
+fn a_request_in_flight_is_answered_before_the_end() {
+    let data = tempdir();
+    let mut server = Server::start(data.path());
+    let body = r#"{"name":"n","prompt":"p","backend":"mock"}"#;
+    let mut stream = TcpStream::connect(server.addr).expect("connects");
+    let head = format!(
+        "POST /api/missions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("written");
+    eventually("the request to be in flight", || {
+        let metrics = request(server.addr, "GET", "/metrics", None).expect("answered");
+        String::from_utf8_lossy(&metrics.body)
+            .contains("tachikoma_http_requests_in_flight 2")
+            .then_some(())
+    });
+    server.signal(Signal::TERM);
+    eventually("the port to close", || {
+        TcpStream::connect(server.addr).is_err().then_some(())
+    });
+    let answer = common::exchange(&mut stream, body.as_bytes()).expect("answered");
+    assert_eq!(answer.status, 201);
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_client_that_does_not_finish_cannot_delay_the_end() {
+    let data = tempdir();
+    let mut server = ServerBuilder::new(data.path())
+        .args(["--shutdown-timeout", "300ms"])
+        .start();
+    let mut stream = TcpStream::connect(server.addr).expect("connects");
+    stream
+        .write_all(b"GET /api/health HTTP/1.1\r\nhost:")
+        .expect("written");
+    request(server.addr, "GET", "/api/health", None).expect("answered");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
+#[test]
+fn hangup_takes_new_specs_over() {
+    let (data, specs) = (tempdir(), tempdir());
+    std::fs::write(specs.path().join("001-first.md"), "# First\n").expect("written");
+    let server = ServerBuilder::with_specs(data.path(), specs.path()).start();
+    let get = |path: &str| request(server.addr, "GET", path, None).expect("answered");
+    assert_eq!(get("/api/specs/002").status, 404);
+    std::fs::write(specs.path().join("002-second.md"), "# Second\n").expect("written");
+    server.signal(Signal::HUP);
+    eventually("the new spec", || {
+        (get("/api/specs/002").status == 200).then_some(())
+    });
+    std::fs::write(specs.path().join("003-bad.md"), b"\xff").expect("written");
+    server.signal(Signal::HUP);
+    eventually("a line in the log", || {
+        server.log().contains("003-bad.md").then_some(())
+    });
+    assert_eq!(
+        get("/api/specs/002").status,
+        200,
+        "a broken file changes nothing"
+    );
+}
