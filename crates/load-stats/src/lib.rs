@@ -1,1 +1,25 @@
 //! The statistics behind the verdicts: pure functions, without I/O.
+//!
+//! | Question | Module |
+//! |---|---|
+//! | Does memory grow without end? | [`growth`], built on [`slope`] and [`mann_kendall`] |
+//! | Do two versions differ, judged by paired blocks? | [`decide`], built on [`signed_rank`], [`bootstrap`] and [`holm`] |
+//! | How small a difference could n pairs have shown? | [`effect`] |
+//! | Is tonight's value outside of the noise of past nights? | [`fence`] |
+//! | Since when is a series at another level? | [`change_points`] |
+//!
+//! No function panics, whatever its input: empty, constant, infinite and not-a-number data are
+//! answered by a typed [`StatsError`] or by a variant that says why there is no verdict. Functions
+//! that draw random numbers take a seed, and the same seed gives the same answer.
+
+pub mod bootstrap;
+pub mod error;
+pub mod growth;
+pub mod holm;
+pub mod mann_kendall;
+pub mod signed_rank;
+pub mod slope;
+
+mod numbers;
+
+pub use error::StatsError;

@@ -1,0 +1,265 @@
+//! Threshold expressions.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A threshold as scripts write it: `p(95)<500`. See
+/// <https://grafana.com/docs/k6/latest/using-k6/thresholds/#threshold-expression-syntax>.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expression {
+    /// Which of the metric's values is held against the bound.
+    pub aggregation: Aggregation,
+    /// How.
+    pub operator: Operator,
+    /// The bound, in the metric's own unit: a time's is in milliseconds, a rate's from 0 to 1.
+    pub bound: f64,
+}
+
+/// One of the values into which k6 aggregates a metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Aggregation {
+    /// Sum of a counter, or number of samples of a trend.
+    Count,
+    /// Events per second of a counter, or share of a rate.
+    Rate,
+    /// Latest value of a gauge.
+    Value,
+    /// Mean of a trend.
+    Avg,
+    /// Least value of a trend.
+    Min,
+    /// Median of a trend.
+    Med,
+    /// Greatest value of a trend.
+    Max,
+    /// The value that this percentage of a trend's samples does not exceed.
+    Percentile(f64),
+}
+
+/// How a value is compared with a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `==`, also written `===`
+    Equal,
+    /// `!=`
+    NotEqual,
+}
+
+/// Why a text is no threshold expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{text}\" is not a threshold expression such as p(95)<500")]
+pub struct ExpressionError {
+    text: String,
+}
+
+/// Longer ones first, since some begin with others.
+const OPERATORS: [(&str, Operator); 7] = [
+    ("===", Operator::Equal),
+    ("==", Operator::Equal),
+    ("!=", Operator::NotEqual),
+    ("<=", Operator::LessOrEqual),
+    (">=", Operator::GreaterOrEqual),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+];
+
+impl Expression {
+    /// Reads an expression; white space between its parts does not matter.
+    ///
+    /// # Errors
+    /// Names the text if it does not follow k6's grammar.
+    pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        let error = || ExpressionError {
+            text: text.to_owned(),
+        };
+        let at = text.find(['<', '>', '=', '!']).ok_or_else(error)?;
+        let (aggregation, rest) = text.split_at(at);
+        let (operator, bound) = OPERATORS
+            .iter()
+            .find_map(|(sign, operator)| Some((*operator, rest.strip_prefix(sign)?)))
+            .ok_or_else(error)?;
+        Ok(Self {
+            aggregation: Aggregation::parse(aggregation).map_err(|_| error())?,
+            operator,
+            bound: finite(bound).ok_or_else(error)?,
+        })
+    }
+}
+
+impl FromStr for Expression {
+    type Err = ExpressionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", self.aggregation, self.operator, self.bound)
+    }
+}
+
+impl Aggregation {
+    /// Reads the name of a value as in `summaryTrendStats` and thresholds: `med`, `p(99.9)`.
+    ///
+    /// # Errors
+    /// Names the text if it is none of them.
+    pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        match text.trim() {
+            "count" => Ok(Self::Count),
+            "rate" => Ok(Self::Rate),
+            "value" => Ok(Self::Value),
+            "avg" => Ok(Self::Avg),
+            "min" => Ok(Self::Min),
+            "med" => Ok(Self::Med),
+            "max" => Ok(Self::Max),
+            other => other
+                .strip_prefix("p(")
+                .and_then(|rest| finite(rest.strip_suffix(')')?))
+                .filter(|percent| (0.0..=100.0).contains(percent))
+                .map(Self::Percentile)
+                .ok_or_else(|| ExpressionError {
+                    text: text.to_owned(),
+                }),
+        }
+    }
+
+    /// The name in a metric's values, save for percentiles, whose number may be written in
+    /// several ways.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Rate => "rate",
+            Self::Value => "value",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Med => "med",
+            Self::Max => "max",
+            Self::Percentile(_) => "p",
+        }
+    }
+}
+
+impl fmt::Display for Aggregation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Percentile(percent) => write!(f, "p({percent})"),
+            named => f.write_str(named.name()),
+        }
+    }
+}
+
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+        })
+    }
+}
+
+/// Rust also reads `inf` and `nan`, which are no bounds.
+fn finite(text: &str) -> Option<f64> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_form_that_k6_reads() {
+        let table = [
+            (
+                "p(95)<500",
+                Aggregation::Percentile(95.0),
+                Operator::Less,
+                500.0,
+            ),
+            (
+                "p(99.9) <= 1.5e3",
+                Aggregation::Percentile(99.9),
+                Operator::LessOrEqual,
+                1500.0,
+            ),
+            ("rate<0.01", Aggregation::Rate, Operator::Less, 0.01),
+            (" rate > 0.95 ", Aggregation::Rate, Operator::Greater, 0.95),
+            (
+                "count>=10",
+                Aggregation::Count,
+                Operator::GreaterOrEqual,
+                10.0,
+            ),
+            ("value==3", Aggregation::Value, Operator::Equal, 3.0),
+            ("value===3", Aggregation::Value, Operator::Equal, 3.0),
+            ("med!=0", Aggregation::Med, Operator::NotEqual, 0.0),
+            ("avg<5", Aggregation::Avg, Operator::Less, 5.0),
+            ("min>-5", Aggregation::Min, Operator::Greater, -5.0),
+            ("max<.5", Aggregation::Max, Operator::Less, 0.5),
+        ];
+        for (text, aggregation, operator, bound) in table {
+            let expected = Expression {
+                aggregation,
+                operator,
+                bound,
+            };
+            assert_eq!(Expression::parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_what_is_no_expression() {
+        for text in [
+            "",
+            "p(95)",
+            "<500",
+            "p95<500",
+            "p(95<500",
+            "p()<1",
+            "p(101)<1",
+            "p(-1)<1",
+            "p(nan)<1",
+            "rate<",
+            "rate<fast",
+            "rate<inf",
+            "rate=1",
+            "rate!1",
+            "rate<<1",
+            "größer<1",
+        ] {
+            let error = Expression::parse(text).expect_err(text);
+            assert_eq!(
+                error.to_string(),
+                format!("\"{text}\" is not a threshold expression such as p(95)<500")
+            );
+        }
+    }
+
+    #[test]
+    fn is_written_in_its_shortest_form() {
+        for (text, written) in [
+            (" p( 99.90 ) <= 1500.0 ", "p(99.9)<=1500"),
+            ("rate===0.010", "rate==0.01"),
+            ("value != 1e3", "value!=1000"),
+        ] {
+            let expression: Expression = text.parse().expect(text);
+            assert_eq!(expression.to_string(), written);
+        }
+    }
+}

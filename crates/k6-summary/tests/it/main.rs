@@ -1,0 +1,7 @@
+//! The crate from outside, on real runs and on anything else.
+
+mod captures;
+mod properties;
+mod real_runs;
+mod summary;
+mod verdict;

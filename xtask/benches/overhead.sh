@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# What the orchestrator costs beside k6 itself.
+#
+#   xtask/benches/overhead.sh          a warm run against a bare `k6 run`: two minutes
+#   xtask/benches/overhead.sh --cold   the cold build, and a fresh clone up to the first request too
+#
+# Each figure is a ratio or a difference within one run of this script, since machines are noisy.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+work=$(mktemp -d)
+server=
+clean_up() {
+  [ -z "$server" ] || kill "$server" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap clean_up EXIT
+
+now() { date +%s%N; }
+seconds() { awk -v from="$1" -v to="$2" 'BEGIN { printf "%.2f", (to - from) / 1e9 }'; }
+
+cargo build --quiet --package xtask
+cargo build --quiet --release --package tachikoma-server
+k6=$(cargo xtask k6 install)
+
+# A server of our own for the bare run, on a free port that it tells.
+mkdir "$work/data"
+TACHIKOMA_API_KEY=test-api-key target/release/tachikoma-server --addr 127.0.0.1:0 \
+  --data-dir "$work/data" --specs-dir load-tests/fixtures/specs >"$work/said" 2>"$work/server.log" &
+server=$!
+for _ in $(seq 200); do
+  url=$(sed -n 's/^listening on //p' "$work/said")
+  [ -n "$url" ] && break
+  kill -0 "$server" || { cat "$work/server.log" >&2; exit 1; }
+  sleep 0.05
+done
+[ -n "$url" ] || { echo "the server did not say where it listens" >&2; exit 1; }
+
+from=$(now)
+BASE_URL=$url "$k6" run --quiet --no-usage-report --address= -e PROFILE=smoke -e TEST=health load-tests/main.js >"$work/bare.log" 2>&1
+bare=$(seconds "$from" "$(now)")
+
+from=$(now)
+cargo xtask load-test smoke health --base-url http://127.0.0.1:0 --results "$work/results" >"$work/ours.log" 2>&1 || { cat "$work/ours.log" >&2; exit 1; }
+ours=$(seconds "$from" "$(now)")
+k6_own=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["state"]["testRunDurationMs"] / 1000)' "$work/results/latest/health/summary.json")
+
+printf 'bare k6 run, server running     %6s s\n' "$bare"
+printf 'warm cargo xtask load-test      %6s s  = %s times the bare run (goal: at most 1.05)\n' "$ours" \
+  "$(awk -v a="$ours" -v b="$bare" 'BEGIN { printf "%.3f", a / b }')"
+printf 'beyond testRunDurationMs        %6s s  (goal: at most 1.5)\n' "$(awk -v a="$ours" -v b="$k6_own" 'BEGIN { printf "%.2f", a - b }')"
+
+[ "${1:-}" = --cold ] || exit 0
+
+cargo fetch --quiet --locked
+from=$(now)
+CARGO_TARGET_DIR=$work/cold cargo build --quiet --package xtask
+printf 'cold cargo build -p xtask       %6s s  (goal: at most 60, downloads apart)\n' "$(seconds "$from" "$(now)")"
+rm -rf "$work/cold"
+
+# A newcomer: a fresh clone, nothing in HOME but the toolchain, no k6 on the PATH.
+rustup_home=${RUSTUP_HOME:-$HOME/.rustup}
+cargo=$(rustup which cargo)
+git clone --quiet . "$work/clone"
+mkdir "$work/home"
+from=$(now)
+(cd "$work/clone" && env -u K6_BIN HOME="$work/home" CARGO_HOME="$work/home/.cargo" RUSTUP_HOME="$rustup_home" \
+  PATH="$(dirname "$cargo"):$PATH" "$cargo" xtask load-test smoke health --time-scale 0.1 \
+  --base-url http://127.0.0.1:0 --results "$work/first") >"$work/first.log" 2>&1 || { cat "$work/first.log" >&2; exit 1; }
+first=$(stat --format=%W "$work/first/latest/health")
+[ "$first" -gt 0 ] || first=$(stat --format=%Y "$work/first/latest/server.log")
+printf 'fresh clone to first request    %6s s  (downloads, both builds and k6 among them)\n' \
+  "$(awk -v from="$from" -v to="$first" 'BEGIN { printf "%.0f", to - from / 1e9 }')"

@@ -1,0 +1,154 @@
+//! k6's own progress, taken from its output: one status line on a terminal, a heartbeat elsewhere.
+
+use std::time::{Duration, Instant};
+
+use crate::{process, ui};
+
+/// How often a run without a terminal says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How many warnings and errors of k6 are shown while it runs; the log has them all.
+const MAX_SHOWN: u32 = 5;
+
+/// Follows the lines of one k6 run.
+pub struct Progress {
+    test: &'static str,
+    began: Instant,
+    last_beat: Instant,
+    running: String,
+    shown: u32,
+}
+
+/// What a line of k6's is.
+#[derive(Debug, PartialEq, Eq)]
+enum Line<'a> {
+    /// The summed-up progress, as in `running (0m05.0s), 1/1 VUs, 9 complete and 0 interrupted iterations`.
+    Running(&'a str),
+    /// The progress of one scenario, as in `default   [  17% ] 1 VUs  05.0s/30.0s`.
+    Scenario(&'a str),
+    /// A log line with at least the level of a warning, its message.
+    Problem(String),
+    /// Anything else.
+    Other,
+}
+
+impl Progress {
+    /// Begins to follow a run of `test`.
+    pub fn new(test: &'static str) -> Self {
+        let now = Instant::now();
+        Self {
+            test,
+            began: now,
+            last_beat: now,
+            running: String::new(),
+            shown: 0,
+        }
+    }
+
+    /// Takes note of a line; returns whether it is worth keeping in the log.
+    pub fn line(&mut self, line: &str) -> bool {
+        match classify(line) {
+            Line::Running(text) => {
+                self.running = text.to_owned();
+                self.beat();
+                false
+            }
+            Line::Scenario(text) => {
+                ui::status(&format!("{}: {text}  {}", self.test, self.running));
+                false
+            }
+            Line::Problem(message) => {
+                self.shown += 1;
+                if self.shown <= MAX_SHOWN {
+                    ui::info(&format!("  k6: {}", shorten(&message, 2 * ui::width())));
+                } else if self.shown == MAX_SHOWN + 1 {
+                    ui::info("  k6 goes on to complain: k6.log has it all");
+                }
+                true
+            }
+            Line::Other => true,
+        }
+    }
+
+    fn beat(&mut self) {
+        if !ui::is_terminal() && self.last_beat.elapsed() >= HEARTBEAT {
+            self.last_beat = Instant::now();
+            let seconds = self.began.elapsed().as_secs();
+            ui::info(&format!("{}: {seconds} s, {}", self.test, self.running));
+        }
+    }
+}
+
+fn shorten(text: &str, most: usize) -> String {
+    let mut chars = text.chars();
+    let mut out: String = chars.by_ref().take(most).collect();
+    if chars.next().is_some() {
+        out.push('…');
+    }
+    out
+}
+
+fn classify(line: &str) -> Line<'_> {
+    let trimmed = line.trim();
+    if let Some(rest) = trimmed.strip_prefix("running (") {
+        return Line::Running(rest.split_once("), ").map_or(rest, |(_, rest)| rest));
+    }
+    if let Some((name, rest)) = trimmed.split_once(" [")
+        && !name.contains('"')
+        && rest.contains("% ]")
+    {
+        return Line::Scenario(trimmed);
+    }
+    let level = ["level=warning", "level=error", "level=fatal"]
+        .iter()
+        .any(|level| trimmed.contains(level));
+    if level && let Some((_, message)) = trimmed.split_once("msg=") {
+        return Line::Problem(unquoted(message));
+    }
+    Line::Other
+}
+
+/// The message of a logfmt line: a quoted string with Go's escapes, or one word.
+fn unquoted(text: &str) -> String {
+    let Some(rest) = text.strip_prefix('"') else {
+        return text.split(' ').next().unwrap_or(text).to_owned();
+    };
+    let mut out = String::new();
+    let mut chars = rest.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => match chars.next() {
+                Some('n' | 't' | 'r') => out.push(' '),
+                Some(c) => out.push(c),
+                None => break,
+            },
+            c => out.push(c),
+        }
+    }
+    process::clean(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_lines_apart() {
+        let running = "running (0m05.0s), 1/1 VUs, 9 complete and 0 interrupted iterations";
+        assert_eq!(
+            classify(running),
+            Line::Running("1/1 VUs, 9 complete and 0 interrupted iterations")
+        );
+        let scenario = "default   [  17% ] 1 VUs  05.0s/30.0s";
+        assert_eq!(classify(scenario), Line::Scenario(scenario));
+        let warning = r#"time="2026-11-23T12:00:00Z" level=warning msg="Request Failed" error="Get \"x\": refused""#;
+        assert_eq!(classify(warning), Line::Problem("Request Failed".into()));
+        let error =
+            r#"time="2026" level=error msg="SyntaxError: \"undefined\"\n at parse" executor=x"#;
+        assert_eq!(
+            classify(error),
+            Line::Problem("SyntaxError: \"undefined\"  at parse".into())
+        );
+        assert_eq!(classify("     execution: local"), Line::Other);
+    }
+}

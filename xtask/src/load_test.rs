@@ -1,0 +1,208 @@
+//! The pipeline of `load-test`: plan → k6 → server → run → verdict → results → report.
+
+mod growth;
+mod one_test;
+mod record;
+
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+use anyhow::Context as _;
+
+use crate::cli::{LoadTest, MessageFormat};
+use crate::interrupt::{self, Interrupted};
+use crate::k6::{self, K6, Shape};
+use crate::lock::{self, Lock};
+use crate::plan::Plan;
+use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord};
+use crate::server::{self, Server};
+use crate::{report, target_dir, ui};
+
+/// A run under way.
+struct Run<'a> {
+    args: &'a LoadTest,
+    root: &'a Path,
+    plan: Plan,
+    k6: K6,
+    /// The load of each test of the plan.
+    shapes: Vec<Shape>,
+    folder: RunFolder,
+    record: RunRecord,
+}
+
+/// Runs the load test of the command line and returns the exit code.
+///
+/// # Errors
+/// If the run could not be made or its results not be kept: a wrong command line, no k6, no server, no room.
+pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
+    interrupt::listen()?;
+    let plan = Plan::new(args, root)?;
+    let k6 = find_k6(args, root)?;
+    let shapes = plan.shapes(&k6.path, &main_js(root))?;
+    let lock = lock_for(&plan, args.wait)?;
+    let now = SystemTime::now();
+    let folder = RunFolder::create(&plan.results, plan.profile.name(), now)?;
+    if let Some(lock) = &lock {
+        lock.say_results(&folder.path)?;
+    }
+    let record = record::begin(args, &plan, &k6, &shapes, root, &folder.name, now);
+    let mut run = Run {
+        args,
+        root,
+        plan,
+        k6,
+        shapes,
+        folder,
+        record,
+    };
+    let went = run.measure();
+    run.conclude(went)
+}
+
+/// The one k6 entry point.
+fn main_js(root: &Path) -> PathBuf {
+    root.join("load-tests/main.js")
+}
+
+fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
+    let target_dir = target_dir(root);
+    k6::ensure(&args.k6.wanted(&target_dir), &mut ui::tell).map_err(|error| {
+        match error.interrupted() {
+            Some(interrupted) => interrupted.into(),
+            None => error.into(),
+        }
+    })
+}
+
+/// Takes the lock of the server that the plan means; none is needed on a free port.
+fn lock_for(plan: &Plan, wait: bool) -> anyhow::Result<Option<Lock>> {
+    plan.target
+        .lock_name()
+        .map(|name| lock::acquire(&name, &plan.results, wait))
+        .transpose()
+}
+
+impl Run<'_> {
+    /// Comes by a server and runs every test against it, whatever the verdicts.
+    fn measure(&mut self) -> anyhow::Result<()> {
+        let wanted = server::Wanted {
+            root: self.root,
+            target_dir: &target_dir(self.root),
+            run_dir: &self.folder.path,
+            key: &self.plan.key,
+            needs_key: self.plan.needs_key(),
+            may_start: !self.args.no_start_server,
+            binary: self.args.server_bin(),
+            pid: self.args.server_pid,
+        };
+        let mut server = server::ensure(&wanted, &mut self.plan.target)?;
+        self.note(&server);
+        ui::step(&report::announcement(&self.record, &self.shapes));
+        server.watch()?;
+        let began = Instant::now();
+        let tested = self.run_tests(&mut server);
+        self.record.duration_s = began.elapsed().as_secs_f64();
+        self.record.notices.extend(server.stop());
+        tested
+    }
+
+    /// Writes down which server it is.
+    fn note(&mut self, server: &Server) {
+        self.record
+            .target
+            .base_url
+            .clone_from(&self.plan.target.base_url);
+        self.record
+            .target
+            .ws_url
+            .clone_from(&self.plan.target.ws_url);
+        self.record.server = Some(ServerRecord {
+            kind: server.kind,
+            version: server.version.clone(),
+            faults: server.faults,
+        });
+        if server.faults {
+            self.record
+                .notices
+                .push("the server injects faults: its results say nothing about a real one".into());
+            ui::notice("the server injects faults");
+        }
+    }
+
+    fn run_tests(&mut self, server: &mut Server) -> anyhow::Result<()> {
+        for index in 0..self.plan.tests.len() {
+            if interrupt::pending().is_some() {
+                break;
+            }
+            if let Some(why) = server.gone() {
+                let test = &mut self.record.tests[index];
+                test.outcome = Outcome::Failed;
+                test.reasons = vec![format!("not run, since the server is gone: {why}")];
+                continue;
+            }
+            let one = one_test::OneTest {
+                plan: &self.plan,
+                test: self.plan.tests[index],
+                shape: &self.shapes[index],
+                k6: &self.k6,
+                args: self.args,
+                main_js: &main_js(self.root),
+                folder: &self.folder,
+                revision: self
+                    .record
+                    .revision
+                    .as_ref()
+                    .map(|revision| revision.commit.as_str()),
+                interfering: &k6::interfering(std::env::vars_os().map(|(name, _)| name)),
+            };
+            let (test, notices) = one.run(server)?;
+            ui::info(&report::one_line(&test));
+            self.record.notices.extend(notices);
+            self.record.tests[index] = test;
+        }
+        Ok(())
+    }
+
+    /// Settles the outcome, writes the results and prints the report.
+    fn conclude(mut self, went: anyhow::Result<()>) -> anyhow::Result<u8> {
+        let gave_up = went.err().filter(|error| !error.is::<Interrupted>());
+        record::settle(&mut self.record, gave_up.as_ref(), interrupt::pending());
+        self.record
+            .notices
+            .extend(results::scrub(&self.folder.path, &self.plan.key)?);
+        self.keep()?;
+        match self.args.message_format {
+            MessageFormat::Json => ui::print(&self.json()?),
+            MessageFormat::Human if gave_up.is_none() => {
+                ui::print(&report::terminal(&self.record, &self.folder.path))
+            }
+            MessageFormat::Human => Ok(()),
+        }
+        .context("failed to write the report to standard output")?;
+        match gave_up {
+            Some(error) => Err(error),
+            None => Ok(self.record.exit_code),
+        }
+    }
+
+    /// Writes everything that is kept of the run.
+    fn keep(&mut self) -> anyhow::Result<()> {
+        if let Some(notice) = results::append(&self.plan.results, &self.record)? {
+            ui::notice(&notice);
+            self.record.notices.push(notice);
+        }
+        self.folder.write("run.json", self.json()?.as_bytes())?;
+        self.folder
+            .write("summary.md", report::markdown(&self.record).as_bytes())?;
+        if let Err(error) = self.folder.point_latest() {
+            ui::notice(&format!("{error:#}"));
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> anyhow::Result<String> {
+        let text =
+            serde_json::to_string_pretty(&self.record).context("failed to write run.json")?;
+        Ok(format!("{}\n", self.plan.key.scrub(&text)))
+    }
+}

@@ -1,0 +1,81 @@
+//! The machine and the revision that a result belongs to: a number without its context is never compared.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use crate::process::Cmd;
+
+/// The machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// CPU model, as the system names it.
+    pub cpu: String,
+    /// Cores that this program may use.
+    pub cores: usize,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+    /// Operating system and its version.
+    pub os: String,
+    /// What two runs must share to be comparable: CPU model, cores, memory in GiB, platform.
+    pub fingerprint: String,
+}
+
+/// The revision of the working tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Revision {
+    /// The commit.
+    pub commit: String,
+    /// The branch, unless the head is detached.
+    pub branch: Option<String>,
+    /// Whether there are uncommitted changes.
+    pub dirty: bool,
+}
+
+impl Host {
+    /// Looks at this machine.
+    pub fn look() -> Self {
+        let what = RefreshKind::nothing()
+            .with_memory(MemoryRefreshKind::nothing().with_ram())
+            .with_cpu(CpuRefreshKind::nothing());
+        let system = System::new_with_specifics(what).ok();
+        let cpu = system
+            .as_ref()
+            .and_then(|system| system.cpus().first())
+            .map_or_else(|| "unknown".into(), |cpu| cpu.brand().trim().to_owned());
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let memory_bytes = system.as_ref().map_or(0, System::total_memory);
+        let platform = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
+        let gib = (memory_bytes as f64 / f64::from(1 << 30)).round();
+        let fingerprint = format!("{cpu} x{cores}, {gib} GiB, {platform}");
+        Self {
+            cpu,
+            cores,
+            memory_bytes,
+            os: System::long_os_version().unwrap_or(platform),
+            fingerprint,
+        }
+    }
+}
+
+impl Revision {
+    /// Asks git; `None` outside a repository or without git.
+    pub fn look(root: &Path) -> Option<Self> {
+        let git = |args: &[&str]| {
+            let captured = Cmd::new("git")
+                .args(args)
+                .current_dir(root)
+                .capture(Duration::from_secs(10))
+                .ok()?;
+            let text = String::from_utf8_lossy(&captured.stdout).trim().to_owned();
+            captured.ended.success().then_some(text)
+        };
+        Some(Self {
+            commit: git(&["rev-parse", "HEAD"])?,
+            branch: git(&["symbolic-ref", "--quiet", "--short", "HEAD"]),
+            dirty: git(&["status", "--porcelain"]).is_none_or(|changes| !changes.is_empty()),
+        })
+    }
+}

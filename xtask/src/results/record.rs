@@ -1,0 +1,197 @@
+//! `run.json`: everything that is known of a run, with units in the names.
+
+use k6_summary::{CheckRow, Metrics, ThresholdRow};
+use serde::Serialize;
+
+use super::{Host, Revision};
+use crate::k6::Stage;
+use crate::server;
+
+/// The version of the format: raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What came of a run or a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything that was asked held.
+    Passed,
+    /// Something did not.
+    Failed,
+    /// The user interrupted it.
+    Interrupted,
+    /// It was not begun.
+    NotRun,
+    /// It could not be run, or its results not be kept.
+    CouldNotRun,
+}
+
+/// A run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunRecord {
+    /// The version of this format.
+    pub schema_version: u32,
+    /// The name of the run's folder.
+    pub run: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The exit code.
+    pub exit_code: u8,
+    /// Why it did not pass, in sentences, the most telling first.
+    pub reasons: Vec<String>,
+    /// What may explain a result: variables that were taken out, files that could not be written.
+    pub notices: Vec<String>,
+    /// When it began, in UTC.
+    pub started_at: String,
+    /// How long it took, in seconds, from the start of the server to the end of the last test.
+    pub duration_s: f64,
+    /// The profile.
+    pub profile: &'static str,
+    /// What every duration of the profile was multiplied with.
+    pub time_scale: f64,
+    /// Arguments for k6 after `--`: with them a run is not comparable.
+    pub k6_args: Vec<String>,
+    /// Where the load went.
+    pub target: TargetRecord,
+    /// The load generator.
+    pub k6: K6Record,
+    /// The server, once it answered.
+    pub server: Option<ServerRecord>,
+    /// The revision of the working tree.
+    pub revision: Option<Revision>,
+    /// The machine.
+    pub host: Host,
+    /// The tests, in the order in which they ran.
+    pub tests: Vec<TestRecord>,
+}
+
+/// Where the load went.
+#[derive(Debug, Clone, Serialize)]
+pub struct TargetRecord {
+    /// The server's base URL.
+    pub base_url: String,
+    /// Where WebSockets connected.
+    pub ws_url: String,
+}
+
+/// The load generator.
+#[derive(Debug, Clone, Serialize)]
+pub struct K6Record {
+    /// Its version, as in `1.1.0`.
+    pub version: String,
+    /// Where it came from.
+    pub origin: String,
+}
+
+/// The server under test.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServerRecord {
+    /// Whether it was started for the run.
+    pub kind: server::Kind,
+    /// Its version, as it says.
+    pub version: String,
+    /// Whether it injected faults.
+    pub faults: bool,
+}
+
+/// A test.
+#[derive(Debug, Clone, Serialize)]
+pub struct TestRecord {
+    /// Its name.
+    pub name: &'static str,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why it did not pass, in sentences, the most telling first.
+    pub reasons: Vec<String>,
+    /// When it began, in UTC.
+    pub started_at: Option<String>,
+    /// How long k6 made load, in seconds, as k6 says.
+    pub duration_s: Option<f64>,
+    /// The most virtual users that were planned.
+    pub max_vus: u64,
+    /// The stages of the load.
+    pub stages: Vec<StageRecord>,
+    /// How k6 ended, in words.
+    pub k6_exit: Option<String>,
+    /// Every threshold with its bound and value.
+    pub thresholds: Vec<ThresholdRow>,
+    /// Every check with its counts.
+    pub checks: Vec<CheckRow>,
+    /// What was measured.
+    pub metrics: Option<Metrics>,
+    /// What the server spent on the test.
+    pub server_usage: Option<UsageRecord>,
+    /// Whether the server's resources grew without end.
+    pub growth: Vec<GrowthRow>,
+}
+
+/// A stage of the load.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct StageRecord {
+    /// How long it took, in seconds.
+    pub duration_s: f64,
+    /// The virtual users at its end.
+    pub target: u64,
+}
+
+impl From<&Stage> for StageRecord {
+    fn from(stage: &Stage) -> Self {
+        Self {
+            duration_s: stage.duration.as_secs_f64(),
+            target: stage.target,
+        }
+    }
+}
+
+/// What the server spent on a test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct UsageRecord {
+    /// CPU time, in seconds.
+    pub cpu_s: f64,
+    /// CPU time per HTTP request, in microseconds, if there were any.
+    pub cpu_us_per_request: Option<f64>,
+    /// The largest resident memory seen, in bytes.
+    pub peak_rss_bytes: u64,
+    /// The most threads seen.
+    pub max_threads: u64,
+    /// The most open files seen.
+    pub max_open_files: u64,
+}
+
+/// A resource of the server over the steady part of a test.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GrowthRow {
+    /// What: `memory` in MiB, `open files` as a count.
+    pub resource: &'static str,
+    /// The unit of value and bound.
+    pub unit: &'static str,
+    /// The robust slope, per hour, if it was evaluated.
+    pub per_hour: Option<f64>,
+    /// The bound, per hour, if there is one.
+    pub bound_per_hour: Option<f64>,
+    /// Whether it held; `None` if it was not evaluated.
+    pub ok: Option<bool>,
+    /// Why it was not evaluated, or what the slope rests on.
+    pub note: String,
+}
+
+impl TestRecord {
+    /// A test that is still to be run.
+    pub fn planned(name: &'static str, max_vus: u64, stages: &[Stage]) -> Self {
+        Self {
+            name,
+            outcome: Outcome::NotRun,
+            reasons: Vec::new(),
+            started_at: None,
+            duration_s: None,
+            max_vus,
+            stages: stages.iter().map(StageRecord::from).collect(),
+            k6_exit: None,
+            thresholds: Vec::new(),
+            checks: Vec::new(),
+            metrics: None,
+            server_usage: None,
+            growth: Vec::new(),
+        }
+    }
+}

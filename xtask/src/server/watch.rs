@@ -1,0 +1,184 @@
+//! Watches the server's health while k6 runs.
+//!
+//! A server that is gone ends the test: nothing can be measured any more. One that is merely silent may be overloaded,
+//! which is what a load test is there to find out: that is said, and the test goes on to its thresholds.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::health::{Health, Prober};
+use crate::ui;
+
+/// The time between two looks; with [`SECOND_LOOK`] or [`PROBE_LIMIT`] it stays below the promised 2 s.
+const PERIOD: Duration = Duration::from_secs(1);
+/// The time after which an address where nothing answers is looked at again.
+const SECOND_LOOK: Duration = Duration::from_millis(200);
+/// How long one look may take.
+const PROBE_LIMIT: Duration = Duration::from_millis(800);
+/// How long a server may be silent before the test is ended: k6's own request time-out, after which every request
+/// that was under way has failed.
+const SILENT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Watches a server in a thread until dropped.
+#[derive(Debug)]
+pub struct Watch {
+    gone: Arc<Mutex<Option<String>>>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Begins to watch the server at `base_url`.
+    ///
+    /// # Errors
+    /// If the HTTP client or the thread cannot be set up.
+    pub fn start(base_url: &str) -> anyhow::Result<Self> {
+        let prober = Prober::new(base_url, PROBE_LIMIT)?;
+        let gone = Arc::new(Mutex::new(None));
+        let ours = Arc::clone(&gone);
+        let (stop, stopped) = channel();
+        let thread = std::thread::Builder::new()
+            .name("watch".into())
+            .spawn(move || {
+                let mut judge = Judge::default();
+                while stopped.recv_timeout(judge.next_look()) == Err(RecvTimeoutError::Timeout) {
+                    let health = prober.health();
+                    let (notice, verdict) = judge.look(&health, Instant::now());
+                    if let Some(notice) = notice {
+                        ui::notice(&notice);
+                    }
+                    if let Some(why) = verdict {
+                        *ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                        return;
+                    }
+                }
+            })
+            .context("failed to start the watching thread")?;
+        Ok(Self {
+            gone,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Why the test cannot go on, if so.
+    pub fn gone(&self) -> Option<String> {
+        self.gone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+/// Turns looks into notices and, when nothing more can be measured, a verdict.
+#[derive(Debug, Default)]
+struct Judge {
+    unreachable: u32,
+    silent_since: Option<Instant>,
+    said: bool,
+}
+
+impl Judge {
+    fn next_look(&self) -> Duration {
+        if self.unreachable > 0 {
+            SECOND_LOOK
+        } else {
+            PERIOD
+        }
+    }
+
+    fn look(&mut self, health: &Health, now: Instant) -> (Option<String>, Option<String>) {
+        if let Health::Unreachable(why) = health {
+            self.unreachable += 1;
+            // One refused connection may be a full backlog; two in a row are a closed port.
+            return (
+                None,
+                (self.unreachable >= 2).then(|| format!("the server stopped answering: {why}")),
+            );
+        }
+        self.unreachable = 0;
+        if let Health::Healthy { .. } = health {
+            let back = self
+                .silent_since
+                .take()
+                .filter(|_| std::mem::take(&mut self.said));
+            return (
+                back.map(|since| {
+                    format!(
+                        "the server is healthy again after {:.0} s",
+                        (now - since).as_secs_f64()
+                    )
+                }),
+                None,
+            );
+        }
+        let since = *self.silent_since.get_or_insert(now);
+        let notice = (!std::mem::replace(&mut self.said, true))
+            .then(|| format!("the server's health: {health}; the test goes on to its thresholds"));
+        let limit = SILENT_LIMIT.as_secs();
+        let verdict = (now - since >= SILENT_LIMIT)
+            .then(|| format!("the server was not healthy for {limit} s: {health}"));
+        (notice, verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn healthy() -> Health {
+        Health::Healthy {
+            version: "1".into(),
+            faults: false,
+        }
+    }
+
+    #[test]
+    fn a_closed_port_is_gone_after_two_looks() {
+        let mut judge = Judge::default();
+        let now = Instant::now();
+        let refused = Health::Unreachable("connection refused".into());
+        assert_eq!(judge.look(&refused, now), (None, None));
+        assert_eq!(judge.look(&healthy(), now), (None, None));
+        assert_eq!(judge.look(&refused, now), (None, None));
+        let (_, verdict) = judge.look(&refused, now);
+        assert_eq!(
+            verdict.as_deref(),
+            Some("the server stopped answering: connection refused")
+        );
+    }
+
+    #[test]
+    fn silence_is_said_once_and_ends_the_test_late() {
+        let mut judge = Judge::default();
+        let begin = Instant::now();
+        let (notice, verdict) = judge.look(&Health::Silent, begin);
+        assert!(notice.is_some() && verdict.is_none());
+        assert_eq!(
+            judge.look(&Health::Silent, begin + Duration::from_secs(30)),
+            (None, None)
+        );
+        let (notice, _) = judge.look(&healthy(), begin + Duration::from_secs(40));
+        assert_eq!(
+            notice.as_deref(),
+            Some("the server is healthy again after 40 s")
+        );
+        let (notice, _) = judge.look(&Health::Silent, begin + Duration::from_secs(50));
+        assert!(notice.is_some());
+        let (_, verdict) = judge.look(&Health::Silent, begin + Duration::from_secs(110));
+        assert!(verdict.is_some());
+    }
+}
