@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the orchestrator costs beside k6 itself.
 #
-#   xtask/benches/overhead.sh          a warm run against a bare `k6 run`: two minutes
+#   xtask/benches/overhead.sh          a warm run against a bare `k6 run`, and the cost of watching: two minutes
 #   xtask/benches/overhead.sh --cold   the cold build, and a fresh clone up to the first request too
 #
 # Each figure is a ratio or a difference within one run of this script, since machines are noisy.
@@ -49,6 +49,21 @@ printf 'bare k6 run, server running     %6s s\n' "$bare"
 printf 'warm cargo xtask load-test      %6s s  = %s times the bare run (goal: at most 1.05)\n' "$ours" \
   "$(awk -v a="$ours" -v b="$bare" 'BEGIN { printf "%.3f", a / b }')"
 printf 'beyond testRunDurationMs        %6s s  (goal: at most 1.5)\n' "$(awk -v a="$ours" -v b="$k6_own" 'BEGIN { printf "%.2f", a - b }')"
+
+# What sampling and watching cost: the CPU time of the orchestrator's own threads between the 5th and the 55th second.
+cpu_ns() { awk '{ sum += $1 } END { printf "%.0f", sum }' "/proc/$1/task/"*/schedstat; }
+target/debug/xtask load-test smoke health --time-scale 2 --base-url http://127.0.0.1:0 \
+  --k6 "$k6" --server-bin target/release/tachikoma-server --results "$work/watched" >"$work/watched.log" 2>&1 &
+watched=$!
+sleep 5
+before=$(cpu_ns "$watched")
+sleep 50
+after=$(cpu_ns "$watched")
+wait "$watched" || { cat "$work/watched.log" >&2; exit 1; }
+teardown=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["teardown_s"] * 1000)' "$work/watched/latest/run.json")
+printf 'sampling and watching           %6s %% of one core  (goal: less than 1)\n' \
+  "$(awk -v a="$before" -v b="$after" 'BEGIN { printf "%.2f", (b - a) / 50e9 * 100 }')"
+printf 'teardown of a healthy server    %6.0f ms  (goal: under 300)\n' "$teardown"
 
 [ "${1:-}" = --cold ] || exit 0
 

@@ -102,7 +102,9 @@ impl Run<'_> {
         let began = Instant::now();
         let tested = self.run_tests(&mut server);
         self.record.duration_s = began.elapsed().as_secs_f64();
+        let ending = Instant::now();
         self.record.notices.extend(server.stop());
+        self.record.teardown_s = ending.elapsed().as_secs_f64();
         tested
     }
 

@@ -12,17 +12,26 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long anything here may take on a busy machine with a slow network.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+fn start(args: &[&str], target: &Path, releases: &str) -> Child {
+    start_with(None, args, target, releases)
+}
+
+/// Starts `cargo xtask k6 ARGS`, with `k6_bin` in `K6_BIN`, or without that variable.
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests drive the program from outside"
 )]
-fn start(args: &[&str], target: &Path, releases: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_xtask"))
+fn start_with(k6_bin: Option<&str>, args: &[&str], target: &Path, releases: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    match k6_bin {
+        Some(k6_bin) => command.env("K6_BIN", k6_bin),
+        None => command.env_remove("K6_BIN"),
+    };
+    command
         .arg("k6")
         .args(args)
         .env("CARGO_TARGET_DIR", target)
         .env("TACHIKOMA_K6_RELEASES", releases)
-        .env_remove("K6_BIN")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -77,8 +86,13 @@ fn two_installations_at_once_end_with_one_k6_that_a_run_would_use() {
     assert_eq!(installed.count(), 1);
     assert_eq!(kept(target.path()), [".lock", "1.1.0"]);
 
-    let named = ["version", "--k6", program.to_str().unwrap()];
-    let version = end(start(&named, target.path(), &refused()));
+    let named = program.to_str().unwrap();
+    let version = end(start_with(
+        Some(named),
+        &["version"],
+        target.path(),
+        &refused(),
+    ));
     assert_eq!(
         text(&version.stdout),
         "1.1.0\n",
@@ -92,9 +106,9 @@ fn an_interrupted_download_ends_at_once_and_leaves_nothing() {
     let target = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let releases = format!("http://{}", listener.local_addr().unwrap());
-    let child = start(&["install", "2.2.0"], target.path(), &releases);
+    let mut child = start(&["install", "2.2.0"], target.path(), &releases);
     // The answer begins and never ends.
-    let (mut stream, _) = listener.accept().unwrap();
+    let mut stream = accept(&listener, &mut child);
     let mut request = BufReader::new(stream.try_clone().unwrap()).lines();
     while request.next().unwrap().is_ok_and(|line| !line.is_empty()) {}
     stream
@@ -117,6 +131,27 @@ fn an_interrupted_download_ends_at_once_and_leaves_nothing() {
     assert_hung_up(&mut stream);
 }
 
+/// The connection of `child`, which must not end before.
+fn accept(listener: &TcpListener, child: &mut Child) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).unwrap();
+                return stream;
+            }
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+        }
+        let ended = child.try_wait().unwrap();
+        assert!(
+            ended.is_none() && Instant::now() < until,
+            "it never asked: {ended:?}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The other side has closed the connection.
 fn assert_hung_up(stream: &mut TcpStream) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -131,11 +166,13 @@ fn assert_hung_up(stream: &mut TcpStream) {
 #[test]
 fn without_a_k6_the_exit_code_is_3_and_stdout_stays_empty() {
     let target = tempfile::tempdir().unwrap();
-    for args in [
-        ["path", "--k6", "/nowhere/k6"],
-        ["version", "--k6", "/nowhere/k6"],
-    ] {
-        let ended = end(start(&args, target.path(), &refused()));
+    for action in ["path", "version"] {
+        let ended = end(start_with(
+            Some("/nowhere/k6"),
+            &[action],
+            target.path(),
+            &refused(),
+        ));
         assert_eq!(ended.status.code(), Some(3));
         assert!(ended.stdout.is_empty());
         assert!(text(&ended.stderr).contains("/nowhere/k6: there is no such file"));

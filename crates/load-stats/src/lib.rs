@@ -6,14 +6,19 @@
 //! | Do two versions differ, judged by paired blocks? | [`decide`], built on [`signed_rank`], [`bootstrap`] and [`holm`] |
 //! | How small a difference could n pairs have shown? | [`effect`] |
 //! | Is tonight's value outside of the noise of past nights? | [`fence`] |
-//! | Since when is a series at another level? | [`change_points`] |
+//! | Since when is a series at another level? | [`change_points`], built on [`energy`] |
 //!
 //! No function panics, whatever its input: empty, constant, infinite and not-a-number data are
 //! answered by a typed [`StatsError`] or by a variant that says why there is no verdict. Functions
 //! that draw random numbers take a seed, and the same seed gives the same answer.
 
 pub mod bootstrap;
+pub mod change_points;
+pub mod decide;
+pub mod effect;
+pub mod energy;
 pub mod error;
+pub mod fence;
 pub mod growth;
 pub mod holm;
 pub mod mann_kendall;

@@ -71,8 +71,10 @@ pub fn theil_sen(
         ));
     };
     let residuals: Vec<f64> = points.iter().map(|(x, y)| y - slope * x).collect();
+    // The root of each factor by itself, since their product may overflow.
     let reach = normal_quantile(0.5 + confidence / 2.0)
-        * (kendall_variance(&points) * variance_factor).sqrt();
+        * kendall_variance(&points).sqrt()
+        * variance_factor.sqrt();
     let (low, high) = interval(&slopes, reach);
     Ok(TheilSen {
         slope,

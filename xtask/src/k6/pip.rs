@@ -145,6 +145,8 @@ impl Pip {
             // The user's settings hold for where packages come from, not for where they go: these two would forbid it.
             .env("PIP_USER", "0")
             .env("PIP_REQUIRE_VIRTUALENV", "0")
+            // In a container everybody is root; the warning would hide what pip does.
+            .env("PIP_ROOT_USER_ACTION", "ignore")
             .spawn(move |_, line| {
                 *kept.lock().unwrap_or_else(PoisonError::into_inner) = line.trim().to_owned();
             })?;

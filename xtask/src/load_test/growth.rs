@@ -1,5 +1,7 @@
 //! Leaks: whether the server's memory or open files grow without end over the steady part of a test.
 
+use std::ops::RangeInclusive;
+
 use load_stats::growth::{FlatReason, Growth, GrowthEvidence, GrowthRule, judge_growth};
 
 use super::one_test::OneTest;
@@ -9,6 +11,8 @@ use crate::server::Sample;
 
 /// The shortest steady part that means anything, in seconds.
 const MIN_SPAN_S: f64 = 90.0;
+/// How much of it the first and the last sample may lie inside.
+const SPAN_SLACK_S: f64 = 5.0;
 /// The fewest samples that mean anything.
 const MIN_SAMPLES: usize = 60;
 /// The level of significance of a trend.
@@ -23,76 +27,68 @@ pub fn rows(test: &OneTest<'_>, ran: &Ran, samples: &[Sample]) -> Vec<GrowthRow>
     let Some(first) = samples.first() else {
         return Vec::new();
     };
-    let hold = match (
-        &ran.stopped,
-        test.args.k6_args.is_empty(),
-        test.shape.hold(),
-    ) {
-        (Some(_), _, _) => Err("the test was ended early"),
-        (None, false, _) => Err("arguments for k6 may have changed the load"),
-        (None, true, None) => Err("the profile has no steady part"),
-        (None, true, Some(hold)) => Ok(hold),
-    };
-    let series = |value: fn(&Sample) -> f64| -> Vec<(f64, f64)> {
-        let (from, to) = hold.unwrap_or_default();
-        let steady = samples
-            .iter()
-            .map(|s| (s.elapsed_s - first.elapsed_s, value(s)));
-        steady.filter(|(at, _)| (from..=to).contains(at)).collect()
+    let hold = steady_part(test, ran);
+    let row = |resource, unit, bound: Option<f64>, value: fn(&Sample) -> f64| {
+        let (per_hour, ok, note) = match &hold {
+            Err(why) => (None, None, why.clone()),
+            Ok(hold) => {
+                let series: Vec<(f64, f64)> = samples
+                    .iter()
+                    .map(|sample| (sample.elapsed_s - first.elapsed_s, value(sample)))
+                    .filter(|(at, _)| hold.contains(at))
+                    .collect();
+                judged(&series, bound)
+            }
+        };
+        GrowthRow {
+            resource,
+            unit,
+            per_hour,
+            bound_per_hour: bound,
+            ok,
+            note,
+        }
     };
     let memory = test.args.max_memory_growth.0;
     vec![
-        row(
-            "memory",
-            "MiB",
-            memory,
-            hold,
-            &series(|s| s.rss_bytes as f64 / MIB),
-        ),
-        row(
-            "open files",
-            "files",
-            Some(MAX_FILES_PER_HOUR),
-            hold,
-            &series(|s| s.open_files as f64),
-        ),
+        row("memory", "MiB", memory, |s| s.rss_bytes as f64 / MIB),
+        row("open files", "files", Some(MAX_FILES_PER_HOUR), |s| {
+            s.open_files as f64
+        }),
     ]
 }
 
-fn row(
-    resource: &'static str,
-    unit: &'static str,
-    bound: Option<f64>,
-    hold: Result<(f64, f64), &'static str>,
-    series: &[(f64, f64)],
-) -> GrowthRow {
+/// From when to when the load was steady, in seconds since the test began, or why that says nothing.
+fn steady_part(test: &OneTest<'_>, ran: &Ran) -> Result<RangeInclusive<f64>, String> {
+    if ran.stopped.is_some() {
+        return Err("the test was ended early".into());
+    }
+    if !test.args.k6_args.is_empty() {
+        return Err("arguments for k6 may have changed the load".into());
+    }
+    match test.shape.hold() {
+        None => Err("no steady part".into()),
+        Some((from, to)) if to - from < MIN_SPAN_S => {
+            Err(format!("steady for {:.0} of {MIN_SPAN_S} s", to - from))
+        }
+        Some((from, to)) => Ok(from..=to),
+    }
+}
+
+/// The slope per hour, whether it keeps the bound, and what that rests on.
+fn judged(series: &[(f64, f64)], bound: Option<f64>) -> (Option<f64>, Option<bool>, String) {
     let rule = GrowthRule {
         bound_per_hour: bound.unwrap_or(f64::MAX),
-        min_span: MIN_SPAN_S,
+        min_span: MIN_SPAN_S - SPAN_SLACK_S,
         min_samples: MIN_SAMPLES,
         alpha: ALPHA,
     };
-    let (per_hour, ok, note) = match hold {
-        Err(why) => (None, None, why.to_owned()),
-        Ok(_) => match judge_growth(series, rule) {
-            Growth::NotEvaluated { why } => (None, None, why.to_string()),
-            Growth::Flat { evidence, reason } => {
-                (Some(evidence.per_hour), Some(true), flat(reason).to_owned())
-            }
-            Growth::Growing { evidence } => (
-                Some(evidence.per_hour),
-                Some(bound.is_none()),
-                basis(&evidence),
-            ),
-        },
-    };
-    GrowthRow {
-        resource,
-        unit,
-        per_hour,
-        bound_per_hour: bound,
-        ok,
-        note,
+    match judge_growth(series, rule) {
+        Growth::NotEvaluated { why } => (None, None, why.to_string()),
+        Growth::Flat { evidence, reason } => {
+            (Some(evidence.per_hour), Some(true), flat(reason).to_owned())
+        }
+        Growth::Growing { evidence } => (Some(evidence.per_hour), Some(false), basis(&evidence)),
     }
 }
 

@@ -37,6 +37,7 @@ pub fn begin(
         notices: first_notices(args),
         started_at: humantime::format_rfc3339_seconds(now).to_string(),
         duration_s: 0.0,
+        teardown_s: 0.0,
         profile: plan.profile.name(),
         time_scale: plan.time_scale,
         k6_args: args.k6_args.clone(),

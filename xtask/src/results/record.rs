@@ -45,6 +45,8 @@ pub struct RunRecord {
     pub started_at: String,
     /// How long it took, in seconds, from the start of the server to the end of the last test.
     pub duration_s: f64,
+    /// How long it took to end the watch, the sampling and the server, in seconds.
+    pub teardown_s: f64,
     /// The profile.
     pub profile: &'static str,
     /// What every duration of the profile was multiplied with.

@@ -49,10 +49,8 @@ pub fn fanout() -> Vec<Row> {
         .enable_all()
         .build()
         .expect("a runtime");
-    let run = tokio::time::timeout(PATIENCE, deliver(server.addr, server.pid()));
-    let (resident, micros) = runtime
-        .block_on(async { run.await })
-        .expect("every event comes in time");
+    let run = async { tokio::time::timeout(PATIENCE, deliver(server.addr, server.pid())).await };
+    let (resident, micros) = runtime.block_on(run).expect("every event comes in time");
     let at = |share: usize| f64::from(micros[(micros.len() - 1) * share / 100]) / 1e3;
     vec![
         Row {

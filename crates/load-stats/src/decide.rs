@@ -1,0 +1,281 @@
+//! The decision of a paired comparison, metric by metric.
+//!
+//! Each pair is one block of the base beside one of the head. Per metric, the exact signed-rank test
+//! over the pairs' log ratios says whether there is a difference, Holm's correction holds the family
+//! of metrics to one level, and a bootstrap interval (BCa of the Hodges-Lehmann estimate) says how
+//! large it is. A change is reported if the test is significant **and** the interval's near end
+//! exceeds the metric's floor: real, and large enough to matter.
+
+use crate::bootstrap::{Method, Statistic, estimate, interval};
+use crate::effect::{EffectQuery, smallest_visible};
+use crate::error::{StatsError, require_not_negative, require_share};
+use crate::fence::Worse;
+use crate::holm;
+use crate::signed_rank::{SignedRank, Zeros, pairs_for_p, signed_rank, smallest_p};
+
+const WHAT: &str = "the decision";
+/// The power for which the smallest visible effect is reported.
+const POWER: f64 = 0.8;
+
+/// The measured blocks of one metric.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct PairedMetric {
+    /// Name of the metric, handed through.
+    pub name: String,
+    /// `(base, head)` of each pair, both above 0.
+    pub pairs: Vec<(f64, f64)>,
+    /// Relative change up to which nothing is reported, for example 0.05.
+    pub floor: f64,
+    /// Which direction is worse.
+    pub worse: Worse,
+}
+
+/// How much evidence a decision takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct DecisionRule {
+    /// Level of the whole family of metrics, two-sided: 0.02 leaves 1 % for false regressions and 1 %
+    /// for false improvements.
+    pub alpha: f64,
+    /// Fewest pairs, whatever the level; 6 reach p = 0.031.
+    pub min_pairs: usize,
+    /// Confidence of the intervals.
+    pub confidence: f64,
+    /// Bootstrap resamples.
+    pub resamples: usize,
+    /// Seed of the bootstrap.
+    pub seed: u64,
+}
+
+impl Default for DecisionRule {
+    fn default() -> Self {
+        Self {
+            alpha: 0.02,
+            min_pairs: 6,
+            confidence: 0.95,
+            resamples: 5_000,
+            seed: 1,
+        }
+    }
+}
+
+/// What is said of one metric.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Verdict {
+    /// The head is worse, beyond the floor.
+    Regression,
+    /// The head is better, beyond the floor.
+    Improvement,
+    /// No change that is both significant and beyond the floor.
+    NoChange,
+    /// So few pairs that no outcome could be significant.
+    TooFewPairs {
+        /// Pairs that were measured.
+        have: usize,
+        /// Pairs that are needed.
+        need: usize,
+        /// The smallest two-sided p that the pairs can reach, `2 / 2^have`.
+        smallest_p: f64,
+        /// What p must be at most: the level by the number of metrics, as Holm's first step asks.
+        required_p: f64,
+    },
+    /// The values have no log ratio, or a parameter is out of range.
+    NotComparable {
+        /// What is in the way.
+        why: String,
+    },
+}
+
+/// The numbers behind a verdict. Ratios are head by base: 1.1 is +10 %.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Evidence {
+    /// Pairs that were measured.
+    pub pairs: usize,
+    /// Hodges-Lehmann estimate of the ratio.
+    pub ratio: f64,
+    /// Lower end of its confidence interval.
+    pub low: f64,
+    /// Upper end of its confidence interval.
+    pub high: f64,
+    /// Two-sided p-value of this metric alone.
+    pub p: f64,
+    /// The p-value after Holm's correction: significant if at most the rule's level.
+    pub p_adjusted: f64,
+    /// The floor that was applied.
+    pub floor: f64,
+    /// Standard deviation of the pairs' log ratios.
+    pub sd_log_ratio: f64,
+    /// The smallest relative increase that these pairs, as noisy as they were, would have reported
+    /// in 80 % of cases, the level divided by the number of metrics; `None` with unusable parameters.
+    pub smallest_visible: Option<f64>,
+}
+
+/// One metric's verdict with its evidence.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MetricDecision {
+    /// Name of the metric.
+    pub name: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The numbers, unless there are too few pairs or no ratios.
+    pub evidence: Option<Evidence>,
+}
+
+/// Decides on all metrics of one comparison together, in their order.
+///
+/// The metrics that can be compared make the family of Holm's correction; the others are answered
+/// with [`Verdict::NotComparable`].
+#[must_use]
+pub fn decide(metrics: &[PairedMetric], rule: &DecisionRule) -> Vec<MetricDecision> {
+    let ratios: Vec<Result<Vec<f64>, String>> = metrics
+        .iter()
+        .map(|metric| log_ratios(metric, rule))
+        .collect();
+    let family = ratios.iter().filter(|ratios| ratios.is_ok()).count();
+    let tested: Vec<Result<(Vec<f64>, SignedRank), Verdict>> = ratios
+        .into_iter()
+        .map(|ratios| test(ratios, family, rule))
+        .collect();
+    // Metrics with too few pairs stay in the family with p = 1, which only makes it stricter.
+    let p_values: Vec<f64> = tested
+        .iter()
+        .flatten()
+        .map(|(_, test)| test.p_two_sided)
+        .collect();
+    let padding = vec![1.0; family.saturating_sub(p_values.len())];
+    let mut adjusted = holm::adjust(&[p_values, padding].concat()).into_iter();
+    metrics
+        .iter()
+        .zip(tested)
+        .map(|(metric, tested)| {
+            let (verdict, evidence) = match tested {
+                Err(verdict) => (verdict, None),
+                Ok((ratios, test)) => {
+                    let p_adjusted = adjusted.next().unwrap_or(1.0);
+                    match evidence(metric, &ratios, &test, p_adjusted, family, rule) {
+                        Ok(evidence) => {
+                            (judge(&evidence, metric.worse, rule.alpha), Some(evidence))
+                        }
+                        Err(error) => (
+                            Verdict::NotComparable {
+                                why: error.to_string(),
+                            },
+                            None,
+                        ),
+                    }
+                }
+            };
+            MetricDecision {
+                name: metric.name.clone(),
+                verdict,
+                evidence,
+            }
+        })
+        .collect()
+}
+
+/// The log ratios of the pairs, or why there are none.
+fn log_ratios(metric: &PairedMetric, rule: &DecisionRule) -> Result<Vec<f64>, String> {
+    let parameters = require_share(WHAT, "alpha", rule.alpha)
+        .and_then(|()| require_share(WHAT, "confidence", rule.confidence))
+        .and_then(|()| require_not_negative(WHAT, "floor", metric.floor));
+    parameters.map_err(|error: StatsError| error.to_string())?;
+    let usable = |value: f64| value.is_finite() && value > 0.0;
+    for (index, &(base, head)) in metric.pairs.iter().enumerate() {
+        if !(usable(base) && usable(head)) {
+            return Err(format!(
+                "pair {} has no ratio: base {base}, head {head}; both must be finite and above 0",
+                index + 1
+            ));
+        }
+    }
+    Ok(metric
+        .pairs
+        .iter()
+        .map(|(base, head)| head.ln() - base.ln())
+        .collect())
+}
+
+fn test(
+    ratios: Result<Vec<f64>, String>,
+    family: usize,
+    rule: &DecisionRule,
+) -> Result<(Vec<f64>, SignedRank), Verdict> {
+    let ratios = ratios.map_err(|why| Verdict::NotComparable { why })?;
+    let have = ratios.len();
+    let required_p = rule.alpha / family.max(1) as f64;
+    if have < rule.min_pairs.max(2) || smallest_p(have) > required_p {
+        let need = pairs_for_p(required_p)
+            .unwrap_or(usize::MAX)
+            .max(rule.min_pairs);
+        let smallest_p = smallest_p(have);
+        return Err(Verdict::TooFewPairs {
+            have,
+            need,
+            smallest_p,
+            required_p,
+        });
+    }
+    let test = signed_rank(&ratios, Zeros::Pratt).map_err(|error| Verdict::NotComparable {
+        why: error.to_string(),
+    })?;
+    Ok((ratios, test))
+}
+
+fn evidence(
+    metric: &PairedMetric,
+    ratios: &[f64],
+    test: &SignedRank,
+    p_adjusted: f64,
+    family: usize,
+    rule: &DecisionRule,
+) -> Result<Evidence, StatsError> {
+    let found = interval(
+        ratios,
+        Statistic::HodgesLehmann,
+        Method::Bca,
+        rule.confidence,
+        rule.resamples,
+        rule.seed,
+    )?;
+    let mean = estimate(ratios, Statistic::Mean).unwrap_or(0.0);
+    let squares: f64 = ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum();
+    let sd_log_ratio = (squares / (ratios.len() as f64 - 1.0)).sqrt();
+    let query = EffectQuery {
+        sd_log_ratio,
+        alpha: rule.alpha / family.max(1) as f64,
+        confidence: rule.confidence,
+        power: POWER,
+        floor: metric.floor,
+    };
+    Ok(Evidence {
+        pairs: ratios.len(),
+        ratio: found.estimate.exp(),
+        low: found.low.exp(),
+        high: found.high.exp(),
+        p: test.p_two_sided,
+        p_adjusted,
+        floor: metric.floor,
+        sd_log_ratio,
+        smallest_visible: smallest_visible(ratios.len(), query).ok(),
+    })
+}
+
+fn judge(evidence: &Evidence, worse: Worse, alpha: f64) -> Verdict {
+    if evidence.p_adjusted > alpha {
+        return Verdict::NoChange;
+    }
+    // The same distance on the log scale either way, so that swapping base and head mirrors the
+    // verdict.
+    let higher = evidence.low > 1.0 + evidence.floor;
+    let lower = evidence.high < 1.0 / (1.0 + evidence.floor);
+    match (higher, lower, worse) {
+        (true, _, Worse::Higher) | (_, true, Worse::Lower) => Verdict::Regression,
+        (true, _, Worse::Lower) | (_, true, Worse::Higher) => Verdict::Improvement,
+        _ => Verdict::NoChange,
+    }
+}

@@ -1,0 +1,255 @@
+//! The paired decision: table tests, and seeded simulations of whole comparisons.
+
+use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, decide};
+use load_stats::effect::{EffectQuery, smallest_visible};
+use load_stats::fence::Worse;
+
+fn normal(random: &mut fastrand::Rng) -> f64 {
+    // Box and Muller; 1 - f64() is never 0.
+    (-2.0 * (1.0 - random.f64()).ln()).sqrt() * (std::f64::consts::TAU * random.f64()).cos()
+}
+
+fn metric(name: &str, pairs: Vec<(f64, f64)>, floor: f64) -> PairedMetric {
+    PairedMetric {
+        name: name.to_owned(),
+        pairs,
+        floor,
+        worse: Worse::Higher,
+    }
+}
+
+fn scaled(pairs: usize, ratio: f64) -> Vec<(f64, f64)> {
+    (0..pairs)
+        .map(|i| 10.0 + (i * 7 % 5) as f64)
+        .map(|base| (base, base * ratio))
+        .collect()
+}
+
+fn one(metric: PairedMetric) -> MetricDecision {
+    decide(&[metric], &DecisionRule::default()).remove(0)
+}
+
+/// Metrics of a comparison as measured on two shared cores: standard deviation of a pair's log
+/// ratio, and the floor.
+const METRICS: [(&str, f64, f64); 8] = [
+    ("http median", 0.115, 0.03),
+    ("http p95", 0.33, 0.10),
+    ("create median", 0.115, 0.03),
+    ("create p95", 0.33, 0.10),
+    ("list median", 0.115, 0.03),
+    ("cpu per request", 0.086, 0.02),
+    ("peak memory", 0.01, 0.02),
+    ("bytes per response", 0.001, 0.01),
+];
+
+/// One comparison in which the metrics share half of their noise, as those of one run do;
+/// `injected` is the index of a metric and its true ratio.
+fn comparison(pairs: usize, injected: Option<(usize, f64)>, seed: u64) -> Vec<MetricDecision> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let shared: Vec<f64> = (0..pairs).map(|_| normal(&mut random)).collect();
+    let metrics: Vec<PairedMetric> = METRICS
+        .iter()
+        .enumerate()
+        .map(|(index, &(name, deviation, floor))| {
+            let shift = match injected {
+                Some((target, ratio)) if target == index => ratio.ln(),
+                _ => 0.0,
+            };
+            let blocks = shared
+                .iter()
+                .map(|common| {
+                    let own = normal(&mut random);
+                    let noise = deviation * (0.5_f64.sqrt() * (common + own));
+                    (5.0, 5.0 * (shift + noise).exp())
+                })
+                .collect();
+            metric(name, blocks, floor)
+        })
+        .collect();
+    decide(
+        &metrics,
+        &DecisionRule {
+            resamples: 200,
+            seed,
+            ..DecisionRule::default()
+        },
+    )
+}
+
+/// Of `draws` comparisons: those that report the injected metric as a regression, and those that
+/// report any other.
+fn reported(pairs: usize, injected: Option<(usize, f64)>, draws: u64) -> (f64, f64) {
+    let (mut found, mut other) = (0.0, 0.0);
+    for seed in 0..draws {
+        let decisions = comparison(pairs, injected, seed);
+        let regressed: Vec<usize> = decisions
+            .iter()
+            .enumerate()
+            .filter(|(_, decision)| decision.verdict == Verdict::Regression)
+            .map(|(index, _)| index)
+            .collect();
+        let target = injected.map(|(index, _)| index);
+        found += f64::from(u8::from(
+            regressed.iter().any(|&index| Some(index) == target),
+        ));
+        other += f64::from(u8::from(
+            regressed.iter().any(|&index| Some(index) != target),
+        ));
+    }
+    (found / draws as f64, other / draws as f64)
+}
+
+#[test]
+fn false_regressions_are_rarer_than_one_comparison_in_a_hundred() {
+    let (_, false_alarms) = reported(12, None, 300);
+    // 1 % of 300 is 3; 6 lies 1.7 standard deviations beyond.
+    assert!(false_alarms <= 0.02, "{false_alarms}");
+}
+
+#[test]
+fn injected_regressions_are_found_by_name() {
+    // (metric, ratio, pairs, least share found)
+    for (target, ratio, pairs, least) in [
+        (0, 1.2, 14, 0.9),
+        (5, 1.1, 24, 0.9),
+        (6, 1.05, 10, 0.98),
+        (7, 1.02, 10, 0.98),
+    ] {
+        let (found, others) = reported(pairs, Some((target, ratio)), 60);
+        assert!(
+            found >= least,
+            "{} x {ratio} with {pairs} pairs: {found}",
+            METRICS[target].0
+        );
+        assert!(
+            others <= 0.03,
+            "{} x {ratio}: others in {others}",
+            METRICS[target].0
+        );
+    }
+}
+
+#[test]
+fn the_visible_effect_is_found_about_as_often_as_it_says() {
+    // 14 pairs, 8 metrics, level 0.02: the formula for a known standard deviation.
+    let query = EffectQuery {
+        sd_log_ratio: 0.115,
+        alpha: 0.02 / 8.0,
+        confidence: 0.95,
+        power: 0.8,
+        floor: 0.03,
+    };
+    let effect = smallest_visible(14, query).expect("the parameters are in range");
+    let (found, _) = reported(14, Some((0, 1.0 + effect)), 100);
+    assert!((0.68..=0.92).contains(&found), "+{effect:.3}: {found}");
+}
+
+#[test]
+fn direction_and_floor_make_the_verdict() {
+    for (ratio, worse, expected) in [
+        (1.10, Worse::Higher, Verdict::Regression),
+        (1.10, Worse::Lower, Verdict::Improvement),
+        (0.90, Worse::Higher, Verdict::Improvement),
+        (0.90, Worse::Lower, Verdict::Regression),
+        (1.04, Worse::Higher, Verdict::NoChange),
+        (0.96, Worse::Lower, Verdict::NoChange),
+        (1.00, Worse::Higher, Verdict::NoChange),
+    ] {
+        let decision = one(PairedMetric {
+            worse,
+            ..metric("m", scaled(10, ratio), 0.05)
+        });
+        assert_eq!(
+            decision.verdict, expected,
+            "{ratio} {worse:?}: {decision:?}"
+        );
+        let evidence = decision.evidence.expect("ten pairs are enough");
+        assert!((evidence.ratio - ratio).abs() < 1e-9, "{evidence:?}");
+        assert!(evidence.low <= evidence.ratio + 1e-9 && evidence.ratio <= evidence.high + 1e-9);
+    }
+}
+
+#[test]
+fn a_wide_interval_is_no_regression_though_it_is_significant() {
+    let pairs: Vec<(f64, f64)> = (1..=12).map(|i| (1.0, 1.0 + f64::from(i) * 0.01)).collect();
+    let decision = one(metric("m", pairs, 0.05));
+    assert_eq!(decision.verdict, Verdict::NoChange);
+    let evidence = decision.evidence.expect("twelve pairs are enough");
+    assert!(
+        evidence.p_adjusted < 0.001 && evidence.low < 1.05,
+        "{evidence:?}"
+    );
+}
+
+#[test]
+fn too_few_pairs_come_with_the_arithmetic() {
+    assert_eq!(
+        one(metric("m", scaled(5, 1.5), 0.05)).verdict,
+        Verdict::TooFewPairs {
+            have: 5,
+            need: 7,
+            smallest_p: 0.0625,
+            required_p: 0.02
+        }
+    );
+    // Alone seven pairs suffice; among eight metrics they do not.
+    assert_eq!(
+        one(metric("m", scaled(7, 1.5), 0.05)).verdict,
+        Verdict::Regression
+    );
+    let family: Vec<PairedMetric> = (0..8).map(|_| metric("m", scaled(7, 1.5), 0.05)).collect();
+    for decision in decide(&family, &DecisionRule::default()) {
+        assert_eq!(
+            decision.verdict,
+            Verdict::TooFewPairs {
+                have: 7,
+                need: 10,
+                smallest_p: 0.015625,
+                required_p: 0.0025
+            }
+        );
+        assert_eq!(decision.evidence, None);
+    }
+    let loose = DecisionRule {
+        alpha: 0.5,
+        min_pairs: 6,
+        ..DecisionRule::default()
+    };
+    let decision = decide(&[metric("m", scaled(4, 1.5), 0.05)], &loose).remove(0);
+    assert!(matches!(
+        decision.verdict,
+        Verdict::TooFewPairs {
+            have: 4,
+            need: 6,
+            ..
+        }
+    ));
+    assert!(decide(&[], &loose).is_empty());
+}
+
+#[test]
+fn values_without_a_ratio_are_named_and_leave_the_others_alone() {
+    let mut broken = scaled(10, 1.5);
+    broken[3].1 = 0.0;
+    let decisions = decide(
+        &[
+            metric("errors", broken, 0.05),
+            metric("median", scaled(10, 1.5), 0.05),
+        ],
+        &DecisionRule::default(),
+    );
+    assert_eq!(
+        decisions[0].verdict,
+        Verdict::NotComparable {
+            why: "pair 4 has no ratio: base 11, head 0; both must be finite and above 0".to_owned()
+        }
+    );
+    assert_eq!(decisions[1].verdict, Verdict::Regression);
+    let odd = metric("floor", scaled(10, 1.5), f64::NAN);
+    assert!(matches!(one(odd).verdict, Verdict::NotComparable { .. }));
+}
+
+#[test]
+fn the_same_seed_decides_the_same() {
+    assert_eq!(comparison(10, None, 7), comparison(10, None, 7));
+}

@@ -1,0 +1,228 @@
+//! No input makes a function panic, and no answer leaves its range.
+
+use load_stats::bootstrap::{Method, Statistic, interval};
+use load_stats::change_points::{ChangeRule, change_points};
+use load_stats::decide::{DecisionRule, PairedMetric, decide};
+use load_stats::effect::{EffectQuery, pairs_needed, smallest_visible};
+use load_stats::energy::best_split;
+use load_stats::fence::{Fence, FenceRule, Worse, judge};
+use load_stats::growth::{Growth, GrowthRule, judge_growth};
+use load_stats::holm::adjust;
+use load_stats::mann_kendall::{Dependence, mann_kendall};
+use load_stats::signed_rank::{Zeros, pairs_for_p, signed_rank, smallest_p};
+use load_stats::slope::theil_sen;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Anything that a float can be, with the awkward ones and ties often.
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => any::<f64>(),
+        4 => -100.0..100.0,
+        3 => (-3_i8..4).prop_map(f64::from),
+        1 => prop_oneof![
+            Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(-0.0),
+            Just(f64::MAX), Just(f64::MIN), Just(f64::MIN_POSITIVE), Just(5e-324),
+        ],
+    ]
+}
+
+/// Series that pass the checks on finite values as well as those that do not.
+fn numbers() -> impl Strategy<Value = Vec<f64>> {
+    prop_oneof![
+        vec(number(), 0..100),
+        vec(
+            any::<f64>().prop_filter("finite", |value| value.is_finite()),
+            0..100
+        ),
+        vec(-5.0..5.0, 0..100),
+        vec((-3_i8..4).prop_map(f64::from), 0..100),
+        (number(), 0..100_usize).prop_map(|(value, count)| vec![value; count]),
+    ]
+}
+
+fn share(p: f64) -> bool {
+    (0.0..=1.0).contains(&p)
+}
+
+proptest! {
+    #[test]
+    fn trends(values in numbers(), times in numbers(), confidence in number(), factor in number()) {
+        let points: Vec<(f64, f64)> = times.iter().copied().zip(values.iter().copied()).collect();
+        for confidence in [confidence, 0.95] {
+            for factor in [factor, 1.0, 1e300] {
+                if let Ok(line) = theil_sen(&points, confidence, factor) {
+                    prop_assert!(line.low <= line.slope && line.slope <= line.high, "{line:?}");
+                }
+            }
+        }
+        for dependence in [Dependence::Independent, Dependence::HamedRao] {
+            if let Ok(test) = mann_kendall(&values, dependence) {
+                prop_assert!(share(test.p_two_sided) && share(test.p_rising), "{test:?}");
+                prop_assert!(test.tau.abs() <= 1.0 && test.variance_factor >= 1.0, "{test:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn growth(values in numbers(), times in numbers(), even: bool, bound in number(),
+              alpha in number(), min_samples: usize, min_span in number()) {
+        let samples: Vec<(f64, f64)> = values
+            .iter()
+            .enumerate()
+            .map(|(index, &value)| {
+                (if even { index as f64 } else { times.get(index).copied().unwrap_or(1.0) }, value)
+            })
+            .collect();
+        let odd = GrowthRule { bound_per_hour: bound, min_span, min_samples, alpha };
+        let sane = GrowthRule { bound_per_hour: 1.0, min_span: 1.0, min_samples: 24, alpha: 0.01 };
+        for rule in [odd, sane] {
+            if let Growth::Growing { evidence } = judge_growth(&samples, rule) {
+                prop_assert!(evidence.low > rule.bound_per_hour, "{evidence:?}");
+                prop_assert!(evidence.p < rule.alpha, "{evidence:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn signed_ranks(values in numbers(), pairs: usize, p in number()) {
+        for zeros in [Zeros::Pratt, Zeros::Wilcox] {
+            if let Ok(test) = signed_rank(&values, zeros) {
+                prop_assert!(share(test.p_two_sided) && share(test.p_greater), "{test:?}");
+                prop_assert!(share(test.p_less), "{test:?}");
+                let mirrored: Vec<f64> = values.iter().map(|value| -value).collect();
+                let mirrored = signed_rank(&mirrored, zeros).expect("as finite as before");
+                prop_assert_eq!(mirrored.p_greater, test.p_less);
+                prop_assert_eq!(mirrored.p_two_sided, test.p_two_sided);
+            }
+        }
+        prop_assert!(share(smallest_p(pairs)));
+        let _ = pairs_for_p(p);
+    }
+
+    #[test]
+    fn holm(values in numbers()) {
+        let adjusted = adjust(&values);
+        prop_assert_eq!(adjusted.len(), values.len());
+        prop_assert!(adjusted.iter().copied().all(share));
+    }
+
+    #[test]
+    fn fences(history in numbers(), value in number(), need: usize, show_from: usize,
+              window: usize, reference: usize, iqr_factor in number(), floor in number()) {
+        let odd = FenceRule {
+            need, show_from, window, reference, iqr_factor, floor, worse: Worse::Lower,
+        };
+        let _ = judge(&history, value, &odd);
+        let history: Vec<f64> = history.iter().map(|value| value.abs()).collect();
+        let verdict = judge(&history, value.abs(), &FenceRule::new(0.05, Worse::Higher));
+        if let Fence::Suspect(line) = verdict {
+            prop_assert!(history.len() >= 30 && line.change > 0.05 && line.factor > 1.0);
+        }
+    }
+
+    #[test]
+    fn splits(values in numbers(), min_segment: usize, near in 0..9_usize) {
+        let _ = best_split(&values, min_segment);
+        let _ = best_split(&values, near);
+    }
+
+    #[test]
+    fn effects(pairs: usize, few in 0..40_usize, effect in number(), sd_log_ratio in number(),
+               alpha in number(), confidence in number(), power in number(), floor in number()) {
+        let odd = EffectQuery { sd_log_ratio, alpha, confidence, power, floor };
+        let sane = EffectQuery { alpha: 0.01, confidence: 0.95, power: 0.8, ..odd };
+        for query in [odd, sane] {
+            for pairs in [pairs, few] {
+                if let Ok(effect) = smallest_visible(pairs, query) {
+                    prop_assert!(effect >= 0.0, "{effect}");
+                }
+            }
+            if let Ok(Some(pairs)) = pairs_needed(effect, query) {
+                prop_assert!(pairs <= 10_000);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn bootstraps(values in numbers(), confidence in number(), resamples in 0..300_usize, seed: u64) {
+        for statistic in [Statistic::Mean, Statistic::Median, Statistic::HodgesLehmann] {
+            for method in [Method::Percentile, Method::Bca] {
+                for confidence in [confidence, 0.95] {
+                    if let Ok(found) =
+                        interval(&values, statistic, method, confidence, resamples, seed)
+                    {
+                        prop_assert!(found.low <= found.high, "{found:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn changes(values in numbers(), min_segment: usize, alpha in number(), permutations: usize, seed: u64) {
+        prop_assert!(values.len() < 100);
+        let _ = change_points(&values, ChangeRule { min_segment, alpha, permutations, seed });
+        let quick = ChangeRule { min_segment: 3, alpha: 0.1, permutations: 9, seed };
+        if let Ok(found) = change_points(&values, quick) {
+            prop_assert!(found.windows(2).all(|two| two[0].index + 3 <= two[1].index));
+            prop_assert!(found.iter().all(|point| point.index >= 3 && share(point.p)));
+        }
+    }
+
+    #[test]
+    fn decisions(
+        metrics in vec((numbers(), numbers(), number(), any::<bool>()), 0..4),
+        alpha in number(), min_pairs: usize, confidence in number(), resamples: usize, seed: u64,
+    ) {
+        let metrics: Vec<PairedMetric> = metrics
+            .into_iter()
+            .map(|(base, head, floor, positive)| PairedMetric {
+                name: "metric".to_owned(),
+                pairs: base
+                    .into_iter()
+                    .zip(head)
+                    .map(|(a, b)| if positive { (a.abs() + 0.1, b.abs() + 0.1) } else { (a, b) })
+                    .collect(),
+                floor: if positive { floor.abs().min(1.0) } else { floor },
+                worse: Worse::Higher,
+            })
+            .collect();
+        let odd = DecisionRule { alpha, min_pairs, confidence, resamples: resamples % 500, seed };
+        let sane = DecisionRule { resamples: 200, seed, ..DecisionRule::default() };
+        for rule in [odd, sane] {
+            let decisions = decide(&metrics, &rule);
+            prop_assert_eq!(decisions.len(), metrics.len());
+            for evidence in decisions.iter().filter_map(|decision| decision.evidence) {
+                prop_assert!(share(evidence.p) && share(evidence.p_adjusted), "{evidence:?}");
+                prop_assert!(evidence.p <= evidence.p_adjusted, "{evidence:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_that_once_went_wrong() {
+    let points = [(0.0, 0.0), (2.7e-121, 0.0), (0.0, 8.9e-90)];
+    let line = theil_sen(&points, 1.2e-305, f64::MAX).expect("two slopes");
+    assert!(
+        line.low <= line.slope && line.slope <= line.high,
+        "{line:?}"
+    );
+    // Quantiles of Student's t with this many degrees of freedom.
+    let query = EffectQuery {
+        sd_log_ratio: 0.1,
+        alpha: 0.05,
+        confidence: 0.95,
+        power: 0.8,
+        floor: 0.0,
+    };
+    assert!(smallest_visible(usize::MAX, query).is_ok());
+    let close = [-2.711_792_986_748_393e262, -2.711_792_986_748_393_2e262];
+    let found = interval(&close, Statistic::Mean, Method::Percentile, 0.9, 100, 1).expect("finite");
+    assert!(found.low <= found.high, "{found:?}");
+}

@@ -1,0 +1,218 @@
+//! Every method against values that SciPy and pyMannKendall computed: `reference/make.py` writes the
+//! table and names their versions.
+
+use load_stats::bootstrap::{Method, Statistic, interval};
+use load_stats::energy::best_split;
+use load_stats::mann_kendall::{Dependence, TrendMethod, mann_kendall};
+use load_stats::signed_rank::{RankMethod, Zeros, signed_rank};
+use load_stats::slope::theil_sen;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Table {
+    wilcoxon: Vec<Wilcoxon>,
+    mann_kendall: Vec<Trend>,
+    exact_trend: Vec<ExactTrend>,
+    theil_sen: Vec<Line>,
+    bootstrap: Vec<Bootstrap>,
+    split: Vec<SplitRow>,
+}
+
+#[derive(Deserialize)]
+struct Wilcoxon {
+    name: String,
+    differences: Vec<f64>,
+    zeros: String,
+    method: String,
+    p_two_sided: f64,
+    p_greater: f64,
+    p_less: f64,
+}
+
+#[derive(Deserialize)]
+struct Trend {
+    name: String,
+    dependence: String,
+    values: Vec<f64>,
+    s: f64,
+    variance: f64,
+    z: f64,
+    p_two_sided: f64,
+}
+
+#[derive(Deserialize)]
+struct ExactTrend {
+    name: String,
+    values: Vec<f64>,
+    tau: f64,
+    p_two_sided: f64,
+    p_rising: f64,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    name: String,
+    x: Vec<f64>,
+    y: Vec<f64>,
+    confidence: f64,
+    slope: f64,
+    intercept: f64,
+    low: f64,
+    high: f64,
+}
+
+#[derive(Deserialize)]
+struct Bootstrap {
+    name: String,
+    values: Vec<f64>,
+    statistic: String,
+    method: String,
+    estimate: f64,
+    low: f64,
+    high: f64,
+}
+
+#[derive(Deserialize)]
+struct SplitRow {
+    name: String,
+    values: Vec<f64>,
+    min_segment: usize,
+    statistic: f64,
+    index: usize,
+}
+
+fn table() -> Table {
+    serde_json::from_str(include_str!("reference/values.json")).expect("the table parses")
+}
+
+fn assert_near(have: f64, want: f64, relative: f64, what: &str) {
+    let distance = (have - want).abs();
+    assert!(
+        distance <= relative * want.abs().max(1e-12),
+        "{what}: {have}, expected {want}"
+    );
+}
+
+#[test]
+fn signed_rank_is_scipys() {
+    let rows = table().wilcoxon;
+    assert_eq!(rows.len(), 17);
+    for row in rows {
+        let zeros = if row.zeros == "pratt" {
+            Zeros::Pratt
+        } else {
+            Zeros::Wilcox
+        };
+        let test = signed_rank(&row.differences, zeros).expect(&row.name);
+        let exact = test.method == RankMethod::Exact;
+        assert_eq!(exact, row.method == "exact", "{}", row.name);
+        assert_near(test.p_two_sided, row.p_two_sided, 1e-9, &row.name);
+        assert_near(test.p_greater, row.p_greater, 1e-9, &row.name);
+        assert_near(test.p_less, row.p_less, 1e-9, &row.name);
+    }
+}
+
+#[test]
+fn dropped_zeros_change_nothing() {
+    for row in table()
+        .wilcoxon
+        .into_iter()
+        .filter(|row| row.zeros == "wilcox")
+    {
+        let without = signed_rank(&row.differences, Zeros::Wilcox).expect(&row.name);
+        let with = [row.differences.as_slice(), &[0.0; 7]].concat();
+        let with = signed_rank(&with, Zeros::Wilcox).expect(&row.name);
+        assert_eq!(with.p_two_sided, without.p_two_sided, "{}", row.name);
+        assert_eq!(with.zeros, without.zeros + 7, "{}", row.name);
+    }
+}
+
+#[test]
+fn mann_kendall_is_pymannkendalls() {
+    let rows = table().mann_kendall;
+    assert_eq!(rows.len(), 7);
+    for row in rows {
+        let dependence = match row.dependence.as_str() {
+            "hamed-rao" => Dependence::HamedRao,
+            _ => Dependence::Independent,
+        };
+        let test = mann_kendall(&row.values, dependence).expect(&row.name);
+        assert_eq!(test.method, TrendMethod::Normal, "{}", row.name);
+        assert_eq!(test.s, row.s, "{}", row.name);
+        assert_near(test.variance, row.variance, 1e-9, &row.name);
+        assert_near(test.z, row.z, 1e-9, &row.name);
+        assert_near(test.p_two_sided, row.p_two_sided, 1e-7, &row.name);
+    }
+}
+
+#[test]
+fn exact_mann_kendall_is_scipys_kendalltau() {
+    let rows = table().exact_trend;
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let test = mann_kendall(&row.values, Dependence::Independent).expect(&row.name);
+        assert_eq!(test.method, TrendMethod::Exact, "{}", row.name);
+        assert_near(test.tau, row.tau, 1e-12, &row.name);
+        assert_near(test.p_two_sided, row.p_two_sided, 1e-9, &row.name);
+        assert_near(test.p_rising, row.p_rising, 1e-9, &row.name);
+    }
+}
+
+#[test]
+fn theil_sen_is_scipys() {
+    let rows = table().theil_sen;
+    assert_eq!(rows.len(), 8);
+    for row in rows {
+        let points: Vec<(f64, f64)> = row.x.iter().copied().zip(row.y.iter().copied()).collect();
+        let line = theil_sen(&points, row.confidence, 1.0).expect(&row.name);
+        assert_near(line.slope, row.slope, 1e-9, &row.name);
+        assert_near(line.intercept, row.intercept, 1e-9, &row.name);
+        assert_near(line.low, row.low, 1e-9, &row.name);
+        assert_near(line.high, row.high, 1e-9, &row.name);
+    }
+}
+
+#[test]
+fn bootstrap_intervals_are_scipys_up_to_the_draws() {
+    let rows = table().bootstrap;
+    assert_eq!(rows.len(), 8);
+    for row in rows {
+        let name = format!("{} {} {}", row.name, row.statistic, row.method);
+        let statistic = if row.statistic == "mean" {
+            Statistic::Mean
+        } else {
+            Statistic::HodgesLehmann
+        };
+        let method = if row.method == "bca" {
+            Method::Bca
+        } else {
+            Method::Percentile
+        };
+        let found = interval(&row.values, statistic, method, 0.95, 10_000, 1).expect(&name);
+        assert_near(found.estimate, row.estimate, 1e-9, &name);
+        let slack = 0.04 * (row.high - row.low);
+        assert!(
+            (found.low - row.low).abs() < slack,
+            "{name}: {} for {}",
+            found.low,
+            row.low
+        );
+        assert!(
+            (found.high - row.high).abs() < slack,
+            "{name}: {} for {}",
+            found.high,
+            row.high
+        );
+    }
+}
+
+#[test]
+fn the_best_split_is_that_of_the_definition() {
+    let rows = table().split;
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        let split = best_split(&row.values, row.min_segment).expect(&row.name);
+        assert_eq!(split.index, row.index, "{}", row.name);
+        assert_near(split.statistic, row.statistic, 1e-9, &row.name);
+    }
+}

@@ -1,0 +1,202 @@
+//! Servers that are in the way, slow, or die: never a pass, and always a sentence.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::stub::{Act, Stub, closed_port, healthy};
+use crate::support::{Run, Server, command_line, processes_with};
+
+/// A run in which nothing can be measured ends within this time.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+#[track_caller]
+fn could_not_run(run: Run, what: &str) {
+    let done = run.done();
+    done.exits(3).says(what);
+    assert!(done.took < AT_ONCE, "{:?}", done.took);
+    assert!(
+        !done.stderr.contains("health: 1 virtual user"),
+        "k6 was started: {}",
+        done.stderr
+    );
+}
+
+#[test]
+fn what_is_not_tachikoma_server_is_named() {
+    let answers = |status: u16, body: &'static str| {
+        Stub::new(move |_| Act::Answer(status, body.into(), Duration::ZERO))
+    };
+    for (stub, what) in [
+        (answers(500, "oops"), "it answers 500"),
+        (
+            answers(200, "<html>hello</html>"),
+            "not with tachikoma-server's JSON",
+        ),
+        (answers(404, "no such page"), "it answers 404"),
+        (
+            answers(200, r#"{"status":"healthy","service":"other"}"#),
+            "it says it is \"other\"",
+        ),
+        (
+            answers(503, r#"{"status":"degraded","service":"tachikoma-server"}"#),
+            "is not healthy",
+        ),
+        (
+            Stub::new(|_| Act::Hang),
+            "accepts connections but does not answer",
+        ),
+        (Stub::new(|_| Act::Close), "the connection failed"),
+    ] {
+        could_not_run(Run::new("smoke health").against(&stub.url()), what);
+    }
+}
+
+#[test]
+fn nothing_is_started_where_that_is_not_ours_to_do() {
+    let port = closed_port();
+    let remote = format!("http://127.0.0.1:{port}/behind-a-prefix");
+    could_not_run(
+        Run::new("smoke health").against(&remote),
+        "a server is started on this machine only",
+    );
+    let here = format!("http://127.0.0.1:{port}");
+    could_not_run(
+        Run::new("smoke health --no-start-server").against(&here),
+        "leave --no-start-server out",
+    );
+}
+
+#[test]
+fn a_server_with_another_key_is_named() {
+    let server = Server::start("the-other-key");
+    could_not_run(
+        Run::new("smoke missions").against(&server.url),
+        "refuses the API key (401",
+    );
+}
+
+#[test]
+fn a_server_that_ends_while_starting_shows_its_last_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("server");
+    std::fs::write(
+        &program,
+        "#!/bin/sh\necho 'error: the moon is in the wrong phase' >&2\nexit 7\n",
+    )
+    .unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    let done = Run::new("smoke health").server_bin(&program).done();
+    done.exits(3)
+        .says("it ended with exit status 7")
+        .says("the moon is in the wrong phase");
+    assert_eq!(done.run()["outcome"], "could_not_run");
+}
+
+#[test]
+fn every_request_failing_is_no_pass() {
+    // Healthy for those who ask before and after, but every other answer breaks off: what the specification's
+    // own runner takes for a success.
+    let stub = Stub::new(|asked| match asked.path {
+        "/api/health" => healthy(),
+        path if path.starts_with("/api/missions?limit=1") => {
+            Act::Answer(200, "[]".into(), Duration::ZERO)
+        }
+        _ => Act::Close,
+    });
+    let done = Run::new("smoke missions --time-scale 0.05")
+        .against(&stub.url())
+        .done();
+    done.exits(1);
+    let reasons = done.reasons();
+    assert!(reasons.contains("100 % of requests failed"), "{reasons}");
+    assert!(reasons.contains("never passed"), "{reasons}");
+}
+
+#[test]
+fn a_slow_server_crosses_a_threshold_and_the_next_test_still_runs() {
+    let stub = Stub::new(|asked| match asked.path {
+        // Those who only ask for health before, during and after the tests are not what is measured.
+        "/api/health" => healthy(),
+        "/api/missions" if asked.method == "POST" => {
+            Act::Answer(201, r#"{"id":"1"}"#.into(), Duration::from_millis(700))
+        }
+        _ => Act::Answer(200, "[]".into(), Duration::from_millis(700)),
+    });
+    let done = Run::new("smoke missions health --time-scale 0.1")
+        .against(&stub.url())
+        .done();
+    done.exits(1);
+    let run = done.run();
+    let threshold = |metric: &str| {
+        let all = run["tests"][0]["thresholds"].as_array().unwrap();
+        all.iter().find(|t| t["metric"] == metric).unwrap().clone()
+    };
+    assert_eq!(threshold("http_req_duration")["state"], "crossed");
+    let value = threshold("http_req_duration")["value"].as_f64().unwrap();
+    assert!((700.0..900.0).contains(&value), "{value}");
+    assert_eq!(threshold("mission_create_duration")["state"], "passed");
+    assert!(
+        done.reasons().contains("http_req_duration p(95)<500"),
+        "{}",
+        done.reasons()
+    );
+    assert_eq!(run["tests"][1]["outcome"], "passed");
+}
+
+/// The process of the server that the run has started.
+fn server_of(results: &std::path::Path) -> Pid {
+    let server = processes_with(results)
+        .into_iter()
+        .find(|pid| command_line(*pid).contains("--exit-with-parent"));
+    Pid::from_raw(i32::try_from(server.unwrap()).unwrap()).unwrap()
+}
+
+#[test]
+fn a_server_that_is_killed_ends_the_run() {
+    let mut run = Run::new("smoke health missions").own_server().start();
+    run.wait_for("health: 1 virtual user");
+    let server = server_of(&run.results);
+    let killed = std::time::Instant::now();
+    kill_process(server, Signal::KILL).unwrap();
+    run.wait_for("✗ health");
+    assert!(
+        killed.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        killed.elapsed()
+    );
+    let done = run.done();
+    done.exits(1);
+    let reasons = done.reasons();
+    assert!(reasons.contains("signal 9 (SIGKILL"), "{reasons}");
+    assert!(
+        reasons.contains("missions: not run, since the server is gone"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn a_server_elsewhere_that_goes_away_ends_the_test() {
+    let server = Server::start("test-api-key");
+    let mut run = Run::new("smoke health").against(&server.url).start();
+    run.wait_for("health: 1 virtual user");
+    drop(server);
+    let done = run.done();
+    done.exits(1).says("the server stopped answering");
+    assert!(done.took < Duration::from_secs(25), "{:?}", done.took);
+}
+
+#[test]
+fn a_stopped_server_fails_the_run_and_is_torn_down() {
+    let mut run = Run::new("smoke health --time-scale 0.2")
+        .own_server()
+        .start();
+    run.wait_for("health: 1 virtual user");
+    kill_process(server_of(&run.results), Signal::STOP).unwrap();
+    run.wait_for("does not answer");
+    let results = run.results.clone();
+    let done = run.done();
+    done.exits(1);
+    assert_eq!(processes_with(&results), [0_u32; 0]);
+}

@@ -1,0 +1,54 @@
+//! What stands in the environment: secrets stay there, and strays do no harm.
+
+use crate::support::{Run, command_line, files};
+
+#[test]
+fn stray_variables_have_no_effect_and_are_said() {
+    let done = Run::new("smoke health --time-scale 0.1")
+        .env("K6_ITERATIONS", "1")
+        .env("K6_NO_THRESHOLDS", "true")
+        .env("K6_VUS", "7")
+        .own_server()
+        .done();
+    done.exits(0)
+        .says("K6_ITERATIONS, K6_NO_THRESHOLDS, K6_VUS");
+    let run = done.run();
+    assert!(run["tests"][0]["metrics"]["iterations"].as_u64().unwrap() > 1);
+    assert_eq!(run["tests"][0]["thresholds"].as_array().unwrap().len(), 5);
+    assert!(
+        run["notices"][0]
+            .as_str()
+            .unwrap()
+            .contains("K6_ITERATIONS")
+    );
+}
+
+#[test]
+fn the_key_is_in_no_command_line_file_or_output() {
+    let key = "s3cret-0123456789";
+    let mut run = Run::new("smoke missions websocket --time-scale 0.1 -- --http-debug=full")
+        .env("API_KEY", key)
+        .own_server()
+        .start();
+    run.wait_for("missions: 1 virtual user");
+    for pid in run.processes() {
+        assert!(!command_line(pid).contains(key), "{}", command_line(pid));
+    }
+    run.wait_for("websocket: 1 virtual user");
+    for pid in run.processes() {
+        assert!(!command_line(pid).contains(key), "{}", command_line(pid));
+    }
+    let done = run.done();
+    done.exits(0);
+    let written = files(&done.results);
+    assert!(written.len() > 8, "{written:?}");
+    for file in written {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(
+            !bytes.windows(key.len()).any(|w| w == key.as_bytes()),
+            "the key is in {}",
+            file.display()
+        );
+    }
+    assert!(!done.stdout.contains(key) && !done.stderr.contains(key));
+}

@@ -1,0 +1,185 @@
+//! Known faults of the server are found, with their numbers, and their absence is not blamed.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::support::{Done, Run, build};
+
+/// The server built with its faults, once for all tests.
+fn faulty_server() -> &'static PathBuf {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    SERVER.get_or_init(|| build("tachikoma-server-faults", &["--features", "faults"]))
+}
+
+fn with_faults(args: &str, faults: &str) -> Done {
+    Run::new(args)
+        .server_bin(faulty_server())
+        .env("TACHIKOMA_FAULTS", faults)
+        .env("TACHIKOMA_ALLOW_FAULTS", "1")
+        .done()
+}
+
+fn first_test(done: &Done) -> Value {
+    done.run()["tests"][0].clone()
+}
+
+fn threshold(test: &Value, metric: &str) -> Value {
+    let all = test["thresholds"].as_array().unwrap();
+    all.iter().find(|t| t["metric"] == metric).unwrap().clone()
+}
+
+fn growth(test: &Value, resource: &str) -> Value {
+    let all = test["growth"].as_array().unwrap();
+    all.iter()
+        .find(|row| row["resource"] == resource)
+        .unwrap()
+        .clone()
+}
+
+#[test]
+fn latency_reads_as_it_was_injected() {
+    let done = with_faults(
+        "smoke missions --time-scale 0.25",
+        "POST /api/missions: latency=300ms",
+    );
+    done.exits(0).says("the server injects faults");
+    let median = first_test(&done)["metrics"]["trends"]["mission_create_duration"]["med"]
+        .as_f64()
+        .unwrap();
+    assert!((300.0..=330.0).contains(&median), "{median}");
+    let other = first_test(&done)["metrics"]["trends"]["mission_list_duration"]["med"]
+        .as_f64()
+        .unwrap();
+    assert!(other < 100.0, "{other}");
+}
+
+#[test]
+fn too_much_latency_crosses_the_right_threshold() {
+    let done = with_faults(
+        "smoke missions --time-scale 0.2",
+        "GET /api/missions: latency=800ms",
+    );
+    done.exits(1);
+    let test = first_test(&done);
+    let crossed = threshold(&test, "mission_list_duration");
+    assert_eq!(crossed["state"], "crossed");
+    let value = crossed["value"].as_f64().unwrap();
+    assert!((800.0..900.0).contains(&value), "{value}");
+    assert_eq!(
+        threshold(&test, "mission_create_duration")["state"],
+        "passed"
+    );
+    assert!(
+        done.reasons().contains("mission_list_duration p(95)<500"),
+        "{}",
+        done.reasons()
+    );
+}
+
+#[test]
+fn errors_cross_the_error_rate_and_fail_checks() {
+    let done = with_faults(
+        "smoke missions --time-scale 0.3",
+        "POST /api/missions: error=50%",
+    );
+    done.exits(1);
+    let test = first_test(&done);
+    let rate = threshold(&test, "http_req_failed");
+    assert_eq!(rate["state"], "crossed");
+    // Half of one of two requests.
+    let value = rate["value"].as_f64().unwrap();
+    assert!((0.15..=0.35).contains(&value), "{value}");
+    assert!(
+        done.reasons().contains("checks passed"),
+        "{}",
+        done.reasons()
+    );
+}
+
+#[test]
+fn dropped_connections_fail_requests() {
+    let done = with_faults(
+        "smoke specs --time-scale 0.2",
+        "GET /api/specs/{id}: drop=100%",
+    );
+    done.exits(1);
+    let test = first_test(&done);
+    assert_eq!(threshold(&test, "http_req_failed")["state"], "crossed");
+    assert!(
+        done.reasons()
+            .contains("get status is 200 or 404\" never passed"),
+        "{}",
+        done.reasons()
+    );
+}
+
+#[test]
+fn burnt_cpu_shows_in_the_cost_of_a_request() {
+    let cost = |done: &Done| {
+        done.exits(0);
+        first_test(done)["server_usage"]["cpu_us_per_request"]
+            .as_f64()
+            .unwrap()
+    };
+    let clean = cost(
+        &Run::new("smoke health --time-scale 0.2")
+            .own_server()
+            .done(),
+    );
+    let burning = cost(&with_faults(
+        "smoke health --time-scale 0.2",
+        "GET /api/health: cpu=20ms",
+    ));
+    // The watch asks for health too, about as often as the script does.
+    assert!(
+        (19_000.0..80_000.0).contains(&(burning - clean)),
+        "{clean} and {burning}"
+    );
+}
+
+#[test]
+fn a_leak_is_found_in_a_hold_of_two_minutes() {
+    let done = with_faults(
+        "smoke missions --time-scale 4",
+        "POST /api/missions: leak=64KiB",
+    );
+    done.exits(1);
+    let row = growth(&first_test(&done), "memory");
+    assert_eq!(row["ok"], false, "{row}");
+    // One request a second or so.
+    let value = row["per_hour"].as_f64().unwrap();
+    assert!((150.0..=350.0).contains(&value), "{row}");
+    assert!(
+        done.reasons().contains("memory growth"),
+        "{}",
+        done.reasons()
+    );
+    assert_eq!(growth(&first_test(&done), "open files")["ok"], true);
+}
+
+#[test]
+fn memory_taken_once_is_no_leak() {
+    let done = with_faults(
+        "smoke missions --time-scale 4",
+        "POST /api/missions: once=50MiB",
+    );
+    done.exits(0);
+    let row = growth(&first_test(&done), "memory");
+    assert_eq!(row["ok"], true, "{row}");
+    let peak = first_test(&done)["server_usage"]["peak_rss_bytes"]
+        .as_u64()
+        .unwrap();
+    assert!(peak > 50 << 20, "the fault did nothing: {peak}");
+}
+
+#[test]
+fn without_faults_ten_runs_in_a_row_pass() {
+    for round in 0..10 {
+        let done = Run::new("smoke missions --time-scale 0.04")
+            .own_server()
+            .done();
+        assert_eq!(done.code, Some(0), "round {round}: {}", done.stdout);
+    }
+}

@@ -1,0 +1,22 @@
+//! `cargo xtask load-test` from outside: the real program, real k6, real servers, real signals.
+//!
+//! Each test has a server or stub on a port of its own and a results folder of its own. Time is saved by
+//! `--time-scale`, never by pretending.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests drive the program from outside"
+)]
+
+mod broken_k6;
+mod broken_servers;
+mod environment;
+mod faults;
+mod good_runs;
+mod interrupts;
+mod locks;
+mod results;
+mod stub;
+mod support;
+mod usage;

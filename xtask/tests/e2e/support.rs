@@ -1,0 +1,446 @@
+//! What the tests share: programs, runs, and looking for what is left behind.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// The pinned k6, installed by the project's own means.
+pub fn k6() -> &'static Path {
+    static K6: OnceLock<PathBuf> = OnceLock::new();
+    K6.get_or_init(|| install(&[]))
+}
+
+/// The oldest k6 that is supported.
+pub fn oldest_k6() -> &'static Path {
+    static K6: OnceLock<PathBuf> = OnceLock::new();
+    K6.get_or_init(|| install(&["0.57.0"]))
+}
+
+fn install(version: &[&str]) -> PathBuf {
+    let out = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["k6", "install"])
+        .args(version)
+        .output()
+        .unwrap();
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    String::from_utf8(out.stdout).unwrap().trim().into()
+}
+
+/// The server as it is, built once for all tests.
+pub fn server() -> &'static Path {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    SERVER.get_or_init(|| build("tachikoma-server", &[]))
+}
+
+/// Builds the server and keeps the binary under a name of its own, for other builds to overwrite the usual one.
+pub fn build(name: &str, args: &[&str]) -> PathBuf {
+    let folder = root().join("target/e2e");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lock = File::create(folder.join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let out = Command::new(cargo)
+        .args(["build", "--locked", "--package", "tachikoma-server"])
+        .args(["--message-format=json-render-diagnostics"])
+        .args(args)
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "the server does not build");
+    let text = String::from_utf8(out.stdout).unwrap();
+    let messages = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let built = messages
+        .filter_map(|m| m["executable"].as_str().map(PathBuf::from))
+        .next_back()
+        .unwrap();
+    let kept = folder.join(name);
+    let fresh = folder.join(format!("{name}.new"));
+    std::fs::copy(built, &fresh).unwrap();
+    std::fs::rename(&fresh, &kept).unwrap();
+    kept
+}
+
+/// A `load-test` command to be run, with its own results folder.
+pub struct Run {
+    command: Command,
+    /// The folder of everything that belongs to the run.
+    pub dir: TempDir,
+    /// Where its results go.
+    pub results: PathBuf,
+}
+
+/// A run that has ended.
+pub struct Done {
+    /// The exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// Where its results went.
+    pub results: PathBuf,
+    /// How long it took.
+    pub took: Duration,
+    _dir: TempDir,
+}
+
+/// A run under way; dropping it kills it.
+pub struct Going {
+    child: Child,
+    dir: Option<TempDir>,
+    /// Where its results go.
+    pub results: PathBuf,
+    began: Instant,
+}
+
+impl Run {
+    /// `load-test` with `args` (words), the pinned k6 and a clean environment.
+    pub fn new(args: &str) -> Self {
+        Self::with_k6(args, k6())
+    }
+
+    /// As [`Run::new`] with another k6.
+    pub fn with_k6(args: &str, k6: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let results = dir.path().join("results");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("load-test").args(args.split_whitespace());
+        for name in [
+            "BASE_URL",
+            "WS_URL",
+            "API_KEY",
+            "NO_COLOR",
+            "TACHIKOMA_SERVER_BIN",
+        ] {
+            command.env_remove(name);
+        }
+        command
+            .env("K6_BIN", k6)
+            .env("TACHIKOMA_RESULTS", &results)
+            .env("TMPDIR", dir.path())
+            .current_dir(root());
+        Self {
+            command,
+            dir,
+            results,
+        }
+    }
+
+    /// Against a server that it starts itself on a free port.
+    pub fn own_server(self) -> Self {
+        self.server_bin(server())
+    }
+
+    /// Against `binary`, started on a free port.
+    pub fn server_bin(mut self, binary: &Path) -> Self {
+        self.command
+            .env("BASE_URL", "http://127.0.0.1:0")
+            .env("TACHIKOMA_SERVER_BIN", binary);
+        self
+    }
+
+    /// Against `url`.
+    pub fn against(self, url: &str) -> Self {
+        self.env("BASE_URL", url)
+    }
+
+    /// With one more argument.
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// With a variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// With JSON on standard output.
+    pub fn json(mut self) -> Self {
+        // Before a `--`, behind which everything is k6's.
+        let args: Vec<_> = self.command.get_args().map(ToOwned::to_owned).collect();
+        let mut command = Command::new(self.command.get_program());
+        command
+            .arg(&args[0])
+            .args(["--message-format", "json"])
+            .args(&args[1..]);
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(root());
+        self.command = command;
+        self
+    }
+
+    /// Starts it.
+    pub fn start(mut self) -> Going {
+        let out = File::create(self.dir.path().join("stdout")).unwrap();
+        let err = File::create(self.dir.path().join("stderr")).unwrap();
+        let child = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .unwrap();
+        Going {
+            child,
+            dir: Some(self.dir),
+            results: self.results,
+            began: Instant::now(),
+        }
+    }
+
+    /// Runs it to its end.
+    pub fn done(self) -> Done {
+        self.start().done()
+    }
+}
+
+impl Going {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said on standard error so far.
+    pub fn stderr(&self) -> String {
+        read(&self.dir.as_ref().unwrap().path().join("stderr"))
+    }
+
+    /// Waits until it has said `text` on standard error.
+    pub fn wait_for(&mut self, text: &str) {
+        wait_until(&format!("the run says {text:?}"), || {
+            let said = self.stderr();
+            assert!(
+                said.contains(text) || self.child.try_wait().unwrap().is_none(),
+                "it ended without saying {text:?}: {said}"
+            );
+            said.contains(text)
+        });
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Every process that belongs to the run: those that have its results folder in their environment.
+    pub fn processes(&self) -> Vec<u32> {
+        processes_with(&self.results)
+    }
+
+    /// Waits for its end.
+    pub fn done(mut self) -> Done {
+        let mut status = None;
+        wait_until("the run ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        let dir = self.dir.take().unwrap();
+        Done {
+            code: status.unwrap().code(),
+            stdout: read(&dir.path().join("stdout")),
+            stderr: read(&dir.path().join("stderr")),
+            results: self.results.clone(),
+            took: self.began.elapsed(),
+            _dir: dir,
+        }
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+impl Done {
+    /// Asserts the exit code.
+    #[track_caller]
+    pub fn exits(&self, code: i32) -> &Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stderr: {}\nstdout: {}",
+            self.stderr,
+            self.stdout
+        );
+        self
+    }
+
+    /// Asserts that `text` stands in what it printed.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> &Self {
+        let said = format!("{}{}", self.stderr, self.stdout);
+        assert!(said.contains(text), "{text:?} is missing in: {said}");
+        self
+    }
+
+    /// The folder of the run.
+    pub fn folder(&self) -> PathBuf {
+        self.results.join("latest").canonicalize().unwrap()
+    }
+
+    /// `run.json`.
+    pub fn run(&self) -> Value {
+        serde_json::from_str(&read(&self.folder().join("run.json"))).unwrap()
+    }
+
+    /// k6's own summary of a test.
+    pub fn summary(&self, test: &str) -> Value {
+        serde_json::from_str(&read(&self.folder().join(test).join("summary.json"))).unwrap()
+    }
+
+    /// The reasons of `run.json`, one a line.
+    pub fn reasons(&self) -> String {
+        let run = self.run();
+        let reasons = run["reasons"].as_array().unwrap().iter();
+        reasons
+            .map(|reason| format!("{}\n", reason.as_str().unwrap()))
+            .collect()
+    }
+}
+
+/// A tachikoma-server that a test starts itself; dropping it ends it.
+pub struct Server {
+    child: Child,
+    /// Its base URL.
+    pub url: String,
+    dir: TempDir,
+}
+
+impl Server {
+    /// Starts one with `key` on a free port.
+    pub fn start(key: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let said = File::create(dir.path().join("said")).unwrap();
+        let child = Command::new(server())
+            .args(["--addr", "127.0.0.1:0", "--data-dir"])
+            .arg(dir.path().join("data"))
+            .arg("--specs-dir")
+            .arg(root().join("load-tests/fixtures/specs"))
+            .env("TACHIKOMA_API_KEY", key)
+            .stdin(Stdio::null())
+            .stdout(said)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut server = Self {
+            child,
+            url: String::new(),
+            dir,
+        };
+        wait_until("the server listens", || {
+            let said = read(&server.dir.path().join("said"));
+            let url = said
+                .strip_prefix("listening on ")
+                .map(|url| url.trim().to_owned());
+            server.url = url.unwrap_or_default();
+            !server.url.is_empty()
+        });
+        server
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// Waits until `ready`, and fails after [`PATIENCE`].
+#[track_caller]
+pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !ready() {
+        assert!(Instant::now() < until, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The processes that have `path` in their environment.
+pub fn processes_with(path: &Path) -> Vec<u32> {
+    let needle = path.as_os_str().as_encoded_bytes();
+    let has = |pid: &u32| {
+        let mut environment = Vec::new();
+        let read = File::open(format!("/proc/{pid}/environ"))
+            .and_then(|mut f| f.read_to_end(&mut environment));
+        read.is_ok()
+            && environment
+                .windows(needle.len())
+                .any(|window| window == needle)
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|e| e.file_name().to_str()?.parse().ok())
+        .filter(has)
+        .collect()
+}
+
+/// The command line of a process.
+pub fn command_line(pid: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
+}
+
+/// The text of a file, empty if there is none.
+pub fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
+
+/// Every file below `dir`.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files(&entry.path()),
+            Ok(kind) if kind.is_file() => vec![entry.path()],
+            _ => Vec::new(),
+        })
+        .collect()
+}
