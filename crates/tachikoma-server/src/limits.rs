@@ -35,7 +35,9 @@ pub struct Limits {
 impl Limits {
     /// The shortest time after which a connection can have run out of its client's patience.
     pub fn shortest_patience(&self) -> Duration {
-        self.read_timeout.min(self.write_timeout).min(self.idle_timeout)
+        self.read_timeout
+            .min(self.write_timeout)
+            .min(self.idle_timeout)
     }
 }
 

@@ -11,7 +11,9 @@ use common::{KEY, ServerBuilder, eventually, request};
 #[test]
 fn clients_that_never_read() {
     let data = tempfile::tempdir().expect("a temporary folder");
-    let server = ServerBuilder::new(data.path()).args(["--write-timeout", "500ms"]).start();
+    let server = ServerBuilder::new(data.path())
+        .args(["--write-timeout", "500ms"])
+        .start();
     request(server.addr, "GET", "/api/health", None).expect("answered");
     let before = server.resident();
     let ask =
@@ -34,5 +36,10 @@ fn clients_that_never_read() {
     drop(clients);
     let grown = server.resident().saturating_sub(before);
     assert!(grown < 48 << 20, "memory grew by {} MiB", grown >> 20);
-    assert_eq!(request(server.addr, "GET", "/api/health", None).expect("answered").status, 200);
+    assert_eq!(
+        request(server.addr, "GET", "/api/health", None)
+            .expect("answered")
+            .status,
+        200
+    );
 }
