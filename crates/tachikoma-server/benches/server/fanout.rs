@@ -28,6 +28,11 @@ const P99_MAX: f64 = 250.0;
 /// The goal of memory, in MiB.
 const RESIDENT_MAX: f64 = 128.0;
 
+/// The bit that says that a frame is a whole message, and the opcodes of pings (RFC 6455, 5.2).
+const WHOLE: u8 = 0x80;
+const PING: u8 = 0x9;
+const PONG: u8 = 0xa;
+
 /// When each mission was sent to the server, in microseconds from a common beginning.
 struct Clock {
     begun: Instant,
@@ -130,8 +135,7 @@ async fn subscriber(addr: SocketAddr, clock: Arc<Clock>, barrier: Arc<Barrier>) 
     micros
 }
 
-/// A session's text frames. The server never splits a message nor masks it, and pings are rarer
-/// than this work is long.
+/// A session's text frames. The server never splits a message nor masks it.
 struct Frames {
     stream: TcpStream,
     read: Vec<u8>,
@@ -171,17 +175,25 @@ impl Frames {
         frames
     }
 
-    /// The payload of the next text frame.
+    /// The payload of the next text frame. Pings on the way are answered.
     async fn next(&mut self) -> Vec<u8> {
         loop {
             if let Some((head, length)) = extent(&self.read)
                 && self.read.len() >= head + length
             {
+                let kind = self.read[0];
                 let payload = self.read[head..head + length].to_vec();
                 self.read.drain(..head + length);
-                return payload;
+                if kind == WHOLE | TEXT {
+                    return payload;
+                }
+                assert_eq!(kind, WHOLE | PING, "neither a whole text frame nor a ping");
+                let pong = frame(PONG, &payload);
+                let sent = self.stream.write_all(&pong).await;
+                sent.expect("the server reads");
+            } else {
+                self.fill().await;
             }
-            self.fill().await;
         }
     }
 
@@ -197,10 +209,9 @@ impl Frames {
 
 /// Lengths of the next frame's head and payload (RFC 6455, 5.2), once its head is there.
 fn extent(read: &[u8]) -> Option<(usize, usize)> {
-    let [kind, length, rest @ ..] = read else {
+    let [_, length, rest @ ..] = read else {
         return None;
     };
-    assert_eq!(*kind, 0x80 | TEXT, "not a whole text frame");
     match (*length, rest) {
         (length @ 0..126, _) => Some((2, usize::from(length))),
         (126, [high, low, ..]) => Some((4, usize::from(u16::from_be_bytes([*high, *low])))),

@@ -59,7 +59,11 @@ fn main() -> ExitCode {
     for (name, work) in WORKS {
         if chosen.is_empty() || chosen.iter().any(|c| c == name) {
             eprintln!("{name} ...");
-            rows.extend(work());
+            let measured = work();
+            for row in &measured {
+                eprintln!("  {}: {}", row.work, row.measured);
+            }
+            rows.extend(measured);
         }
     }
     table::print(&rows);
