@@ -95,6 +95,25 @@ fn a_server_that_ends_while_starting_shows_its_last_words() {
 }
 
 #[test]
+fn a_server_that_does_not_build_shows_what_the_compiler_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let cargo = dir.path().join("cargo");
+    let text = "#!/bin/sh\necho 'error[E0425]: cannot find value `moon`' >&2\nexit 101\n";
+    std::fs::write(&cargo, text).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&cargo, executable).unwrap();
+    let run = Run::new("smoke health")
+        .against("http://127.0.0.1:0")
+        .env("CARGO", cargo.to_str().unwrap());
+    let done = run.done();
+    done.exits(3)
+        .says("cannot find value `moon`")
+        .says("failed to build tachikoma-server (exit status 101)")
+        .says("--server-bin");
+    assert_eq!(done.run()["outcome"], "could_not_run");
+}
+
+#[test]
 fn long_last_words_are_cut() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("server");

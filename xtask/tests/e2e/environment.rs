@@ -52,3 +52,35 @@ fn the_key_is_in_no_command_line_file_or_output() {
     }
     assert!(!done.stdout.contains(key) && !done.stderr.contains(key));
 }
+
+#[test]
+fn a_terminal_gets_colours_unless_no_color_is_set() {
+    let on_a_terminal = || {
+        Run::new("smoke health --time-scale 0.05")
+            .own_server()
+            .on_a_terminal()
+            .env("TERM", "xterm-256color")
+    };
+    let colours = on_a_terminal().done();
+    colours.exits(0);
+    assert!(has_colours(&colours.stdout), "{}", colours.stdout);
+    // k6's progress, in one line that is written over and over.
+    let lines = colours.stdout.split("\r\u{1b}[2K");
+    let progress: Vec<&str> = lines.filter(|line| line.starts_with("health: ")).collect();
+    assert!(!progress.is_empty(), "{}", colours.stdout);
+    for line in progress {
+        let line = line.lines().next().unwrap();
+        assert!(line.chars().count() < 100, "{line}");
+    }
+    let plain = on_a_terminal().env("NO_COLOR", "1").done();
+    plain.exits(0).says("✓ PASSED");
+    assert!(!has_colours(&plain.stdout), "{}", plain.stdout);
+}
+
+/// Whether the text has an escape sequence that changes how letters look, as in `ESC [ 1 m`.
+fn has_colours(text: &str) -> bool {
+    text.split("\u{1b}[").skip(1).any(|rest| {
+        rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
+            .starts_with('m')
+    })
+}

@@ -121,11 +121,11 @@ fn dropped_connections_fail_requests() {
 
 #[test]
 fn burnt_cpu_shows_in_the_cost_of_a_request() {
+    // Whether a busy machine answers in time besides is another test's question.
     let cost = |done: &Done| {
-        done.exits(0);
-        first_test(done)["server_usage"]["cpu_us_per_request"]
-            .as_f64()
-            .unwrap()
+        let test = first_test(done);
+        assert_eq!(test["metrics"]["checks_failed"], 0, "{test}");
+        test["server_usage"]["cpu_us_per_request"].as_f64().unwrap()
     };
     let clean = cost(
         &Run::new("smoke health --time-scale 0.2")

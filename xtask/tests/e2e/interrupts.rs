@@ -117,6 +117,24 @@ fn an_interrupt_while_waiting_for_a_server() {
 }
 
 #[test]
+fn an_interrupt_while_the_server_is_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cargo, building) = (dir.path().join("cargo"), dir.path().join("building"));
+    let text = format!("#!/bin/sh\ntouch '{}'\nsleep 300\n", building.display());
+    std::fs::write(&cargo, text).unwrap();
+    std::fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let run = Run::new("smoke health")
+        .against("http://127.0.0.1:0")
+        .env("CARGO", cargo.to_str().unwrap())
+        .start();
+    wait_until("the build has begun", || building.exists());
+    run.signal(Signal::INT);
+    let done = run.done();
+    done.exits(130).says("building tachikoma-server");
+    assert_eq!(done.run()["outcome"], "interrupted");
+}
+
+#[test]
 fn an_interrupt_while_k6_is_asked_for_its_version() {
     let dir = tempfile::tempdir().unwrap();
     let (path, asked) = (dir.path().join("k6"), dir.path().join("asked"));

@@ -179,6 +179,21 @@ impl Run {
         self
     }
 
+    /// On a terminal, whose output becomes standard output.
+    pub fn on_a_terminal(mut self) -> Self {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        let quoted: Vec<_> = words
+            .map(|word| format!("'{}'", word.to_str().unwrap()))
+            .collect();
+        let mut script = Command::new("script");
+        script
+            .args(["--quiet", "--return", "--command"])
+            .arg(quoted.join(" "))
+            .arg("/dev/null");
+        self.command = with_surroundings_of(&self.command, script);
+        self
+    }
+
     /// Against `url`.
     pub fn against(self, url: &str) -> Self {
         self.env("BASE_URL", url)
