@@ -174,6 +174,22 @@ fn a_leak_is_found_in_two_minutes_and_memory_taken_once_is_none() {
 }
 
 #[test]
+fn faults_are_refused_unless_built_in_and_allowed() {
+    let faults = "GET /api/health: latency=1ms";
+    let sound = Run::new("smoke health")
+        .own_server()
+        .env("TACHIKOMA_FAULTS", faults)
+        .env("TACHIKOMA_ALLOW_FAULTS", "1")
+        .done();
+    sound.exits(3).says("this build cannot inject faults");
+    let not_allowed = Run::new("smoke health")
+        .server_bin(faulty_server())
+        .env("TACHIKOMA_FAULTS", faults)
+        .done();
+    not_allowed.exits(3).says("TACHIKOMA_ALLOW_FAULTS is not 1");
+}
+
+#[test]
 fn without_faults_ten_runs_in_a_row_pass() {
     for round in 0..10 {
         let done = Run::new("smoke missions --time-scale 0.04")

@@ -157,14 +157,15 @@ fn kills_at_random_moments_leave_nothing_behind() {
         (Signal::TERM, Some(143)),
         (Signal::KILL, None),
     ];
-    // One port and one lock folder for all: what one run leaves is in the next one's way.
-    let locks = tempfile::tempdir().unwrap();
+    // One port, lock folder and target folder for all: what one run leaves is in the next one's way.
+    let (locks, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let port = closed_port();
     let run = || {
         Run::new("smoke health missions --time-scale 0.05")
             .own_server()
             .against(&format!("http://127.0.0.1:{port}"))
             .env("TMPDIR", locks.path().to_str().unwrap())
+            .env("CARGO_TARGET_DIR", target.path().to_str().unwrap())
     };
     // The same moments each time: a linear congruential generator, as in Numerical Recipes.
     let mut state = 20_260_101_u32;
@@ -195,6 +196,8 @@ fn kills_at_random_moments_leave_nothing_behind() {
         everything_parses(&done.results);
     }
     run().done().exits(0);
+    // The databases of the servers that could not clean up are gone too.
+    assert_eq!(files(target.path()), [Path::new(""); 0]);
 }
 
 /// Asserts that no JSON file of ours is half-written; k6's own summary may be, if k6 was killed while it wrote.
