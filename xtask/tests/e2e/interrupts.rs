@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::stub::{Act, Stub, closed_port};
-use crate::support::{Run, files, read, wait_until};
+use crate::support::{Going, Run, files, read, wait_until};
 
 /// How many kills there are unless `TACHIKOMA_KILLS` says otherwise.
 const KILLS: u32 = 9;
@@ -63,9 +63,8 @@ fn newest_folder(results: &Path) -> Option<std::path::PathBuf> {
     folders.filter(|path| path.is_dir()).max()
 }
 
-#[test]
-fn a_second_interrupt_ends_at_once() {
-    // A wrapper that ignores the first signals, as a k6 does that waits for its iterations.
+/// A run under way with a k6 that ignores the signals that ask, as one does that waits for its iterations.
+fn run_with_a_stubborn_k6() -> Going {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("k6");
     let text = format!(
@@ -77,12 +76,25 @@ fn a_second_interrupt_ends_at_once() {
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let mut run = Run::with_k6("smoke health", &path).own_server().start();
     run.wait_for("health: 1 virtual user");
-    let log = |run: &crate::support::Going| {
-        newest_folder(&run.results).map(|f| read(&f.join("health/k6.log")))
-    };
     wait_until("the stubborn k6 runs", || {
-        log(&run).is_some_and(|text| text.contains("stubborn"))
+        newest_folder(&run.results)
+            .is_some_and(|folder| read(&folder.join("health/k6.log")).contains("stubborn"))
     });
+    run
+}
+
+#[test]
+fn a_killed_run_takes_even_a_stubborn_k6_along() {
+    let run = run_with_a_stubborn_k6();
+    run.signal(Signal::KILL);
+    // Which asserts that after 2 s no process is left.
+    let done = run.done();
+    assert_eq!(done.code, None);
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let mut run = run_with_a_stubborn_k6();
     run.signal(Signal::INT);
     run.wait_for("once more ends everything at once");
     let again = Instant::now();
@@ -197,7 +209,8 @@ fn kills_at_random_moments_leave_nothing_behind() {
     }
     run().done().exits(0);
     // The databases of the servers that could not clean up are gone too.
-    assert_eq!(files(target.path()), [Path::new(""); 0]);
+    let left = files(target.path());
+    assert!(left.is_empty(), "{left:?}");
 }
 
 /// Asserts that no JSON file of ours is half-written; k6's own summary may be, if k6 was killed while it wrote.
