@@ -155,7 +155,7 @@ pub struct LimitArgs {
     #[arg(long, env = "TACHIKOMA_MAX_IN_FLIGHT", default_value = "1024", value_parser = count, hide_env_values = true)]
     pub max_in_flight: usize,
     /// Bytes of a request's body (413 beyond)
-    #[arg(long, env = "TACHIKOMA_MAX_BODY_BYTES", default_value = "65536", value_parser = count, hide_env_values = true)]
+    #[arg(long, env = "TACHIKOMA_MAX_BODY_BYTES", default_value = "131072", value_parser = count, hide_env_values = true)]
     pub max_body_bytes: usize,
     /// Writes, and likewise reads, that may wait for the database (503 beyond)
     #[arg(long, env = "TACHIKOMA_MAX_QUEUE", default_value = "1024", value_parser = count, hide_env_values = true)]

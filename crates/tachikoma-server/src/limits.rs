@@ -23,12 +23,22 @@ pub struct Limits {
     pub max_websockets: usize,
     /// Requests being worked on; further ones get 503. Health and metrics are exempt.
     pub max_in_flight: usize,
-    /// Bytes of a request's body; 413 beyond.
+    /// Bytes of a request's body; 413 beyond. The longest valid mission fits, also if each of its
+    /// characters is written as two `\uXXXX` escapes.
     pub max_body_bytes: usize,
     /// Bytes of a request's head; 431 beyond.
     pub max_head_bytes: usize,
     /// Writes, and likewise reads, that may wait for the database; 503 beyond.
     pub max_queue: usize,
+}
+
+impl Limits {
+    /// The shortest time after which a connection can have run out of its client's patience.
+    pub fn shortest_patience(&self) -> Duration {
+        self.read_timeout
+            .min(self.write_timeout)
+            .min(self.idle_timeout)
+    }
 }
 
 impl Default for Limits {
@@ -43,7 +53,7 @@ impl Default for Limits {
             max_connections: 8192,
             max_websockets: 4096,
             max_in_flight: 1024,
-            max_body_bytes: 64 * 1024,
+            max_body_bytes: 128 * 1024,
             max_head_bytes: 32 * 1024,
             max_queue: 1024,
         }

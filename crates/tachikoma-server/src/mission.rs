@@ -212,7 +212,7 @@ mod tests {
     fn fields_are_checked_and_the_message_names_the_field() {
         assert_eq!(new("n", "p", "mock").validate(), Ok(()));
         assert_eq!(
-            new(&"é".repeat(NAME_MAX), "p", "claude-4.5_x").validate(),
+            new(&"é".repeat(NAME_MAX), "p", "gpu-4.5_x").validate(),
             Ok(())
         );
         for (mission, field) in [

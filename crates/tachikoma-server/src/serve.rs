@@ -70,8 +70,7 @@ fn builder(state: &AppState) -> http1::Builder {
     http.max_headers(MAX_HEADERS)
         .max_buf_size(state.limits.max_head_bytes)
         .header_read_timeout(None)
-        .half_close(false)
-        .pipeline_flush(true);
+        .half_close(true);
     http
 }
 
@@ -110,7 +109,8 @@ async fn connection(
     tokio::pin!(serving);
     let mut stop = state.shutdown.clone();
     let mut stopping = false;
-    let patience = tokio::time::sleep(state.limits.read_timeout);
+    let interval = state.limits.shortest_patience();
+    let patience = tokio::time::sleep(interval);
     tokio::pin!(patience);
     loop {
         tokio::select! {
@@ -122,10 +122,9 @@ async fn connection(
                 break;
             }
             () = patience.as_mut() => match progress.remaining(&state.limits) {
-                // At most the shortest limit: a phase that begins meanwhile may have that one.
+                // A phase that begins meanwhile may have a shorter limit.
                 Some(left) => {
-                    let next = left.min(state.limits.read_timeout);
-                    patience.as_mut().reset(tokio::time::Instant::now() + next);
+                    patience.as_mut().reset(tokio::time::Instant::now() + left.min(interval));
                 }
                 None => {
                     tracing::debug!("connection closed: the client took too long");

@@ -142,7 +142,7 @@ async fn bodies_are_checked() {
     );
     let huge = format!(
         r#"{{"name":"n","prompt":"{}","backend":"mock"}}"#,
-        "x".repeat(70_000)
+        "x".repeat(140_000)
     );
     for (method, path) in [
         (Method::POST, "/api/missions"),
@@ -190,6 +190,17 @@ async fn bodies_are_checked() {
             app.send(request.expect("a request")).await.problem(415);
         }
     }
+}
+
+#[tokio::test]
+async fn the_longest_valid_mission_fits_however_it_is_written() {
+    let app = TestApp::new();
+    let escaped = "\\ud83d\\ude00";
+    let (name, prompt) = (escaped.repeat(200), escaped.repeat(8_000));
+    let body = format!(r#"{{"name":"{name}","prompt":"{prompt}","backend":"mock"}}"#);
+    let answer = app.json(Method::POST, "/api/missions", body).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.json()["prompt"], "😀".repeat(8_000));
 }
 
 #[tokio::test]

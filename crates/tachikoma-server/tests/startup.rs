@@ -222,6 +222,7 @@ fn damage_deep_inside_is_found_by_start_and_check() {
     );
 }
 
+#[expect(clippy::disallowed_methods, reason = "the command ends by itself")]
 fn check(data: &Path) -> std::process::Output {
     std::process::Command::new(env!("CARGO_BIN_EXE_tachikoma-server"))
         .arg("check")

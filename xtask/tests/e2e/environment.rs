@@ -55,6 +55,14 @@ fn the_key_is_in_no_command_line_file_or_output() {
 
 #[test]
 fn a_terminal_gets_colours_unless_no_color_is_set() {
+    if std::process::Command::new("script")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("skipped: there is no `script` (of util-linux) to give the run a terminal");
+        return;
+    }
     let on_a_terminal = || {
         Run::new("smoke health --time-scale 0.05")
             .own_server()

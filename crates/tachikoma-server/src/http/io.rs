@@ -64,7 +64,7 @@ impl Progress {
             _ if blocked > 0 => (blocked - 1, limits.write_timeout),
             IDLE => (self.since.load(Ordering::Relaxed), limits.idle_timeout),
             HEAD => (self.since.load(Ordering::Relaxed), limits.read_timeout),
-            _ => (now, limits.read_timeout.min(limits.write_timeout)),
+            _ => (now, limits.shortest_patience()),
         };
         let waited = Duration::from_millis(now.saturating_sub(since));
         limit.checked_sub(waited).filter(|left| !left.is_zero())

@@ -4,8 +4,10 @@
     dead_code,
     unreachable_pub,
     unused_imports,
+    clippy::disallowed_methods,
     clippy::allow_attributes,
-    reason = "each test binary uses its own part of this, so an expectation would not hold in all"
+    reason = "each test binary uses its own part of this, so an expectation would not hold in all; \
+              every process here ends with its guard"
 )]
 
 mod app;
