@@ -1,13 +1,11 @@
 //! All routes on one screen.
 
 use axum::Router;
-use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use crate::api::{health, metrics, missions, specs};
+use crate::http::key::RequireKey;
 use crate::http::layer::Observe;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -31,22 +29,15 @@ pub fn app(state: AppState) -> Router {
         )
         .route("/api/specs/search", get(specs::search))
         .route("/api/specs/{id}", get(specs::get))
-        .route_layer(from_fn_with_state(state.clone(), require_key));
+        .route_layer(RequireKey::new(state.clone()));
     let routes = open.merge(keyed);
     #[cfg(feature = "faults")]
-    let routes = routes.route_layer(from_fn_with_state(state.clone(), crate::faults::inject));
+    let routes = routes.route_layer(axum::middleware::from_fn_with_state(state.clone(), crate::faults::inject));
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(Observe::new(state.clone()))
         .with_state(state)
-}
-
-async fn require_key(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if !state.key.authorizes(request.headers()) {
-        return Problem::unauthorized().into_response();
-    }
-    next.run(request).await
 }
 
 async fn not_found() -> Problem {

@@ -2,5 +2,6 @@
 
 pub mod body;
 pub mod io;
+pub mod key;
 pub mod layer;
 pub mod peer;
