@@ -32,7 +32,10 @@ pub fn app(state: AppState) -> Router {
         .route_layer(RequireKey::new(state.clone()));
     let routes = open.merge(keyed);
     #[cfg(feature = "faults")]
-    let routes = routes.route_layer(axum::middleware::from_fn_with_state(state.clone(), crate::faults::inject));
+    let routes = routes.route_layer(axum::middleware::from_fn_with_state(
+        state.clone(),
+        crate::faults::inject,
+    ));
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

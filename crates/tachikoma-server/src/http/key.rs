@@ -29,7 +29,10 @@ impl<S> Layer<S> for RequireKey {
     type Service = Keyed<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Keyed { inner, state: self.state.clone() }
+        Keyed {
+            inner,
+            state: self.state.clone(),
+        }
     }
 }
 
@@ -55,7 +58,9 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let authorized = self.state.key.authorizes(request.headers());
-        KeyedFuture { inner: authorized.then(|| self.inner.call(request)) }
+        KeyedFuture {
+            inner: authorized.then(|| self.inner.call(request)),
+        }
     }
 }
 
