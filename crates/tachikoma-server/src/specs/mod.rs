@@ -5,6 +5,7 @@
 //! version, and re-indexing never holds up the writer of missions.
 
 mod cache;
+mod excerpt;
 pub mod files;
 pub mod index;
 pub mod query;

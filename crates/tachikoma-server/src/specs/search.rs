@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::cache::SearchCache;
+use super::excerpt::excerpt;
 use super::files::SpecsError;
 use super::index::{self, Changes};
 use super::query;
@@ -91,8 +92,9 @@ impl SpecSearch {
             Ok(answer) => return Ok(answer),
             Err(epoch) => epoch,
         };
+        let text = text.to_owned();
         let hits = store
-            .read(move |connections| find(&connections.specs, &query, limit))
+            .read(move |connections| find(&connections.specs, &query, &text, limit))
             .await?;
         let answer = Bytes::from(serde_json::to_vec(&hits).map_err(Problem::internal)?);
         self.cache.put(key, answer.clone(), epoch);
@@ -114,11 +116,16 @@ fn select(connection: &Connection, id: &str) -> rusqlite::Result<Option<Spec>> {
         .optional()
 }
 
-fn find(connection: &Connection, query: &str, limit: usize) -> rusqlite::Result<Vec<SpecHit>> {
+fn find(
+    connection: &Connection,
+    query: &str,
+    text: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<SpecHit>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    // The inner query ranks all matches; only the best of them are looked up and excerpted.
+    // FTS5 ranks all matches; only the best of them are looked up and excerpted.
     let mut statement = connection.prepare_cached(
-        "SELECT specs.id, specs.title, snippet(spec_words, -1, '', '', '…', 20), -rank
+        "SELECT specs.id, specs.title, specs.content, -rank
          FROM spec_words JOIN specs ON specs.row = spec_words.rowid
          WHERE spec_words MATCH ?1 ORDER BY rank LIMIT ?2",
     )?;
@@ -126,7 +133,7 @@ fn find(connection: &Connection, query: &str, limit: usize) -> rusqlite::Result<
         Ok(SpecHit {
             id: row.get(0)?,
             title: row.get(1)?,
-            snippet: row.get(2)?,
+            snippet: excerpt(row.get_ref(2)?.as_str()?, text),
             score: row.get(3)?,
         })
     })?;
