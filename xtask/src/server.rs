@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::log_file::LogFile;
 use crate::process::{Ended, Process, Signal};
@@ -52,7 +52,7 @@ pub struct Wanted<'a> {
 }
 
 /// Whether the server was started for this run: results of the two kinds are not comparable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Started here, fresh and empty.

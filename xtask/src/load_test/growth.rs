@@ -36,29 +36,30 @@ pub fn rows(test: &OneTest<'_>, ran: &Ran, samples: &[Sample]) -> Vec<GrowthRow>
     let span = hold
         .as_ref()
         .map_or(f64::INFINITY, |hold| hold.end() - hold.start());
-    let row = |resource, unit, bound: Option<f64>, least: f64, value: fn(&Sample) -> f64| {
-        // A bound per hour is little in a short hold; the row shows what it was raised to.
-        let rule = rule(bound.unwrap_or(f64::MAX)).with_least_growth(least, span);
-        let (per_hour, ok, note) = match &hold {
-            Err(why) => (None, None, why.clone()),
-            Ok(hold) => {
-                let series: Vec<(f64, f64)> = samples
-                    .iter()
-                    .map(|sample| (sample.elapsed_s - first.elapsed_s, value(sample)))
-                    .filter(|(at, _)| hold.contains(at))
-                    .collect();
-                judged(&series, rule)
+    let row =
+        |resource: &str, unit: &str, bound: Option<f64>, least: f64, value: fn(&Sample) -> f64| {
+            // A bound per hour is little in a short hold; the row shows what it was raised to.
+            let rule = rule(bound.unwrap_or(f64::MAX)).with_least_growth(least, span);
+            let (per_hour, ok, note) = match &hold {
+                Err(why) => (None, None, why.clone()),
+                Ok(hold) => {
+                    let series: Vec<(f64, f64)> = samples
+                        .iter()
+                        .map(|sample| (sample.elapsed_s - first.elapsed_s, value(sample)))
+                        .filter(|(at, _)| hold.contains(at))
+                        .collect();
+                    judged(&series, rule)
+                }
+            };
+            GrowthRow {
+                resource: resource.to_owned(),
+                unit: unit.to_owned(),
+                per_hour,
+                bound_per_hour: bound.map(|_| rule.bound_per_hour),
+                ok,
+                note,
             }
         };
-        GrowthRow {
-            resource,
-            unit,
-            per_hour,
-            bound_per_hour: bound.map(|_| rule.bound_per_hour),
-            ok,
-            note,
-        }
-    };
     let memory = test.args.max_memory_growth.0;
     vec![
         row("memory", "MiB", memory, LEAST_MEMORY_MIB, |s| {

@@ -38,7 +38,7 @@ pub fn begin(
         started_at: humantime::format_rfc3339_seconds(now).to_string(),
         duration_s: 0.0,
         teardown_s: 0.0,
-        profile: plan.profile.name(),
+        profile: plan.profile.name().to_owned(),
         time_scale: plan.time_scale,
         k6_args: args.k6_args.clone(),
         target: TargetRecord {

@@ -162,7 +162,7 @@ pub fn outcome(outcome: Outcome) -> &'static str {
 
 /// What was run, in a few words.
 pub fn title(run: &RunRecord) -> String {
-    let tests: Vec<_> = run.tests.iter().map(|test| test.name).collect();
+    let tests: Vec<_> = run.tests.iter().map(|test| test.name.as_str()).collect();
     let scale = if run.time_scale == 1.0 {
         String::new()
     } else {

@@ -116,8 +116,8 @@ fn line<'a>(run: &'a RunRecord, test: &'a TestRecord) -> Line<'a> {
             .map(|revision| revision.commit.as_str()),
         dirty: run.revision.as_ref().map(|revision| revision.dirty),
         key: Key {
-            test: test.name,
-            profile: run.profile,
+            test: &test.name,
+            profile: &run.profile,
             time_scale: run.time_scale,
             k6_args: &run.k6_args,
             target: run.server.as_ref().map(|server| server.kind),

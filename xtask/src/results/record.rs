@@ -1,7 +1,7 @@
 //! `run.json`: everything that is known of a run, with units in the names.
 
-use k6_summary::{CheckRow, Metrics, ThresholdRow};
-use serde::Serialize;
+use k6_summary::{CheckRow, Metrics, ThresholdRow, Unit};
+use serde::{Deserialize, Serialize};
 
 use super::{Host, Revision};
 use crate::k6::Stage;
@@ -11,7 +11,7 @@ use crate::server;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What came of a run or a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything that was asked held.
@@ -27,7 +27,7 @@ pub enum Outcome {
 }
 
 /// A run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The version of this format.
     pub schema_version: u32,
@@ -48,7 +48,7 @@ pub struct RunRecord {
     /// How long it took to end the watch, the sampling and the server, in seconds.
     pub teardown_s: f64,
     /// The profile.
-    pub profile: &'static str,
+    pub profile: String,
     /// What every duration of the profile was multiplied with.
     pub time_scale: f64,
     /// Arguments for k6 after `--`: with them a run is not comparable.
@@ -68,7 +68,7 @@ pub struct RunRecord {
 }
 
 /// Where the load went.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TargetRecord {
     /// The server's base URL.
     pub base_url: String,
@@ -77,7 +77,7 @@ pub struct TargetRecord {
 }
 
 /// The load generator.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct K6Record {
     /// Its version, as in `1.1.0`.
     pub version: String,
@@ -86,7 +86,7 @@ pub struct K6Record {
 }
 
 /// The server under test.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServerRecord {
     /// Whether it was started for the run.
     pub kind: server::Kind,
@@ -97,10 +97,10 @@ pub struct ServerRecord {
 }
 
 /// A test.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TestRecord {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// What came of it.
     pub outcome: Outcome,
     /// Why it did not pass, in sentences, the most telling first.
@@ -125,10 +125,65 @@ pub struct TestRecord {
     pub server_usage: Option<UsageRecord>,
     /// Whether the server's resources grew without end.
     pub growth: Vec<GrowthRow>,
+    /// The numbers beside those of comparable past runs, if there was a history to look at.
+    #[serde(default)]
+    pub past: Option<PastRecord>,
+}
+
+/// A test's numbers beside those of comparable past runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastRecord {
+    /// Comparable past runs.
+    pub have: usize,
+    /// Comparable past runs that a verdict needs.
+    pub need: usize,
+    /// What is to be said of all metrics, such as "history too short: 12 of 30"; may be empty.
+    pub note: String,
+    /// The metrics, each with its verdict.
+    pub metrics: Vec<PastRow>,
+}
+
+/// One metric beside its past.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastRow {
+    /// The metric, such as `http_req_duration p(95)`.
+    pub metric: String,
+    /// The unit of `value` and `reference`.
+    pub unit: Unit,
+    /// What was measured now.
+    pub value: f64,
+    /// The median of the last few past runs.
+    pub reference: Option<f64>,
+    /// The relative change from the reference: 0.1 is +10 %.
+    pub change: Option<f64>,
+    /// The relative change beyond which a value is suspect.
+    pub fence: Option<f64>,
+    /// What is made of it.
+    pub state: PastState,
+    /// Why there is no verdict, or what a second measurement said; may be empty.
+    pub note: String,
+}
+
+/// What is made of a metric's distance from its past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PastState {
+    /// Within the noise of the past.
+    Within,
+    /// Better, beyond the noise of the past.
+    Better,
+    /// Worse, beyond the noise of the past, and so it was when measured once more: the test fails.
+    Regression,
+    /// Worse when first measured, but not when measured once more.
+    NotConfirmed,
+    /// Shown without a verdict, since the history is too short.
+    Shown,
+    /// There is no verdict; the note says why.
+    NotComparable,
 }
 
 /// A stage of the load.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct StageRecord {
     /// How long it took, in seconds.
     pub duration_s: f64,
@@ -146,7 +201,7 @@ impl From<&Stage> for StageRecord {
 }
 
 /// What the server spent on a test.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct UsageRecord {
     /// CPU time, in seconds.
     pub cpu_s: f64,
@@ -161,12 +216,12 @@ pub struct UsageRecord {
 }
 
 /// A resource of the server over the steady part of a test.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GrowthRow {
     /// What: `memory` in MiB, `open files` as a count.
-    pub resource: &'static str,
+    pub resource: String,
     /// The unit of value and bound.
-    pub unit: &'static str,
+    pub unit: String,
     /// The robust slope, per hour, if it was evaluated.
     pub per_hour: Option<f64>,
     /// The bound, per hour, if there is one.
@@ -179,9 +234,9 @@ pub struct GrowthRow {
 
 impl TestRecord {
     /// A test that is still to be run.
-    pub fn planned(name: &'static str, max_vus: u64, stages: &[Stage]) -> Self {
+    pub fn planned(name: &str, max_vus: u64, stages: &[Stage]) -> Self {
         Self {
-            name,
+            name: name.to_owned(),
             outcome: Outcome::NotRun,
             reasons: Vec::new(),
             started_at: None,
@@ -194,6 +249,7 @@ impl TestRecord {
             metrics: None,
             server_usage: None,
             growth: Vec::new(),
+            past: None,
         }
     }
 }

@@ -1,0 +1,319 @@
+//! The command line of `load-test`, and what other commands share with it.
+
+use std::path::{Path, PathBuf};
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+
+use crate::k6;
+
+/// Where the scripts look for the server.
+pub const DEFAULT_BASE_URL: &str = "http://localhost:3000";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0        passed
+  1        ran, and a threshold, a check or a comparison failed
+  2        the command line is wrong
+  3        could not run: k6, the server or the results folder is in the way
+  130 143  interrupted by Ctrl-C or SIGTERM
+
+Environment:
+  API_KEY  the key for the server's protected routes, never taken from the command line
+           [default: test-api-key]
+
+Examples:
+  cargo xtask load-test                                  three tests for 30 s each, 1 virtual user
+  cargo xtask load-test stress missions                  19 minutes, up to 100 virtual users
+  cargo xtask load-test stress missions --time-scale 0.02  the same shape in 23 s
+  cargo xtask load-test load all websocket --base-url https://staging.example.org
+  cargo xtask load-test smoke health -- --http-debug     arguments for k6 itself
+
+The guide is load-tests/README.md.";
+
+/// Arguments of `load-test`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_CODES, after_help = "The exit codes and examples are in --help.")]
+pub struct LoadTest {
+    /// How much load, and for how long.
+    #[arg(value_enum, default_value_t = Profile::Smoke)]
+    pub profile: Profile,
+
+    /// Which tests, in this order; `all` is health, missions and specs.
+    #[arg(value_enum, value_name = "TEST", default_values_t = [TestArg::All])]
+    pub tests: Vec<TestArg>,
+
+    /// Where the server is, or is to be started: port 0 takes a free one.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "BASE_URL",
+        default_value = DEFAULT_BASE_URL
+    )]
+    pub base_url: String,
+
+    /// Where WebSockets connect [default: derived from the base URL, path /ws].
+    #[arg(long, value_name = "URL", env = "WS_URL")]
+    pub ws_url: Option<String>,
+
+    /// Multiplies every duration of the profile: 0.001 to 10.
+    #[arg(long, value_name = "F", default_value = "1", value_parser = time_scale)]
+    pub time_scale: f64,
+
+    /// The share of all checks that must pass.
+    #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
+    pub min_checks: f64,
+
+    /// Memory growth of the server, in MiB per hour, above which the test fails; `off` never fails.
+    ///
+    /// Judged over the steady part of a profile with a hold phase, if that is long enough to mean anything.
+    #[arg(
+        long,
+        value_name = "MIB_PER_HOUR",
+        default_value = "64",
+        allow_hyphen_values = true,
+        value_parser = growth_bound
+    )]
+    pub max_memory_growth: GrowthBound,
+
+    /// Never start a server: fail if none is healthy.
+    #[arg(long)]
+    pub no_start_server: bool,
+
+    /// Start this program as the server instead of building it.
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "TACHIKOMA_SERVER_BIN",
+        value_parser = path()
+    )]
+    pub server_bin: Option<PathBuf>,
+
+    /// Sample the memory and CPU of this local process, for a server that was already running.
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Option<u32>,
+
+    /// Wait while another run holds the server or port, instead of failing.
+    #[arg(long)]
+    pub wait: bool,
+
+    /// Where the results go.
+    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
+    pub results: Option<PathBuf>,
+
+    /// What standard output carries: a report for people, or run.json alone.
+    #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
+    pub message_format: MessageFormat,
+
+    /// Options for finding k6.
+    #[command(flatten)]
+    pub k6: FindK6,
+
+    /// Arguments for `k6 run`, after `--`.
+    #[arg(last = true, value_name = "K6_ARGS")]
+    pub k6_args: Vec<String>,
+}
+
+/// How to find k6.
+#[derive(Debug, Args)]
+pub struct FindK6 {
+    /// Use this k6.
+    #[arg(long = "k6", value_name = "PATH", env = "K6_BIN", global = true, value_parser = path())]
+    pub k6_bin: Option<PathBuf>,
+
+    /// Never install k6: fail if none is found.
+    #[arg(long, global = true)]
+    pub no_install: bool,
+}
+
+/// The load profiles of `k6.config.js`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// 1 virtual user for 30 s: does it work at all?
+    Smoke,
+    /// Up to 10 virtual users, 9 minutes: an ordinary day.
+    Load,
+    /// Up to 100 virtual users, 19 minutes: where does it bend?
+    Stress,
+    /// 10 virtual users, 70 minutes: does it leak?
+    Soak,
+    /// From 5 to 100 virtual users in 10 s and back, 8 minutes 20 s: does it recover?
+    Spike,
+}
+
+/// A test as typed: one of the scripts, or `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestArg {
+    /// health, missions and specs.
+    All,
+    /// GET /api/health.
+    Health,
+    /// Create and list missions.
+    Missions,
+    /// Get and search specs.
+    Specs,
+    /// Hold a WebSocket open and receive events.
+    Websocket,
+}
+
+/// What standard output carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// A report for people.
+    Human,
+    /// `run.json` and nothing else.
+    Json,
+}
+
+/// The bound on memory growth: MiB per hour, or `None` for none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GrowthBound(pub Option<f64>);
+
+impl LoadTest {
+    /// The server binary that is given, if one is.
+    pub fn server_bin(&self) -> Option<&Path> {
+        self.server_bin
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The results folder that is given, if one is.
+    pub fn results(&self) -> Option<&Path> {
+        self.results
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
+impl FindK6 {
+    /// What these options ask for.
+    pub fn wanted<'a>(&'a self, target_dir: &'a Path) -> k6::Wanted<'a> {
+        k6::Wanted {
+            named: self.k6_bin.as_deref(),
+            may_install: !self.no_install,
+            target_dir,
+        }
+    }
+}
+
+impl Profile {
+    /// The name, as typed and as in `k6.config.js`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Load => "load",
+            Self::Stress => "stress",
+            Self::Soak => "soak",
+            Self::Spike => "spike",
+        }
+    }
+}
+
+/// A path; an empty one is let through, for a variable that is set to nothing counts as not set.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+fn time_scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if (0.001..=10.0).contains(&scale) => Ok(scale),
+        _ => Err(
+            "the time scale is a number from 0.001 to 10, such as 0.1 for a tenth of the time"
+                .into(),
+        ),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a share is a number from 0 to 1, such as 0.95 for 95 %".into()),
+    }
+}
+
+fn growth_bound(text: &str) -> Result<GrowthBound, String> {
+    match (text, text.parse::<f64>()) {
+        ("off", _) => Ok(GrowthBound(None)),
+        (_, Ok(bound)) if bound > 0.0 && bound.is_finite() => Ok(GrowthBound(Some(bound))),
+        _ => Err("the bound is a positive number of MiB per hour, or `off`".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parse(line: &str) -> Result<LoadTest, clap::Error> {
+        let words = std::iter::once("xtask").chain(line.split_whitespace());
+        match Cli::try_parse_from(words)?.command {
+            Command::LoadTest(args) => Ok(*args),
+            Command::K6 { .. } => panic!("not a load test: {line}"),
+        }
+    }
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn valid_command_lines() {
+        let bare = parse("load-test").unwrap();
+        assert_eq!(
+            (bare.profile, bare.tests),
+            (Profile::Smoke, vec![TestArg::All])
+        );
+        let args = parse("load-test smoke health websocket").unwrap();
+        assert_eq!(args.tests, [TestArg::Health, TestArg::Websocket]);
+        let args = parse("load-test stress missions --time-scale 0.02 -- --vus 3").unwrap();
+        assert_eq!((args.profile, args.time_scale), (Profile::Stress, 0.02));
+        assert_eq!(args.k6_args, ["--vus", "3"]);
+        assert_eq!(
+            parse("load-test --max-memory-growth off")
+                .unwrap()
+                .max_memory_growth,
+            GrowthBound(None)
+        );
+    }
+
+    #[test]
+    fn invalid_command_lines() {
+        for (line, kind, hint) in [
+            ("load-test strss", ErrorKind::InvalidValue, "stress"),
+            (
+                "load-test smoke mission",
+                ErrorKind::InvalidValue,
+                "missions",
+            ),
+            (
+                "load-test --time-scale 0",
+                ErrorKind::ValueValidation,
+                "0.001 to 10",
+            ),
+            (
+                "load-test --time-scale NaN",
+                ErrorKind::ValueValidation,
+                "0.001 to 10",
+            ),
+            (
+                "load-test --min-checks 95",
+                ErrorKind::ValueValidation,
+                "0.95",
+            ),
+            (
+                "load-test --max-memory-growth -1",
+                ErrorKind::ValueValidation,
+                "positive",
+            ),
+            ("load-tset", ErrorKind::InvalidSubcommand, "load-test"),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.kind(), kind, "{line}");
+            assert!(error.to_string().contains(hint), "{line}: {error}");
+        }
+    }
+}
