@@ -1,11 +1,13 @@
 //! Every command-line type, and nothing else: the doc comments are the help.
 
+mod history;
 mod load_test;
 
 use clap::{Parser, Subcommand};
 
 use crate::k6;
 
+pub use history::{History, HistoryAction};
 pub use load_test::{DEFAULT_BASE_URL, FindK6, LoadTest, MessageFormat, Profile, TestArg};
 
 /// Load tests for Tachikoma's API server, run by k6 and judged so that the result can be trusted.
@@ -28,6 +30,8 @@ pub struct Cli {
 pub enum Command {
     /// Run load tests against tachikoma-server, starting it if nothing healthy answers.
     LoadTest(Box<LoadTest>),
+    /// Show the past of the load tests, take over runs from elsewhere, or accept a change.
+    History(History),
     /// Find or install the load generator, k6.
     K6 {
         /// What to do with it; `path` if left out.

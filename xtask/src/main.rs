@@ -1,6 +1,7 @@
 //! `cargo xtask`: the orchestrator of Tachikoma's load tests.
 
 mod cli;
+mod history;
 mod http;
 mod interrupt;
 mod k6;
@@ -54,6 +55,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     let root = root();
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, &root),
+        Command::History(args) => history::run(&args, &root),
         Command::K6 { action, find } => {
             interrupt::listen()?;
             k6::command(

@@ -97,6 +97,12 @@ pub struct LoadTest {
     #[arg(long)]
     pub wait: bool,
 
+    /// Do not measure a test once more whose values are worse than their past.
+    ///
+    /// The first measurement alone then decides: a suspect fails the test at once.
+    #[arg(long)]
+    pub no_confirm: bool,
+
     /// Where the results go.
     #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
@@ -210,7 +216,7 @@ impl Profile {
 }
 
 /// A path; an empty one is let through, for a variable that is set to nothing counts as not set.
-fn path() -> impl TypedValueParser<Value = PathBuf> {
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
@@ -251,7 +257,7 @@ mod tests {
         let words = std::iter::once("xtask").chain(line.split_whitespace());
         match Cli::try_parse_from(words)?.command {
             Command::LoadTest(args) => Ok(*args),
-            Command::K6 { .. } => panic!("not a load test: {line}"),
+            _ => panic!("not a load test: {line}"),
         }
     }
 

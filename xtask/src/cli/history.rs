@@ -1,0 +1,156 @@
+//! The command line of `history`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum as _};
+
+use super::load_test::{MessageFormat, Profile, TestArg, path};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask history                        every series that there is
+  cargo xtask history load missions          one of them
+  cargo xtask history load --html            a page with a chart for each metric, as history.html in the results
+  cargo xtask history import ~/artifacts     take over the runs of CI
+  cargo xtask history accept HEAD missions --why \"missions are validated now\"
+
+The guide is load-tests/history.md.";
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_long_help = EXAMPLES,
+    after_help = "Examples are in --help."
+)]
+pub struct History {
+    /// Only runs of this profile.
+    #[arg(value_enum)]
+    pub profile: Option<Profile>,
+
+    /// Only this test.
+    #[arg(value_enum)]
+    pub test: Option<TestArg>,
+
+    /// Write a page with one chart for each metric [default path: history.html in the results folder].
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", value_parser = path())]
+    pub html: Option<PathBuf>,
+
+    /// What standard output carries: a table for people, or JSON.
+    #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
+    pub message_format: MessageFormat,
+
+    /// Where the results are [default: load-tests/results].
+    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", global = true, value_parser = path())]
+    pub results: Option<PathBuf>,
+
+    /// What to do instead of showing the history.
+    #[command(subcommand)]
+    pub action: Option<HistoryAction>,
+}
+
+/// What changes the history; it only ever grows.
+#[derive(Debug, Subcommand)]
+pub enum HistoryAction {
+    /// Take over runs from folders of results, such as downloaded CI artifacts; what is known already is left out.
+    Import {
+        /// Folders that are searched for history.jsonl and run.json.
+        #[arg(value_name = "DIR", required = true)]
+        dirs: Vec<PathBuf>,
+    },
+    /// Mark an intended change of performance: from this revision on the fence starts anew.
+    Accept {
+        /// The revision that brought the change.
+        #[arg(value_name = "REV")]
+        revision: String,
+        /// The tests that it changed; all if left out.
+        #[arg(value_enum, value_name = "TEST")]
+        tests: Vec<TestArg>,
+        /// Why it is intended: read by everyone who looks at the history.
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        why: String,
+    },
+}
+
+impl History {
+    /// The results folder that is given, if one is.
+    pub fn results(&self) -> Option<&Path> {
+        self.results
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The tests to show; all if none is named.
+    pub fn shows(&self, test: &str) -> bool {
+        match self.test {
+            None | Some(TestArg::All) => true,
+            Some(only) => only
+                .to_possible_value()
+                .is_some_and(|value| value.get_name() == test),
+        }
+    }
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("say in a few words why the change is intended".into());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parse(words: &[&str]) -> Result<History, clap::Error> {
+        let words = ["xtask", "history"].iter().chain(words);
+        match Cli::try_parse_from(words)?.command {
+            Command::History(args) => Ok(args),
+            other => panic!("not a history: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn valid_command_lines() {
+        let bare = parse(&[]).unwrap();
+        assert!(bare.profile.is_none() && bare.test.is_none() && bare.html.is_none());
+        assert!(bare.shows("health"));
+        let one = parse(&["load", "missions", "--html"]).unwrap();
+        assert_eq!(one.profile, Some(Profile::Load));
+        assert!(one.shows("missions") && !one.shows("health"));
+        assert_eq!(one.html.as_deref(), Some(Path::new("")));
+        let page = parse(&["--html", "x.html", "--message-format", "json"]).unwrap();
+        assert_eq!(page.html.as_deref(), Some(Path::new("x.html")));
+        let import = parse(&["import", "a", "b", "--results", "r"]).unwrap();
+        assert_eq!(import.results(), Some(Path::new("r")));
+        assert!(
+            matches!(import.action, Some(HistoryAction::Import { dirs }) if dirs == [Path::new("a"), Path::new("b")])
+        );
+        let accept = parse(&["accept", "HEAD", "missions", "--why", "wanted"]).unwrap();
+        assert!(matches!(
+            accept.action,
+            Some(HistoryAction::Accept { revision, tests, why })
+                if revision == "HEAD" && tests == [TestArg::Missions] && why == "wanted"
+        ));
+    }
+
+    #[test]
+    fn invalid_command_lines() {
+        for (words, kind) in [
+            (vec!["lod"], ErrorKind::InvalidValue),
+            (vec!["import"], ErrorKind::MissingRequiredArgument),
+            (vec!["accept", "HEAD"], ErrorKind::MissingRequiredArgument),
+            (
+                vec!["accept", "HEAD", "--why", " "],
+                ErrorKind::ValueValidation,
+            ),
+        ] {
+            assert_eq!(parse(&words).expect_err("wrong").kind(), kind, "{words:?}");
+        }
+    }
+}
