@@ -1,6 +1,7 @@
 //! What people read of a run.
 
 mod markdown;
+mod past;
 mod rows;
 mod terminal;
 

@@ -7,10 +7,13 @@ mod record;
 mod scrub;
 
 pub use folder::RunFolder;
-pub use history::append;
+pub use history::{
+    Accepted, AcceptedLine, HISTORY_VERSION, Key, Line, append, append_lines, key, lines,
+    path as history_path,
+};
 pub use host::{Host, Revision};
 pub use record::{
-    GrowthRow, K6Record, Outcome, RunRecord, SCHEMA_VERSION, ServerRecord, TargetRecord,
-    TestRecord, UsageRecord,
+    GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, RunRecord, SCHEMA_VERSION,
+    ServerRecord, TargetRecord, TestRecord, UsageRecord,
 };
 pub use scrub::scrub;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::rows::{self, Mark};
+use super::past;
+use super::rows::{self, Mark, Row};
 use crate::results::{Outcome, RunRecord, TestRecord};
 
 /// Writes the whole report.
@@ -40,18 +41,7 @@ fn one_test(test: &TestRecord) -> String {
         out.push_str("\n| | Threshold or check | Bound | Value |\n|---|---|---|---|\n");
     }
     for row in judged {
-        let mark = match row.mark {
-            Mark::Passed => "✅",
-            Mark::Failed => "❌",
-            Mark::NotEvaluated => "➖",
-        };
-        let _ = writeln!(
-            out,
-            "| {mark} | {} | {} | {} |",
-            text(&row.what),
-            text(&row.bound),
-            text(&row.value)
-        );
+        out.push_str(&table_row(&row));
     }
     let measured = rows::measured(test);
     if !measured.is_empty() {
@@ -60,7 +50,31 @@ fn one_test(test: &TestRecord) -> String {
     for (what, value) in measured {
         let _ = writeln!(out, "| {what} | {} |", text(&value));
     }
+    if let Some(beside) = &test.past {
+        let _ = writeln!(out, "\nBeside the past: {}", text(&past::heading(beside)));
+        let rows = past::rows(beside);
+        if !rows.is_empty() {
+            out.push_str("\n| | Metric | Reference and fence | Value |\n|---|---|---|---|\n");
+        }
+        for row in rows {
+            out.push_str(&table_row(&row));
+        }
+    }
     out
+}
+
+fn table_row(row: &Row) -> String {
+    let mark = match row.mark {
+        Mark::Passed => "✅",
+        Mark::Failed => "❌",
+        Mark::NotEvaluated => "➖",
+    };
+    format!(
+        "| {mark} | {} | {} | {} |\n",
+        text(&row.what),
+        text(&row.bound),
+        text(&row.value)
+    )
 }
 
 fn context(run: &RunRecord) -> String {
