@@ -1,6 +1,8 @@
 //! `cargo xtask`: the orchestrator of Tachikoma's load tests.
 
 mod cli;
+mod compare;
+mod git;
 mod history;
 mod http;
 mod interrupt;
@@ -55,6 +57,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     let root = root();
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, &root),
+        Command::Compare(args) => compare::run(&args, &root),
         Command::History(args) => history::run(&args, &root),
         Command::K6 { action, find } => {
             interrupt::listen()?;

@@ -6,7 +6,7 @@ mod host;
 mod record;
 mod scrub;
 
-pub use folder::RunFolder;
+pub use folder::{RunFolder, write_whole};
 pub use history::{
     Accepted, AcceptedLine, HISTORY_VERSION, Key, Line, append, append_lines, key, lines,
     path as history_path,

@@ -116,7 +116,7 @@ fn sign(outcome: Outcome) -> &'static str {
 }
 
 /// Text as text: nothing in it is taken for Markdown or HTML, and it stays in its table cell.
-fn text(raw: &str) -> String {
+pub(super) fn text(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     for c in raw.chars() {
         match c {
