@@ -1,12 +1,14 @@
 //! Every command-line type, and nothing else: the doc comments are the help.
 
 mod load_test;
+mod report;
 
 use clap::{Parser, Subcommand};
 
 use crate::k6;
 
 pub use load_test::{DEFAULT_BASE_URL, FindK6, LoadTest, MessageFormat, Profile, TestArg};
+pub use report::Report;
 
 /// Load tests for Tachikoma's API server, run by k6 and judged so that the result can be trusted.
 #[derive(Debug, Parser)]
@@ -28,6 +30,8 @@ pub struct Cli {
 pub enum Command {
     /// Run load tests against tachikoma-server, starting it if nothing healthy answers.
     LoadTest(Box<LoadTest>),
+    /// Write the HTML pages of a run, and the index of all runs, once more.
+    Report(Report),
     /// Find or install the load generator, k6.
     K6 {
         /// What to do with it; `path` if left out.

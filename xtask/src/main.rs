@@ -54,6 +54,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     let root = root();
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, &root),
+        Command::Report(args) => report::report(&args, &root),
         Command::K6 { action, find } => {
             interrupt::listen()?;
             k6::command(
