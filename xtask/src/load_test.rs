@@ -1,5 +1,6 @@
 //! The pipeline of `load-test`: plan → k6 → server → run → verdict → results → report.
 
+mod command;
 mod growth;
 mod one_test;
 mod past;
@@ -197,6 +198,7 @@ impl Run<'_> {
             .notices
             .extend(results::scrub(&self.folder.path, &self.plan.key)?);
         self.keep()?;
+        self.write_pages();
         match self.args.message_format {
             MessageFormat::Json => ui::print(&self.json()?),
             MessageFormat::Human if gave_up.is_none() => {
@@ -224,6 +226,21 @@ impl Run<'_> {
             ui::notice(&format!("{error:#}"));
         }
         Ok(())
+    }
+
+    /// Writes the pages that show the run. That they cannot be written must not lose it.
+    fn write_pages(&self) {
+        if let Err(error) = report::write_run_page(&self.folder.path, &self.record) {
+            ui::notice(&format!("{error:#}"));
+        }
+        match report::write_index(&self.plan.results) {
+            Ok(skipped) => {
+                for skipped in skipped {
+                    ui::notice(&format!("left out of index.html: {skipped}"));
+                }
+            }
+            Err(error) => ui::notice(&format!("{error:#}")),
+        }
     }
 
     fn json(&self) -> anyhow::Result<String> {

@@ -107,6 +107,10 @@ pub struct LoadTest {
     #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
 
+    /// Open k6's live dashboard in the browser, once for each test.
+    #[arg(long)]
+    pub open: bool,
+
     /// What standard output carries: a report for people, or run.json alone.
     #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,
