@@ -217,6 +217,10 @@ fn conclude(
     folder.write("compare.json", format!("{json}\n").as_bytes())?;
     let markdown = report::comparison_markdown(&comparison);
     folder.write("summary.md", markdown.as_bytes())?;
+    match report::comparison_page(&comparison, blocks) {
+        Ok(page) => folder.write("report.html", page.as_bytes())?,
+        Err(error) => ui::notice(&format!("report.html was not written: {error:#}")),
+    }
     // Blocks that went wrong stay; where none did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
     match args.message_format {

@@ -3,7 +3,6 @@
 mod comparison;
 mod html;
 mod markdown;
-mod markdown;
 mod open;
 mod pages;
 mod past;
@@ -14,6 +13,7 @@ mod terminal;
 mod usage;
 
 pub use comparison::{comparison_announcement, comparison_markdown, comparison_terminal};
+pub use html::comparison_page;
 pub use markdown::markdown;
 pub use open::open;
 pub use pages::{report, write_index, write_run_page};

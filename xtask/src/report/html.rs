@@ -1,6 +1,7 @@
 //! HTML pages from templates: one file each, without scripts and without anything from elsewhere.
 
 mod charts;
+mod comparison;
 mod index;
 mod past;
 mod run;
@@ -9,6 +10,7 @@ mod test;
 mod tests;
 mod words;
 
+pub use comparison::comparison_page;
 pub use index::index_page;
 pub use run::run_page;
 
@@ -18,11 +20,12 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
 /// The templates, beside this file. `base.html` is the frame that the pages extend.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("base.html", include_str!("html/base.html")),
     ("style.css", include_str!("html/style.css")),
     ("parts.html", include_str!("html/parts.html")),
     ("run.html", include_str!("html/run.html")),
+    ("comparison.html", include_str!("html/comparison.html")),
     ("index.html", include_str!("html/index.html")),
 ];
 
