@@ -62,6 +62,8 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
             }
         })?;
     let vus = plan.vus(&k6.path, root)?;
+    std::fs::create_dir_all(&target_dir)
+        .with_context(|| format!("failed to create {}", target_dir.display()))?;
     let kept = tempfile::Builder::new()
         .prefix("compare-")
         .tempdir_in(&target_dir)
