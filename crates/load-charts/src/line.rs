@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::head::{DASHES, Entry, WIDTH, colour, empty, head, whole};
+use crate::head::{DASHES, Entry, LEAST_WIDTH, WIDTH, colour, empty, head, whole};
 use crate::plane::{Plane, Wanted};
 use crate::text::{Esc, number};
 use crate::thin::thinned;
@@ -106,6 +106,7 @@ pub struct LineChart {
     marks: Vec<(f64, String)>,
     from_zero: bool,
     span: Option<Range<f64>>,
+    width: u32,
 }
 
 impl LineChart {
@@ -121,6 +122,7 @@ impl LineChart {
             marks: Vec::new(),
             from_zero: true,
             span: None,
+            width: WIDTH,
         }
     }
 
@@ -173,13 +175,20 @@ impl LineChart {
         self
     }
 
+    /// Has the chart `width` px of its own coordinates instead of 560, as suits one that has a page's full width.
+    #[must_use]
+    pub fn width(mut self, width: u32) -> Self {
+        self.width = width.max(LEAST_WIDTH);
+        self
+    }
+
     /// The chart as one `<svg>` element.
     pub fn svg(&self) -> String {
         let Some((x, y)) = self.ranges() else {
             return empty(&self.title, &self.unit);
         };
-        let (top, room) = head(&self.title, &self.unit, &self.entries(&y));
-        let size = (WIDTH, room + PLANE_HEIGHT);
+        let (top, room) = head(&self.title, &self.unit, &self.entries(&y), self.width);
+        let size = (self.width, room + PLANE_HEIGHT);
         let (per, label) = self.x_unit(&x);
         let names = match &self.axis {
             XAxis::Items { names, .. } => Some(names),
@@ -195,7 +204,7 @@ impl LineChart {
             x: x.start / per..x.end / per,
             y: y.clone(),
             x_label: &label,
-            x_ticks: names.map_or(9, |names| names.len().clamp(2, 8)),
+            x_ticks: names.map_or(7, |names| names.len().clamp(2, (self.width / 80) as usize)),
             x_text: &x_text,
         });
         let mut body = top + &plane.axes;
@@ -248,6 +257,9 @@ impl LineChart {
         }
         if self.from_zero {
             y = y.start.min(0.0)..y.end.max(0.0);
+            if y.start == y.end {
+                y.end = 1.0;
+            }
         }
         let air = (y.end - y.start) * 0.06;
         let under = if self.from_zero && y.start == 0.0 {
@@ -281,6 +293,10 @@ impl LineChart {
             name: format!("{label} (beyond the chart)"),
             sample: "<path d=\"M0 0H26\" stroke=\"var(--chart-bad,#c02b2b)\" stroke-width=\"1.5\" stroke-dasharray=\"5 4\"/>".into(),
         }));
+        // A single line is named by the chart's title.
+        if self.series.len() == 1 && entries.len() == 1 {
+            entries.clear();
+        }
         entries
     }
 
