@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Run, read};
+use crate::support::{Run, read, wait_until};
 
 /// The names that Chromium goes by.
 const BROWSERS: [&str; 4] = [
@@ -183,7 +183,7 @@ fn a_run_is_seen_in_a_browser() {
         let seen = look(&browser, &index, width);
         seen.is_quiet();
         seen.says("stress × 0.01 missions");
-        seen.shows("sparks", 2, 100.0, 20.0);
+        seen.shows("sparks", 2, 80.0, 20.0);
     }
 }
 
@@ -297,4 +297,34 @@ fn report_names_what_it_cannot_read() {
         report(&["2020-01-01T00-00-00Z-smoke"]).status.code(),
         Some(3)
     );
+}
+
+#[test]
+fn the_live_dashboard_is_opened_and_its_address_kept() {
+    // A stand-in for the desktop's opener, which writes down what it is to open.
+    let dir = tempfile::tempdir().unwrap();
+    let opener = dir.path().join("xdg-open");
+    let opened = dir.path().join("opened");
+    let script = format!(
+        "#!/bin/sh\necho \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n",
+        opened.display()
+    );
+    std::fs::write(&opener, script).unwrap();
+    std::fs::set_permissions(&opener, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!(
+        "{}:{}",
+        dir.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let done = Run::new("smoke health --time-scale 0.02 --open")
+        .own_server()
+        .env("PATH", &path)
+        .done();
+    done.exits(0);
+    wait_until("the dashboard is opened", || opened.is_file());
+    let address = read(&opened).trim().to_owned();
+    assert!(address.starts_with("http://127.0.0.1:"), "{address}");
+    assert!(read(&done.folder().join("health/k6.log")).contains(&address));
+    // Without a terminal it is for the log alone.
+    assert!(!done.stderr.contains(&address), "{}", done.stderr);
 }
