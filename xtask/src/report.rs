@@ -1,6 +1,6 @@
 //! What people read of a run.
 
-mod html;
+pub mod html;
 mod markdown;
 mod open;
 mod pages;
