@@ -230,7 +230,11 @@ impl Run<'_> {
 
     /// Writes the pages that show the run. That they cannot be written must not lose it.
     fn write_pages(&self) {
-        if let Err(error) = report::write_run_page(&self.folder.path, &self.record) {
+        // From what was kept, which is without the key.
+        let kept = self
+            .json()
+            .and_then(|text| Ok(serde_json::from_str(&text)?));
+        if let Err(error) = kept.and_then(|run| report::write_run_page(&self.folder.path, &run)) {
             ui::notice(&format!("{error:#}"));
         }
         match report::write_index(&self.plan.results) {

@@ -1,7 +1,7 @@
 //! What people read of a run.
 
 mod comparison;
-mod html;
+pub mod html;
 mod markdown;
 mod open;
 mod pages;

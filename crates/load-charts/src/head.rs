@@ -6,8 +6,10 @@ use crate::text::{Esc, width};
 
 /// The dash patterns that tell series apart where colour does not.
 pub(crate) const DASHES: [&str; 6] = ["", "7 3", "2 3", "9 3 2 3", "14 4", "1 4"];
-/// The width of a chart, in px of its own coordinates: pages scale it.
-pub(crate) const WIDTH: u32 = 720;
+/// The width of a chart unless another is asked for, in px of its own coordinates: pages scale it.
+pub(crate) const WIDTH: u32 = 560;
+/// The least width that has room for axes and labels, in px.
+pub(crate) const LEAST_WIDTH: u32 = 240;
 /// How wide a sample in the legend is, in px.
 const SAMPLE: f64 = 26.0;
 const ROW: f64 = 18.0;
@@ -30,7 +32,7 @@ pub(crate) struct Entry {
 }
 
 /// The title and the legend, and how much room they take, in px.
-pub(crate) fn head(title: &str, unit: &str, entries: &[Entry]) -> (String, u32) {
+pub(crate) fn head(title: &str, unit: &str, entries: &[Entry], chart: u32) -> (String, u32) {
     let mut out = format!(
         "<text x=\"2\" y=\"16\" font-size=\"14\" font-weight=\"600\">{}<tspan font-weight=\"400\" font-size=\"12\"> {}</tspan></text>",
         Esc(title),
@@ -39,7 +41,7 @@ pub(crate) fn head(title: &str, unit: &str, entries: &[Entry]) -> (String, u32) 
     let (mut x, mut y) = (4.0, 36.0);
     for entry in entries {
         let takes = SAMPLE + 6.0 + width(&entry.name) + 18.0;
-        if x > 4.0 && x + takes > f64::from(WIDTH) {
+        if x > 4.0 && x + takes > f64::from(chart) {
             (x, y) = (4.0, y + ROW);
         }
         let _ = write!(
@@ -74,7 +76,7 @@ pub(crate) fn whole(
 
 /// What stands in place of a chart without data.
 pub(crate) fn empty(title: &str, unit: &str) -> String {
-    let (head, room) = head(title, unit, &[]);
+    let (head, room) = head(title, unit, &[], WIDTH);
     let body = format!(
         "{head}<text x=\"2\" y=\"{}\" font-size=\"12\">no data</text>",
         room + 12

@@ -1,12 +1,15 @@
 //! Lines over time or over runs, with bounds, a band and marks.
 
+mod draw;
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::head::{DASHES, Entry, WIDTH, colour, empty, head, whole};
+use crate::head::{LEAST_WIDTH, WIDTH, empty, head, whole};
 use crate::plane::{Plane, Wanted};
-use crate::text::{Esc, number};
-use crate::thin::thinned;
+use crate::text::number;
 
 /// The height of the plane with its axis, in px.
 const PLANE_HEIGHT: u32 = 210;
@@ -106,6 +109,7 @@ pub struct LineChart {
     marks: Vec<(f64, String)>,
     from_zero: bool,
     span: Option<Range<f64>>,
+    width: u32,
 }
 
 impl LineChart {
@@ -121,6 +125,7 @@ impl LineChart {
             marks: Vec::new(),
             from_zero: true,
             span: None,
+            width: WIDTH,
         }
     }
 
@@ -173,13 +178,20 @@ impl LineChart {
         self
     }
 
+    /// Has the chart `width` px of its own coordinates instead of 560, as suits one that has a page's full width.
+    #[must_use]
+    pub fn width(mut self, width: u32) -> Self {
+        self.width = width.max(LEAST_WIDTH);
+        self
+    }
+
     /// The chart as one `<svg>` element.
     pub fn svg(&self) -> String {
         let Some((x, y)) = self.ranges() else {
             return empty(&self.title, &self.unit);
         };
-        let (top, room) = head(&self.title, &self.unit, &self.entries(&y));
-        let size = (WIDTH, room + PLANE_HEIGHT);
+        let (top, room) = head(&self.title, &self.unit, &self.entries(&y), self.width);
+        let size = (self.width, room + PLANE_HEIGHT);
         let (per, label) = self.x_unit(&x);
         let names = match &self.axis {
             XAxis::Items { names, .. } => Some(names),
@@ -195,7 +207,7 @@ impl LineChart {
             x: x.start / per..x.end / per,
             y: y.clone(),
             x_label: &label,
-            x_ticks: names.map_or(9, |names| names.len().clamp(2, 8)),
+            x_ticks: names.map_or(7, |names| names.len().clamp(2, (self.width / 80) as usize)),
             x_text: &x_text,
         });
         let mut body = top + &plane.axes;
@@ -248,6 +260,9 @@ impl LineChart {
         }
         if self.from_zero {
             y = y.start.min(0.0)..y.end.max(0.0);
+            if y.start == y.end {
+                y.end = 1.0;
+            }
         }
         let air = (y.end - y.start) * 0.06;
         let under = if self.from_zero && y.start == 0.0 {
@@ -256,179 +271,6 @@ impl LineChart {
             air
         };
         Some((x, y.start - under..y.end + air))
-    }
-
-    fn entries(&self, y: &Range<f64>) -> Vec<Entry> {
-        let mut entries: Vec<_> = self.series.iter().enumerate().map(|(index, series)| {
-            let dot = if series.dots {
-                format!("<circle cx=\"13\" cy=\"0\" r=\"3\" fill=\"{}\"/>", colour(index))
-            } else {
-                String::new()
-            };
-            Entry {
-                name: series.name.clone(),
-                sample: format!("<path d=\"M0 0H26\" stroke=\"{}\" stroke-width=\"2\" stroke-dasharray=\"{}\"/>{dot}", colour(index), DASHES[index % DASHES.len()]),
-            }
-        }).collect();
-        if let Some(band) = &self.band {
-            entries.push(Entry {
-                name: band.name.clone(),
-                sample: format!("<rect x=\"0\" y=\"-6\" width=\"26\" height=\"12\" fill=\"{}\" fill-opacity=\".18\"/>", colour(5)),
-            });
-        }
-        let far = self.bounds.iter().filter(|(bound, _)| !y.contains(bound));
-        entries.extend(far.map(|(_, label)| Entry {
-            name: format!("{label} (beyond the chart)"),
-            sample: "<path d=\"M0 0H26\" stroke=\"var(--chart-bad,#c02b2b)\" stroke-width=\"1.5\" stroke-dasharray=\"5 4\"/>".into(),
-        }));
-        entries
-    }
-
-    fn draw_band(&self, plane: &Plane, per: f64, out: &mut String) {
-        let Some(band) = &self.band else { return };
-        let sound = |(x, low, high): &&(f64, f64, f64)| {
-            x.is_finite() && low.is_finite() && high.is_finite()
-        };
-        let points: Vec<_> = band.points.iter().filter(sound).collect();
-        if points.is_empty() {
-            return;
-        }
-        let upper = points
-            .iter()
-            .map(|(x, _, high)| (plane.x(x / per), plane.y(*high)));
-        let lower = points
-            .iter()
-            .rev()
-            .map(|(x, low, _)| (plane.x(x / per), plane.y(*low)));
-        out.push_str("<polygon points=\"");
-        for (x, y) in upper.chain(lower) {
-            let _ = write!(out, "{x:.1},{y:.1} ");
-        }
-        let _ = write!(
-            out,
-            "\" fill=\"{}\" fill-opacity=\".18\"><title>{}</title></polygon>",
-            colour(5),
-            Esc(&band.name)
-        );
-    }
-
-    fn draw_bounds(&self, plane: &Plane, out: &mut String) {
-        for (bound, label) in self.bounds.iter().filter(|(bound, _)| plane.shows(*bound)) {
-            let y = plane.y(*bound);
-            // Below the line where there is no room above it.
-            let text_y = if y - plane.py.start < 16.0 {
-                y + 14.0
-            } else {
-                y - 4.0
-            };
-            let _ = write!(
-                out,
-                "<path d=\"M{:.1} {y:.1}H{:.1}\" fill=\"none\" stroke=\"var(--chart-bad,#c02b2b)\" stroke-width=\"1.5\" stroke-dasharray=\"5 4\"/><text x=\"{:.1}\" y=\"{text_y:.1}\" font-size=\"11\" text-anchor=\"end\">{}</text>",
-                plane.px.start,
-                plane.px.end,
-                plane.px.end - 4.0,
-                Esc(label)
-            );
-        }
-    }
-
-    fn draw_marks(&self, plane: &Plane, per: f64, out: &mut String) {
-        for (x, title) in self.marks.iter().filter(|(x, _)| x.is_finite()) {
-            let at = plane.x(x / per);
-            let (top, bottom) = (plane.py.start, plane.py.end);
-            let _ = write!(
-                out,
-                "<g><title>{}</title><path d=\"M{at:.1} {top:.1}V{bottom:.1}\" stroke=\"var(--chart-text,#3d4450)\" stroke-width=\"1.5\" stroke-dasharray=\"2 3\"/><path d=\"M{at:.1} {:.1}l-6 -9h12z\" fill=\"var(--chart-text,#3d4450)\"/><path class=\"hit\" d=\"M{:.1} {top:.1}V{bottom:.1}\" stroke=\"transparent\" stroke-width=\"12\"/></g>",
-                Esc(title),
-                top + 9.0,
-                at
-            );
-        }
-    }
-
-    fn draw_series(
-        &self,
-        plane: &Plane,
-        per: f64,
-        index: usize,
-        series: &Series,
-        out: &mut String,
-    ) {
-        let stroke = colour(index);
-        let sound: Vec<bool> = series
-            .points
-            .iter()
-            .map(|p| p.x.is_finite() && p.y.is_finite())
-            .collect();
-        let mut path = String::new();
-        let mut alone = Vec::new();
-        for stretch in series
-            .points
-            .chunk_by(|a, b| a.y.is_finite() == b.y.is_finite())
-        {
-            if stretch.len() == 1 && stretch[0].y.is_finite() {
-                alone.push(&stretch[0]);
-            }
-            if !stretch[0].y.is_finite() {
-                continue;
-            }
-            let ys: Vec<f64> = stretch.iter().map(|p| p.y).collect();
-            let kept = thinned(&ys, MOST_POINTS);
-            for (nth, point) in kept
-                .iter()
-                .map(|at| &stretch[*at])
-                .filter(|p| p.x.is_finite())
-                .enumerate()
-            {
-                let letter = if nth == 0 { 'M' } else { 'L' };
-                let _ = write!(
-                    path,
-                    "{letter}{:.1} {:.1}",
-                    plane.x(point.x / per),
-                    plane.y(point.y)
-                );
-            }
-        }
-        let _ = write!(
-            out,
-            "<path d=\"{path}\" fill=\"none\" stroke=\"{stroke}\" stroke-width=\"2\" stroke-linejoin=\"round\" stroke-dasharray=\"{}\"/>",
-            DASHES[index % DASHES.len()]
-        );
-        for point in alone
-            .iter()
-            .filter(|p| p.x.is_finite())
-            .filter(|_| !series.dots)
-        {
-            let _ = write!(
-                out,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{stroke}\"/>",
-                plane.x(point.x / per),
-                plane.y(point.y)
-            );
-        }
-        let many = series.points.len() > MOST_HOVERED;
-        for (point, _) in series
-            .points
-            .iter()
-            .zip(sound)
-            .filter(|(p, sound)| *sound && (!many || p.title.is_some()))
-        {
-            let (x, y) = (plane.x(point.x / per), plane.y(point.y));
-            let title = point
-                .title
-                .clone()
-                .unwrap_or_else(|| self.name_of(series, point, per));
-            let (class, fill, radius) = if series.dots {
-                ("dot", stroke.as_str(), 3.5)
-            } else {
-                ("hit", "transparent", 6.0)
-            };
-            let _ = write!(
-                out,
-                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{fill}\"><title>{}</title></circle>",
-                Esc(&title)
-            );
-        }
     }
 
     fn name_of(&self, series: &Series, point: &Point, per: f64) -> String {
@@ -493,119 +335,4 @@ fn bounds_of(values: impl Iterator<Item = f64>) -> Range<f64> {
         |(least, greatest), v| (least.min(v), greatest.max(v)),
     );
     least..greatest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chart(points: &[(f64, f64)]) -> String {
-        let points = points.iter().map(|(x, y)| Point::new(*x, *y)).collect();
-        LineChart::new("T", "ms")
-            .series(Series::new("s", points))
-            .svg()
-    }
-
-    #[test]
-    fn no_points_say_so() {
-        for svg in [
-            chart(&[]),
-            chart(&[(0.0, f64::NAN)]),
-            LineChart::new("T", "ms").svg(),
-        ] {
-            assert!(svg.contains("no data") && !svg.contains("NaN"), "{svg}");
-        }
-    }
-
-    #[test]
-    fn every_range_gives_finite_places() {
-        for points in [
-            vec![(0.0, 1.0)],
-            vec![(5.0, 0.0), (5.0, 0.0)],
-            vec![(0.0, 1e300), (1.0, -1e300)],
-            vec![(0.0, 1e-300), (1.0, 1e-299)],
-            vec![
-                (f64::NAN, 1.0),
-                (1.0, 2.0),
-                (2.0, f64::INFINITY),
-                (3.0, 4.0),
-            ],
-            vec![(0.0, -5.0), (1e12, -6.0)],
-        ] {
-            let svg = chart(&points);
-            assert!(
-                !svg.contains("NaN") && !svg.contains("inf"),
-                "{points:?}: {svg}"
-            );
-            assert!(svg.contains("<path d=\"M"), "{points:?}: {svg}");
-        }
-    }
-
-    #[test]
-    fn a_gap_parts_the_line() {
-        let svg = chart(&[
-            (0.0, 1.0),
-            (1.0, 2.0),
-            (2.0, f64::NAN),
-            (3.0, 1.0),
-            (4.0, 2.0),
-        ]);
-        let line = svg
-            .split("<path d=\"")
-            .find(|part| part.matches('M').count() == 2);
-        assert!(line.is_some(), "{svg}");
-    }
-
-    #[test]
-    fn hostile_text_is_text_wherever_it_stands() {
-        let evil = "<script>\"x\"</script>";
-        let svg = LineChart::new(evil, evil)
-            .series(Series::new(evil, vec![Point::new(0.0, 1.0).titled(evil)]))
-            .band(Band {
-                name: evil.into(),
-                points: vec![(0.0, 0.5, 1.5)],
-            })
-            .bound(1.0, evil)
-            .bound(1e9, evil)
-            .mark(0.0, evil)
-            .axis(XAxis::Items {
-                label: evil.into(),
-                names: vec![evil.into()],
-            })
-            .svg();
-        assert!(!svg.contains("<script") && !svg.contains("\"x\""), "{svg}");
-        assert!(svg.matches("&lt;script&gt;").count() >= 8, "{svg}");
-    }
-
-    #[test]
-    fn a_far_bound_is_named_and_does_not_flatten() {
-        let svg = LineChart::new("T", "ms")
-            .series(Series::new(
-                "s",
-                vec![Point::new(0.0, 1.0), Point::new(1.0, 2.0)],
-            ))
-            .bound(500.0, "bound 500 ms")
-            .svg();
-        assert!(svg.contains("bound 500 ms (beyond the chart)"), "{svg}");
-        assert!(!svg.contains(">400<"), "{svg}");
-    }
-
-    #[test]
-    fn long_series_are_thinned() {
-        let points: Vec<_> = (0..100_000)
-            .map(|n| (f64::from(n), f64::from(n % 97)))
-            .collect();
-        assert!(chart(&points).len() < 20_000);
-    }
-
-    #[test]
-    fn readers_are_told() {
-        let svg = chart(&[(0.0, 1.0), (1.0, 2.5)]);
-        assert!(
-            svg.contains("role=\"img\"")
-                && svg.contains("s: 2 values from 1 to 2.5, the last 2.5."),
-            "{svg}"
-        );
-        assert!(svg.contains("<title>s: 2.5 ms at 1 s</title>"), "{svg}");
-    }
 }

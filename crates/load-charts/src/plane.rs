@@ -109,11 +109,11 @@ fn draw(wanted: &Wanted<'_>, x: &Range<f64>, y: &Range<f64>, out: &mut String) -
         .margin_top(wanted.head)
         .margin_right(14)
         .margin_left(2)
-        .x_label_area_size(42)
+        .x_label_area_size(46)
         .y_label_area_size(58)
         .build_cartesian_2d(x.clone(), y.clone())
         .ok()?;
-    let small = ("sans-serif", 12).into_font().color(&TEXT);
+    let small = ("sans-serif", 14.5).into_font().color(&TEXT);
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -125,7 +125,11 @@ fn draw(wanted: &Wanted<'_>, x: &Range<f64>, y: &Range<f64>, out: &mut String) -
         .x_labels(wanted.x_ticks)
         .y_labels(5)
         .x_label_formatter(&|value| (wanted.x_text)(*value))
-        .y_label_formatter(&|value| number(*value))
+        // A tick at nought may come out of plotters' arithmetic as a trillionth.
+        .y_label_formatter(&|value| {
+            let nought = value.abs() < (y.end - y.start) * 1e-9;
+            number(if nought { 0.0 } else { *value })
+        })
         .draw()
         .ok()?;
     let pixels = chart.plotting_area().get_pixel_range();

@@ -59,7 +59,7 @@ impl StripPlot {
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let air = (greatest - least) * 0.12;
-        let (top, room) = head(&self.title, &self.unit, &self.entries());
+        let (top, room) = head(&self.title, &self.unit, &self.entries(), WIDTH);
         let size = (WIDTH, room + PLANE_HEIGHT);
         let whole_number = |value: f64| {
             if value.fract() == 0.0 {

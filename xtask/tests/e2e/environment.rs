@@ -72,6 +72,11 @@ fn a_terminal_gets_colours_unless_no_color_is_set() {
     let colours = on_a_terminal().done();
     colours.exits(0);
     assert!(has_colours(&colours.stdout), "{}", colours.stdout);
+    assert!(
+        colours.stdout.contains("live: http://127.0.0.1:"),
+        "{}",
+        colours.stdout
+    );
     // k6's progress, in one line that is written over and over.
     let lines = colours.stdout.split("\r\u{1b}[2K");
     let progress: Vec<&str> = lines.filter(|line| line.starts_with("health: ")).collect();

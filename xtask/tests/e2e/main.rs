@@ -18,6 +18,7 @@ mod faults;
 mod good_runs;
 mod interrupts;
 mod locks;
+mod pages;
 mod processes;
 mod results;
 mod stub;

@@ -78,7 +78,7 @@ pub fn part(test: &TestRecord, folder: &Path, usage: Option<&Usage>) -> Part {
         checks,
         past: test.past.as_ref().map(past::part),
         trends: trends(test),
-        counts: rows::measured(test),
+        counts: counts(test),
         charts: over_time
             .into_iter()
             .map(|chart| safe(chart.svg()))
@@ -94,6 +94,13 @@ pub fn part(test: &TestRecord, folder: &Path, usage: Option<&Usage>) -> Part {
             ],
         ),
     }
+}
+
+/// What was counted; latencies and checks have tables of their own.
+fn counts(test: &TestRecord) -> Vec<(&'static str, String)> {
+    let mut counts = rows::measured(test);
+    counts.retain(|(what, _)| !matches!(*what, "p50 / p95 / p99" | "checks"));
+    counts
 }
 
 fn load(test: &TestRecord) -> String {
