@@ -1,6 +1,7 @@
 //! `cargo xtask`: the orchestrator of Tachikoma's load tests.
 
 mod cli;
+mod github;
 mod history;
 mod http;
 mod interrupt;
@@ -42,10 +43,14 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cli = Cli::parse();
+    let runs_load = matches!(cli.command, Command::LoadTest(_));
     match dispatch(cli) {
         Ok(code) => code.into(),
         Err(error) => {
             ui::error(&format!("{error:#}"));
+            if runs_load {
+                github::gave_up(verdict(&error), &format!("{error:#}"));
+            }
             exit_code(&error).into()
         }
     }
@@ -77,6 +82,15 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         USAGE
     } else {
         COULD_NOT_RUN
+    }
+}
+
+/// The word for other steps, for a run that ended with an error.
+fn verdict(error: &anyhow::Error) -> &'static str {
+    if error.is::<Interrupted>() {
+        "interrupted"
+    } else {
+        "could_not_run"
     }
 }
 

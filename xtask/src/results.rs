@@ -5,12 +5,14 @@ mod history;
 mod host;
 mod record;
 mod scrub;
+mod trend;
 
-pub use folder::RunFolder;
+pub use folder::{RunFolder, write_whole};
 pub use history::append;
 pub use host::{Host, Revision};
 pub use record::{
-    GrowthRow, K6Record, Outcome, RunRecord, SCHEMA_VERSION, ServerRecord, TargetRecord,
-    TestRecord, UsageRecord,
+    GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, RunRecord, SCHEMA_VERSION,
+    ServerRecord, TargetRecord, TestRecord, UsageRecord,
 };
 pub use scrub::scrub;
+pub use trend::Trend;

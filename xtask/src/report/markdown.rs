@@ -2,11 +2,17 @@
 
 use std::fmt::Write as _;
 
+use super::past;
 use super::rows::{self, Mark};
-use crate::results::{Outcome, RunRecord, TestRecord};
+use crate::results::{Outcome, RunRecord, TestRecord, Trend};
 
-/// Writes the whole report.
-pub fn markdown(run: &RunRecord) -> String {
+/// The most that is written, in bytes: what a comment on GitHub holds, with room for what others add.
+const MAX_BYTES: usize = 60 * 1024;
+/// The longest text in one place, in characters: a log's last words may be long.
+const MAX_TEXT: usize = 1500;
+
+/// Writes the whole report; `trends` are those of the tests, in their order.
+pub fn markdown(run: &RunRecord, trends: &[Trend]) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -21,10 +27,30 @@ pub fn markdown(run: &RunRecord) -> String {
     for notice in &run.notices {
         let _ = writeln!(out, "- Notice: {}", text(notice));
     }
-    for test in &run.tests {
+    for (index, test) in run.tests.iter().enumerate() {
         out.push_str(&one_test(test));
+        if let Some(trend) = trends.get(index) {
+            out.push_str(&past::section(test.past.as_ref(), trend));
+        }
     }
     out.push_str(&context(run));
+    fit(out)
+}
+
+/// `out`, cut between two lines if it is longer than GitHub takes.
+fn fit(mut out: String) -> String {
+    if out.len() <= MAX_BYTES {
+        return out;
+    }
+    let end = out.as_bytes()[..MAX_BYTES]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    out.truncate(end);
+    if out.matches("```").count() % 2 == 1 {
+        out.push_str("```\n");
+    }
+    out.push_str("\nCut here, for it is too long for GitHub: run.json has all of it.\n");
     out
 }
 
@@ -102,9 +128,13 @@ fn sign(outcome: Outcome) -> &'static str {
 }
 
 /// Text as text: nothing in it is taken for Markdown or HTML, and it stays in its table cell.
-fn text(raw: &str) -> String {
+pub(super) fn text(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
-    for c in raw.chars() {
+    for (count, c) in raw.chars().enumerate() {
+        if count == MAX_TEXT {
+            out.push('…');
+            break;
+        }
         match c {
             '\n' | '\r' => out.push_str("<br>"),
             '<' => out.push_str("&lt;"),

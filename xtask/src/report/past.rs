@@ -1,0 +1,171 @@
+//! A test beside its past, as Markdown: a table of metrics and a small chart.
+
+use std::fmt::Write as _;
+
+use k6_summary::Quantity;
+
+use super::markdown::text;
+use crate::results::{PastRecord, PastRow, PastState, Trend};
+
+/// A metric beside its past, in one sentence without its test.
+pub fn sentence(row: &PastRow) -> String {
+    let mut out = format!("{}: {}", row.metric, Quantity::new(row.value, row.unit));
+    if let (Some(reference), Some(change)) = (row.reference, row.change) {
+        let before = Quantity::new(reference, row.unit);
+        let _ = write!(out, ", {} from {before}", percent(change));
+    }
+    if let Some(fence) = row.fence {
+        let _ = write!(out, ", fence {}", percent(fence));
+    }
+    out
+}
+
+/// The section of a test's past; empty if nothing is known of it.
+pub fn section(past: Option<&PastRecord>, trend: &Trend) -> String {
+    let mut out = String::new();
+    if let Some(past) = past.filter(|past| !past.metrics.is_empty()) {
+        out.push_str(&table(past));
+    }
+    let notes = past.map(|past| past.note.as_str()).into_iter();
+    for note in notes
+        .chain([trend.note.as_str()])
+        .filter(|note| !note.is_empty())
+    {
+        let _ = writeln!(
+            out,
+            "\n- Notice: {}. The thresholds are judged all the same.",
+            text(note)
+        );
+    }
+    out.push_str(&chart(trend));
+    out
+}
+
+fn table(past: &PastRecord) -> String {
+    let mut out = String::from(
+        "\n| | Beside the past | Now | Before | Change | Fence |\n|---|---|---|---|---|---|\n",
+    );
+    for row in &past.metrics {
+        let quantity = |value: Option<f64>| {
+            value.map_or_else(
+                || "–".into(),
+                |value| Quantity::new(value, row.unit).to_string(),
+            )
+        };
+        let share = |value: Option<f64>| value.map_or_else(|| "–".into(), percent);
+        let note = if row.note.is_empty() {
+            String::new()
+        } else {
+            format!("<br>{}", text(&row.note))
+        };
+        let _ = writeln!(
+            out,
+            "| {} | {}{note} | {} | {} | {} | {} |",
+            sign(row.state),
+            text(&row.metric),
+            quantity(Some(row.value)),
+            quantity(row.reference),
+            share(row.change),
+            share(row.fence)
+        );
+    }
+    out
+}
+
+/// A line of the p95 over the runs; none without a run to compare with.
+fn chart(trend: &Trend) -> String {
+    let points = &trend.p95_ms;
+    let sound = points.iter().all(|value| value.is_finite());
+    if points.len() < 2 || !sound {
+        return String::new();
+    }
+    let top = points.iter().copied().fold(0.0, f64::max) * 1.2;
+    let values: Vec<String> = points.iter().map(|value| format!("{value:.3}")).collect();
+    format!(
+        "\n```mermaid\nxychart-beta\n  title \"p95 of requests, this run last\"\n  x-axis \"run\" 1 --> {}\n  \
+         y-axis \"ms\" 0 --> {top:.3}\n  line [{}]\n```\n",
+        points.len(),
+        values.join(", ")
+    )
+}
+
+fn sign(state: PastState) -> &'static str {
+    match state {
+        PastState::Within => "✅",
+        PastState::Better => "🎉",
+        PastState::Regression => "❌",
+        PastState::NotConfirmed => "⚠️",
+        PastState::Shown | PastState::NotComparable => "➖",
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:+.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use k6_summary::Unit;
+
+    use super::*;
+
+    fn row(state: PastState) -> PastRow {
+        PastRow {
+            metric: "http_req_duration p(95)".into(),
+            unit: Unit::Milliseconds,
+            value: 12.0,
+            reference: Some(10.0),
+            change: Some(0.2),
+            fence: Some(0.15),
+            state,
+            note: "a|b".into(),
+        }
+    }
+
+    #[test]
+    fn a_regression_reads_in_one_sentence() {
+        assert_eq!(
+            sentence(&row(PastState::Regression)),
+            "http_req_duration p(95): 12 ms, +20.0 % from 10 ms, fence +15.0 %"
+        );
+    }
+
+    #[test]
+    fn table_notices_and_chart() {
+        let past = PastRecord {
+            have: 12,
+            need: 30,
+            note: "history too short: 12 of 30".into(),
+            metrics: vec![row(PastState::Shown)],
+        };
+        let trend = Trend {
+            p95_ms: vec![1.0, 2.0],
+            note: String::new(),
+        };
+        let section = section(Some(&past), &trend);
+        assert!(
+            section.contains(
+                "| ➖ | http\\_req\\_duration p(95)<br>a\\|b | 12 ms | 10 ms | +20.0 % | +15.0 % |"
+            ),
+            "{section}"
+        );
+        assert!(
+            section.contains("history too short: 12 of 30. The thresholds"),
+            "{section}"
+        );
+        assert!(
+            section.contains("x-axis \"run\" 1 --> 2") && section.contains("line [1.000, 2.000]"),
+            "{section}"
+        );
+    }
+
+    #[test]
+    fn no_chart_without_a_past() {
+        let one = Trend {
+            p95_ms: vec![1.0],
+            note: "no run before".into(),
+        };
+        let section = section(None, &one);
+        assert!(!section.contains("mermaid") && section.contains("no run before. The thresholds"));
+    }
+}
