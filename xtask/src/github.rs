@@ -13,6 +13,9 @@ pub use command::neutral;
 pub use files::{output, summary};
 pub use run::report;
 
+/// The outputs that a load test sets for its step.
+pub const OUTPUTS: [&str; 3] = ["verdict", "results", "regressions"];
+
 use crate::secret::Secret;
 use crate::ui;
 

@@ -8,7 +8,7 @@ mod scrub;
 mod trend;
 
 pub use folder::{RunFolder, write_whole};
-pub use history::append;
+pub use history::{FILE as HISTORY, append};
 pub use host::{Host, Revision};
 pub use record::{
     GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, RunRecord, SCHEMA_VERSION,

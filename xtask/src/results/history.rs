@@ -12,6 +12,9 @@ use super::record::SCHEMA_VERSION;
 use super::{Outcome, RunRecord, TestRecord, UsageRecord};
 use crate::server;
 
+/// The file's name in the results folder.
+pub const FILE: &str = "history.jsonl";
+
 /// One test of one run. Two lines are comparable only if their `key`s are equal.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -52,7 +55,7 @@ pub fn append(results: &Path, run: &RunRecord) -> anyhow::Result<Option<String>>
         text.push_str(&serde_json::to_string(&line(run, test))?);
         text.push('\n');
     }
-    let path = results.join("history.jsonl");
+    let path = results.join(FILE);
     append_text(&path, &text).with_context(|| format!("failed to append to {}", path.display()))
 }
 

@@ -24,7 +24,7 @@ impl Trend {
     ///
     /// A history that cannot be read says nothing: lines that are not understood are left out.
     pub fn look(results: &Path, run: &str, test: &str) -> Self {
-        let Ok(file) = std::fs::File::open(results.join("history.jsonl")) else {
+        let Ok(file) = std::fs::File::open(results.join(super::HISTORY)) else {
             return Self::default();
         };
         let lines: Vec<Value> = BufReader::new(file)
