@@ -13,11 +13,11 @@ pub use command::neutral;
 pub use files::{output, summary};
 pub use run::report;
 
-/// The outputs that a load test sets for its step.
-pub const OUTPUTS: [&str; 3] = ["verdict", "results", "regressions"];
-
 use crate::secret::Secret;
 use crate::ui;
+
+/// The outputs that a load test or a comparison sets for its step: a word, a path, and lines.
+pub const OUTPUTS: [&str; 3] = ["verdict", "results", "regressions"];
 
 /// Whether a verdict has been handed over already.
 static TOLD: AtomicBool = AtomicBool::new(false);

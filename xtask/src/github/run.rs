@@ -1,6 +1,6 @@
 //! A load test's annotations, outputs and summary.
 
-use super::{Level, annotate, on, output, summary, told};
+use super::{Level, OUTPUTS, annotate, on, output, summary, told};
 use crate::results::{Outcome, PastState, RunRecord, TestRecord};
 use crate::secret::Secret;
 
@@ -13,9 +13,14 @@ pub fn report(run: &RunRecord, folder: &std::path::Path, markdown: &str, key: &S
     for (level, title, message) in annotations(run) {
         annotate(level, &title, &key.scrub(&message));
     }
-    output("verdict", verdict(run.outcome));
-    output("results", &folder.display().to_string());
-    output("regressions", &key.scrub(&regressions(run)));
+    let values = [
+        verdict(run.outcome).to_owned(),
+        folder.display().to_string(),
+        key.scrub(&regressions(run)).into_owned(),
+    ];
+    for (name, value) in OUTPUTS.into_iter().zip(values) {
+        output(name, &value);
+    }
     summary(&format!("{}{}", key.scrub(markdown), links()));
 }
 

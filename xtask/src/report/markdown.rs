@@ -27,6 +27,14 @@ pub fn markdown(run: &RunRecord, trends: &[Trend]) -> String {
     for notice in &run.notices {
         let _ = writeln!(out, "- Notice: {}", text(notice));
     }
+    for notice in past::notices(&run.tests, trends) {
+        let _ = writeln!(
+            out,
+            "- Notice: {}. The thresholds are judged all the same.",
+            text(&notice)
+        );
+    }
+    out.push_str(&overview(run));
     for (index, test) in run.tests.iter().enumerate() {
         out.push_str(&one_test(test));
         if let Some(trend) = trends.get(index) {
@@ -51,6 +59,27 @@ fn fit(mut out: String) -> String {
         out.push_str("```\n");
     }
     out.push_str("\nCut here, for it is too long for GitHub: run.json has all of it.\n");
+    out
+}
+
+/// One line a test: what a reader in a hurry wants to know.
+fn overview(run: &RunRecord) -> String {
+    let mut out = String::from("\n| | Test | p50 / p95 / p99 | Requests |\n|---|---|---|---|\n");
+    for test in &run.tests {
+        let measured = rows::measured(test);
+        let find = |name: &str| {
+            let found = measured.iter().find(|(what, _)| *what == name);
+            found.map_or_else(|| "–".into(), |(_, value)| text(value))
+        };
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} |",
+            sign(test.outcome),
+            test.name,
+            find("p50 / p95 / p99"),
+            find("requests")
+        );
+    }
     out
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use k6_summary::Quantity;
 
 use super::markdown::text;
-use crate::results::{PastRecord, PastRow, PastState, Trend};
+use crate::results::{PastRecord, PastRow, PastState, TestRecord, Trend};
 
 /// A metric beside its past, in one sentence without its test.
 pub fn sentence(row: &PastRow) -> String {
@@ -26,19 +26,28 @@ pub fn section(past: Option<&PastRecord>, trend: &Trend) -> String {
     if let Some(past) = past.filter(|past| !past.metrics.is_empty()) {
         out.push_str(&table(past));
     }
-    let notes = past.map(|past| past.note.as_str()).into_iter();
-    for note in notes
-        .chain([trend.note.as_str()])
-        .filter(|note| !note.is_empty())
-    {
-        let _ = writeln!(
-            out,
-            "\n- Notice: {}. The thresholds are judged all the same.",
-            text(note)
-        );
-    }
     out.push_str(&chart(trend));
     out
+}
+
+/// What is to be said of the history, each sentence once with the tests that it is about.
+pub fn notices(tests: &[TestRecord], trends: &[Trend]) -> Vec<String> {
+    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (test, trend) in tests.iter().zip(trends) {
+        let past = test.past.as_ref().map(|past| past.note.as_str());
+        for note in past.into_iter().chain([trend.note.as_str()]) {
+            if note.is_empty() {
+                continue;
+            }
+            match said.iter_mut().find(|(known, _)| *known == note) {
+                Some((_, names)) => names.push(&test.name),
+                None => said.push((note, vec![&test.name])),
+            }
+        }
+    }
+    said.into_iter()
+        .map(|(note, names)| format!("{}: {note}", names.join(", ")))
+        .collect()
 }
 
 fn table(past: &PastRecord) -> String {
@@ -150,12 +159,23 @@ mod tests {
             "{section}"
         );
         assert!(
-            section.contains("history too short: 12 of 30. The thresholds"),
-            "{section}"
-        );
-        assert!(
             section.contains("x-axis \"run\" 1 --> 2") && section.contains("line [1.000, 2.000]"),
             "{section}"
+        );
+    }
+
+    #[test]
+    fn one_sentence_for_all_tests() {
+        let test = |name| TestRecord::planned(name, 1, &[]);
+        let trend = |note: &str| Trend {
+            note: note.into(),
+            ..Trend::default()
+        };
+        let tests = [test("health"), test("specs"), test("missions")];
+        let trends = [trend("no run before"), trend(""), trend("no run before")];
+        assert_eq!(
+            notices(&tests, &trends),
+            ["health, missions: no run before"]
         );
     }
 
@@ -163,9 +183,8 @@ mod tests {
     fn no_chart_without_a_past() {
         let one = Trend {
             p95_ms: vec![1.0],
-            note: "no run before".into(),
+            note: String::new(),
         };
-        let section = section(None, &one);
-        assert!(!section.contains("mermaid") && section.contains("no run before. The thresholds"));
+        assert_eq!(section(None, &one), "");
     }
 }
