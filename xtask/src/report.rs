@@ -5,6 +5,8 @@ mod markdown;
 mod past;
 mod rows;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
 pub use junit::junit;
 pub use markdown::markdown;
