@@ -16,8 +16,9 @@ pub fn markdown(run: &RunRecord, trends: &[Trend]) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "# {} {}: {}\n",
+        "# {} {}: {}\n\n{}\n",
         sign(run.outcome),
+        run.profile,
         rows::outcome(run.outcome),
         text(&rows::title(run))
     );
@@ -36,10 +37,20 @@ pub fn markdown(run: &RunRecord, trends: &[Trend]) -> String {
     }
     out.push_str(&overview(run));
     for (index, test) in run.tests.iter().enumerate() {
-        out.push_str(&one_test(test));
-        if let Some(trend) = trends.get(index) {
-            out.push_str(&past::section(test.past.as_ref(), trend));
-        }
+        let trend = trends.get(index);
+        let past = trend.map(|trend| past::section(test.past.as_ref(), trend));
+        let body = one_test(test) + &past.unwrap_or_default();
+        let title = format!("{}: {}", test.name, rows::outcome(test.outcome));
+        let _ = if test.outcome == Outcome::Passed {
+            // Folded, so that what failed is not far down.
+            writeln!(
+                out,
+                "\n<details><summary>{} {title}</summary>\n{body}\n</details>",
+                sign(test.outcome)
+            )
+        } else {
+            writeln!(out, "\n## {} {title}\n{body}", sign(test.outcome))
+        };
     }
     out.push_str(&context(run));
     fit(out)
@@ -57,6 +68,9 @@ fn fit(mut out: String) -> String {
     out.truncate(end);
     if out.matches("```").count() % 2 == 1 {
         out.push_str("```\n");
+    }
+    if out.matches("<details>").count() > out.matches("</details>").count() {
+        out.push_str("\n</details>\n");
     }
     out.push_str("\nCut here, for it is too long for GitHub: run.json has all of it.\n");
     out
@@ -84,15 +98,10 @@ fn overview(run: &RunRecord) -> String {
 }
 
 fn one_test(test: &TestRecord) -> String {
-    let mut out = format!(
-        "\n## {} {}: {}\n",
-        sign(test.outcome),
-        test.name,
-        rows::outcome(test.outcome)
-    );
+    let mut out = String::new();
     let judged = rows::judged(test);
     if !judged.is_empty() {
-        out.push_str("\n| | Threshold or check | Bound | Value |\n|---|---|---|---|\n");
+        out.push_str("\n| | Value | Bound | Threshold or check |\n|---|---|---|---|\n");
     }
     for row in judged {
         let mark = match row.mark {
@@ -100,12 +109,16 @@ fn one_test(test: &TestRecord) -> String {
             Mark::Failed => "❌",
             Mark::NotEvaluated => "➖",
         };
+        // Values come before names, which may be longer than a phone is wide; and remarks stand with the names.
+        let (value, remark) = match row.mark {
+            Mark::NotEvaluated => ("–".into(), format!("<br>{}", text(&row.value))),
+            _ => (text(&row.value), String::new()),
+        };
         let _ = writeln!(
             out,
-            "| {mark} | {} | {} | {} |",
-            text(&row.what),
+            "| {mark} | {value} | {} | {}{remark} |",
             text(&row.bound),
-            text(&row.value)
+            text(&row.what)
         );
     }
     let measured = rows::measured(test);

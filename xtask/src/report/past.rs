@@ -52,7 +52,7 @@ pub fn notices(tests: &[TestRecord], trends: &[Trend]) -> Vec<String> {
 
 fn table(past: &PastRecord) -> String {
     let mut out = String::from(
-        "\n| | Beside the past | Now | Before | Change | Fence |\n|---|---|---|---|---|---|\n",
+        "\n| | Now | Before | Change | Fence | Beside the past |\n|---|---|---|---|---|---|\n",
     );
     for row in &past.metrics {
         let quantity = |value: Option<f64>| {
@@ -69,13 +69,13 @@ fn table(past: &PastRecord) -> String {
         };
         let _ = writeln!(
             out,
-            "| {} | {}{note} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {}{note} |",
             sign(row.state),
-            text(&row.metric),
             quantity(Some(row.value)),
             quantity(row.reference),
             share(row.change),
-            share(row.fence)
+            share(row.fence),
+            text(&row.metric)
         );
     }
     out
@@ -154,7 +154,7 @@ mod tests {
         let section = section(Some(&past), &trend);
         assert!(
             section.contains(
-                "| ➖ | http\\_req\\_duration p(95)<br>a\\|b | 12 ms | 10 ms | +20.0 % | +15.0 % |"
+                "| ➖ | 12 ms | 10 ms | +20.0 % | +15.0 % | http\\_req\\_duration p(95)<br>a\\|b |"
             ),
             "{section}"
         );
