@@ -1,26 +1,73 @@
 //! `history`: what past runs say, and what of them can be compared.
+//!
+//! The past is the lines of `history.jsonl`, which only ever grows: what cannot be read is named and left as it is.
 
-use std::path::Path;
+mod accept;
+mod confirm;
+mod fence;
+mod import;
+mod key;
+mod read;
+mod series;
+mod table;
+#[cfg(test)]
+mod testing;
+mod view;
 
-use crate::cli::{History, HistoryAction};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+
+use crate::cli::{History, HistoryAction, MessageFormat};
+use crate::{results, ui};
+
+pub use accept::Lineage;
+pub use confirm::{Again, Settled, has_suspects, leave_open, percent, settle, withdraw};
+pub use fence::Reference;
+pub use read::{Past, read};
+pub use series::measured;
 
 /// Does what the command line says.
 ///
 /// # Errors
-/// Always, for now.
-pub fn run(args: &History, _root: &Path) -> anyhow::Result<u8> {
-    let results = args.results();
-    let _shown = args.shows("health");
-    if let Some(HistoryAction::Import { dirs }) = &args.action {
-        anyhow::bail!("{dirs:?} cannot be imported yet");
+/// If the history cannot be read or written to, or a revision is not known.
+pub fn run(args: &History, root: &Path) -> anyhow::Result<u8> {
+    let results = args
+        .results()
+        .map_or_else(|| root.join("load-tests/results"), PathBuf::from);
+    match &args.action {
+        Some(HistoryAction::Accept {
+            revision,
+            tests,
+            why,
+        }) => accept::accept(root, &results, revision, tests, why)?,
+        Some(HistoryAction::Import { dirs }) => import::run(&results, dirs)?,
+        None => show(args, root, &results)?,
     }
-    if let Some(HistoryAction::Accept {
-        revision,
-        tests,
-        why,
-    }) = &args.action
-    {
-        anyhow::bail!("{revision} ({why}) cannot be accepted for {tests:?} yet");
+    Ok(0)
+}
+
+fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
+    let path = results::history_path(results);
+    let past = read(&path, SystemTime::now())?;
+    for notice in &past.notices {
+        ui::notice(notice);
     }
-    anyhow::bail!("the history in {results:?} cannot be shown yet")
+    let lineage = Lineage::look(root, &past.accepted);
+    let all = view::series(&past, &lineage, args);
+    if all.is_empty() {
+        ui::notice(&format!(
+            "{} has no such runs: `cargo xtask load-test` makes them, and `cargo xtask history import` takes them over",
+            path.display()
+        ));
+    }
+    let text = match args.message_format {
+        MessageFormat::Human => table::table(&all, ui::width()),
+        MessageFormat::Json => format!(
+            "{}\n",
+            serde_json::to_string_pretty(&all).context("failed to write the history as JSON")?
+        ),
+    };
+    ui::print(&text).context("failed to write to standard output")
 }

@@ -2,6 +2,7 @@
 
 mod growth;
 mod one_test;
+mod past;
 mod record;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ struct Run<'a> {
     shapes: Vec<Shape>,
     folder: RunFolder,
     record: RunRecord,
+    /// What past runs say, once it is read.
+    before: Option<past::Before>,
 }
 
 /// Runs the load test of the command line and returns the exit code.
@@ -54,6 +57,7 @@ pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
         shapes,
         folder,
         record,
+        before: None,
     };
     let went = run.measure();
     run.conclude(went)
@@ -62,6 +66,11 @@ pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
 /// The one k6 entry point.
 fn main_js(root: &Path) -> PathBuf {
     root.join("load-tests/main.js")
+}
+
+/// The variables that would change the test.
+fn interfering() -> Vec<String> {
+    k6::interfering(std::env::vars_os().map(|(name, _)| name))
 }
 
 fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
@@ -85,19 +94,12 @@ fn lock_for(plan: &Plan, wait: bool) -> anyhow::Result<Option<Lock>> {
 impl Run<'_> {
     /// Comes by a server and runs every test against it, whatever the verdicts.
     fn measure(&mut self) -> anyhow::Result<()> {
-        let wanted = server::Wanted {
-            root: self.root,
-            target_dir: &target_dir(self.root),
-            run_dir: &self.folder.path,
-            key: &self.plan.key,
-            needs_key: self.plan.needs_key(),
-            may_start: !self.args.no_start_server,
-            binary: self.args.server_bin(),
-            pid: self.args.server_pid,
-        };
+        self.look_back()?;
+        let target = self.plan.target.clone();
         let starting = github::group("the server");
-        let mut server = server::ensure(&wanted, &mut self.plan.target)?;
+        let mut server = self.come_by_server(&self.folder.path.clone(), self.args.server_bin())?;
         drop(starting);
+        let binary = server.binary().map(Path::to_owned);
         self.note(&server);
         ui::step(&report::announcement(&self.record, &self.shapes));
         server.watch()?;
@@ -107,7 +109,30 @@ impl Run<'_> {
         let ending = Instant::now();
         self.record.notices.extend(server.stop());
         self.record.teardown_s = ending.elapsed().as_secs_f64();
-        tested
+        tested?;
+        self.confirm_suspects(&target, binary.as_deref());
+        Ok(())
+    }
+
+    /// Finds or starts the server of the plan; its log and its usage go to `dir`.
+    fn come_by_server(&mut self, dir: &Path, binary: Option<&Path>) -> anyhow::Result<Server> {
+        let wanted = server::Wanted {
+            root: self.root,
+            target_dir: &target_dir(self.root),
+            run_dir: dir,
+            key: &self.plan.key,
+            needs_key: self.plan.needs_key(),
+            may_start: !self.args.no_start_server,
+            binary,
+            pid: self.args.server_pid,
+        };
+        server::ensure(&wanted, &mut self.plan.target)
+    }
+
+    /// The commit of the working tree, if it is known.
+    fn commit(&self) -> Option<&str> {
+        let revision = self.record.revision.as_ref();
+        revision.map(|revision| revision.commit.as_str())
     }
 
     /// Writes down which server it is.
@@ -151,18 +176,16 @@ impl Run<'_> {
                 k6: &self.k6,
                 args: self.args,
                 main_js: &main_js(self.root),
-                folder: &self.folder,
-                revision: self
-                    .record
-                    .revision
-                    .as_ref()
-                    .map(|revision| revision.commit.as_str()),
-                interfering: &k6::interfering(std::env::vars_os().map(|(name, _)| name)),
+                dir: &self.folder.test_dir(self.plan.tests[index].name())?,
+                test_id: &self.folder.name,
+                revision: self.commit(),
+                interfering: &interfering(),
             };
             let running = github::group(&format!("{} {}", self.record.profile, one.test.name()));
-            let (test, notices) = one.run(server)?;
+            let (mut test, notices) = one.run(server)?;
             drop(running);
             ui::info(&report::one_line(&test));
+            self.beside_its_past(&mut test);
             self.record.notices.extend(notices);
             self.record.tests[index] = test;
         }

@@ -1,5 +1,6 @@
 //! What people read of a run.
 
+mod beside;
 mod junit;
 mod markdown;
 mod past;
@@ -8,7 +9,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+pub use beside::sentence as past_sentence;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use past::sentence as past_sentence;
 pub use terminal::{announcement, one_line, terminal};

@@ -76,6 +76,7 @@ pub struct Server {
 }
 
 struct Started {
+    binary: PathBuf,
     process: Process,
     log: LogFile,
     _data: DataDir,
@@ -162,7 +163,7 @@ fn start_ours(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
     let log = LogFile::create(&wanted.run_dir.join("server.log"), wanted.key)?;
     let process = start::start(
         start::Start {
-            binary,
+            binary: binary.clone(),
             address,
             data_dir: data.path(),
             specs_dir: &wanted.root.join("load-tests/fixtures/specs"),
@@ -187,6 +188,7 @@ fn start_ours(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
         faults,
         base_url: target.base_url.clone(),
         started: Some(Started {
+            binary,
             process,
             log,
             _data: data,
@@ -238,6 +240,13 @@ impl Server {
             Ok(other) => Err(format!("at the end of the test: {other}")),
             Err(error) => Err(format!("its health cannot be asked for: {error:#}")),
         }
+    }
+
+    /// The binary that was started, if it was started here.
+    pub fn binary(&self) -> Option<&Path> {
+        self.started
+            .as_ref()
+            .map(|started| started.binary.as_path())
     }
 
     /// Samples of its process, if it is sampled.

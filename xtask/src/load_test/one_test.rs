@@ -10,7 +10,7 @@ use crate::cli::LoadTest;
 use crate::k6::{Invocation, K6, Ran, Shape, Stopped};
 use crate::plan::{Plan, Test};
 use crate::process::Ended;
-use crate::results::{Outcome, RunFolder, TestRecord, UsageRecord};
+use crate::results::{Outcome, TestRecord, UsageRecord};
 use crate::server::{Sample, Server};
 use crate::ui;
 
@@ -28,8 +28,10 @@ pub struct OneTest<'a> {
     pub args: &'a LoadTest,
     /// k6's entry point.
     pub main_js: &'a Path,
-    /// The run's folder.
-    pub folder: &'a RunFolder,
+    /// The folder for its files.
+    pub dir: &'a Path,
+    /// What its metrics are tagged with.
+    pub test_id: &'a str,
     /// The commit under test.
     pub revision: Option<&'a str>,
     /// Variables to take out of k6's environment.
@@ -43,15 +45,12 @@ impl OneTest<'_> {
     /// If k6 cannot be started or the results folder not be written to. A test that fails is no error.
     pub fn run(&self, server: &mut Server) -> anyhow::Result<(TestRecord, Vec<String>)> {
         ui::step(&format!("{}: {}", self.test.name(), self.shape));
-        let dir = self.folder.test_dir(self.test.name())?;
         let invocation = Invocation {
             k6: &self.k6.path,
             main_js: self.main_js,
             test: self.test.name(),
-            dir: &dir,
-            env: &self
-                .plan
-                .run_env(self.test, &self.folder.name, self.revision),
+            dir: self.dir,
+            env: &self.plan.run_env(self.test, self.test_id, self.revision),
             key: &self.plan.key,
             remove: self.interfering,
             args: &self.args.k6_args,
@@ -78,7 +77,7 @@ impl OneTest<'_> {
         record.server_usage = usage(&samples, summary.as_ref().ok());
         record.growth = growth::rows(self, &ran, &samples);
         fill(&mut record, verdict, &ran, summary.as_ref().ok());
-        Ok((record, notices(&ran, &dir, self.test)))
+        Ok((record, notices(&ran, self.dir, self.test)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::past;
+use super::beside;
 use super::rows::{self, Mark};
 use crate::results::{Outcome, RunRecord, TestRecord, Trend};
 
@@ -28,7 +28,7 @@ pub fn markdown(run: &RunRecord, trends: &[Trend]) -> String {
     for notice in &run.notices {
         let _ = writeln!(out, "- Notice: {}", text(notice));
     }
-    for notice in past::notices(&run.tests, trends) {
+    for notice in beside::notices(&run.tests, trends) {
         let _ = writeln!(
             out,
             "- Notice: {}. The thresholds are judged all the same.",
@@ -38,7 +38,7 @@ pub fn markdown(run: &RunRecord, trends: &[Trend]) -> String {
     out.push_str(&overview(run));
     for (index, test) in run.tests.iter().enumerate() {
         let trend = trends.get(index);
-        let past = trend.map(|trend| past::section(test.past.as_ref(), trend));
+        let past = trend.map(|trend| beside::section(test.past.as_ref(), trend));
         let body = one_test(test) + &past.unwrap_or_default();
         let title = format!("{}: {}", test.name, rows::outcome(test.outcome));
         let _ = if test.outcome == Outcome::Passed {

@@ -1,115 +1,68 @@
-//! A test beside its past, as Markdown: a table of metrics and a small chart.
-
-use std::fmt::Write as _;
+//! The rows of a test that put its numbers beside those of comparable past runs.
 
 use k6_summary::Quantity;
 
-use super::markdown::text;
-use crate::results::{PastRecord, PastRow, PastState, TestRecord, Trend};
+use super::rows::{Mark, Row};
+use crate::history::percent;
+use crate::results::{PastRecord, PastRow, PastState};
 
-/// A metric beside its past, in one sentence without its test.
-pub fn sentence(row: &PastRow) -> String {
-    let mut out = format!("{}: {}", row.metric, Quantity::new(row.value, row.unit));
-    if let (Some(reference), Some(change)) = (row.reference, row.change) {
-        let before = Quantity::new(reference, row.unit);
-        let _ = write!(out, ", {} from {before}", percent(change));
+/// What is said of all metrics together, such as `31 comparable runs` or `history too short: 12 of 30`.
+pub fn heading(past: &PastRecord) -> String {
+    if past.have >= past.need && past.note.is_empty() {
+        return format!("{} comparable runs", past.have);
     }
-    if let Some(fence) = row.fence {
-        let _ = write!(out, ", fence {}", percent(fence));
+    if past.have >= past.need {
+        return format!("{} comparable runs; {}", past.have, past.note);
     }
-    out
+    past.note.clone()
 }
 
-/// The section of a test's past; empty if nothing is known of it.
-pub fn section(past: Option<&PastRecord>, trend: &Trend) -> String {
-    let mut out = String::new();
-    if let Some(past) = past.filter(|past| !past.metrics.is_empty()) {
-        out.push_str(&table(past));
-    }
-    out.push_str(&chart(trend));
-    out
+/// A row for each metric that has a past.
+pub fn rows(past: &PastRecord) -> Vec<Row> {
+    let known = |row: &&PastRow| row.reference.is_some() || row.state == PastState::NotComparable;
+    past.metrics.iter().filter(known).map(row).collect()
 }
 
-/// What is to be said of the history, each sentence once with the tests that it is about.
-pub fn notices(tests: &[TestRecord], trends: &[Trend]) -> Vec<String> {
-    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (test, trend) in tests.iter().zip(trends) {
-        let past = test.past.as_ref().map(|past| past.note.as_str());
-        for note in past.into_iter().chain([trend.note.as_str()]) {
-            if note.is_empty() {
-                continue;
+fn row(row: &PastRow) -> Row {
+    let quantity = |number| Quantity::new(number, row.unit).to_string();
+    let state = match row.state {
+        PastState::Within => "",
+        PastState::Better => "better than its past",
+        PastState::Regression => "regression",
+        PastState::NotConfirmed => "not confirmed",
+        PastState::Shown => "shown only",
+        PastState::NotComparable => "not comparable",
+    };
+    let change = row.change.map(percent);
+    let value = [
+        Some(quantity(row.value)),
+        change,
+        Some(state.to_owned()),
+        Some(row.note.clone()),
+    ];
+    let value: Vec<String> = value
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+    Row {
+        mark: match row.state {
+            PastState::Within | PastState::Better => Mark::Passed,
+            PastState::Regression => Mark::Failed,
+            PastState::NotConfirmed | PastState::Shown | PastState::NotComparable => {
+                Mark::NotEvaluated
             }
-            match said.iter_mut().find(|(known, _)| *known == note) {
-                Some((_, names)) => names.push(&test.name),
-                None => said.push((note, vec![&test.name])),
+        },
+        what: row.metric.clone(),
+        bound: match (row.reference, row.fence) {
+            (Some(reference), Some(fence)) => {
+                format!("{}, fence {}", quantity(reference), percent(fence))
             }
-        }
+            (Some(reference), None) => quantity(reference),
+            (None, _) => String::new(),
+        },
+        value: value.join(", "),
     }
-    said.into_iter()
-        .map(|(note, names)| format!("{}: {note}", names.join(", ")))
-        .collect()
-}
-
-fn table(past: &PastRecord) -> String {
-    let mut out = String::from(
-        "\n| | Now | Before | Change | Fence | Beside the past |\n|---|---|---|---|---|---|\n",
-    );
-    for row in &past.metrics {
-        let quantity = |value: Option<f64>| {
-            value.map_or_else(
-                || "–".into(),
-                |value| Quantity::new(value, row.unit).to_string(),
-            )
-        };
-        let share = |value: Option<f64>| value.map_or_else(|| "–".into(), percent);
-        let note = if row.note.is_empty() {
-            String::new()
-        } else {
-            format!("<br>{}", text(&row.note))
-        };
-        let _ = writeln!(
-            out,
-            "| {} | {} | {} | {} | {} | {}{note} |",
-            sign(row.state),
-            quantity(Some(row.value)),
-            quantity(row.reference),
-            share(row.change),
-            share(row.fence),
-            text(&row.metric)
-        );
-    }
-    out
-}
-
-/// A line of the p95 over the runs; none without a run to compare with.
-fn chart(trend: &Trend) -> String {
-    let points = &trend.p95_ms;
-    let sound = points.iter().all(|value| value.is_finite());
-    if points.len() < 2 || !sound {
-        return String::new();
-    }
-    let top = points.iter().copied().fold(0.0, f64::max) * 1.2;
-    let values: Vec<String> = points.iter().map(|value| format!("{value:.3}")).collect();
-    format!(
-        "\n```mermaid\nxychart-beta\n  title \"p95 of requests, this run last\"\n  x-axis \"run\" 1 --> {}\n  \
-         y-axis \"ms\" 0 --> {top:.3}\n  line [{}]\n```\n",
-        points.len(),
-        values.join(", ")
-    )
-}
-
-fn sign(state: PastState) -> &'static str {
-    match state {
-        PastState::Within => "✅",
-        PastState::Better => "🎉",
-        PastState::Regression => "❌",
-        PastState::NotConfirmed => "⚠️",
-        PastState::Shown | PastState::NotComparable => "➖",
-    }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:+.1} %", share * 100.0)
 }
 
 #[cfg(test)]
@@ -118,73 +71,48 @@ mod tests {
 
     use super::*;
 
-    fn row(state: PastState) -> PastRow {
-        PastRow {
-            metric: "http_req_duration p(95)".into(),
-            unit: Unit::Milliseconds,
-            value: 12.0,
-            reference: Some(10.0),
-            change: Some(0.2),
-            fence: Some(0.15),
-            state,
-            note: "a|b".into(),
+    fn past(state: PastState, note: &str) -> PastRecord {
+        PastRecord {
+            have: 31,
+            need: 30,
+            note: String::new(),
+            metrics: vec![PastRow {
+                metric: "http_req_duration med".into(),
+                unit: Unit::Milliseconds,
+                value: 6.0,
+                reference: Some(4.0),
+                change: Some(0.5),
+                fence: Some(0.052),
+                state,
+                note: note.into(),
+            }],
         }
     }
 
     #[test]
-    fn a_regression_reads_in_one_sentence() {
+    fn a_row_reads_without_colour() {
+        let row = &rows(&past(PastState::Regression, "measured once more: 5.6 ms"))[0];
+        assert_eq!(row.mark, Mark::Failed);
+        assert_eq!(row.bound, "4 ms, fence +5.2 %");
         assert_eq!(
-            sentence(&row(PastState::Regression)),
-            "http_req_duration p(95): 12 ms, +20.0 % from 10 ms, fence +15.0 %"
+            row.value,
+            "6 ms, +50.0 %, regression, measured once more: 5.6 ms"
         );
-    }
-
-    #[test]
-    fn table_notices_and_chart() {
-        let past = PastRecord {
-            have: 12,
-            need: 30,
-            note: "history too short: 12 of 30".into(),
-            metrics: vec![row(PastState::Shown)],
-        };
-        let trend = Trend {
-            p95_ms: vec![1.0, 2.0],
-            note: String::new(),
-        };
-        let section = section(Some(&past), &trend);
-        assert!(
-            section.contains(
-                "| ➖ | 12 ms | 10 ms | +20.0 % | +15.0 % | http\\_req\\_duration p(95)<br>a\\|b |"
-            ),
-            "{section}"
-        );
-        assert!(
-            section.contains("x-axis \"run\" 1 --> 2") && section.contains("line [1.000, 2.000]"),
-            "{section}"
-        );
-    }
-
-    #[test]
-    fn one_sentence_for_all_tests() {
-        let test = |name| TestRecord::planned(name, 1, &[]);
-        let trend = |note: &str| Trend {
-            note: note.into(),
-            ..Trend::default()
-        };
-        let tests = [test("health"), test("specs"), test("missions")];
-        let trends = [trend("no run before"), trend(""), trend("no run before")];
+        assert_eq!(rows(&past(PastState::Within, ""))[0].value, "6 ms, +50.0 %");
         assert_eq!(
-            notices(&tests, &trends),
-            ["health, missions: no run before"]
+            rows(&past(PastState::Shown, ""))[0].mark,
+            Mark::NotEvaluated
         );
     }
 
     #[test]
-    fn no_chart_without_a_past() {
-        let one = Trend {
-            p95_ms: vec![1.0],
-            note: String::new(),
-        };
-        assert_eq!(section(None, &one), "");
+    fn the_heading_says_how_much_past_there_is() {
+        let mut past = past(PastState::Within, "");
+        assert_eq!(heading(&past), "31 comparable runs");
+        past.note = "left out: 2 failed".into();
+        assert_eq!(heading(&past), "31 comparable runs; left out: 2 failed");
+        past.have = 12;
+        past.note = "history too short: 12 of 30".into();
+        assert_eq!(heading(&past), "history too short: 12 of 30");
     }
 }

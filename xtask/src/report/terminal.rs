@@ -8,6 +8,7 @@ use anstyle::Style;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
+use super::past;
 use super::rows::{self, Mark};
 use crate::k6::{Shape, short};
 use crate::results::{Outcome, RunRecord, TestRecord};
@@ -90,6 +91,22 @@ fn one_table(test: &TestRecord) -> String {
     }
     for (what, value) in rows::measured(test) {
         table.add_row([" ".to_owned(), what.to_owned(), String::new(), value]);
+    }
+    if let Some(beside) = &test.past {
+        table.add_row([
+            " ".to_owned(),
+            "beside the past".to_owned(),
+            String::new(),
+            past::heading(beside),
+        ]);
+        for row in past::rows(beside) {
+            table.add_row([
+                glyph_for(row.mark).to_owned(),
+                row.what,
+                row.bound,
+                row.value,
+            ]);
+        }
     }
     for line in table.lines() {
         let _ = writeln!(out, "{}", coloured(line.trim_end()));

@@ -1,0 +1,263 @@
+//! Intended changes: `history accept` writes them down, and the fence starts anew at their revision.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum as _;
+
+use super::read::{Entry, Past, time};
+use crate::cli::TestArg;
+use crate::process::Cmd;
+use crate::results::{self, Accepted, AcceptedLine, HISTORY_VERSION};
+use crate::ui;
+
+/// How long git may take for one question.
+const GIT: Duration = Duration::from_secs(20);
+
+/// Which revisions come after which accepted one, as git says.
+#[derive(Debug, Default)]
+pub struct Lineage {
+    /// The revision that is checked out.
+    pub head: Option<String>,
+    /// For each accepted revision that git knows: itself and what descends from it, up to the one checked out.
+    since: HashMap<String, HashSet<String>>,
+}
+
+/// Accepts what changed with `revision`.
+///
+/// # Errors
+/// If git does not know the revision, or the history cannot be written.
+pub fn accept(
+    root: &Path,
+    results: &Path,
+    revision: &str,
+    tests: &[TestArg],
+    why: &str,
+) -> anyhow::Result<()> {
+    let (commit, committed_at) = resolve(root, revision)?;
+    let accepted = Accepted {
+        commit,
+        committed_at,
+        tests: names(tests),
+        why: why.to_owned(),
+        accepted_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+    };
+    let what = match accepted.tests.as_slice() {
+        [] => "all tests".to_owned(),
+        tests => tests.join(", "),
+    };
+    let short = short(&accepted.commit).to_owned();
+    std::fs::create_dir_all(results)
+        .with_context(|| format!("failed to create {}", results.display()))?;
+    let line = AcceptedLine {
+        schema_version: HISTORY_VERSION,
+        accepted,
+    };
+    if let Some(notice) = results::append_lines(results, &[line])? {
+        ui::notice(&notice);
+    }
+    ui::print(&format!(
+        "accepted {short} for {what}: the fence starts anew there, and gives its first verdict after 30 runs\n"
+    ))
+    .context("failed to write to standard output")
+}
+
+/// The names of the tests; none for all.
+fn names(tests: &[TestArg]) -> Vec<String> {
+    let mut names = Vec::new();
+    for test in tests {
+        let add: &[TestArg] = match test {
+            TestArg::All => &[TestArg::Health, TestArg::Missions, TestArg::Specs],
+            one => std::slice::from_ref(one),
+        };
+        for value in add.iter().filter_map(TestArg::to_possible_value) {
+            let name = value.get_name().to_owned();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// The commit that `revision` names, and when it was committed, in UTC.
+fn resolve(root: &Path, revision: &str) -> anyhow::Result<(String, String)> {
+    let shown = Cmd::new("git")
+        .args(["show", "--no-patch", "--format=%H %ct", "--end-of-options"])
+        .arg(format!("{revision}^{{commit}}"))
+        .arg("--")
+        .current_dir(root)
+        .capture(GIT)?;
+    let text = String::from_utf8_lossy(&shown.stdout).trim().to_owned();
+    let parts = text.split_once(' ');
+    let seconds = parts.and_then(|(_, seconds)| seconds.parse().ok());
+    let (true, Some((commit, _)), Some(seconds)) = (shown.ended.success(), parts, seconds) else {
+        bail!(
+            "{revision} names no commit of {}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone left out",
+            root.display()
+        );
+    };
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    Ok((
+        commit.to_owned(),
+        humantime::format_rfc3339_seconds(at).to_string(),
+    ))
+}
+
+impl Lineage {
+    /// Asks git what descends from the accepted revisions. A revision that git does not know is taken by its date.
+    pub fn look(root: &Path, accepted: &[Accepted]) -> Self {
+        let git = |args: &[&str]| {
+            let captured = Cmd::new("git")
+                .args(args)
+                .current_dir(root)
+                .capture(GIT)
+                .ok()?;
+            let text = String::from_utf8_lossy(&captured.stdout).into_owned();
+            captured.ended.success().then_some(text)
+        };
+        if accepted.is_empty() {
+            return Self::default();
+        }
+        let mut since = HashMap::new();
+        for commit in accepted.iter().map(|accepted| &accepted.commit) {
+            let range = format!("{commit}..HEAD");
+            if let Some(text) = git(&["rev-list", "--ancestry-path", "--end-of-options", &range]) {
+                let descendants = text.lines().map(str::to_owned);
+                since.insert(
+                    commit.clone(),
+                    descendants.chain([commit.clone()]).collect(),
+                );
+            }
+        }
+        Self {
+            head: git(&["rev-parse", "HEAD"]).map(|text| text.trim().to_owned()),
+            since,
+        }
+    }
+
+    /// Where in `entries`, which are in order of time, the past of `test` begins anew, and what was accepted there.
+    ///
+    /// Nothing of the past is left if none of the runs has the accepted revision yet, but what is checked out has.
+    pub fn start<'a>(
+        &self,
+        past: &'a Past,
+        entries: &[&Entry],
+        test: &str,
+    ) -> Option<(usize, &'a Accepted)> {
+        self.places(past, entries, test)
+            .max_by_key(|(index, _)| *index)
+    }
+
+    /// Where in `entries` each accepted change of `test` is first seen.
+    pub fn places<'a>(
+        &self,
+        past: &'a Past,
+        entries: &[&Entry],
+        test: &str,
+    ) -> impl Iterator<Item = (usize, &'a Accepted)> {
+        past.accepted
+            .iter()
+            .filter(move |accepted| applies(accepted, test))
+            .filter_map(move |accepted| Some((self.place(accepted, entries)?, accepted)))
+    }
+
+    fn place(&self, accepted: &Accepted, entries: &[&Entry]) -> Option<usize> {
+        let Some(since) = self.since.get(&accepted.commit) else {
+            let committed = time(&accepted.committed_at).ok()?;
+            let first = entries.iter().position(|entry| entry.at >= committed);
+            return Some(first.unwrap_or(entries.len()));
+        };
+        let has = |commit: Option<&String>| commit.is_some_and(|commit| since.contains(commit));
+        entries
+            .iter()
+            .position(|entry| has(entry.line.commit.as_ref()))
+            .or_else(|| has(self.head.as_ref()).then_some(entries.len()))
+    }
+}
+
+/// Whether a change was accepted for `test`.
+pub fn applies(accepted: &Accepted, test: &str) -> bool {
+    accepted.tests.is_empty() || accepted.tests.iter().any(|name| name == test)
+}
+
+/// The first digits of a commit, as git abbreviates it.
+pub fn short(commit: &str) -> &str {
+    commit.get(..9).unwrap_or(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+
+    fn accepted(commit: &str, tests: &[&str]) -> Accepted {
+        Accepted {
+            commit: commit.into(),
+            committed_at: "2026-01-10T12:00:00Z".into(),
+            tests: tests.iter().map(|&test| test.into()).collect(),
+            why: "wanted".into(),
+            accepted_at: "2026-01-11T12:00:00Z".into(),
+        }
+    }
+
+    fn start(lineage: &Lineage, accepted: Accepted) -> Option<usize> {
+        let mut past = testing::past(20);
+        past.accepted = vec![accepted];
+        let entries: Vec<&Entry> = past.entries.iter().collect();
+        lineage
+            .start(&past, &entries, "missions")
+            .map(|(index, _)| index)
+    }
+
+    #[test]
+    fn the_past_begins_at_the_first_run_that_has_the_change() {
+        let change = "c".repeat(40);
+        let lineage = Lineage {
+            head: Some(testing::commit(19)),
+            since: HashMap::from([(
+                change.clone(),
+                HashSet::from([change.clone(), testing::commit(12), testing::commit(19)]),
+            )]),
+        };
+        assert_eq!(start(&lineage, accepted(&change, &[])), Some(12));
+        assert_eq!(start(&lineage, accepted(&change, &["missions"])), Some(12));
+        assert_eq!(start(&lineage, accepted(&change, &["specs"])), None);
+    }
+
+    #[test]
+    fn a_change_that_no_run_has_yet_leaves_no_past_for_those_who_have_it() {
+        let change = "c".repeat(40);
+        let since = HashMap::from([(change.clone(), HashSet::from([change.clone()]))]);
+        let with = Lineage {
+            head: Some(change.clone()),
+            since: since.clone(),
+        };
+        assert_eq!(start(&with, accepted(&change, &[])), Some(20));
+        let without = Lineage {
+            head: Some("d".repeat(40)),
+            since,
+        };
+        assert_eq!(start(&without, accepted(&change, &[])), None);
+    }
+
+    #[test]
+    fn a_revision_that_git_does_not_know_counts_by_its_date() {
+        // Night 10 is the 11th of January.
+        assert_eq!(
+            start(&Lineage::default(), accepted("unknown", &[])),
+            Some(10)
+        );
+    }
+
+    #[test]
+    fn all_means_the_three_and_none_means_every_test() {
+        assert_eq!(
+            names(&[TestArg::All, TestArg::Specs]),
+            ["health", "missions", "specs"]
+        );
+        assert_eq!(names(&[]), [""; 0]);
+    }
+}

@@ -1,0 +1,247 @@
+//! What becomes of a suspect: the sentence that fails the test, or a notice that it was not seen again.
+
+use k6_summary::{Quantity, Unit};
+
+use super::series::Kind;
+use crate::results::{PastRecord, PastRow, PastState};
+
+/// The second measurement of a test with suspects.
+#[derive(Debug)]
+pub enum Again<'a> {
+    /// It was made, and this is how its numbers compare with the same past.
+    Judged(&'a PastRecord),
+    /// It was made, and the test failed in it; why.
+    Failed(&'a str),
+    /// It could not be made; why.
+    Impossible(&'a str),
+    /// It was not wanted.
+    SwitchedOff,
+}
+
+/// What is said of a test's suspects.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The sentences for which the test fails.
+    pub reasons: Vec<String>,
+    /// What to take note of.
+    pub notices: Vec<String>,
+}
+
+/// Whether a metric is suspect.
+pub fn has_suspects(past: &PastRecord) -> bool {
+    past.metrics
+        .iter()
+        .any(|row| row.state == PastState::Regression)
+}
+
+/// Takes every verdict back, since a test that failed by itself says nothing about the past.
+pub fn withdraw(past: &mut PastRecord) {
+    for row in &mut past.metrics {
+        if matches!(
+            row.state,
+            PastState::Regression | PastState::Better | PastState::Within
+        ) {
+            row.state = PastState::Shown;
+            row.note = "not judged, since the test failed".into();
+        }
+    }
+}
+
+/// Leaves the suspects without a verdict, since the run was interrupted before they were measured once more.
+pub fn leave_open(past: &mut PastRecord) {
+    for row in &mut past.metrics {
+        if row.state == PastState::Regression {
+            row.state = PastState::Shown;
+            row.note = "beyond its fence, and interrupted before it was measured once more".into();
+        }
+    }
+}
+
+/// Settles each suspect by the second measurement, and says so in its row.
+pub fn settle(past: &mut PastRecord, again: &Again<'_>) -> Settled {
+    let mut settled = Settled::default();
+    let have = past.have;
+    for row in &mut past.metrics {
+        if row.state != PastState::Regression {
+            continue;
+        }
+        let (confirmed, said) = match again {
+            Again::Judged(second) => second_value(row, second),
+            Again::Failed(why) => (true, format!("measured once more, the test failed: {why}")),
+            Again::Impossible(why) => (true, format!("it could not be measured once more: {why}")),
+            Again::SwitchedOff => (true, "not measured once more, as asked".to_owned()),
+        };
+        let sentence = format!("{}; {said}", suspicion(row, have));
+        row.note = said;
+        if confirmed {
+            settled.reasons.push(format!("regression: {sentence}"));
+        } else {
+            row.state = PastState::NotConfirmed;
+            settled.notices.push(format!("not confirmed: {sentence}"));
+        }
+    }
+    settled
+}
+
+fn second_value(row: &PastRow, second: &PastRecord) -> (bool, String) {
+    let Some(again) = second
+        .metrics
+        .iter()
+        .find(|again| again.metric == row.metric)
+    else {
+        return (true, "measured once more, it had no value".into());
+    };
+    let value = Quantity::new(again.value, again.unit);
+    let change = again.change.map(|change| format!(" ({})", percent(change)));
+    (
+        again.state == PastState::Regression,
+        format!("measured once more: {value}{}", change.unwrap_or_default()),
+    )
+}
+
+/// The sentence that names metric, value and bound.
+pub fn suspicion(row: &PastRow, have: usize) -> String {
+    let quantity = |number| Quantity::new(number, row.unit);
+    let value = quantity(row.value);
+    match (row.reference, row.change, row.fence) {
+        (Some(reference), Some(change), Some(fence)) => {
+            let bound = reference * (1.0 + fence);
+            format!(
+                "{} is {}, {} from {}, the reference of {have} comparable runs; the fence is {} ({})",
+                row.metric,
+                value.distinct_from(bound),
+                percent(change),
+                quantity(reference),
+                percent(fence),
+                quantity(bound)
+            )
+        }
+        _ => {
+            let worst = Quantity::new(row.reference.unwrap_or_default(), Unit::Ratio);
+            let floor = Quantity::new(Kind::Failed.floor(), Unit::Ratio);
+            format!(
+                "{} are {value}, and {worst} on the worst of {have} comparable runs; the fence is {floor} above that",
+                row.metric
+            )
+        }
+    }
+}
+
+/// A relative change as people read it: `+12.3 %`.
+pub fn percent(change: f64) -> String {
+    let percent = change * 100.0;
+    if percent.abs() < 100.0 {
+        format!("{percent:+.1} %")
+    } else {
+        format!("{percent:+.0} %")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accept::Lineage;
+    use super::super::fence::Reference;
+    use super::super::series::measured;
+    use super::super::testing;
+    use super::*;
+    use crate::results::Line;
+
+    fn judged(line: &Line) -> PastRecord {
+        let past = testing::past(31);
+        let reference = Reference::of(&past, &Lineage::default(), &line.key);
+        reference.judge(&measured(
+            line.metrics.as_ref().unwrap(),
+            line.server_usage.as_ref(),
+        ))
+    }
+
+    fn state(record: &PastRecord) -> PastState {
+        record.metrics[0].state
+    }
+
+    #[test]
+    fn seen_twice_is_a_regression_with_metric_bound_and_value() {
+        let mut first = judged(&testing::scaled(31, 1.5));
+        assert!(has_suspects(&first));
+        let second = judged(&testing::scaled(32, 1.4));
+        let settled = settle(&mut first, &Again::Judged(&second));
+        assert_eq!(state(&first), PastState::Regression);
+        assert_eq!(
+            settled.reasons[0],
+            "regression: http_req_duration med is 6.12 ms, +53.0 % from 4 ms, the reference of 31 comparable runs; \
+             the fence is +5.0 % (4.2 ms); measured once more: 5.6 ms (+40.0 %)"
+        );
+        assert!(settled.notices.is_empty());
+    }
+
+    #[test]
+    fn not_seen_again_is_a_notice() {
+        let mut first = judged(&testing::scaled(31, 1.5));
+        let second = judged(&testing::line(32));
+        let settled = settle(&mut first, &Again::Judged(&second));
+        assert_eq!(
+            (state(&first), settled.reasons.len()),
+            (PastState::NotConfirmed, 0)
+        );
+        assert!(
+            settled.notices[0].contains("measured once more: 4 ms"),
+            "{settled:?}"
+        );
+    }
+
+    #[test]
+    fn each_metric_needs_its_own_confirmation() {
+        let mut first = judged(&testing::scaled(31, 1.5));
+        let mut second = judged(&testing::scaled(32, 1.5));
+        for row in &mut second.metrics {
+            if row.metric != "server CPU per request" {
+                row.state = PastState::Within;
+            }
+        }
+        let settled = settle(&mut first, &Again::Judged(&second));
+        assert_eq!(settled.reasons.len(), 1);
+        assert!(settled.reasons[0].contains("server CPU per request"));
+    }
+
+    #[test]
+    fn without_a_second_measurement_the_suspect_stands() {
+        for (again, said) in [
+            (Again::SwitchedOff, "as asked"),
+            (
+                Again::Impossible("no room"),
+                "could not be measured once more: no room",
+            ),
+            (
+                Again::Failed("the server ended"),
+                "the test failed: the server ended",
+            ),
+        ] {
+            let mut first = judged(&testing::scaled(31, 1.5));
+            let settled = settle(&mut first, &again);
+            assert_eq!(state(&first), PastState::Regression);
+            assert!(settled.reasons[0].contains(said), "{settled:?}");
+        }
+    }
+
+    #[test]
+    fn failed_requests_have_a_sentence_of_their_own() {
+        let mut line = testing::line(31);
+        line.metrics.as_mut().unwrap().http_failed_ratio = Some(0.006);
+        let settled = settle(&mut judged(&line), &Again::SwitchedOff);
+        assert_eq!(
+            settled.reasons,
+            [
+                "regression: failed requests are 0.6 %, and 0 % on the worst of 31 comparable runs; \
+              the fence is 0.2 % above that; not measured once more, as asked"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_test_that_failed_by_itself_is_not_judged() {
+        let mut first = judged(&testing::scaled(31, 1.5));
+        withdraw(&mut first);
+        assert!(!has_suspects(&first));
+        assert!(first.metrics[0].note.contains("the test failed"));
+    }
+}

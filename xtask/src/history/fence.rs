@@ -1,0 +1,302 @@
+//! The fence over the past of one test: its numbers of now beside those of comparable runs.
+
+use std::collections::HashMap;
+
+use k6_summary::Quantity;
+use load_stats::fence::{Fence, FenceLine, FenceRule, judge};
+
+use super::accept::{Lineage, short};
+use super::key::{comparable, left_out, unfit};
+use super::read::{Entry, Past};
+use super::series::{FAILED_FLOOR, Kind, Measured, measured};
+use crate::results::{Key, PastRecord, PastRow, PastState};
+
+/// What a test is compared with: the numbers of each comparable run that may be a reference, the oldest first.
+#[derive(Debug, Default)]
+pub struct Reference {
+    /// How many runs those are.
+    pub have: usize,
+    /// What is to be said of them: which were left out and why, where the past begins.
+    pub note: String,
+    series: HashMap<String, Vec<f64>>,
+}
+
+/// The rule for numbers of this kind.
+pub fn rule(kind: Kind) -> FenceRule {
+    FenceRule::new(kind.floor(), kind.worse())
+}
+
+/// Past runs that a verdict needs.
+pub fn need() -> usize {
+    rule(Kind::Median).need
+}
+
+impl Reference {
+    /// Looks for what is comparable with `key` in `past`.
+    pub fn of(past: &Past, lineage: &Lineage, key: &Key) -> Self {
+        let same: Vec<&Entry> = past
+            .entries
+            .iter()
+            .filter(|entry| comparable(&entry.line.key, key))
+            .collect();
+        Self::among(past, lineage, key, &same)
+    }
+
+    /// As [`Reference::of`], with the comparable runs given.
+    pub fn among(past: &Past, lineage: &Lineage, key: &Key, same: &[&Entry]) -> Self {
+        let begin = lineage.start(past, same, &key.test);
+        let mut notes = Vec::new();
+        if !key.k6_args.is_empty() {
+            notes.push("not compared: a run with arguments for k6 is like no other".to_owned());
+        }
+        if let Some((index, accepted)) = begin {
+            notes.push(format!(
+                "the past begins at {}, accepted: {} ({index} runs before it)",
+                short(&accepted.commit),
+                accepted.why
+            ));
+        }
+        let since = same
+            .get(begin.map_or(0, |(index, _)| index)..)
+            .unwrap_or_default();
+        let out = left_out(since.iter().map(|entry| &entry.line));
+        if !out.is_empty() {
+            notes.push(format!("left out: {out}"));
+        }
+        let mut reference = Self {
+            note: notes.join("; "),
+            ..Self::default()
+        };
+        for entry in since.iter().filter(|entry| unfit(&entry.line).is_none()) {
+            reference.add(entry);
+        }
+        reference
+    }
+
+    /// Adds one run.
+    pub fn add(&mut self, entry: &Entry) {
+        self.have += 1;
+        let Some(metrics) = &entry.line.metrics else {
+            return;
+        };
+        for one in measured(metrics, entry.line.server_usage.as_ref()) {
+            self.series.entry(one.metric).or_default().push(one.value);
+        }
+    }
+
+    /// Puts the numbers of now beside those of the past. A suspect has the state [`PastState::Regression`].
+    pub fn judge(&self, now: &[Measured]) -> PastRecord {
+        let short =
+            (self.have < need()).then(|| format!("history too short: {} of {}", self.have, need()));
+        let notes = short.into_iter().chain([self.note.clone()]);
+        let notes: Vec<String> = notes.filter(|note| !note.is_empty()).collect();
+        PastRecord {
+            have: self.have,
+            need: need(),
+            note: notes.join("; "),
+            metrics: now.iter().map(|one| self.row(one)).collect(),
+        }
+    }
+
+    fn row(&self, now: &Measured) -> PastRow {
+        let history = self
+            .series
+            .get(&now.metric)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        if now.kind == Kind::Failed {
+            return failed_row(now, history);
+        }
+        let shown = |state, line: Option<&FenceLine>, note: String| PastRow {
+            metric: now.metric.clone(),
+            unit: now.unit,
+            value: now.value,
+            reference: line.map(|line| line.reference),
+            change: line.map(|line| line.change),
+            fence: line.map(|line| line.fence),
+            state,
+            note,
+        };
+        match judge(history, now.value, &rule(now.kind)) {
+            Fence::NotEnough { have, need } => {
+                shown(PastState::Shown, None, too_few(self, have, need))
+            }
+            Fence::Shown { need, line } => shown(
+                PastState::Shown,
+                Some(&line),
+                too_few(self, line.have, need),
+            ),
+            Fence::Within(line) if line.better => {
+                shown(PastState::Better, Some(&line), String::new())
+            }
+            Fence::Within(line) => shown(PastState::Within, Some(&line), String::new()),
+            Fence::Suspect(line) => shown(PastState::Regression, Some(&line), String::new()),
+            Fence::NotComparable { why } => shown(PastState::NotComparable, None, why),
+        }
+    }
+}
+
+/// What is said of a metric that has fewer values than the test has runs.
+fn too_few(reference: &Reference, have: usize, need: usize) -> String {
+    if have == reference.have {
+        return String::new();
+    }
+    format!("this metric's history is too short: {have} of {need}")
+}
+
+/// The share of failed requests is 0 on most nights, so that it has no relative change: it is suspect if it is larger
+/// than the worst night of the window by more than [`FAILED_FLOOR`].
+fn failed_row(now: &Measured, history: &[f64]) -> PastRow {
+    let rule = rule(now.kind);
+    let window = &history[history.len().saturating_sub(rule.window)..];
+    let worst = window.iter().copied().fold(0.0, f64::max);
+    let state = if history.len() < rule.need {
+        PastState::Shown
+    } else if now.value > worst + FAILED_FLOOR {
+        PastState::Regression
+    } else {
+        PastState::Within
+    };
+    let bound = Quantity::new(worst + FAILED_FLOOR, now.unit);
+    PastRow {
+        metric: now.metric.clone(),
+        unit: now.unit,
+        value: now.value,
+        reference: (!window.is_empty()).then_some(worst),
+        change: None,
+        fence: None,
+        state,
+        note: if window.is_empty() {
+            String::new()
+        } else {
+            format!("suspect above {bound}")
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::results::Line;
+
+    fn judged(past: &Past, now: &Line) -> PastRecord {
+        let reference = Reference::of(past, &Lineage::default(), &now.key);
+        let metrics = now.metrics.as_ref().unwrap();
+        reference.judge(&measured(metrics, now.server_usage.as_ref()))
+    }
+
+    fn state(record: &PastRecord, metric: &str) -> PastState {
+        let row = record.metrics.iter().find(|row| row.metric == metric);
+        row.unwrap_or_else(|| panic!("no {metric}")).state
+    }
+
+    #[test]
+    fn thirty_comparable_runs_give_a_verdict() {
+        let past = testing::past(31);
+        let same = judged(&past, &testing::line(31));
+        assert_eq!((same.have, same.need, same.note.as_str()), (31, 30, ""));
+        assert!(
+            same.metrics
+                .iter()
+                .all(|row| row.state == PastState::Within),
+            "{same:?}"
+        );
+        let worse = judged(&past, &testing::scaled(31, 1.3));
+        for metric in [
+            "http_req_duration med",
+            "http_req_duration p(95)",
+            "server CPU per request",
+        ] {
+            assert_eq!(state(&worse, metric), PastState::Regression, "{metric}");
+        }
+        assert_eq!(state(&worse, "server peak memory"), PastState::Within);
+        let better = judged(&past, &testing::scaled(31, 0.7));
+        assert_eq!(state(&better, "http_req_duration med"), PastState::Better);
+    }
+
+    #[test]
+    fn a_short_history_is_said_and_shown_and_never_fails() {
+        for (nights, referenced) in [(0, false), (7, false), (8, true), (29, true)] {
+            let record = judged(&testing::past(nights), &testing::scaled(40, 9.0));
+            assert_eq!(record.note, format!("history too short: {nights} of 30"));
+            assert!(
+                record
+                    .metrics
+                    .iter()
+                    .all(|row| row.state == PastState::Shown)
+            );
+            assert_eq!(
+                record.metrics[0].reference.is_some(),
+                referenced,
+                "{nights}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_keys_and_unfit_runs_do_not_count_and_are_said() {
+        let mut lines: Vec<Line> = (0..40).map(testing::line).collect();
+        for line in &mut lines[..4] {
+            line.dirty = Some(true);
+        }
+        for line in &mut lines[4..10] {
+            line.key.k6 = "2.0".into();
+        }
+        lines[10].run_outcome = crate::results::Outcome::Failed;
+        let record = judged(&testing::of(lines), &testing::line(41));
+        assert_eq!(record.have, 29);
+        assert_eq!(
+            record.note,
+            "history too short: 29 of 30; left out: 4 with uncommitted changes, 1 failed"
+        );
+    }
+
+    #[test]
+    fn arguments_for_k6_are_said_to_be_in_the_way() {
+        let mut now = testing::line(41);
+        now.key.k6_args = vec!["--vus".into(), "3".into()];
+        let record = judged(&testing::past(40), &now);
+        assert_eq!(record.have, 0);
+        assert!(record.note.contains("arguments for k6"), "{}", record.note);
+    }
+
+    #[test]
+    fn after_an_accepted_change_the_past_begins_anew() {
+        let mut past = testing::past(40);
+        past.accepted.push(crate::results::Accepted {
+            commit: "unknown to git".into(),
+            committed_at: "2026-01-10T12:00:00Z".into(),
+            tests: Vec::new(),
+            why: "validated now".into(),
+            accepted_at: "2026-01-10T13:00:00Z".into(),
+        });
+        let record = judged(&past, &testing::line(41));
+        assert_eq!(record.have, 30);
+        assert!(
+            record
+                .note
+                .contains("accepted: validated now (10 runs before it)"),
+            "{}",
+            record.note
+        );
+    }
+
+    #[test]
+    fn failed_requests_are_judged_by_difference() {
+        let past = testing::past(31);
+        for (ratio, expected) in [
+            (0.0, PastState::Within),
+            (0.0015, PastState::Within),
+            (0.004, PastState::Regression),
+        ] {
+            let mut now = testing::line(31);
+            now.metrics.as_mut().unwrap().http_failed_ratio = Some(ratio);
+            assert_eq!(
+                state(&judged(&past, &now), "failed requests"),
+                expected,
+                "{ratio}"
+            );
+        }
+    }
+}

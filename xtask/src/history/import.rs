@@ -1,0 +1,262 @@
+//! `history import`: takes over the runs in folders of results, each once, however often it is asked to.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, bail};
+
+use super::read::{self, Past, identity};
+use crate::results::{
+    self, AcceptedLine, HISTORY_VERSION, Line, RunRecord, SCHEMA_VERSION, history_path,
+};
+use crate::ui;
+
+/// How deep artifacts may be nested: workflow, artifact, results, run.
+const MAX_DEPTH: usize = 8;
+
+/// What an import came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Tests of runs that were taken over.
+    pub fresh: usize,
+    /// Tests of runs that were there already.
+    pub known: usize,
+    /// Accepted changes that were taken over.
+    pub accepted: usize,
+    /// Files that had something.
+    pub files: usize,
+    /// What was left out and why, in sentences.
+    pub notices: Vec<String>,
+}
+
+/// Imports from `dirs` into the history of `results`, and says what came of it.
+///
+/// # Errors
+/// If a folder cannot be searched or has nothing that could be imported, or the history cannot be written.
+pub fn run(results: &Path, dirs: &[PathBuf]) -> anyhow::Result<()> {
+    let imported = import(results, dirs, SystemTime::now())?;
+    for notice in &imported.notices {
+        ui::notice(notice);
+    }
+    ui::print(&format!(
+        "imported {} tests of runs and {} accepted changes from {} files; {} tests were known already\n",
+        imported.fresh, imported.accepted, imported.files, imported.known
+    ))
+    .context("failed to write to standard output")
+}
+
+fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<Imported> {
+    let own = history_path(results);
+    let before = read::read(&own, now)?;
+    let mut known: HashSet<_> = before.all().map(identity).collect();
+    let mut accepted = before.accepted;
+    let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
+    for dir in dirs {
+        let mut found = Vec::new();
+        search(dir, MAX_DEPTH, &mut found)?;
+        if found.is_empty() {
+            bail!(
+                "{} holds neither history.jsonl nor run.json: give the folder of downloaded artifacts or of results",
+                dir.display()
+            );
+        }
+        // Lines of a history first: they have what a run.json has, and the mark of a clock that jumped with it.
+        found.sort_by_key(|path| !path.ends_with("history.jsonl"));
+        for path in found {
+            if same_file(&path, &own) {
+                continue;
+            }
+            imported.files += 1;
+            let past = load(&path, now, &mut imported.notices)?;
+            for line in past.all() {
+                if known.insert(identity(line)) {
+                    lines.push(Line {
+                        imported: true,
+                        ..line.clone()
+                    });
+                } else {
+                    imported.known += 1;
+                }
+            }
+            for one in past.accepted {
+                if !accepted.contains(&one) {
+                    accepted.push(one.clone());
+                    marks.push(AcceptedLine {
+                        schema_version: HISTORY_VERSION,
+                        accepted: one,
+                    });
+                }
+            }
+        }
+    }
+    imported.fresh = lines.len();
+    imported.accepted = marks.len();
+    std::fs::create_dir_all(results)
+        .with_context(|| format!("failed to create {}", results.display()))?;
+    for notice in [
+        results::append_lines(results, &lines)?,
+        results::append_lines(results, &marks)?,
+    ] {
+        imported.notices.extend(notice);
+    }
+    Ok(imported)
+}
+
+/// The histories and runs below `dir`.
+fn search(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    let entries =
+        std::fs::read_dir(dir).with_context(|| format!("failed to read {}", dir.display()))?;
+    for entry in entries {
+        let entry = entry.with_context(|| format!("failed to read {}", dir.display()))?;
+        let kind = entry
+            .file_type()
+            .with_context(|| format!("failed to read {}", entry.path().display()))?;
+        // Links are not followed: `latest` leads to a run that is found anyway.
+        if kind.is_dir() && depth > 0 {
+            search(&entry.path(), depth - 1, found)?;
+        } else if kind.is_file()
+            && (entry.file_name() == "history.jsonl" || entry.file_name() == "run.json")
+        {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(())
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+fn load(path: &Path, now: SystemTime, notices: &mut Vec<String>) -> anyhow::Result<Past> {
+    if path.ends_with("history.jsonl") {
+        let past = read::read(path, now)?;
+        notices.extend(past.notices.iter().cloned());
+        return Ok(past);
+    }
+    let bytes =
+        std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    match run_json(&bytes) {
+        Ok(text) => Ok(read::parse(&text, &path.display().to_string(), now)),
+        Err(why) => {
+            notices.push(format!("{} {why}: left out", path.display()));
+            Ok(Past::default())
+        }
+    }
+}
+
+/// The lines of history that a `run.json` stands for.
+fn run_json(bytes: &[u8]) -> Result<String, String> {
+    let corrupted = |error: serde_json::Error| format!("is corrupted ({error})");
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(corrupted)?;
+    let version = value
+        .get("schema_version")
+        .and_then(serde_json::Value::as_u64);
+    if version != Some(u64::from(SCHEMA_VERSION)) {
+        let version = version.map_or_else(|| "no".to_owned(), |version| version.to_string());
+        return Err(format!(
+            "has format version {version}, and this program reads {SCHEMA_VERSION}"
+        ));
+    }
+    let run: RunRecord = serde_json::from_value(value).map_err(corrupted)?;
+    let lines: Result<Vec<String>, _> = results::lines(&run)
+        .iter()
+        .map(serde_json::to_string)
+        .collect();
+    Ok(lines.map_err(corrupted)?.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::results::Accepted;
+
+    fn now() -> SystemTime {
+        read::time("2027-01-01T00:00:00Z").unwrap()
+    }
+
+    /// An artifact with a history of `nights` and one accepted change.
+    fn artifact(dir: &Path, nights: std::ops::Range<usize>) {
+        let results = dir.join("load-test-results");
+        std::fs::create_dir_all(&results).unwrap();
+        let lines: Vec<Line> = nights.map(testing::line).collect();
+        results::append_lines(&results, &lines).unwrap();
+        let mark = AcceptedLine {
+            schema_version: HISTORY_VERSION,
+            accepted: Accepted {
+                commit: "c".repeat(40),
+                committed_at: "2026-01-10T12:00:00Z".into(),
+                tests: Vec::new(),
+                why: "wanted".into(),
+                accepted_at: "2026-01-11T12:00:00Z".into(),
+            },
+        };
+        results::append_lines(&results, &[mark]).unwrap();
+    }
+
+    #[test]
+    fn importing_twice_adds_nothing_the_second_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let results = dir.path().join("results");
+        artifact(&dir.path().join("a"), 0..10);
+        artifact(&dir.path().join("b"), 5..15);
+        let dirs = [dir.path().join("a"), dir.path().join("b")];
+        let first = import(&results, &dirs, now()).unwrap();
+        assert_eq!(
+            (first.fresh, first.known, first.accepted, first.files),
+            (15, 5, 1, 2)
+        );
+        let text = std::fs::read_to_string(history_path(&results)).unwrap();
+        let second = import(&results, &dirs, now()).unwrap();
+        assert_eq!((second.fresh, second.known, second.accepted), (0, 20, 0));
+        assert_eq!(
+            std::fs::read_to_string(history_path(&results)).unwrap(),
+            text
+        );
+        let past = read::read(&history_path(&results), now()).unwrap();
+        assert_eq!((past.entries.len(), past.accepted.len()), (15, 1));
+        assert!(past.notices.is_empty(), "{:?}", past.notices);
+    }
+
+    #[test]
+    fn what_is_imported_later_is_in_order_and_no_jump_of_a_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let results = dir.path().join("results");
+        std::fs::create_dir_all(&results).unwrap();
+        results::append_lines(&results, &[testing::line(20)]).unwrap();
+        artifact(&dir.path().join("a"), 0..3);
+        import(&results, &[dir.path().join("a")], now()).unwrap();
+        results::append_lines(&results, &[testing::line(21)]).unwrap();
+        let past = read::read(&history_path(&results), now()).unwrap();
+        assert!(past.notices.is_empty(), "{:?}", past.notices);
+        assert_eq!(past.entries.last().unwrap().line.run, testing::line(21).run);
+    }
+
+    #[test]
+    fn broken_files_are_named_and_the_rest_is_imported() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("a");
+        artifact(&from, 0..3);
+        let run = from.join("load-test-results/2026-01-05T02-00-00Z-load");
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::write(run.join("run.json"), "{\"schema_version\": 99}").unwrap();
+        let results = dir.path().join("results");
+        let imported = import(&results, &[from], now()).unwrap();
+        assert_eq!(imported.fresh, 3);
+        assert!(
+            imported.notices[0].contains("has format version 99"),
+            "{imported:?}"
+        );
+    }
+
+    #[test]
+    fn a_folder_without_results_and_none_at_all_are_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let empty = import(&dir.path().join("r"), &[dir.path().to_owned()], now()).unwrap_err();
+        assert!(format!("{empty:#}").contains("neither history.jsonl nor run.json"));
+        let none = import(&dir.path().join("r"), &[dir.path().join("none")], now()).unwrap_err();
+        assert!(format!("{none:#}").contains("failed to read"));
+    }
+}

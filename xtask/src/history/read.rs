@@ -1,0 +1,276 @@
+//! Reads `history.jsonl`, whatever is in it: what cannot be read is named by its line and left as it is.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::results::{Accepted, AcceptedLine, HISTORY_VERSION, Line};
+
+/// How far ahead of this machine's clock a run may be dated before its clock counts as wrong.
+const CLOCK_SLACK: Duration = Duration::from_secs(300);
+/// How many problems of one kind are named one by one.
+const NAMED: usize = 5;
+
+/// The past, in order of time.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Every line that can be used, the oldest first.
+    pub entries: Vec<Entry>,
+    /// Lines that are dated later than now, and count from then on.
+    pub future: Vec<Entry>,
+    /// What was accepted, in the order of the file.
+    pub accepted: Vec<Accepted>,
+    /// What was left out or is doubtful, in sentences.
+    pub notices: Vec<String>,
+}
+
+/// A line and its time.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When the test began.
+    pub at: SystemTime,
+    /// The line.
+    pub line: Line,
+}
+
+/// What one line of the file turned out to be.
+enum Read {
+    Test(Box<Entry>),
+    Accepted(Accepted),
+}
+
+/// Reads the history at `path`; a file that is not there is an empty history.
+///
+/// # Errors
+/// If the file is there and cannot be read; the message names it.
+pub fn read(path: &Path, now: SystemTime) -> anyhow::Result<Past> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(parse(
+            &String::from_utf8_lossy(&bytes),
+            &path.display().to_string(),
+            now,
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Past::default()),
+        Err(error) => Err(error).with_context(|| format!("failed to read {}", path.display())),
+    }
+}
+
+/// Reads the text of a history; `name` stands for it in notices.
+pub fn parse(text: &str, name: &str, now: SystemTime) -> Past {
+    let mut past = Past::default();
+    let mut unreadable = Vec::new();
+    let mut future = Vec::new();
+    let mut backward = Vec::new();
+    let mut known = HashSet::new();
+    let mut newest: Option<SystemTime> = None;
+    for (index, text) in text.lines().enumerate() {
+        let number = index + 1;
+        if text.trim().is_empty() {
+            continue;
+        }
+        match one(text) {
+            Err(why) => unreadable.push(format!("{name} line {number} {why}")),
+            Ok(Read::Accepted(accepted)) if past.accepted.contains(&accepted) => {}
+            Ok(Read::Accepted(accepted)) => past.accepted.push(accepted),
+            Ok(Read::Test(entry)) => {
+                let line = &entry.line;
+                let what = format!(
+                    "{name} line {number}: run {} is dated {}",
+                    line.run, line.at
+                );
+                if !known.insert(identity(line)) {
+                    continue;
+                }
+                if entry.at > now + CLOCK_SLACK {
+                    future.push(what);
+                    past.future.push(*entry);
+                    continue;
+                }
+                if !line.imported {
+                    if newest.is_some_and(|newest| entry.at < newest) {
+                        backward.push(what);
+                    }
+                    newest = newest.max(Some(entry.at));
+                }
+                past.entries.push(*entry);
+            }
+        }
+    }
+    past.entries.sort_by_key(|entry| entry.at);
+    name_some(
+        &mut past.notices,
+        &unreadable,
+        "left out, and left as it is",
+    );
+    name_some(
+        &mut past.notices,
+        &future,
+        "later than now, so a clock is wrong: left out until then",
+    );
+    name_some(
+        &mut past.notices,
+        &backward,
+        "before a run above it, so a clock jumped: taken by its date",
+    );
+    past
+}
+
+impl Past {
+    /// Every line that could be read, whatever its date.
+    pub fn all(&self) -> impl Iterator<Item = &Line> {
+        let entries = self.entries.iter().chain(&self.future);
+        entries.map(|entry| &entry.line)
+    }
+}
+
+/// What makes two lines the same measurement, wherever they were read.
+pub fn identity(line: &Line) -> (String, String, String) {
+    (
+        line.run.clone(),
+        line.key.test.clone(),
+        line.key.host.clone(),
+    )
+}
+
+fn one(text: &str) -> Result<Read, String> {
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| format!("is corrupted ({error})"))?;
+    match value.get("schema_version").and_then(Value::as_u64) {
+        Some(version) if version == u64::from(HISTORY_VERSION) => {}
+        Some(version) => {
+            return Err(format!(
+                "has format version {version}, and this program reads {HISTORY_VERSION}"
+            ));
+        }
+        None => return Err("is corrupted (it has no schema_version)".into()),
+    }
+    let corrupted = |error: serde_json::Error| format!("is corrupted ({error})");
+    if value.get("accepted").is_some() {
+        let line: AcceptedLine = serde_json::from_value(value).map_err(corrupted)?;
+        time(&line.accepted.committed_at)?;
+        return Ok(Read::Accepted(line.accepted));
+    }
+    let line: Line = serde_json::from_value(value).map_err(corrupted)?;
+    let at = time(&line.at)?;
+    Ok(Read::Test(Box::new(Entry { at, line })))
+}
+
+/// A date and time in UTC as the history writes it.
+pub fn time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|error| format!("is corrupted (the time {text:?}: {error})"))
+}
+
+fn name_some(notices: &mut Vec<String>, which: &[String], what: &str) {
+    notices.extend(which.iter().take(NAMED).map(|one| format!("{one}: {what}")));
+    if which.len() > NAMED {
+        notices.push(format!("… and {} lines more: {what}", which.len() - NAMED));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+
+    fn now() -> SystemTime {
+        time("2026-06-01T00:00:00Z").unwrap()
+    }
+
+    fn line(run: &str, at: &str) -> String {
+        serde_json::to_string(&Line {
+            run: run.into(),
+            at: at.into(),
+            ..testing::line(0)
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_the_rest_is_used() {
+        let good = line("a", "2026-05-01T00:00:00Z");
+        let newer = good.replace("\"schema_version\":1", "\"schema_version\":2");
+        let no_time = line("c", "yesterday");
+        let text = format!("{good}\n{{\"half\n\n{newer}\n{no_time}\n[1]\nnull\n");
+        let past = parse(&text, "history.jsonl", now());
+        assert_eq!(past.entries.len(), 1);
+        let all = past.notices.join("\n");
+        for said in [
+            "history.jsonl line 2 is corrupted",
+            "line 4 has format version 2, and this program reads 1: left out, and left as it is",
+            "line 5 is corrupted (the time \"yesterday\"",
+            "line 6 is corrupted (it has no schema_version)",
+            "line 7 is corrupted",
+        ] {
+            assert!(all.contains(said), "{said:?} is missing in {all}");
+        }
+    }
+
+    #[test]
+    fn many_problems_are_counted() {
+        let past = parse(&"{\n".repeat(9), "h", now());
+        assert_eq!(past.notices.len(), NAMED + 1);
+        assert!(
+            past.notices[NAMED].contains("4 lines more"),
+            "{:?}",
+            past.notices
+        );
+    }
+
+    #[test]
+    fn clocks_that_jump_are_named_and_order_is_by_time() {
+        let text = [
+            line("a", "2026-05-02T00:00:00Z"),
+            line("b", "2026-05-01T00:00:00Z"),
+            line("c", "2031-01-01T00:00:00Z"),
+            line("d", "2026-05-03T00:00:00Z"),
+        ]
+        .join("\n");
+        let past = parse(&text, "h", now());
+        let order: Vec<&str> = past.entries.iter().map(|e| e.line.run.as_str()).collect();
+        assert_eq!(order, ["b", "a", "d"]);
+        assert_eq!(past.notices.len(), 2, "{:?}", past.notices);
+        assert!(
+            past.notices[0].contains("line 3: run c") && past.notices[0].contains("later than now")
+        );
+        assert!(
+            past.notices[1].contains("line 2: run b") && past.notices[1].contains("clock jumped")
+        );
+    }
+
+    #[test]
+    fn a_line_that_stands_twice_counts_once() {
+        let text = [
+            line("a", "2026-05-01T00:00:00Z"),
+            line("a", "2026-05-01T00:00:00Z"),
+        ]
+        .join("\n");
+        assert_eq!(parse(&text, "h", now()).entries.len(), 1);
+    }
+
+    #[test]
+    fn lines_of_the_first_days_are_read() {
+        let mut value = serde_json::to_value(testing::line(0)).unwrap();
+        for later in ["faults", "k6_version", "server_version"] {
+            value.as_object_mut().unwrap().remove(later);
+        }
+        let past = parse(
+            &value.to_string(),
+            "h",
+            now() + Duration::from_secs(1_000_000_000),
+        );
+        assert_eq!(past.entries[0].line.faults, None, "{:?}", past.notices);
+    }
+
+    #[test]
+    fn no_file_is_an_empty_history_and_a_folder_in_its_place_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = read(&dir.path().join("history.jsonl"), now()).unwrap();
+        assert!(none.entries.is_empty() && none.notices.is_empty());
+        let error = format!("{:#}", read(dir.path(), now()).unwrap_err());
+        assert!(error.contains("failed to read"), "{error}");
+    }
+}

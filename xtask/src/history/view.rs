@@ -1,0 +1,315 @@
+//! What `history` shows: for each series of comparable runs and each metric its points, verdict and changes of level.
+
+use load_stats::change_points::{ChangeRule, change_points};
+use serde::Serialize;
+
+use super::accept::Lineage;
+use super::fence::Reference;
+use super::key::{comparable, telling, unfit};
+use super::read::{Entry, Past};
+use super::series::{Kind, Measured, measured};
+use crate::cli::History;
+use crate::results::{Key, Outcome, PastRow};
+
+/// How many of the newest runs are searched for changes of level: the time grows with the square of it.
+const SEARCHED: usize = 120;
+
+/// The rule for changes of level: a series of one level has a false one in one case of 200.
+const CHANGES: ChangeRule = ChangeRule {
+    min_segment: 5,
+    alpha: 0.005,
+    permutations: 199,
+    seed: 1,
+};
+
+/// All runs of one test that are comparable with each other.
+#[derive(Debug, Serialize)]
+pub struct Series {
+    /// What they share.
+    pub key: Key,
+    /// How many runs there are.
+    pub runs: usize,
+    /// How many of them are references for the newest one.
+    pub have: usize,
+    /// How many a verdict needs.
+    pub need: usize,
+    /// What is to be said of the newest run's references.
+    pub note: String,
+    /// Accepted changes that fall among the runs.
+    pub accepted: Vec<Mark>,
+    /// The metrics.
+    pub metrics: Vec<Metric>,
+}
+
+/// An accepted change.
+#[derive(Debug, Clone, Serialize)]
+pub struct Mark {
+    /// Index of the first run that has it; the number of runs if none has.
+    pub index: usize,
+    /// The revision.
+    pub commit: String,
+    /// Why it is intended.
+    pub why: String,
+}
+
+/// One metric of a series.
+#[derive(Debug, Serialize)]
+pub struct Metric {
+    /// What sort of number it is.
+    pub kind: Kind,
+    /// The newest run's value beside the ones before it.
+    pub last: PastRow,
+    /// Every run's value, the oldest first.
+    pub points: Vec<Point>,
+    /// Changes of level, the oldest first.
+    pub changes: Vec<Change>,
+}
+
+/// One run's value.
+#[derive(Debug, Clone, Serialize)]
+pub struct Point {
+    /// Index of the run in its series.
+    pub index: usize,
+    /// The run.
+    pub run: String,
+    /// When, in UTC.
+    pub at: String,
+    /// The commit, if it is known.
+    pub commit: Option<String>,
+    /// Whether there were uncommitted changes.
+    pub dirty: Option<bool>,
+    /// k6's and the server's version.
+    pub versions: String,
+    /// What came of the run.
+    pub outcome: Outcome,
+    /// The value.
+    pub value: f64,
+    /// Why it is no reference for others, if so.
+    pub unfit: Option<&'static str>,
+}
+
+/// A change of level.
+#[derive(Debug, Clone, Serialize)]
+pub struct Change {
+    /// Index of the first run at the new level.
+    pub index: usize,
+    /// Its date, in UTC.
+    pub at: String,
+    /// The revision of the last run at the old level.
+    pub from: Option<String>,
+    /// The revision of the first run at the new level.
+    pub to: Option<String>,
+    /// Median of the level before.
+    pub before: f64,
+    /// Median of the level after.
+    pub after: f64,
+    /// Relative change of level: 0.1 is +10 %.
+    pub change: f64,
+    /// p-value of the permutation test.
+    pub p: f64,
+}
+
+/// The series that `args` asks for, in the order in which they began.
+pub fn series(past: &Past, lineage: &Lineage, args: &History) -> Vec<Series> {
+    let mut keys: Vec<&Key> = Vec::new();
+    for key in past.entries.iter().map(|entry| &entry.line.key) {
+        let profile = args
+            .profile
+            .is_none_or(|profile| profile.name() == key.profile);
+        if profile && args.shows(&key.test) && key.k6_args.is_empty() && !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys.into_iter()
+        .filter_map(|key| one(past, lineage, key))
+        .collect()
+}
+
+fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
+    let entries: Vec<&Entry> = past
+        .entries
+        .iter()
+        .filter(|entry| comparable(&entry.line.key, key) && entry.line.metrics.is_some())
+        .collect();
+    let (newest, before) = entries.split_last()?;
+    let reference = Reference::among(past, lineage, key, before);
+    let judged = reference.judge(&numbers(newest));
+    let accepted = lineage
+        .places(past, &entries, &key.test)
+        .map(|(index, accepted)| Mark {
+            index,
+            commit: accepted.commit.clone(),
+            why: accepted.why.clone(),
+        });
+    let all: Vec<Vec<Measured>> = entries.iter().map(|entry| numbers(entry)).collect();
+    let metrics = numbers(newest)
+        .into_iter()
+        .zip(judged.metrics)
+        .map(|(now, last)| {
+            let points = points(&entries, &all, &now.metric);
+            Metric {
+                kind: now.kind,
+                changes: changes(&entries, &points, now.kind),
+                points,
+                last,
+            }
+        });
+    Some(Series {
+        key: key.clone(),
+        runs: entries.len(),
+        have: judged.have,
+        need: judged.need,
+        note: judged.note,
+        accepted: accepted.collect(),
+        metrics: metrics.collect(),
+    })
+}
+
+fn numbers(entry: &Entry) -> Vec<Measured> {
+    let usage = entry.line.server_usage.as_ref();
+    let metrics = entry.line.metrics.as_ref();
+    metrics.map_or_else(Vec::new, |metrics| measured(metrics, usage))
+}
+
+fn points(entries: &[&Entry], all: &[Vec<Measured>], metric: &str) -> Vec<Point> {
+    let point = |(index, (entry, numbers)): (usize, (&&Entry, &Vec<Measured>))| {
+        let line = &entry.line;
+        let value = numbers.iter().find(|one| one.metric == metric)?.value;
+        let version = |what: &str, version: Option<&String>| {
+            format!("{what} {}", version.map_or("unknown", String::as_str))
+        };
+        Some(Point {
+            index,
+            run: line.run.clone(),
+            at: line.at.clone(),
+            commit: line.commit.clone(),
+            dirty: line.dirty,
+            versions: format!(
+                "{}, {}",
+                version("k6", line.k6_version.as_ref()),
+                version("server", line.server_version.as_ref())
+            ),
+            outcome: line.run_outcome,
+            value,
+            unfit: unfit(line),
+        })
+    };
+    entries
+        .iter()
+        .zip(all)
+        .enumerate()
+        .filter_map(point)
+        .collect()
+}
+
+/// Changes of level beyond the metric's floor among the newest runs that show what a revision is like.
+fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
+    let telling: Vec<&Point> = points
+        .iter()
+        .filter(|point| {
+            entries
+                .get(point.index)
+                .is_some_and(|entry| telling(&entry.line))
+        })
+        .collect();
+    let newest = &telling[telling.len().saturating_sub(SEARCHED)..];
+    let values: Vec<f64> = newest.iter().map(|point| point.value).collect();
+    // Numbers from JSON are finite and the length is bounded, so that nothing is left to fail.
+    let found = change_points(&values, CHANGES).unwrap_or_default();
+    let change = |point: &load_stats::change_points::ChangePoint| {
+        let first = newest.get(point.index)?;
+        let last = newest.get(point.index.checked_sub(1)?)?;
+        let change = point.after / point.before - 1.0;
+        let large = match kind {
+            Kind::Failed => (point.after - point.before).abs() > kind.floor(),
+            _ => change.abs() > kind.floor(),
+        };
+        large.then(|| Change {
+            index: first.index,
+            at: first.at.clone(),
+            from: last.commit.clone(),
+            to: first.commit.clone(),
+            before: point.before,
+            after: point.after,
+            change,
+            p: point.p,
+        })
+    };
+    found.iter().filter_map(change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::testing;
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::results::Line;
+
+    fn args(words: &str) -> History {
+        let words = ["xtask", "history"]
+            .into_iter()
+            .chain(words.split_whitespace());
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::History(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn show(lines: Vec<Line>, words: &str) -> Vec<Series> {
+        series(&testing::of(lines), &Lineage::default(), &args(words))
+    }
+
+    #[test]
+    fn series_are_chosen_by_profile_and_test() {
+        let mut lines: Vec<Line> = (0..10).map(testing::line).collect();
+        lines[3].key.test = "specs".into();
+        lines[4].key.profile = "stress".into();
+        lines[5].key.k6_args = vec!["--vus".into()];
+        assert_eq!(show(lines.clone(), "").len(), 3);
+        let load = show(lines.clone(), "load missions");
+        assert_eq!((load.len(), load[0].runs, load[0].have), (1, 7, 6));
+        assert!(show(lines, "soak").is_empty());
+    }
+
+    #[test]
+    fn a_change_of_level_has_its_revisions_and_date() {
+        let lines = (0..50)
+            .map(|night| testing::scaled(night, if night < 30 { 1.0 } else { 1.2 }))
+            .collect();
+        let all = show(lines, "");
+        let metric = &all[0].metrics[0];
+        assert_eq!(metric.points.len(), 50);
+        let [change] = metric.changes.as_slice() else {
+            panic!("{:?}", metric.changes)
+        };
+        assert_eq!(change.index, 30);
+        assert_eq!(change.from, Some(testing::commit(29)));
+        assert_eq!(change.to, Some(testing::commit(30)));
+        assert_eq!(change.at, testing::line(30).at);
+        assert!((change.change - 0.2).abs() < 0.03, "{change:?}");
+        let memory = all[0]
+            .metrics
+            .iter()
+            .find(|m| m.kind == Kind::Memory)
+            .unwrap();
+        assert!(memory.changes.is_empty());
+    }
+
+    #[test]
+    fn runs_with_uncommitted_changes_make_no_change_of_level() {
+        let lines = (0..50)
+            .map(|night| Line {
+                dirty: Some(night >= 30),
+                ..testing::scaled(night, if night < 30 { 1.0 } else { 1.2 })
+            })
+            .collect();
+        let all = show(lines, "");
+        assert!(all[0].metrics[0].changes.is_empty());
+        assert_eq!(
+            all[0].metrics[0].points[40].unfit,
+            Some("with uncommitted changes")
+        );
+    }
+}
