@@ -5,13 +5,16 @@
 
 mod command;
 mod files;
+mod handover;
 mod run;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use command::neutral;
-pub use files::{output, summary};
+pub use handover::{Annotation, Handover, hand_over};
 pub use run::report;
+
+use files::{output, summary};
 
 use crate::secret::Secret;
 use crate::ui;
@@ -64,8 +67,8 @@ impl Drop for Group {
     }
 }
 
-/// Hands over what a run or comparison wrote, so that [`gave_up`] need not.
-pub fn told() {
+/// A verdict has been handed over, so that [`gave_up`] need not.
+fn told() {
     TOLD.store(true, Ordering::Relaxed);
 }
 

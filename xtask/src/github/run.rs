@@ -1,27 +1,28 @@
 //! A load test's annotations, outputs and summary.
 
-use super::{Level, OUTPUTS, annotate, on, output, summary, told};
+use std::path::Path;
+
+use super::{Annotation, Handover, Level, hand_over, on};
 use crate::results::{Outcome, PastState, RunRecord, TestRecord};
 use crate::secret::Secret;
 
 /// Hands over what came of a run whose results are at `folder`; nothing outside of GitHub Actions.
-pub fn report(run: &RunRecord, folder: &std::path::Path, markdown: &str, key: &Secret) {
+pub fn report(run: &RunRecord, folder: &Path, markdown: &str, key: &Secret) {
     if !on() {
         return;
     }
-    told();
-    for (level, title, message) in annotations(run) {
-        annotate(level, &title, &key.scrub(&message));
-    }
-    let values = [
-        verdict(run.outcome).to_owned(),
-        folder.display().to_string(),
-        key.scrub(&regressions(run)).into_owned(),
-    ];
-    for (name, value) in OUTPUTS.into_iter().zip(values) {
-        output(name, &value);
-    }
-    summary(&format!("{}{}", key.scrub(markdown), links()));
+    let annotations = annotations(run);
+    let annotations = annotations.into_iter().map(|mut annotation| {
+        annotation.message = key.scrub(&annotation.message).into_owned();
+        annotation
+    });
+    hand_over(&Handover {
+        verdict: verdict(run.outcome),
+        results: folder,
+        regressions: &key.scrub(&regressions(run)),
+        annotations: annotations.collect(),
+        summary: &key.scrub(markdown),
+    });
 }
 
 /// An outcome as a word for other steps.
@@ -35,35 +36,42 @@ fn verdict(outcome: Outcome) -> &'static str {
 }
 
 /// What is shown at the top of the page, the most telling first: GitHub shows ten of each level for a step.
-fn annotations(run: &RunRecord) -> Vec<(Level, String, String)> {
+fn annotations(run: &RunRecord) -> Vec<Annotation> {
     let mut out = Vec::new();
+    let mut add = |level, title: &str, message: String| {
+        out.push(Annotation {
+            level,
+            title: title.to_owned(),
+            message,
+        });
+    };
     let of_tests: usize = run.tests.iter().map(|test| test.reasons.len()).sum();
     // What is no test's reason is the whole run's, and stands before them.
     for reason in &run.reasons[..run.reasons.len().saturating_sub(of_tests)] {
-        out.push((Level::Error, run.profile.clone(), reason.clone()));
+        add(Level::Error, &run.profile, reason.clone());
     }
     for test in &run.tests {
         let title = format!("{} {}", run.profile, test.name);
         for reason in &test.reasons {
-            out.push((Level::Error, title.clone(), reason.clone()));
+            add(Level::Error, &title, reason.clone());
         }
         for (state, text) in past(test) {
             let told = test.reasons.iter().any(|reason| reason.contains(&text.0));
             match state {
                 PastState::Regression if !told => {
-                    out.push((Level::Error, title.clone(), text.1));
+                    add(Level::Error, &title, text.1);
                 }
-                PastState::NotConfirmed => out.push((
+                PastState::NotConfirmed => add(
                     Level::Warning,
-                    title.clone(),
+                    &title,
                     format!("{}; not confirmed when measured once more", text.1),
-                )),
+                ),
                 _ => {}
             }
         }
     }
     for notice in &run.notices {
-        out.push((Level::Notice, run.profile.clone(), notice.clone()));
+        add(Level::Notice, &run.profile, notice.clone());
     }
     out
 }
@@ -87,32 +95,4 @@ fn regressions(run: &RunRecord) -> String {
             .map(move |(_, (_, text))| format!("{}: {text}", test.name))
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// Links from the summary to where more is to be had.
-fn links() -> String {
-    let variable = |name| {
-        std::env::var(name)
-            .ok()
-            .filter(|text: &String| !text.is_empty())
-    };
-    let Some((server, repository)) =
-        variable("GITHUB_SERVER_URL").zip(variable("GITHUB_REPOSITORY"))
-    else {
-        return String::new();
-    };
-    let repository = format!("{server}/{repository}");
-    let mut links = Vec::new();
-    if let Some(run) = variable("GITHUB_RUN_ID") {
-        links.push(format!(
-            "[all results]({repository}/actions/runs/{run}#artifacts)"
-        ));
-    }
-    if let Some(commit) = variable("GITHUB_SHA") {
-        links.push(format!("[commit]({repository}/commit/{commit})"));
-        links.push(format!(
-            "[how to read this]({repository}/blob/{commit}/load-tests/ci.md)"
-        ));
-    }
-    format!("\n{}\n", links.join(" · "))
 }

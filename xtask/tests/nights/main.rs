@@ -10,8 +10,10 @@
     reason = "the tests drive the program from outside"
 )]
 
+mod bisect;
 mod expression;
 mod night;
 mod programs;
+mod runner;
 mod snapshot;
 mod three;

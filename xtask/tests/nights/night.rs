@@ -135,6 +135,14 @@ fn yaml(path: &str) -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
+impl Night {
+    /// The newest `run.json`.
+    pub fn run(&self) -> Value {
+        let path = self.workspace.join("load-tests/results/latest/run.json");
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+}
+
 struct Job<'a> {
     nights: &'a Nights,
     home: PathBuf,

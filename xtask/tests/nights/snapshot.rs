@@ -20,68 +20,59 @@ pub fn holds(name: &str, text: &str) {
     );
 }
 
-/// `text` without what differs from run to run: numbers, units of time, revisions, the machine.
+/// `text` without what differs from run to run: numbers that were measured, revisions, the machine.
 fn redacted(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.lines() {
+    let lines = text.lines().map(|line| {
         // The last line of a summary is all about the machine and the time.
         if line.starts_with("Begun ") {
-            out.push_str("Begun #\n");
-            continue;
+            return "Begun #\n".to_owned();
         }
-        let words = line.split(' ').map(word);
-        let line = words.collect::<Vec<_>>().join(" ");
+        let line = measured(line);
         let line = ["# ms", "# µs"]
             .iter()
             .fold(line, |line, unit| line.replace(unit, "# s"));
-        out.push_str(&line);
-        out.push('\n');
-    }
-    out
+        format!("{line}\n")
+    });
+    lines.collect()
 }
 
-/// A word with its digits replaced by `#`, one for all of a number; a revision is one too.
-fn word(word: &str) -> String {
+/// A line with a `#` for each number, but for those that are part of a name or a bound, and for each revision.
+fn measured(line: &str) -> String {
     let mut out = String::new();
-    for part in word.split_inclusive(['/', '(', ')', ',', '"', '[', ']', ':']) {
-        let (body, end) = match part.char_indices().next_back() {
-            Some((at, c)) if "/(),\"[]:".contains(c) => part.split_at(at),
-            _ => (part, ""),
-        };
-        if body.len() == 40 && body.bytes().all(|b| b.is_ascii_hexdigit()) {
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        let hex = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
+        if hex == 40 {
             out.push('#');
-        } else {
-            out.push_str(&numbers(body));
+            rest = &rest[hex..];
+            continue;
         }
-        out.push_str(end);
-    }
-    out
-}
-
-fn numbers(text: &str) -> String {
-    let mut out = String::new();
-    let mut inside = false;
-    for c in text.chars() {
-        let part = c.is_ascii_digit() || (inside && c == '.');
-        if part && !inside {
-            out.push('#');
-        }
-        if !part {
+        if !c.is_ascii_digit() {
             out.push(c);
+            rest = &rest[c.len_utf8()..];
+            continue;
         }
-        inside = part;
+        let number = |b: &u8| b.is_ascii_digit() || *b == b'.';
+        let length = rest.bytes().take_while(number).count();
+        let length = rest[..length].trim_end_matches('.').len();
+        let fixed = out.ends_with(|c: char| c.is_alphabetic() || c == '(' || c == '<')
+            || ["&lt;", "&lt; ", "≤ ", " is "]
+                .iter()
+                .any(|before| out.ends_with(before));
+        out.push_str(if fixed { &rest[..length] } else { "#" });
+        rest = &rest[length..];
     }
     out
 }
 
 #[test]
-fn redaction_keeps_words() {
+fn redaction_keeps_names_and_bounds() {
     assert_eq!(
-        redacted("| ✅ | p(95) | < 500 ms | 0.83 ms |\nline [1.5, 0.2]"),
-        "| ✅ | p(#) | < # s | # s |\nline [#, #]\n"
+        redacted("| 0.83 ms | &lt; 500 ms | mission p(95) |\np(95)<500: 803 ms\nline [1.5, 0.2]"),
+        "| # s | &lt; 500 ms | mission p(95) |\np(95)<500: # s\nline [#, #]\n"
     );
     assert_eq!(
-        redacted(&format!("commit/{} 2 of 3", "a".repeat(40))),
-        "commit/# # of #\n"
+        redacted(&format!("commit/{} 2 of 3, status is 201", "a".repeat(40))),
+        "commit/# # of #, status is 201\n"
     );
 }

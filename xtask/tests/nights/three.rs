@@ -105,11 +105,53 @@ fn green_green_red() {
     );
 
     let fourth = nights.run(&INPUTS, &[]);
-    // Two green ones and itself: the red one is no point of the curve.
+    // Two green ones and itself: the red one is no point of the curve, and nothing of the fence.
     assert!(
         fourth.summary.contains("x-axis \"run\" 1 --> 3"),
         "{}",
         fourth.summary
+    );
+    for test in fourth.run()["tests"].as_array().unwrap() {
+        assert_eq!(test["past"]["have"], 2, "{test}");
+    }
+}
+
+#[test]
+fn a_lost_or_foreign_history_is_a_notice() {
+    let inputs = [INPUTS[0], ("tests", "health"), INPUTS[2], INPUTS[3]];
+    let mut nights = Nights::new();
+    nights.run(&inputs, &[]);
+    let history = nights.cache().join("history.jsonl");
+    let lines = std::fs::read_to_string(&history).unwrap();
+    let fingerprint = nights.history()[0]["key"]["host"].to_string();
+    std::fs::write(&history, lines.replace(&fingerprint, "\"another machine\"")).unwrap();
+    let moved = nights.run(&inputs, &[]);
+    assert!(moved.green, "{}", moved.log);
+    let notice = "no comparable run before: the host was another machine, now it is";
+    assert!(moved.summary.contains(notice), "{}", moved.summary);
+    assert!(
+        moved
+            .summary
+            .contains("| ✅ | 0 % | &lt; 1 % | errors rate |")
+    );
+
+    std::fs::remove_dir_all(nights.cache()).unwrap();
+    // A slow server is found without any history.
+    let faults = [
+        ("TACHIKOMA_ALLOW_FAULTS", "1"),
+        ("TACHIKOMA_FAULTS", "GET /api/health: latency=200ms"),
+    ];
+    let evicted = nights.run(&inputs, &faults);
+    assert!(
+        evicted.summary.contains("no run before"),
+        "{}",
+        evicted.summary
+    );
+    assert!(!evicted.green);
+    assert!(
+        evicted
+            .log
+            .contains("::error title=load health::health_check_duration p(95)<100")
     );
 }
 
