@@ -2,7 +2,7 @@
 
 use clap::Parser as _;
 
-use super::{Step, files};
+use super::{Step, files, root};
 use crate::cli::Cli;
 
 /// What a variable of a step may hold in a real run.
@@ -108,4 +108,25 @@ fn nothing_of_others_is_put_into_a_script() {
             );
         }
     }
+}
+
+#[test]
+fn every_line_of_the_guide_is_a_valid_command_line() {
+    let guide = std::fs::read_to_string(root().join("load-tests/ci.md")).unwrap();
+    let mut count = 0;
+    // Line ends inside of a command are the paragraph's, not the command's.
+    for (at, _) in guide.match_indices("cargo xtask ") {
+        let rest = &guide[at..];
+        let end = rest.find(['`', '\'', '\n']).unwrap();
+        let words: Vec<&str> = rest[..end].split_whitespace().collect();
+        // Named in a sentence, or a pattern such as `cargo xtask …`.
+        if words.len() < 3 || words.contains(&"…") {
+            continue;
+        }
+        count += 1;
+        if let Err(error) = Cli::try_parse_from(&words[1..]) {
+            panic!("{words:?}: {error}");
+        }
+    }
+    assert!(count >= 4, "only {count} lines were found");
 }

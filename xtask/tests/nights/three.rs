@@ -167,6 +167,20 @@ fn first_summary(night: &Night) -> &str {
 }
 
 #[test]
+fn an_accepted_change_starts_anew_and_nobody_runs_its_reason() {
+    let mut nights = Nights::new();
+    let why = "wanted\"; touch owned; echo \"$(touch owned)`touch owned`";
+    let mut inputs = vec![INPUTS[0], ("tests", "health"), INPUTS[2], INPUTS[3]];
+    inputs.extend([("accept", "HEAD"), ("why", why)]);
+    let night = nights.run(&inputs, &[]);
+    assert!(night.green, "{}", night.log);
+    let history = nights.history();
+    assert_eq!(history[0]["accepted"]["why"], why);
+    assert_eq!(history[0]["accepted"]["commit"], last_green(&nights).trim());
+    assert!(!night.workspace.join("owned").exists());
+}
+
+#[test]
 fn sunday_soaks_and_other_nights_load() {
     // Only the step that decides: it is all that a schedule changes.
     for (schedule, profile) in [("0 2 * * *", "load"), ("0 5 * * 0", "soak"), ("", "load")] {
