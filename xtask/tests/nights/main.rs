@@ -14,6 +14,7 @@ mod bisect;
 mod expression;
 mod night;
 mod programs;
+mod pull_request;
 mod runner;
 mod snapshot;
 mod three;

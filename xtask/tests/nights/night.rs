@@ -130,7 +130,7 @@ impl Nights {
 }
 
 /// A file of the repository as it is now, committed or not.
-fn yaml(path: &str) -> Value {
+pub fn yaml(path: &str) -> Value {
     let text = std::fs::read_to_string(root().join(path)).unwrap();
     serde_saphyr::from_str(&text).unwrap()
 }
@@ -269,7 +269,7 @@ impl Job<'_> {
 }
 
 /// The assignments of an output file, both forms.
-fn outputs(text: &str) -> Vec<(String, String)> {
+pub fn outputs(text: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
