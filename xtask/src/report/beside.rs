@@ -9,6 +9,11 @@ use super::past::heading;
 use crate::history::percent;
 use crate::results::{PastRecord, PastRow, PastState, TestRecord, Trend};
 
+/// The fewest points of a chart.
+const MIN_POINTS: usize = 3;
+/// How the chart looks: the default colours are too pale to be seen on a phone.
+const LOOK: &str = r##"%%{init: {"xyChart": {"width": 600, "height": 300}, "themeVariables": {"xyChart": {"plotColorPalette": "#0969da"}}}}%%"##;
+
 /// A metric beside its past, in one sentence without its test.
 pub fn sentence(row: &PastRow) -> String {
     let mut out = format!("{}: {}", row.metric, Quantity::new(row.value, row.unit));
@@ -90,17 +95,17 @@ fn table(past: &PastRecord) -> String {
     out
 }
 
-/// A line of the p95 over the runs; none without a run to compare with.
+/// A line of the p95 over the runs; none if it would hardly be one.
 fn chart(trend: &Trend) -> String {
     let points = &trend.p95_ms;
     let sound = points.iter().all(|value| value.is_finite());
-    if points.len() < 2 || !sound {
+    if points.len() < MIN_POINTS || !sound {
         return String::new();
     }
     let top = points.iter().copied().fold(0.0, f64::max) * 1.2;
     let values: Vec<String> = points.iter().map(|value| format!("{value:.3}")).collect();
     format!(
-        "\n```mermaid\nxychart-beta\n  title \"p95 of requests, this run last\"\n  x-axis \"run\" 1 --> {}\n  \
+        "\n```mermaid\n{LOOK}\nxychart-beta\n  title \"p95 of requests, this run last\"\n  x-axis \"run\" 1 --> {}\n  \
          y-axis \"ms\" 0 --> {top:.3}\n  line [{}]\n```\n",
         points.len(),
         values.join(", ")
@@ -153,7 +158,7 @@ mod tests {
             metrics: vec![row(PastState::Shown)],
         };
         let trend = Trend {
-            p95_ms: vec![1.0, 2.0],
+            p95_ms: vec![1.0, 2.0, 1.5],
             note: String::new(),
         };
         let section = section(Some(&past), &trend);
@@ -164,7 +169,8 @@ mod tests {
             "{section}"
         );
         assert!(
-            section.contains("x-axis \"run\" 1 --> 2") && section.contains("line [1.000, 2.000]"),
+            section.contains("x-axis \"run\" 1 --> 3")
+                && section.contains("line [1.000, 2.000, 1.500]"),
             "{section}"
         );
     }
@@ -187,7 +193,7 @@ mod tests {
     #[test]
     fn no_chart_without_a_past() {
         let one = Trend {
-            p95_ms: vec![1.0],
+            p95_ms: vec![1.0, 2.0],
             note: String::new(),
         };
         assert_eq!(section(None, &one), "");

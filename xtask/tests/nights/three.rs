@@ -64,11 +64,6 @@ fn green_green_red() {
         "{}",
         second.summary
     );
-    assert!(
-        second.summary.contains("x-axis \"run\" 1 --> 2"),
-        "{}",
-        second.summary
-    );
     let newer = last_green(&nights);
     assert_ne!(newer, green);
 
