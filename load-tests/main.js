@@ -4,6 +4,7 @@
 //
 //   PROFILE       which load to make: a name in `profiles` below (default: smoke)
 //   TEST          which script to run: a name in `tests` below
+//   BLOCK_VUS, BLOCK_DURATION  the load of the profile `block` (default: 10 virtual users, 3s)
 //   TIME_SCALE    multiplies every duration of the profile, 0.001 to 10 (default: 1)
 //   SUMMARY_PATH  where to write the summary as JSON; without it k6 prints its own text
 //   TESTID        tag `testid` on every sample: tells this run from others in a time series database
@@ -18,6 +19,14 @@ import * as config from './k6.config.js';
 // `iterations`, or `scenarios`.
 const profiles = {
   ...config.profiles,
+  // A block of a comparison: BLOCK_VUS virtual users for BLOCK_DURATION. They begin one after the other within
+  // a second, since together they would go on in step and queue up behind each other.
+  block: {
+    stages: [
+      { duration: '1s', target: readVus(__ENV.BLOCK_VUS) },
+      { duration: __ENV.BLOCK_DURATION || '3s', target: readVus(__ENV.BLOCK_VUS) },
+    ],
+  },
 };
 
 // Add a test here. `script` is the file, relative to this one, which exports a default function
@@ -108,6 +117,14 @@ function choose(variable, known, fallback) {
     throw new Error(`${seen}: give one of ${names.join(', ')}, as in \`-e ${variable}=${names[0]}\``);
   }
   return name;
+}
+
+function readVus(text) {
+  const vus = Number(text || 10);
+  if (!(Number.isInteger(vus) && vus > 0)) {
+    throw new Error(`BLOCK_VUS is "${text}": give a whole number of virtual users, as in \`-e BLOCK_VUS=10\``);
+  }
+  return vus;
 }
 
 function readTimeScale(text) {

@@ -1,5 +1,6 @@
 //! Every command-line type, and nothing else: the doc comments are the help.
 
+mod compare;
 mod history;
 mod load_test;
 
@@ -7,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::k6;
 
+pub use compare::Compare;
 pub use history::{History, HistoryAction};
 pub use load_test::{DEFAULT_BASE_URL, FindK6, LoadTest, MessageFormat, Profile, TestArg};
 
@@ -30,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Run load tests against tachikoma-server, starting it if nothing healthy answers.
     LoadTest(Box<LoadTest>),
+    /// Compare this working tree with another revision, on this machine, now.
+    Compare(Box<Compare>),
     /// Show the past of the load tests, take over runs from elsewhere, or accept a change.
     History(History),
     /// Find or install the load generator, k6.

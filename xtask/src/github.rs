@@ -4,6 +4,7 @@
 //! commands go to standard error, which the runner reads as it reads standard output, for that is data.
 
 mod command;
+mod comparison;
 mod files;
 mod handover;
 mod run;
@@ -11,10 +12,11 @@ mod run;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use command::neutral;
-pub use handover::{Annotation, Handover, hand_over};
+pub use comparison::report_comparison;
 pub use run::report;
 
 use files::{output, summary};
+use handover::{Annotation, Handover, hand_over};
 
 use crate::secret::Secret;
 use crate::ui;

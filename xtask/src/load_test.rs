@@ -125,6 +125,7 @@ impl Run<'_> {
             may_start: !self.args.no_start_server,
             binary,
             pid: self.args.server_pid,
+            quiet: false,
         };
         server::ensure(&wanted, &mut self.plan.target)
     }

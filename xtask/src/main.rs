@@ -1,6 +1,8 @@
 //! `cargo xtask`: the orchestrator of Tachikoma's load tests.
 
 mod cli;
+mod compare;
+mod git;
 mod github;
 mod history;
 mod http;
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cli = Cli::parse();
-    let runs_load = matches!(cli.command, Command::LoadTest(_));
+    let runs_load = matches!(cli.command, Command::LoadTest(_) | Command::Compare(_));
     match dispatch(cli) {
         Ok(code) => code.into(),
         Err(error) => {
@@ -62,6 +64,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     let root = root();
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, &root),
+        Command::Compare(args) => compare::run(&args, &root),
         Command::History(args) => history::run(&args, &root),
         Command::K6 { action, find } => {
             interrupt::listen()?;

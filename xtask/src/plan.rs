@@ -128,7 +128,7 @@ impl Plan {
 }
 
 /// The tests in the order of the command line, each once; `all` stands for the specification's three.
-fn chosen(args: &[TestArg]) -> Vec<Test> {
+pub fn chosen(args: &[TestArg]) -> Vec<Test> {
     let mut tests = Vec::new();
     for arg in args {
         let add: &[Test] = match arg {

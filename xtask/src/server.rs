@@ -19,6 +19,7 @@ use crate::secret::Secret;
 use crate::target::Target;
 use crate::ui;
 
+pub use build::release_binary;
 use data_dir::DataDir;
 pub use health::{Health, Prober};
 pub use usage::{Sample, Sampler};
@@ -49,6 +50,8 @@ pub struct Wanted<'a> {
     pub binary: Option<&'a Path>,
     /// The process of a server that already runs, to be sampled.
     pub pid: Option<u32>,
+    /// Whether it is started without a word: one of many.
+    pub quiet: bool,
 }
 
 /// Whether the server was started for this run: results of the two kinds are not comparable.
@@ -156,7 +159,7 @@ fn start_ours(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
         Some(path) => path.to_owned(),
         None => {
             ui::step("building tachikoma-server");
-            build::release_binary(wanted.root)?
+            release_binary(wanted.root, None)?
         }
     };
     let data = DataDir::create(wanted.target_dir)?;
@@ -176,11 +179,13 @@ fn start_ours(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
         Health::Healthy { version, faults } => (version, faults),
         other => bail!("the server that was started is not healthy: {other}"),
     };
-    ui::info(&format!(
-        "started tachikoma-server {version} at {} (process {})",
-        target.base_url,
-        process.pid()
-    ));
+    if !wanted.quiet {
+        ui::info(&format!(
+            "started tachikoma-server {version} at {} (process {})",
+            target.base_url,
+            process.pid()
+        ));
+    }
     let sampler = Sampler::start(process.pid(), &usage_path(wanted))?;
     Ok(Server {
         kind: Kind::StartedHere,

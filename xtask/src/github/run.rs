@@ -26,7 +26,7 @@ pub fn report(run: &RunRecord, folder: &Path, markdown: &str, key: &Secret) {
 }
 
 /// An outcome as a word for other steps.
-fn verdict(outcome: Outcome) -> &'static str {
+pub(super) fn verdict(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "passed",
         Outcome::Failed => "failed",

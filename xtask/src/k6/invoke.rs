@@ -43,6 +43,8 @@ pub struct Invocation<'a> {
     pub args: &'a [String],
     /// How long load is made, and how long k6 may take at most by its own plan.
     pub load: Duration,
+    /// Whether k6 keeps its web dashboard, live and as `report.html`.
+    pub dashboard: bool,
     /// The end of k6's own plan; `None` if the user's arguments may have changed it.
     pub at_most: Option<Duration>,
 }
@@ -116,18 +118,21 @@ impl Invocation<'_> {
         for (name, value) in self.env {
             cmd = cmd.env(name, value);
         }
-        let period =
-            (self.load.as_millis() / DASHBOARD_POINTS).clamp(*PERIOD_MS.start(), *PERIOD_MS.end());
-        cmd.env("API_KEY", self.key.expose())
+        cmd = cmd
+            .env("API_KEY", self.key.expose())
             .env("SUMMARY_PATH", self.summary_path())
-            .env("K6_NO_USAGE_REPORT", "true")
-            .env("K6_WEB_DASHBOARD", "true")
-            .env("K6_WEB_DASHBOARD_HOST", "127.0.0.1")
-            .env("K6_WEB_DASHBOARD_PORT", "0")
-            .env("K6_WEB_DASHBOARD_PERIOD", format!("{period}ms"))
-            .env("K6_WEB_DASHBOARD_EXPORT", self.dir.join("report.html"))
-            .args(self.args)
-            .arg(self.main_js)
+            .env("K6_NO_USAGE_REPORT", "true");
+        if self.dashboard {
+            let period = (self.load.as_millis() / DASHBOARD_POINTS)
+                .clamp(*PERIOD_MS.start(), *PERIOD_MS.end());
+            cmd = cmd
+                .env("K6_WEB_DASHBOARD", "true")
+                .env("K6_WEB_DASHBOARD_HOST", "127.0.0.1")
+                .env("K6_WEB_DASHBOARD_PORT", "0")
+                .env("K6_WEB_DASHBOARD_PERIOD", format!("{period}ms"))
+                .env("K6_WEB_DASHBOARD_EXPORT", self.dir.join("report.html"));
+        }
+        cmd.args(self.args).arg(self.main_js)
     }
 }
 

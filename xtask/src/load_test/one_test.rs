@@ -54,6 +54,7 @@ impl OneTest<'_> {
             key: &self.plan.key,
             remove: self.interfering,
             args: &self.args.k6_args,
+            dashboard: true,
             load: self.shape.duration(),
             at_most: self.args.k6_args.is_empty().then_some(self.shape.at_most),
         };

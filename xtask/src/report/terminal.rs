@@ -115,7 +115,7 @@ fn one_table(test: &TestRecord) -> String {
 }
 
 /// Colours the mark at the begin of a line; the table itself must not count escape sequences as width.
-fn coloured(line: &str) -> String {
+pub(super) fn coloured(line: &str) -> String {
     let trimmed = line.trim_start();
     for (glyph, style) in [("✓", GOOD), ("✗", BAD), ("–", WARN)] {
         if let Some(rest) = trimmed.strip_prefix(glyph) {

@@ -1,12 +1,9 @@
 //! The machine and the revision that a result belongs to: a number without its context is never compared.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
-
-use crate::process::Cmd;
 
 /// The machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,15 +60,7 @@ impl Host {
 impl Revision {
     /// Asks git; `None` outside a repository or without git.
     pub fn look(root: &Path) -> Option<Self> {
-        let git = |args: &[&str]| {
-            let captured = Cmd::new("git")
-                .args(args)
-                .current_dir(root)
-                .capture(Duration::from_secs(10))
-                .ok()?;
-            let text = String::from_utf8_lossy(&captured.stdout).trim().to_owned();
-            captured.ended.success().then_some(text)
-        };
+        let git = |args: &[&str]| crate::git::ask(root, args).ok();
         Some(Self {
             commit: git(&["rev-parse", "HEAD"])?,
             branch: git(&["symbolic-ref", "--quiet", "--short", "HEAD"]),

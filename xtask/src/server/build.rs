@@ -29,15 +29,20 @@ struct TargetName {
     name: String,
 }
 
-/// Builds the server in release mode and returns the path of its binary.
+/// Builds the server of the tree `root` in release mode, in `target_dir` if one is given, and returns the path of its
+/// binary.
 ///
 /// # Errors
 /// If the build fails: the compiler has said why. If an interruption arrives.
-pub fn release_binary(root: &Path) -> anyhow::Result<PathBuf> {
+pub fn release_binary(root: &Path, target_dir: Option<&Path>) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let messages = Arc::new(Mutex::new(None));
     let found = Arc::clone(&messages);
-    let mut build = Cmd::new(cargo)
+    let mut cmd = Cmd::new(cargo);
+    if let Some(dir) = target_dir {
+        cmd = cmd.env("CARGO_TARGET_DIR", dir);
+    }
+    let mut build = cmd
         .args([
             "build",
             "--release",

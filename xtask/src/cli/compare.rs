@@ -1,0 +1,188 @@
+//! The command line of `compare`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::load_test::{FindK6, MessageFormat, Profile, TestArg, path};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0        compared, and nothing is worse
+  1        compared, and something is worse
+  2        the command line is wrong: an unknown revision, too few pairs
+  3        could not compare: a revision does not build, k6 or the results folder is in the way
+  130 143  interrupted by Ctrl-C or SIGTERM; the blocks so far are kept
+
+Examples:
+  cargo xtask compare missions                    uncommitted changes, or this branch, against where it began
+  cargo xtask compare --base v1.2.0 health specs  against a release
+  cargo xtask compare missions --confirm          measure a suspect once more before it is reported
+  cargo xtask compare missions --calibrate        this machine's noise: head against itself
+  cargo xtask compare --replay load-tests/results/2026-01-01T02-00-00Z-compare/blocks.json --floor p95=20%
+
+The guide is load-tests/comparing.md.";
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_CODES, after_help = "The exit codes and examples are in --help.")]
+pub struct Compare {
+    /// Which tests; `all` is health, missions and specs.
+    #[arg(value_enum, value_name = "TEST", default_values_t = [TestArg::All])]
+    pub tests: Vec<TestArg>,
+
+    /// The revision to compare with [default: where this branch left the main one; on the main one: the last commit].
+    #[arg(long, value_name = "REV", conflicts_with_all = ["base_bin", "calibrate", "replay"])]
+    pub base: Option<String>,
+
+    /// The revision that is judged [default: the working tree, uncommitted changes included].
+    #[arg(long, value_name = "REV", conflicts_with_all = ["head_bin", "replay"])]
+    pub head: Option<String>,
+
+    /// This server program is the base.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["calibrate", "replay"], value_parser = path())]
+    pub base_bin: Option<PathBuf>,
+
+    /// This server program is the head.
+    #[arg(long, value_name = "PATH", conflicts_with = "replay", value_parser = path())]
+    pub head_bin: Option<PathBuf>,
+
+    /// How many pairs of blocks are measured for each test.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PAIRS)]
+    pub pairs: usize,
+
+    /// How long a block is under full load, as in `3s`; the WebSocket test takes at least 30s.
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_BLOCK, value_parser = block)]
+    pub block: Duration,
+
+    /// How many virtual users make the load of a block.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_VUS, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub vus: u64,
+
+    /// As many virtual users as this profile has at most.
+    #[arg(long, value_enum, conflicts_with = "vus")]
+    pub profile: Option<Profile>,
+
+    /// Draws the order of the blocks and the resamples [default: a new one, printed].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// The relative change up to which a kind of metric is never reported, as in `p95=10%`: median, p95, cpu, memory
+    /// or bytes.
+    #[arg(long, value_name = "KIND=PERCENT", value_parser = floor)]
+    pub floor: Vec<(String, f64)>,
+
+    /// Measure suspects again with fresh pairs: only what is found twice counts.
+    #[arg(long, conflicts_with = "replay")]
+    pub confirm: bool,
+
+    /// Judge the recorded blocks of an earlier comparison again; nothing is measured.
+    #[arg(long, value_name = "FILE", value_parser = path())]
+    pub replay: Option<PathBuf>,
+
+    /// Compare head with itself: how often is there a false alarm, and what is the smallest visible effect here?
+    #[arg(long, conflicts_with_all = ["replay", "confirm"])]
+    pub calibrate: bool,
+
+    /// Where the results go.
+    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
+    pub results: Option<PathBuf>,
+
+    /// What standard output carries: a report for people, or compare.json alone.
+    #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
+    pub message_format: MessageFormat,
+
+    /// Options for finding k6.
+    #[command(flatten)]
+    pub k6: FindK6,
+}
+
+/// Pairs, block and virtual users that see most within five minutes on two cores; load-tests/comparing.md has the
+/// measurements behind them.
+const DEFAULT_PAIRS: usize = 30;
+const DEFAULT_BLOCK: &str = "2s";
+const DEFAULT_VUS: u64 = 50;
+
+fn block(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if (Duration::from_millis(500)..=Duration::from_secs(600)).contains(&time) => {
+            Ok(time)
+        }
+        _ => Err("a block takes from 500ms to 10m, as in `3s`".into()),
+    }
+}
+
+fn floor(text: &str) -> Result<(String, f64), String> {
+    let wrong = || {
+        "a floor is a kind and a percentage, as in `p95=10%`; the kinds are median, p95, cpu, memory, bytes"
+            .to_owned()
+    };
+    let (kind, share) = text.split_once('=').ok_or_else(wrong)?;
+    let share: f64 = share
+        .trim_end_matches('%')
+        .trim()
+        .parse()
+        .map_err(|_| wrong())?;
+    let known = crate::compare::KINDS.iter().any(|known| known.name == kind);
+    if !(known && (0.0..=1000.0).contains(&share)) {
+        return Err(wrong());
+    }
+    Ok((kind.to_owned(), share / 100.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parse(line: &str) -> Result<Compare, clap::Error> {
+        let words = std::iter::once("xtask").chain(line.split_whitespace());
+        match Cli::try_parse_from(words)?.command {
+            Command::Compare(args) => Ok(*args),
+            _ => panic!("not a comparison: {line}"),
+        }
+    }
+
+    #[test]
+    fn valid_command_lines() {
+        let args = parse("compare missions --base HEAD~3 --block 4s --floor p95=20% --floor cpu=1")
+            .unwrap();
+        assert_eq!(args.block, Duration::from_secs(4));
+        assert_eq!(
+            args.floor,
+            [("p95".to_owned(), 0.2), ("cpu".to_owned(), 0.01)]
+        );
+        assert!(parse("compare --calibrate --head-bin server").is_ok());
+    }
+
+    #[test]
+    fn invalid_command_lines() {
+        for (line, kind, hint) in [
+            (
+                "compare --floor p99=1%",
+                ErrorKind::ValueValidation,
+                "median",
+            ),
+            ("compare --block 1h", ErrorKind::ValueValidation, "10m"),
+            (
+                "compare --replay f --base x",
+                ErrorKind::ArgumentConflict,
+                "--base",
+            ),
+            (
+                "compare --vus 3 --profile load",
+                ErrorKind::ArgumentConflict,
+                "--vus",
+            ),
+            ("compare mission", ErrorKind::InvalidValue, "missions"),
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.kind(), kind, "{line}");
+            assert!(error.to_string().contains(hint), "{line}: {error}");
+        }
+    }
+}

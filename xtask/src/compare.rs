@@ -1,0 +1,234 @@
+//! The pipeline of `compare`: plan → binaries → paired blocks → verdict → results → report.
+
+mod binaries;
+mod blocks;
+mod calibrate;
+mod judge;
+mod measure;
+mod metrics;
+mod plan;
+mod record;
+mod rounds;
+#[cfg(test)]
+mod testing;
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use load_stats::decide::DecisionRule;
+
+pub use blocks::{Blocks, SideRecord};
+pub use record::{Change, Comparison, MetricRecord, TestRecord as TestComparison, percent};
+
+use crate::cli::{Compare, MessageFormat};
+use crate::interrupt::{self, Interrupted};
+use crate::results::{Host, Outcome, RunFolder};
+use crate::{github, k6, report, target, target_dir, ui};
+use judge::Floors;
+use plan::Plan;
+use rounds::Rounds;
+
+/// The kinds of metrics; `--floor` names them.
+pub use metrics::KINDS;
+
+/// The exit code of a comparison that could not be made.
+const COULD_NOT_RUN: u8 = 3;
+
+/// Compares as the command line says and returns the exit code.
+///
+/// # Errors
+/// If nothing could be compared or its results not be kept: a wrong command line, a revision that does not build, no
+/// k6, blocks that do not pair.
+pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
+    interrupt::listen()?;
+    let results = args
+        .results
+        .clone()
+        .filter(|path| !path.as_os_str().is_empty())
+        .unwrap_or_else(|| root.join("load-tests/results"));
+    let floors = Floors::new(&args.floor);
+    if let Some(path) = &args.replay {
+        return replay(args, path, &floors, &results);
+    }
+    let plan = Plan::new(args)?;
+    let (base, head) = binaries::wanted(args, root)?;
+    let target_dir = target_dir(root);
+    let k6 =
+        k6::ensure(&args.k6.wanted(&target_dir), &mut ui::tell).map_err(|error| {
+            match error.interrupted() {
+                Some(interrupted) => interrupted.into(),
+                None => anyhow::Error::from(error),
+            }
+        })?;
+    let vus = plan.vus(&k6.path, root)?;
+    let kept = tempfile::Builder::new()
+        .prefix("compare-")
+        .tempdir_in(&target_dir)
+        .context("failed to make a folder for the programs")?;
+    let building = github::group("the servers");
+    let base = binaries::provide(&base, "base", root, &target_dir, kept.path())?;
+    let head = binaries::provide(&head, "head", root, &target_dir, kept.path())?;
+    drop(building);
+    let now = SystemTime::now();
+    let folder = RunFolder::create(&results, "compare", now)?;
+    let key = target::api_key(true)?;
+    let interfering = k6::interfering(std::env::vars_os().map(|(name, _)| name));
+    let mut rounds = Rounds {
+        bench: measure::Bench {
+            root,
+            target_dir: &target_dir,
+            k6: &k6,
+            key: &key,
+            vus,
+            block: plan.block,
+            interfering: &interfering,
+            dir: &folder.path,
+        },
+        plan: &plan,
+        base: &base.path,
+        head: &head.path,
+        random: fastrand::Rng::with_seed(plan.seed),
+        broken: None,
+        blocks: Blocks {
+            format: blocks::FORMAT.into(),
+            schema_version: blocks::SCHEMA_VERSION,
+            started_at: humantime::format_rfc3339_seconds(now).to_string(),
+            base: base.record.clone(),
+            head: head.record.clone(),
+            host: Host::look(),
+            k6: k6.version.to_string(),
+            seed: plan.seed,
+            pairs: plan.pairs,
+            vus,
+            block_s: plan.block.as_secs_f64(),
+            blocks: Vec::new(),
+        },
+    };
+    ui::step(&report::comparison_announcement(
+        &rounds.blocks,
+        &plan.tests,
+        plan.expected(),
+    ));
+    let mut notices = Vec::new();
+    if !args.calibrate && binaries::same(&base.path, &head.path) {
+        notices.push("base and head are the same program to the byte".to_owned());
+    }
+    let began = SystemTime::now();
+    let went = rounds.measure(0, &plan.tests, |_| false);
+    let went = went.and_then(|()| match args.confirm {
+        true => rounds.confirm(&floors),
+        false => Ok(()),
+    });
+    rounds.blocks.write(&folder.path)?;
+    let mut comparison = judged(&rounds.blocks, &floors, &folder.name);
+    comparison.duration_s = began.elapsed().unwrap_or_default().as_secs_f64();
+    comparison.notices = notices;
+    if args.calibrate {
+        ui::info("drawing comparisons from the blocks");
+        comparison.calibration = Some(calibrate::calibrate(
+            &rounds.blocks,
+            &floors,
+            &rule(rounds.blocks.seed),
+        ));
+    }
+    if let Some(why) = rounds.broken {
+        comparison
+            .reasons
+            .insert(0, format!("head did not stand the load: {why}"));
+        (comparison.outcome, comparison.exit_code) = (Outcome::Failed, 1);
+    }
+    conclude(args, comparison, &rounds.blocks, &folder, went)
+}
+
+/// Judges recorded blocks once more.
+fn replay(args: &Compare, path: &Path, floors: &Floors, results: &Path) -> anyhow::Result<u8> {
+    let blocks = Blocks::read(path)?;
+    let folder = RunFolder::create(results, "compare", SystemTime::now())?;
+    let mut comparison = judged(&blocks, floors, &folder.name);
+    comparison.notices.push(format!(
+        "judged again from {}: nothing was measured",
+        path.display()
+    ));
+    conclude(args, comparison, &blocks, &folder, Ok(()))
+}
+
+fn rule(seed: u64) -> DecisionRule {
+    DecisionRule {
+        seed,
+        ..DecisionRule::default()
+    }
+}
+
+/// The verdict on blocks; where suspects were measured again, both rounds must agree.
+fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
+    let rule = rule(blocks.seed);
+    let mut comparison = Comparison {
+        schema_version: record::SCHEMA_VERSION,
+        run: run.to_owned(),
+        outcome: Outcome::Passed,
+        exit_code: 0,
+        reasons: Vec::new(),
+        notices: Vec::new(),
+        started_at: blocks.started_at.clone(),
+        duration_s: 0.0,
+        base: blocks.base.clone(),
+        head: blocks.head.clone(),
+        host: blocks.host.clone(),
+        k6: blocks.k6.clone(),
+        seed: blocks.seed,
+        vus: blocks.vus,
+        block_s: blocks.block_s,
+        alpha: rule.alpha,
+        tests: judge::judge(blocks, 0, floors, &rule, None),
+        calibration: None,
+    };
+    if blocks.blocks.iter().any(|block| block.round == 1) {
+        rounds::agree(&mut comparison.tests, blocks, floors, &rule);
+    }
+    comparison.settle();
+    comparison
+}
+
+/// Writes the results, prints the report and returns the exit code.
+fn conclude(
+    args: &Compare,
+    mut comparison: Comparison,
+    blocks: &Blocks,
+    folder: &RunFolder,
+    went: anyhow::Result<()>,
+) -> anyhow::Result<u8> {
+    let gave_up = went.err();
+    if let Some(error) = &gave_up {
+        comparison.reasons.insert(0, format!("{error:#}"));
+        (comparison.outcome, comparison.exit_code) = match error.downcast_ref::<Interrupted>() {
+            Some(signal) => (Outcome::Interrupted, signal.exit_code()),
+            None => (Outcome::CouldNotRun, COULD_NOT_RUN),
+        };
+    }
+    let judged = comparison.tests.iter().flat_map(|test| &test.metrics);
+    let judged = judged.filter(|metric| metric.change != Change::NotJudged);
+    if gave_up.is_none() && comparison.outcome == Outcome::Passed && judged.count() == 0 {
+        comparison.reasons.push("no metric could be judged".into());
+        (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
+    }
+    if blocks.blocks.is_empty() && gave_up.is_none() && comparison.outcome == Outcome::Passed {
+        comparison.reasons.push("no block was measured".into());
+    }
+    let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;
+    folder.write("compare.json", format!("{json}\n").as_bytes())?;
+    let markdown = report::comparison_markdown(&comparison);
+    folder.write("summary.md", markdown.as_bytes())?;
+    github::report_comparison(&comparison, &folder.path, &markdown);
+    // Blocks that went wrong stay; where none did, the folder is empty.
+    let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
+    match args.message_format {
+        MessageFormat::Json => ui::print(&format!("{json}\n")),
+        MessageFormat::Human => ui::print(&report::comparison_terminal(&comparison, &folder.path)),
+    }
+    .context("failed to write the report to standard output")?;
+    match gave_up {
+        Some(error) => Err(error),
+        None => Ok(comparison.exit_code),
+    }
+}

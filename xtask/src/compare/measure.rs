@@ -1,0 +1,238 @@
+//! Measures one block: a fresh server, warmed up, under a short run of k6.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use k6_summary::{Metrics, Summary};
+
+use super::blocks::{Block, Side};
+use super::metrics;
+use crate::interrupt::{self, Interrupted};
+use crate::k6::{Invocation, K6, Ran, Stopped};
+use crate::plan::Test;
+use crate::process::Ended;
+use crate::secret::Secret;
+use crate::server::{self, Sampler, Server};
+use crate::target::Target;
+
+/// Requests to each route before a block, so that neither server pays for its first ones in it.
+const WARM_UP: usize = 30;
+/// k6's exit code for crossed thresholds, which are not judged here.
+const THRESHOLDS_CROSSED: i32 = 99;
+/// The load profile in load-tests/main.js.
+const PROFILE: &str = "block";
+
+/// What all blocks of a comparison share.
+pub struct Bench<'a> {
+    /// The repository, whose scripts and specs both sides get.
+    pub root: &'a Path,
+    /// Where build output and fresh data go.
+    pub target_dir: &'a Path,
+    /// The load generator.
+    pub k6: &'a K6,
+    /// The key.
+    pub key: &'a Secret,
+    /// Virtual users.
+    pub vus: u64,
+    /// How long a block is under full load.
+    pub block: Duration,
+    /// Variables to take out of k6's environment.
+    pub interfering: &'a [String],
+    /// The folder of the comparison; blocks that went wrong stay in it.
+    pub dir: &'a Path,
+}
+
+/// Which block.
+#[derive(Debug, Clone, Copy)]
+pub struct Which {
+    /// The test.
+    pub test: Test,
+    /// The pair within the test.
+    pub pair: usize,
+    /// The round.
+    pub round: u8,
+    /// The server.
+    pub side: Side,
+}
+
+/// A block that says nothing, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+impl Bench<'_> {
+    /// Measures a block against `binary`; the inner error is a server that did not stand the load.
+    ///
+    /// # Errors
+    /// If the server does not start, k6 cannot be started, files cannot be written, or an interruption arrives.
+    pub fn measure(&self, which: Which, binary: &Path) -> anyhow::Result<Result<Block, Broken>> {
+        interrupt::check()?;
+        let dir = self.folder(which)?;
+        let mut target = Target::new("http://127.0.0.1:0", None)?;
+        let wanted = server::Wanted {
+            root: self.root,
+            target_dir: self.target_dir,
+            run_dir: &dir,
+            key: self.key,
+            needs_key: true,
+            may_start: true,
+            binary: Some(binary),
+            pid: None,
+            quiet: true,
+        };
+        let mut server = server::ensure(&wanted, &mut target)
+            .with_context(|| format!("the server of {}", side_name(which.side)))?;
+        warm_up(&target.base_url, self.key)?;
+        let before = server.sampler().and_then(Sampler::now);
+        let invocation_env = self.env(which.test, &target);
+        let invocation = Invocation {
+            k6: &self.k6.path,
+            main_js: &self.root.join("load-tests/main.js"),
+            test: which.test.name(),
+            dir: &dir,
+            env: &invocation_env,
+            key: self.key,
+            remove: self.interfering,
+            args: &[],
+            load: self.block,
+            dashboard: false,
+            at_most: Some(self.block),
+        };
+        let ran = invocation.run(|| server.gone())?;
+        let after = server.sampler().and_then(Sampler::now);
+        if let Some(Stopped::Interrupted(signal)) = ran.stopped {
+            server.stop();
+            return Err(signal.into());
+        }
+        let samples = match (before, after, server.sampler()) {
+            (Some(before), Some(after), Some(sampler)) => {
+                sampler.between(before.elapsed_s, after.elapsed_s)
+            }
+            _ => Vec::new(),
+        };
+        let read = summary(&mut server, &ran, &invocation.summary_path());
+        server.stop();
+        let block = read.and_then(|summary| to_block(which, &summary, &samples));
+        if block.is_ok() {
+            let _only_room = std::fs::remove_dir_all(&dir);
+        }
+        Ok(block.map_err(|Broken(why)| Broken(format!("{why} (see {})", dir.display()))))
+    }
+
+    fn folder(&self, which: Which) -> anyhow::Result<PathBuf> {
+        let Which {
+            test,
+            pair,
+            round,
+            side,
+        } = which;
+        let name = format!(
+            "{}-{round}-{:03}-{}",
+            test.name(),
+            pair + 1,
+            side_name(side)
+        );
+        let dir = self.dir.join("blocks").join(name);
+        std::fs::create_dir_all(&dir)
+            .with_context(|| format!("failed to create {}", dir.display()))?;
+        Ok(dir)
+    }
+
+    fn env(&self, test: Test, target: &Target) -> Vec<(&'static str, String)> {
+        vec![
+            ("PROFILE", PROFILE.into()),
+            ("TEST", test.name().into()),
+            ("TIME_SCALE", "1".into()),
+            ("BLOCK_VUS", self.vus.to_string()),
+            ("BLOCK_DURATION", format!("{}ms", self.block.as_millis())),
+            ("BASE_URL", target.base_url.clone()),
+            ("WS_URL", target.ws_url.clone()),
+        ]
+    }
+}
+
+fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Base => "base",
+        Side::Head => "head",
+    }
+}
+
+/// Reads k6's summary if the run was sound: k6 came to its end and the server is still there.
+fn summary(server: &mut Server, ran: &Ran, path: &Path) -> Result<Summary, Broken> {
+    match &ran.stopped {
+        Some(Stopped::Useless(why)) => return Err(Broken(why.clone())),
+        Some(Stopped::Overdue) => return Err(Broken("k6 took much longer than planned".into())),
+        Some(Stopped::Interrupted(Interrupted(_))) | None => {}
+    }
+    server.check().map_err(Broken)?;
+    match ran.ended {
+        Ended::Code(0 | THRESHOLDS_CROSSED) => {}
+        other => {
+            return Err(Broken(format!(
+                "k6 ended with {other}; its last lines:{}",
+                ran.tail.indented()
+            )));
+        }
+    }
+    let bytes = std::fs::read(path)
+        .map_err(|error| Broken(format!("k6 left no summary that can be read: {error}")))?;
+    Summary::parse(&bytes).map_err(|error| Broken(format!("k6's summary cannot be read: {error}")))
+}
+
+fn to_block(which: Which, summary: &Summary, samples: &[server::Sample]) -> Result<Block, Broken> {
+    let digest = Metrics::of(summary);
+    let requests = metrics::requests(&digest);
+    if requests == 0 {
+        return Err(Broken("k6 made no request".into()));
+    }
+    let failed_checks: BTreeMap<String, u64> = summary
+        .checks()
+        .into_iter()
+        .filter(|check| check.fails > 0)
+        .map(|check| (check.name, check.fails))
+        .collect();
+    Ok(Block {
+        test: which.test.name().into(),
+        pair: which.pair,
+        side: which.side,
+        round: which.round,
+        values: metrics::values(summary, samples),
+        requests,
+        failed_requests: digest.http_requests_failed,
+        failed_checks,
+    })
+}
+
+/// Some requests to each route, one after the other, whose answers do not matter here: the block will judge them.
+fn warm_up(base_url: &str, key: &Secret) -> anyhow::Result<()> {
+    let client = crate::http::client()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .context("failed to set up the HTTP client")?;
+    let mission = r#"{"name":"Warm-up","prompt":"This warms the server up","backend":"mock"}"#;
+    for _ in 0..WARM_UP {
+        interrupt::check()?;
+        for route in [
+            "api/health",
+            "api/missions",
+            "api/specs/001",
+            "api/specs/search?q=config",
+        ] {
+            let _judged_later = client
+                .get(format!("{base_url}/{route}"))
+                .bearer_auth(key.expose())
+                .send()
+                .and_then(|answer| answer.bytes());
+        }
+        let _judged_later = client
+            .post(format!("{base_url}/api/missions"))
+            .bearer_auth(key.expose())
+            .header("content-type", "application/json")
+            .body(mission)
+            .send()
+            .and_then(|answer| answer.bytes());
+    }
+    Ok(())
+}

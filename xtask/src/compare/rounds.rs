@@ -1,0 +1,163 @@
+//! Measures the pairs, in an order drawn at random, and suspects once more.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use load_stats::decide::DecisionRule;
+
+use super::blocks::{Blocks, Side};
+use super::judge::{Floors, judge, only_in_head};
+use super::measure::{Bench, Broken, Which};
+use super::plan::Plan;
+use super::record::{Change, TestRecord, percent};
+use crate::plan::Test;
+use crate::ui;
+
+/// How often a comparison without a terminal says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+
+/// The measuring of a comparison.
+pub struct Rounds<'a> {
+    /// Measures one block.
+    pub bench: Bench<'a>,
+    /// What is measured.
+    pub plan: &'a Plan,
+    /// The base's program.
+    pub base: &'a Path,
+    /// The head's program.
+    pub head: &'a Path,
+    /// Draws the order within each pair.
+    pub random: fastrand::Rng,
+    /// The head did not stand the load, and how.
+    pub broken: Option<String>,
+    /// What was measured so far.
+    pub blocks: Blocks,
+}
+
+impl Rounds<'_> {
+    /// Measures all pairs of `tests` for `round`, one after the other, except tests that `skip` names.
+    ///
+    /// Ends early where the head fails and the base does not: no statistics are needed then.
+    ///
+    /// # Errors
+    /// If a block cannot be measured, or an interruption arrives; what was measured is in `blocks`.
+    pub fn measure(
+        &mut self,
+        round: u8,
+        tests: &[Test],
+        skip: impl Fn(Test) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut last_beat = Instant::now();
+        // The tests take turns, so that none has the machine's quiet hour to itself.
+        for pair in 0..self.plan.pairs {
+            for &test in tests.iter().filter(|test| !skip(**test)) {
+                let text = format!("{}: pair {} of {}", test.name(), pair + 1, self.plan.pairs);
+                ui::status(&text);
+                if !ui::is_terminal() && last_beat.elapsed() >= HEARTBEAT {
+                    ui::info(&text);
+                    last_beat = Instant::now();
+                }
+                self.measure_pair(test, pair, round)?;
+                if self.broken.is_some() || self.head_fails(test, round) {
+                    ui::clear_status();
+                    return Ok(());
+                }
+            }
+        }
+        ui::clear_status();
+        Ok(())
+    }
+
+    fn measure_pair(&mut self, test: Test, pair: usize, round: u8) -> anyhow::Result<()> {
+        let order = match self.random.bool() {
+            true => [Side::Base, Side::Head],
+            false => [Side::Head, Side::Base],
+        };
+        for side in order {
+            let which = Which {
+                test,
+                pair,
+                round,
+                side,
+            };
+            let binary = match side {
+                Side::Base => self.base,
+                Side::Head => self.head,
+            };
+            match (self.bench.measure(which, binary)?, side) {
+                (Ok(block), _) => self.blocks.blocks.push(block),
+                (Err(Broken(why)), Side::Head) => {
+                    self.broken = Some(format!("{}: {why}", test.name()));
+                    return Ok(());
+                }
+                (Err(Broken(why)), Side::Base) => {
+                    anyhow::bail!("the base does not stand the load of {}: {why}", test.name())
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something failed in the head and never in the base so far.
+    fn head_fails(&self, test: Test, round: u8) -> bool {
+        !only_in_head(&self.blocks.pairs_of(test.name(), round)).is_empty()
+    }
+
+    /// Measures the tests with regressions once more.
+    ///
+    /// # Errors
+    /// As [`Rounds::measure`].
+    pub fn confirm(&mut self, floors: &Floors) -> anyhow::Result<()> {
+        let rule = super::rule(self.blocks.seed);
+        let tests = judge(&self.blocks, 0, floors, &rule, None);
+        let failed = tests.iter().any(|test| !test.only_in_head.is_empty());
+        let suspects = suspects(&tests);
+        if failed || self.broken.is_some() || suspects.is_empty() {
+            return Ok(());
+        }
+        for (test, metric) in &suspects {
+            ui::info(&format!(
+                "suspect: {metric} of {test}: measuring {test} once more"
+            ));
+        }
+        let again = |test: Test| suspects.iter().any(|(name, _)| name == test.name());
+        let tests = self.plan.tests.clone();
+        self.measure(1, &tests, |test| !again(test))
+    }
+}
+
+fn suspects(tests: &[TestRecord]) -> Vec<(String, String)> {
+    let all = tests.iter().flat_map(|test| {
+        let worse = |metric: &&super::MetricRecord| metric.change == Change::Regression;
+        let worse = test.metrics.iter().filter(worse);
+        worse.map(|metric| (test.name.clone(), metric.metric.clone()))
+    });
+    all.collect()
+}
+
+/// Takes back the regressions that the second round did not find.
+pub fn agree(tests: &mut [TestRecord], blocks: &Blocks, floors: &Floors, rule: &DecisionRule) {
+    let suspects = suspects(tests);
+    let again = judge(blocks, 1, floors, rule, Some(&suspects));
+    for test in tests {
+        let second = again.iter().find(|second| second.name == test.name);
+        for metric in &mut test.metrics {
+            if metric.change != Change::Regression {
+                continue;
+            }
+            let second = second.and_then(|test| {
+                test.metrics
+                    .iter()
+                    .find(|second| second.metric == metric.metric)
+            });
+            let ratio = second.and_then(|second| Some(percent(second.evidence.as_ref()?.ratio)));
+            let ratio = ratio.unwrap_or_else(|| "not measured".into());
+            if second.is_some_and(|second| second.change == Change::Regression) {
+                metric.note = format!("confirmed: {ratio} when measured again");
+            } else {
+                metric.change = Change::NotConfirmed;
+                metric.note = format!("{ratio} when measured again");
+            }
+        }
+    }
+}

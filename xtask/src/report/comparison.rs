@@ -1,0 +1,8 @@
+//! What people read of a comparison: announced, on a terminal, as Markdown.
+
+mod markdown;
+mod rows;
+mod terminal;
+
+pub use markdown::comparison_markdown;
+pub use terminal::{comparison_announcement, comparison_terminal};

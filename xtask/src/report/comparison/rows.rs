@@ -1,0 +1,151 @@
+//! The rows that every report of a comparison shows.
+
+use k6_summary::Quantity;
+
+use crate::compare::{Change, Comparison, MetricRecord, percent};
+use crate::results::Outcome;
+
+/// The heads of the columns.
+pub const HEADS: [&str; 7] = [
+    "metric",
+    "base",
+    "head",
+    "change",
+    "95 % interval",
+    "p",
+    "floor · visible from",
+];
+
+/// The cells of one metric, under [`HEADS`].
+pub fn cells(metric: &MetricRecord) -> [String; 7] {
+    let quantity = |value| Quantity::new(value, metric.unit).to_string();
+    let (change, interval, p, bounds) = match &metric.evidence {
+        Some(evidence) => (
+            percent(evidence.ratio),
+            format!("{} … {}", percent(evidence.low), percent(evidence.high)),
+            p_value(evidence.p_adjusted),
+            format!(
+                "{} · {}",
+                share(evidence.floor),
+                evidence.smallest_visible.map_or_else(|| "–".into(), share)
+            ),
+        ),
+        None => ("–".into(), "–".into(), "–".into(), "–".into()),
+    };
+    [
+        metric.metric.clone(),
+        quantity(metric.base),
+        quantity(metric.head),
+        change,
+        interval,
+        p,
+        bounds,
+    ]
+}
+
+/// A verdict in words, with what a second measurement said.
+pub fn verdict(metric: &MetricRecord) -> String {
+    let word = match metric.change {
+        Change::Regression => "worse",
+        Change::Improvement => "better",
+        Change::NoChange => "",
+        Change::NotConfirmed => "not confirmed",
+        Change::NotJudged => "not judged",
+    };
+    match (word, metric.note.as_str()) {
+        (word, "") => word.into(),
+        ("", note) => note.into(),
+        (word, note) => format!("{word}: {note}"),
+    }
+}
+
+/// The verdict on the whole comparison, in words.
+pub fn outcome(comparison: &Comparison) -> String {
+    let count = |change| {
+        let all = comparison.tests.iter().flat_map(|test| &test.metrics);
+        all.filter(|metric| metric.change == change).count()
+    };
+    match comparison.outcome {
+        Outcome::Failed => "WORSE".into(),
+        Outcome::Interrupted => "INTERRUPTED".into(),
+        Outcome::CouldNotRun | Outcome::NotRun => "COULD NOT COMPARE".into(),
+        Outcome::Passed => match count(Change::Improvement) {
+            0 => "NOTHING IS WORSE".into(),
+            1 => "NOTHING IS WORSE, one metric is better".into(),
+            n => format!("NOTHING IS WORSE, {n} metrics are better"),
+        },
+    }
+}
+
+/// The two sides and how they were measured, in a line.
+pub fn sides(comparison: &Comparison) -> String {
+    format!(
+        "{} against {}",
+        side(&comparison.head),
+        side(&comparison.base)
+    )
+}
+
+/// A side in words.
+pub fn side(side: &crate::compare::SideRecord) -> String {
+    let commit = side.commit.as_deref().map(|commit| {
+        let short = &commit[..commit.len().min(12)];
+        let dirty = if side.dirty {
+            " with uncommitted changes"
+        } else {
+            ""
+        };
+        format!(" ({short}{dirty})")
+    });
+    format!("{}{}", side.name, commit.unwrap_or_default())
+}
+
+/// How it was measured, in a line.
+pub fn method(comparison: &Comparison) -> String {
+    let pairs: Vec<String> = comparison
+        .tests
+        .iter()
+        .map(|test| format!("{} {} pairs", test.name, test.pairs))
+        .collect();
+    format!(
+        "{}; blocks of {} s with {} virtual users; seed {}; level {} for all metrics together",
+        pairs.join(", "),
+        comparison.block_s,
+        comparison.vus,
+        comparison.seed,
+        share(comparison.alpha)
+    )
+}
+
+/// What head against itself came to, if that was measured.
+pub fn calibration(comparison: &Comparison) -> Option<String> {
+    let found = comparison.calibration.as_ref()?;
+    let often = found
+        .most_often
+        .as_ref()
+        .map(|metric| format!(", most often {metric}"))
+        .unwrap_or_default();
+    Some(format!(
+        "head against itself: {} of {} comparisons drawn from these blocks raise a false alarm ({:.1} %){often}",
+        found.false_regressions,
+        found.draws,
+        100.0 * found.false_regressions as f64 / found.draws as f64
+    ))
+}
+
+fn p_value(p: f64) -> String {
+    if p >= 0.001 {
+        format!("{p:.3}")
+    } else {
+        format!("{p:.0e}")
+    }
+}
+
+fn share(value: f64) -> String {
+    let percent = value * 100.0;
+    if percent.fract().abs() < 0.05 {
+        format!("{percent:.0} %")
+    } else {
+        format!("{percent:.1} %")
+    }
+}
