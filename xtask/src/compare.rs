@@ -24,7 +24,7 @@ pub use record::{Change, Comparison, MetricRecord, TestRecord as TestComparison,
 use crate::cli::{Compare, MessageFormat};
 use crate::interrupt::{self, Interrupted};
 use crate::results::{Host, Outcome, RunFolder};
-use crate::{k6, report, target, target_dir, ui};
+use crate::{github, k6, report, target, target_dir, ui};
 use judge::Floors;
 use plan::Plan;
 use rounds::Rounds;
@@ -68,8 +68,10 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
         .prefix("compare-")
         .tempdir_in(&target_dir)
         .context("failed to make a folder for the programs")?;
+    let building = github::group("the servers");
     let base = binaries::provide(&base, "base", root, &target_dir, kept.path())?;
     let head = binaries::provide(&head, "head", root, &target_dir, kept.path())?;
+    drop(building);
     let now = SystemTime::now();
     let folder = RunFolder::create(&results, "compare", now)?;
     let key = target::api_key(true)?;
@@ -223,6 +225,7 @@ fn conclude(
         Ok(page) => folder.write("report.html", page.as_bytes())?,
         Err(error) => ui::notice(&format!("report.html was not written: {error:#}")),
     }
+    github::report_comparison(&comparison, &folder.path, &markdown);
     // Blocks that went wrong stay; where none did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
     match args.message_format {

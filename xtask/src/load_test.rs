@@ -16,9 +16,9 @@ use crate::interrupt::{self, Interrupted};
 use crate::k6::{self, K6, Shape};
 use crate::lock::{self, Lock};
 use crate::plan::Plan;
-use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord};
+use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord, TestRecord, Trend};
 use crate::server::{self, Server};
-use crate::{report, target_dir, ui};
+use crate::{github, report, target_dir, ui};
 
 /// A run under way.
 struct Run<'a> {
@@ -97,7 +97,9 @@ impl Run<'_> {
     fn measure(&mut self) -> anyhow::Result<()> {
         self.look_back()?;
         let target = self.plan.target.clone();
+        let starting = github::group("the server");
         let mut server = self.come_by_server(&self.folder.path.clone(), self.args.server_bin())?;
+        drop(starting);
         let binary = server.binary().map(Path::to_owned);
         self.note(&server);
         ui::step(&report::announcement(&self.record, &self.shapes));
@@ -181,7 +183,9 @@ impl Run<'_> {
                 revision: self.commit(),
                 interfering: &interfering(),
             };
+            let running = github::group(&format!("{} {}", self.record.profile, one.test.name()));
             let (mut test, notices) = one.run(server)?;
+            drop(running);
             ui::info(&report::one_line(&test));
             self.beside_its_past(&mut test);
             self.record.notices.extend(notices);
@@ -220,8 +224,17 @@ impl Run<'_> {
             self.record.notices.push(notice);
         }
         self.folder.write("run.json", self.json()?.as_bytes())?;
-        self.folder
-            .write("summary.md", report::markdown(&self.record).as_bytes())?;
+        let look =
+            |test: &TestRecord| Trend::look(&self.plan.results, &self.record.run, &test.name);
+        let trends: Vec<Trend> = self.record.tests.iter().map(look).collect();
+        let summary = report::markdown(&self.record, &trends);
+        self.folder.write("summary.md", summary.as_bytes())?;
+        github::report(&self.record, &self.folder.path, &summary, &self.plan.key);
+        if let Some(path) = self.args.junit() {
+            let xml = report::junit(&self.record)?;
+            results::write_whole(path, self.plan.key.scrub(&xml).as_bytes())
+                .context("the JUnit report")?;
+        }
         if let Err(error) = self.folder.point_latest() {
             ui::notice(&format!("{error:#}"));
         }

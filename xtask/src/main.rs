@@ -3,6 +3,7 @@
 mod cli;
 mod compare;
 mod git;
+mod github;
 mod history;
 mod http;
 mod interrupt;
@@ -18,6 +19,8 @@ mod secret;
 mod server;
 mod target;
 mod ui;
+#[cfg(test)]
+mod workflows;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -44,10 +47,14 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let cli = Cli::parse();
+    let runs_load = matches!(cli.command, Command::LoadTest(_) | Command::Compare(_));
     match dispatch(cli) {
         Ok(code) => code.into(),
         Err(error) => {
             ui::error(&format!("{error:#}"));
+            if runs_load {
+                github::gave_up(verdict(&error), &format!("{error:#}"));
+            }
             exit_code(&error).into()
         }
     }
@@ -81,6 +88,15 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         USAGE
     } else {
         COULD_NOT_RUN
+    }
+}
+
+/// The word for other steps, for a run that ended with an error.
+fn verdict(error: &anyhow::Error) -> &'static str {
+    if error.is::<Interrupted>() {
+        "interrupted"
+    } else {
+        "could_not_run"
     }
 }
 

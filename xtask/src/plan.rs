@@ -7,6 +7,9 @@ use crate::secret::Secret;
 use crate::target::{self, Target};
 use crate::{UsageError, k6};
 
+/// Where results go, in the repository, if nothing else is said.
+pub const RESULTS: &str = "load-tests/results";
+
 /// One of the k6 scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Test {
@@ -72,7 +75,7 @@ impl Plan {
         let key = target::api_key(tests.contains(&Test::Websocket))?;
         let results = args
             .results()
-            .map_or_else(|| root.join("load-tests/results"), Path::to_owned);
+            .map_or_else(|| root.join(RESULTS), Path::to_owned);
         Ok(Self {
             profile: args.profile,
             tests,

@@ -1,7 +1,9 @@
 //! What people read of a run.
 
+mod beside;
 mod comparison;
 pub mod html;
+mod junit;
 mod markdown;
 mod open;
 mod pages;
@@ -10,10 +12,14 @@ mod past_runs;
 mod rows;
 mod series;
 mod terminal;
+#[cfg(test)]
+mod tests;
 mod usage;
 
+pub use beside::sentence as past_sentence;
 pub use comparison::{comparison_announcement, comparison_markdown, comparison_terminal};
 pub use html::comparison_page;
+pub use junit::junit;
 pub use markdown::markdown;
 pub use open::open;
 pub use pages::{report, write_index, write_run_page};

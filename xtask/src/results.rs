@@ -5,11 +5,12 @@ mod history;
 mod host;
 mod record;
 mod scrub;
+mod trend;
 
 pub use folder::{RunFolder, write_whole};
 pub use history::{
-    Accepted, AcceptedLine, HISTORY_VERSION, Key, Line, append, append_lines, key, lines,
-    path as history_path,
+    Accepted, AcceptedLine, FILE as HISTORY, HISTORY_VERSION, Key, Line, append, append_lines, key,
+    lines, path as history_path,
 };
 pub use host::{Host, Revision};
 pub use record::{
@@ -17,3 +18,4 @@ pub use record::{
     SampledRecord, ServerRecord, TargetRecord, TestRecord, UsageRecord,
 };
 pub use scrub::scrub;
+pub use trend::Trend;

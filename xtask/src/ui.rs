@@ -3,12 +3,13 @@
 //! Standard output stays for the report or for `run.json`. Write errors are ignored throughout: a closed terminal is no
 //! reason to lose a run.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::k6;
+use crate::{github, k6};
 
 /// The width that is assumed where there is no terminal.
 const DEFAULT_WIDTH: usize = 100;
@@ -57,6 +58,13 @@ pub fn error(text: &str) {
     write(&format!("{BAD}error:{BAD:#} {text}"));
 }
 
+/// Hands GitHub's runner a workflow command, on a line of its own.
+pub fn command(line: &str) {
+    let mut shown = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
+    clear(&mut shown);
+    let _closed = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Shows `text` on the status line, in place of what stood there; nothing if standard error is no terminal.
 pub fn status(text: &str) {
     if !is_terminal() {
@@ -98,6 +106,11 @@ pub fn tell(told: k6::Told<'_>) {
 fn write(text: &str) {
     let mut shown = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
     clear(&mut shown);
+    let text = if github::on() {
+        github::neutral(text).into()
+    } else {
+        Cow::Borrowed(text)
+    };
     let _closed = writeln!(
         anstream::AutoStream::auto(std::io::stderr().lock()),
         "{text}"

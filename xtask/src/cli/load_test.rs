@@ -110,6 +110,9 @@ pub struct LoadTest {
     /// Open k6's live dashboard in the browser, once for each test.
     #[arg(long)]
     pub open: bool,
+    /// Also write the verdicts as JUnit XML, which most CI systems show.
+    #[arg(long, value_name = "PATH", value_parser = path())]
+    pub junit: Option<PathBuf>,
 
     /// What standard output carries: a report for people, or run.json alone.
     #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
@@ -183,6 +186,13 @@ impl LoadTest {
     /// The server binary that is given, if one is.
     pub fn server_bin(&self) -> Option<&Path> {
         self.server_bin
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// Where the JUnit report goes, if anywhere.
+    pub fn junit(&self) -> Option<&Path> {
+        self.junit
             .as_deref()
             .filter(|path| !path.as_os_str().is_empty())
     }

@@ -10,7 +10,7 @@ use crate::history::{
 use crate::interrupt::{self, Interrupted};
 use crate::results::{self, Key, Outcome, PastRecord, TestRecord};
 use crate::target::Target;
-use crate::{report, ui};
+use crate::{github, report, ui};
 
 /// What past runs say, read once before the first test.
 pub struct Before {
@@ -90,7 +90,9 @@ impl Run<'_> {
         binary: Option<&Path>,
     ) -> anyhow::Result<TestRecord> {
         let name = format!("{}-confirm", self.plan.tests[index].name());
-        ui::step(&format!("{}: once more", self.plan.tests[index].name()));
+        let test_name = self.plan.tests[index].name();
+        let _group = github::group(&format!("{} {test_name}, once more", self.record.profile));
+        ui::step(&format!("{test_name}: once more"));
         let dir = self.folder.test_dir(&name)?;
         self.plan.target = target.clone();
         let mut server = self.come_by_server(&dir, binary)?;

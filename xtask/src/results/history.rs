@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{Outcome, RunRecord, TestRecord, UsageRecord};
 use crate::server;
 
+/// The file's name in the results folder.
+pub const FILE: &str = "history.jsonl";
+
 /// The version of a line: raised when a field changes its meaning or goes.
 pub const HISTORY_VERSION: u32 = 1;
 
@@ -102,7 +105,7 @@ pub struct AcceptedLine {
 
 /// Where the history of a results folder is.
 pub fn path(results: &Path) -> PathBuf {
-    results.join("history.jsonl")
+    results.join(FILE)
 }
 
 /// Appends a line for each test of `run` that was begun. Returns a notice if the file's last line had been cut in half.

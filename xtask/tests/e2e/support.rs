@@ -149,6 +149,7 @@ impl Run {
             "BASE_URL",
             "WS_URL",
             "API_KEY",
+            "GITHUB_ACTIONS",
             "NO_COLOR",
             "TACHIKOMA_SERVER_BIN",
         ] {
