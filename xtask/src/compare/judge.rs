@@ -94,7 +94,7 @@ fn to_record(metric: &PairedMetric, decision: MetricDecision) -> MetricRecord {
     let (change, note) = match decision.verdict {
         Verdict::Regression => (Change::Regression, String::new()),
         Verdict::Improvement => (Change::Improvement, String::new()),
-        Verdict::NoChange => (Change::NoChange, String::new()),
+        Verdict::NoChange => (Change::Unchanged, String::new()),
         Verdict::TooFewPairs {
             have,
             need,
@@ -204,11 +204,11 @@ mod tests {
     fn a_slower_head_is_found_and_a_floor_lets_it_pass() {
         let floors = Floors::default();
         assert_eq!(change(&compared(1.2, 12), &floors), Change::Regression);
-        assert_eq!(change(&compared(1.0, 12), &floors), Change::NoChange);
+        assert_eq!(change(&compared(1.0, 12), &floors), Change::Unchanged);
         assert_eq!(change(&compared(0.8, 12), &floors), Change::Improvement);
         assert_eq!(change(&compared(1.2, 5), &floors), Change::NotJudged);
         let wide = Floors::new(&[("median".into(), 0.5)]);
-        assert_eq!(change(&compared(1.2, 12), &wide), Change::NoChange);
+        assert_eq!(change(&compared(1.2, 12), &wide), Change::Unchanged);
     }
 
     #[test]

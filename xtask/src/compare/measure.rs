@@ -225,7 +225,7 @@ fn warm_up(base_url: &str, key: &Secret) -> anyhow::Result<()> {
                 .get(format!("{base_url}/{route}"))
                 .bearer_auth(key.expose())
                 .send()
-                .and_then(|answer| answer.bytes());
+                .and_then(reqwest::blocking::Response::bytes);
         }
         let _judged_later = client
             .post(format!("{base_url}/api/missions"))
@@ -233,7 +233,7 @@ fn warm_up(base_url: &str, key: &Secret) -> anyhow::Result<()> {
             .header("content-type", "application/json")
             .body(mission)
             .send()
-            .and_then(|answer| answer.bytes());
+            .and_then(reqwest::blocking::Response::bytes);
     }
     Ok(())
 }

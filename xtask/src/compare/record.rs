@@ -96,7 +96,7 @@ pub enum Change {
     /// Better, significantly and beyond the floor.
     Improvement,
     /// No change that is both significant and beyond the floor.
-    NoChange,
+    Unchanged,
     /// Worse at first, but not when measured again.
     NotConfirmed,
     /// There is no verdict; the note says why.

@@ -61,7 +61,7 @@ fn one_test(test: &TestComparison) -> String {
         let mark = match metric.change {
             Change::Regression => "❌",
             Change::Improvement => "🟢",
-            Change::NoChange => "",
+            Change::Unchanged => "",
             Change::NotConfirmed | Change::NotJudged => "➖",
         };
         let cells = rows::cells(metric).map(|cell| text(&cell)).join(" | ");

@@ -48,7 +48,7 @@ pub fn verdict(metric: &MetricRecord) -> String {
     let word = match metric.change {
         Change::Regression => "worse",
         Change::Improvement => "better",
-        Change::NoChange => "",
+        Change::Unchanged => "",
         Change::NotConfirmed => "not confirmed",
         Change::NotJudged => "not judged",
     };

@@ -89,7 +89,7 @@ fn one_test(test: &TestComparison) -> String {
         let glyph = match metric.change {
             Change::Regression => "✗",
             Change::Improvement => "✓",
-            Change::NoChange => "·",
+            Change::Unchanged => "·",
             Change::NotConfirmed | Change::NotJudged => "–",
         };
         let cells = rows::cells(metric).into_iter();

@@ -96,7 +96,7 @@ fn one_metric(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Metric {
     let (glyph, class, word) = match metric.change {
         Change::Regression => ("✗", "bad", "worse"),
         Change::Improvement => ("✓", "good", "better"),
-        Change::NoChange => ("·", "none", "no change"),
+        Change::Unchanged => ("·", "none", "no change"),
         Change::NotConfirmed => ("–", "none", "not confirmed"),
         Change::NotJudged => ("–", "none", "not judged"),
     };
