@@ -29,12 +29,17 @@ pub(super) fn excerpt(content: &str, search: &str) -> String {
 /// The position of a word that begins with `word`, whatever the case of ASCII letters.
 fn find(content: &str, word: &str) -> Option<usize> {
     let (content, word) = (content.as_bytes(), word.as_bytes());
-    let first = word.first()?.to_ascii_lowercase();
+    let first = *word.first()?;
     let last = content.len().checked_sub(word.len())?;
-    (0..=last).find(|&at| {
-        content[at].to_ascii_lowercase() == first
+    // Both cases of the first letter are looked for many bytes at a time; few places remain.
+    memchr::memchr2_iter(
+        first.to_ascii_lowercase(),
+        first.to_ascii_uppercase(),
+        &content[..=last],
+    )
+    .find(|&at| {
+        (at == 0 || !content[at - 1].is_ascii_alphanumeric())
             && content[at..at + word.len()].eq_ignore_ascii_case(word)
-            && (at == 0 || !content[at - 1].is_ascii_alphanumeric())
     })
 }
 
