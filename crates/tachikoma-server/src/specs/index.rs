@@ -136,6 +136,8 @@ fn open(index: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(index)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // Pages that hold a whole spec of usual length: one read gets it. Only a new file takes this.
+    connection.execute_batch("PRAGMA page_size = 16384;")?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // A lost index is only built anew.
     connection.execute_batch("PRAGMA synchronous = OFF;")?;

@@ -151,21 +151,22 @@ impl Corpus {
         term: &str,
         is_beginning: bool,
     ) -> rusqlite::Result<Postings> {
-        // The last of all characters is in no term.
-        let last = if is_beginning { "\u{10ffff}" } else { "" };
-        let sql = if is_beginning {
-            "SELECT doc, col = 'title' FROM spec_terms WHERE term >= ?1 AND term <= ?2"
+        let mut statement = connection.prepare_cached(if is_beginning {
+            "SELECT doc, col FROM spec_terms WHERE term >= ?1 AND term <= ?2"
         } else {
-            "SELECT doc, col = 'title' FROM spec_terms WHERE term = ?1 AND ?1 = ?2"
+            "SELECT doc, col FROM spec_terms WHERE term = ?1"
+        })?;
+        // The last of all characters is in no term.
+        let mut occurrences = if is_beginning {
+            statement.query(params![term, format!("{term}\u{10ffff}")])?
+        } else {
+            statement.query(params![term])?
         };
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut occurrences = statement.query(params![term, format!("{term}{last}")])?;
         let mut weights = vec![0u32; self.rows.len()];
         while let Some(row) = occurrences.next()? {
-            let weight = if row.get(1)? {
-                TITLE_WEIGHT
-            } else {
-                CONTENT_WEIGHT
+            let weight = match row.get_ref(1)?.as_bytes()? {
+                b"title" => TITLE_WEIGHT,
+                _ => CONTENT_WEIGHT,
             };
             if let Some(place) = self.place(row.get(0)?) {
                 weights[place] = weights[place].saturating_add(weight);

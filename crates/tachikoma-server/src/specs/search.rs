@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -126,19 +126,34 @@ fn find(
     text: &str,
     limit: usize,
 ) -> rusqlite::Result<Vec<SpecHit>> {
-    // All reads see the same state of the index.
-    let transaction = connection.unchecked_transaction()?;
-    let words = query::words(text);
-    let best = match ranker.best(&transaction, &words, limit)? {
-        Some(best) => best,
-        None => best_by_fts(&transaction, &words, limit)?,
-    };
-    let hits = best
-        .into_iter()
-        .map(|spec| hit(&transaction, spec, text))
-        .collect::<rusqlite::Result<_>>()?;
-    transaction.commit()?;
+    // All reads see the same state of the index. Unlike rusqlite's transactions, these are prepared
+    // once. SQLite itself ends a transaction in which it met certain errors.
+    if connection.is_autocommit() {
+        connection.prepare_cached("BEGIN")?.execute([])?;
+    }
+    let hits = find_in_transaction(connection, ranker, text, limit)?;
+    if !connection.is_autocommit() {
+        connection.prepare_cached("COMMIT")?.execute([])?;
+    }
     Ok(hits)
+}
+
+fn find_in_transaction(
+    connection: &Connection,
+    ranker: &Ranker,
+    text: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<SpecHit>> {
+    let words = query::words(text);
+    let best = match ranker.best(connection, &words, limit)? {
+        Some(best) => best,
+        None => best_by_fts(connection, &words, limit)?,
+    };
+    let mut statement =
+        connection.prepare_cached("SELECT id, title, content FROM specs WHERE row = ?1")?;
+    best.into_iter()
+        .map(|spec| hit(&mut statement, spec, text))
+        .collect()
 }
 
 fn best_by_fts(
@@ -157,17 +172,15 @@ fn best_by_fts(
         .collect()
 }
 
-fn hit(connection: &Connection, (row, score): Ranked, text: &str) -> rusqlite::Result<SpecHit> {
-    connection
-        .prepare_cached("SELECT id, title, content FROM specs WHERE row = ?1")?
-        .query_row([row], |row| {
-            Ok(SpecHit {
-                id: row.get(0)?,
-                title: row.get(1)?,
-                snippet: excerpt(row.get_ref(2)?.as_str()?, text),
-                score,
-            })
+fn hit(statement: &mut Statement, (row, score): Ranked, text: &str) -> rusqlite::Result<SpecHit> {
+    statement.query_row([row], |row| {
+        Ok(SpecHit {
+            id: row.get(0)?,
+            title: row.get(1)?,
+            snippet: excerpt(row.get_ref(2)?.as_str()?, text),
+            score,
         })
+    })
 }
 
 #[cfg(test)]
