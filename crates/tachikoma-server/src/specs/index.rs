@@ -59,6 +59,8 @@ pub struct Changes {
     pub read: usize,
     /// Specs whose file is gone.
     pub removed: usize,
+    /// The index is a new file: whoever has it open must open it again.
+    pub is_new: bool,
 }
 
 /// The index's database file in a data directory.
@@ -93,7 +95,7 @@ fn update_from(
         path: index.to_owned(),
         source,
     };
-    let mut connection = open(index).map_err(sqlite)?;
+    let (mut connection, is_new) = open(index).map_err(sqlite)?;
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(sqlite)?;
@@ -102,6 +104,7 @@ fn update_from(
         total: files.len(),
         read: 0,
         removed: 0,
+        is_new,
     };
     for id in known.keys().filter(|id| !files.contains_key(*id)) {
         remove_row(&transaction, id).map_err(sqlite)?;
@@ -132,7 +135,8 @@ fn update_from(
     Ok(changes)
 }
 
-fn open(index: &Path) -> rusqlite::Result<Connection> {
+/// Opens the index, and says whether it was made now.
+fn open(index: &Path) -> rusqlite::Result<(Connection, bool)> {
     let connection = Connection::open(index)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -150,7 +154,7 @@ fn open(index: &Path) -> rusqlite::Result<Connection> {
         }
         _ => return Err(rusqlite::Error::InvalidQuery),
     }
-    Ok(connection)
+    Ok((connection, version == 0))
 }
 
 fn known(connection: &Connection) -> rusqlite::Result<BTreeMap<String, SpecFile>> {

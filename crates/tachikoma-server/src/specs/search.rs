@@ -63,14 +63,18 @@ impl SpecSearch {
         }
     }
 
-    /// Takes over what has changed in the folder. Blocks while it reads files.
+    /// Takes over what has changed in the folder. Blocks while it reads files. Answers of before
+    /// are still given, until they are [forgotten](Self::forget).
     ///
     /// # Errors
     /// [`SpecsError`]; the index is then as it was before.
     pub fn reindex(&self) -> Result<Changes, SpecsError> {
-        let changes = index::update(&self.index, &self.folder)?;
+        index::update(&self.index, &self.folder)
+    }
+
+    /// Forgets the answers of before.
+    pub fn forget(&self) {
         self.cache.clear();
-        Ok(changes)
     }
 
     /// One spec; `None` if there is no such spec.
