@@ -47,7 +47,7 @@ pub fn reindex_on_hangup(state: AppState) -> std::io::Result<()> {
                 () = requested(&mut stop) => return,
             }
             let state = state.clone();
-            let result = tokio::task::spawn_blocking(move || state.specs.reindex()).await;
+            let result = tokio::task::spawn_blocking(move || state.reindex()).await;
             match result {
                 Ok(Ok(changes)) => tracing::info!(
                     total = changes.total,

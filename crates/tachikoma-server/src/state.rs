@@ -10,6 +10,8 @@ use crate::health::Health;
 use crate::limits::Limits;
 use crate::metrics::{DatabaseMetrics, Metrics};
 use crate::specs::SpecSearch;
+use crate::specs::files::SpecsError;
+use crate::specs::index::Changes;
 use crate::store::Store;
 
 /// The state behind the router, shared by all requests.
@@ -41,4 +43,20 @@ pub struct App {
     /// What is broken on purpose.
     #[cfg(feature = "faults")]
     pub faults: Option<crate::faults::Faults>,
+}
+
+impl App {
+    /// Takes over what has changed in the folder of specs. Blocks while it reads files.
+    ///
+    /// # Errors
+    /// [`SpecsError`]; specs are then as they were before.
+    pub fn reindex(&self) -> Result<Changes, SpecsError> {
+        let changes = self.specs.reindex()?;
+        if changes.is_new {
+            self.store.reopen_specs();
+        }
+        // Last, so that no search through an old file is remembered.
+        self.specs.forget();
+        Ok(changes)
+    }
 }

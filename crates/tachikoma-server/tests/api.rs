@@ -513,7 +513,7 @@ async fn changed_spec_files_are_taken_over() {
     )
     .expect("written");
     std::fs::remove_file(app.specs.path().join("008-other.md")).expect("removed");
-    let changes = app.state.specs.reindex().expect("indexed");
+    let changes = app.state.reindex().expect("indexed");
     assert_eq!((changes.total, changes.read, changes.removed), (2, 2, 1));
     assert_eq!(
         app.get("/api/specs/search?q=zebra").await.json()[0]["id"],
@@ -525,11 +525,31 @@ async fn changed_spec_files_are_taken_over() {
     );
     app.get("/api/specs/008").await.problem(404);
     assert_eq!(app.get("/api/specs/search?q=loop").await.body, "[]");
-    let again = app.state.specs.reindex().expect("indexed");
+    let again = app.state.reindex().expect("indexed");
     assert_eq!(
         (again.read, again.removed),
         (0, 0),
         "unchanged files are not read again"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_or_damaged_index_of_specs_is_built_anew_for_the_readers_too() {
+    let app = TestApp::new();
+    let index = app.data.path().join("specs.db");
+    assert_eq!(app.get("/api/specs/search?q=zebra").await.body, "[]");
+    std::fs::remove_file(&index).expect("removed");
+    std::fs::write(app.specs.path().join("009-new.md"), "# Zebra\n").expect("written");
+    app.state.reindex().expect("indexed");
+    let found = app.get("/api/specs/search?q=zebra").await.json();
+    assert_eq!(found[0]["id"], "009");
+    std::fs::remove_file(&index).expect("removed");
+    std::fs::write(&index, "not a database ".repeat(1_000)).expect("written");
+    std::fs::write(app.specs.path().join("010-newer.md"), "# Lion\n").expect("written");
+    app.state.reindex().expect("indexed");
+    assert_eq!(
+        app.get("/api/specs/search?q=lion").await.json()[0]["id"],
+        "010"
     );
 }
 
@@ -539,7 +559,6 @@ async fn a_broken_spec_file_leaves_the_index_as_it_was() {
     std::fs::write(app.specs.path().join("009-bad.md"), b"# \xff\n").expect("written");
     let error = app
         .state
-        .specs
         .reindex()
         .expect_err("must be refused")
         .to_string();

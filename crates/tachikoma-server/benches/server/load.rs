@@ -82,6 +82,19 @@ pub fn run(
     expected: u16,
     requests: &Requests,
 ) -> Outcome {
+    run_paced(addr, pid, until, Duration::ZERO, expected, requests)
+}
+
+/// Like [`run`], but a request is due only each `interval`, on whichever connection is free. If
+/// none is, the time that the request waits for one counts.
+pub fn run_paced(
+    addr: SocketAddr,
+    pid: u32,
+    until: Until,
+    interval: Duration,
+    expected: u16,
+    requests: &Requests,
+) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -98,7 +111,8 @@ pub fn run(
         let mut clients = JoinSet::new();
         for stream in streams {
             let (requests, numbers) = (requests.clone(), numbers.clone());
-            clients.spawn(client(stream, begun, until, expected, requests, numbers));
+            let clock = (begun, interval);
+            clients.spawn(client(stream, clock, until, expected, requests, numbers));
         }
         let mut micros = clients.join_all().await.concat();
         let (cpu, elapsed) = (process::cpu(pid) - cpu, begun.elapsed());
@@ -113,7 +127,7 @@ pub fn run(
 
 async fn client(
     stream: TcpStream,
-    begun: Instant,
+    (begun, interval): (Instant, Duration),
     until: Until,
     expected: u16,
     requests: Requests,
@@ -130,8 +144,17 @@ async fn client(
         if ended {
             return micros;
         }
-        let sent = Instant::now();
-        let status = connection.exchange(&requests(number)).await;
+        let request = requests(number);
+        let due = begun + interval.mul_f64(number as f64);
+        let sent = if interval.is_zero() {
+            Instant::now()
+        } else if Instant::now() < due {
+            tokio::time::sleep_until(due.into()).await;
+            Instant::now()
+        } else {
+            due
+        };
+        let status = connection.exchange(&request).await;
         assert_eq!(status, expected, "{}", connection.shown());
         micros.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
     }

@@ -22,6 +22,8 @@ const STOP_WORDS: usize = 100;
 const REPEATED: u64 = 200;
 /// How long each load lasts.
 const LENGTH: Until = Until::Time(Duration::from_secs(10));
+/// The time between searches where their rate is given.
+const PACE: Duration = Duration::from_millis(1);
 /// The goal, in milliseconds.
 const P95_MAX: f64 = 5.0;
 
@@ -31,8 +33,8 @@ pub fn search() -> Vec<Row> {
     let words = vocabulary();
     write_corpus(&dir.path().join("specs"), &words);
     let server = Process::server(dir.path());
-    let measure = |work: &str, requests: &Requests| {
-        let outcome = load::run(server.addr, server.pid(), LENGTH, 200, requests);
+    let measure = |work: &str, pace: Duration, requests: &Requests| {
+        let outcome = load::run_paced(server.addr, server.pid(), LENGTH, pace, 200, requests);
         let p95 = outcome.percentile(95);
         Row {
             work: work.to_owned(),
@@ -49,13 +51,28 @@ pub fn search() -> Vec<Row> {
     let searches: Vec<Bytes> = (0..REPEATED).map(|n| search_for(&words, n)).collect();
     let repeated: Requests =
         Arc::new(move |n| searches[usize::try_from(n % REPEATED).unwrap_or(0)].clone());
-    let new: Requests = Arc::new(move |n| search_for(&words, REPEATED + n));
+    // New to the server also after those before, which leave it words but no answers.
+    let new_from = |first: u64| -> Requests {
+        let words = words.clone();
+        Arc::new(move |n| search_for(&words, first + n))
+    };
+    let corpus = "search over 5,000 specs of 10 kB";
     vec![
         measure(
-            "search over 5,000 specs of 10 kB, 200 searches repeated",
+            &format!("{corpus}, 200 searches repeated"),
+            Duration::ZERO,
             &repeated,
         ),
-        measure("search over 5,000 specs of 10 kB, every search new", &new),
+        measure(
+            &format!("{corpus}, every search new, 1,000 a second"),
+            PACE,
+            &new_from(REPEATED),
+        ),
+        measure(
+            &format!("{corpus}, every search new, as many as it can"),
+            Duration::ZERO,
+            &new_from(1_000_000),
+        ),
     ]
 }
 

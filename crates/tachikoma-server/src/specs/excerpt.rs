@@ -11,6 +11,12 @@ const AFTER: usize = 120;
 /// their stems, so that "testing" also finds "tests".
 const STEM: usize = 4;
 
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+
+/// The bit in which upper and lower case of an ASCII letter differ.
+const CASE: u8 = 0x20;
+
 /// Some words around the first place in `content` where a word of `search` begins, or the
 /// beginning of `content` if there is no such place.
 pub(super) fn excerpt(content: &str, search: &str) -> String {
@@ -29,18 +35,36 @@ pub(super) fn excerpt(content: &str, search: &str) -> String {
 /// The position of a word that begins with `word`, whatever the case of ASCII letters.
 fn find(content: &str, word: &str) -> Option<usize> {
     let (content, word) = (content.as_bytes(), word.as_bytes());
-    let first = *word.first()?;
-    let last = content.len().checked_sub(word.len())?;
-    // Both cases of the first letter are looked for many bytes at a time; few places remain.
-    memchr::memchr2_iter(
-        first.to_ascii_lowercase(),
-        first.to_ascii_uppercase(),
-        &content[..=last],
-    )
-    .find(|&at| {
+    let begins_at = |at: usize| {
         (at == 0 || !content[at - 1].is_ascii_alphanumeric())
+            && content[at..].len() >= word.len()
             && content[at..at + word.len()].eq_ignore_ascii_case(word)
-    })
+    };
+    let mut begin = 0;
+    if let [first, second, third, ..] = *word {
+        let letters = [first | CASE, second | CASE, third | CASE];
+        while let Some(block) = content[begin..].first_chunk() {
+            if may_begin(block, letters)
+                && let Some(at) = (begin..begin + BLOCK).find(|&at| begins_at(at))
+            {
+                return Some(at);
+            }
+            begin += BLOCK;
+        }
+    }
+    (begin..content.len()).find(|&at| begins_at(at))
+}
+
+/// Whether a block may have three letters side by side. Most have not, which is seen without a
+/// branch for each byte, so that the compiler can compare many at a time.
+fn may_begin(block: &[u8; BLOCK + 2], [first, second, third]: [u8; 3]) -> bool {
+    let mut seen = 0;
+    for at in 0..BLOCK {
+        seen |= u8::from(block[at] | CASE == first)
+            & u8::from(block[at + 1] | CASE == second)
+            & u8::from(block[at + 2] | CASE == third);
+    }
+    seen != 0
 }
 
 fn stem(word: &str) -> Option<&str> {
@@ -100,6 +124,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_first_place_is_found(content in "[abAB1é .]{0,300}", word in "[abAB1é]{1,4}") {
+            let (bytes, sought) = (content.as_bytes(), word.as_bytes());
+            let expected = (0..bytes.len()).find(|&at| {
+                bytes[at..].len() >= sought.len()
+                    && bytes[at..at + sought.len()].eq_ignore_ascii_case(sought)
+                    && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
+            });
+            prop_assert_eq!(find(&content, &word), expected);
+        }
+
         #[test]
         fn any_text_can_be_cut(content in "\\PC{0,300}|[é🕷a ]{0,200}", search in "\\PC{0,10}|[éa🕷]{0,6}") {
             let shown = excerpt(&content, &search);

@@ -9,11 +9,23 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::files::{self, SpecFile, SpecsError};
 
 /// The version of the index's layout; an index of another version is built anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+
+/// How FTS5 makes terms of text.
+pub(super) const TOKENIZER: &str = "porter unicode61 remove_diacritics 2";
+
+/// What an occurrence counts for in a title, and elsewhere, as the schema tells FTS5.
+pub(super) const TITLE_WEIGHT: u32 = 5;
+pub(super) const CONTENT_WEIGHT: u32 = 1;
 
 /// A spec's row and its words change together, by triggers (the pattern that SQLite's
 /// documentation gives for external content tables).
+///
+/// `spec_terms` shows the words' occurrences, and `spec_state` has another number after each
+/// change, so that readers notice that what they remember is of the past.
 const SCHEMA: &str = "
+    CREATE TABLE spec_state (generation INTEGER NOT NULL) STRICT;
+    INSERT INTO spec_state VALUES (random());
     CREATE TABLE specs (
         row      INTEGER PRIMARY KEY,
         id       TEXT    NOT NULL UNIQUE,
@@ -27,6 +39,7 @@ const SCHEMA: &str = "
         title, content, content = 'specs', content_rowid = 'row',
         tokenize = 'porter unicode61 remove_diacritics 2'
     );
+    CREATE VIRTUAL TABLE spec_terms USING fts5vocab (spec_words, instance);
     INSERT INTO spec_words (spec_words, rank) VALUES ('rank', 'bm25(5.0, 1.0)');
     CREATE TRIGGER specs_added AFTER INSERT ON specs BEGIN
         INSERT INTO spec_words (rowid, title, content) VALUES (new.row, new.title, new.content);
@@ -46,6 +59,8 @@ pub struct Changes {
     pub read: usize,
     /// Specs whose file is gone.
     pub removed: usize,
+    /// The index is a new file: whoever has it open must open it again.
+    pub is_new: bool,
 }
 
 /// The index's database file in a data directory.
@@ -80,7 +95,7 @@ fn update_from(
         path: index.to_owned(),
         source,
     };
-    let mut connection = open(index).map_err(sqlite)?;
+    let (mut connection, is_new) = open(index).map_err(sqlite)?;
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(sqlite)?;
@@ -89,6 +104,7 @@ fn update_from(
         total: files.len(),
         read: 0,
         removed: 0,
+        is_new,
     };
     for id in known.keys().filter(|id| !files.contains_key(*id)) {
         remove_row(&transaction, id).map_err(sqlite)?;
@@ -111,15 +127,21 @@ fn update_from(
                 [],
             )
             .map_err(sqlite)?;
+        transaction
+            .execute("UPDATE spec_state SET generation = random()", [])
+            .map_err(sqlite)?;
     }
     transaction.commit().map_err(sqlite)?;
     Ok(changes)
 }
 
-fn open(index: &Path) -> rusqlite::Result<Connection> {
+/// Opens the index, and says whether it was made now.
+fn open(index: &Path) -> rusqlite::Result<(Connection, bool)> {
     let connection = Connection::open(index)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    // Pages that hold a whole spec of usual length: one read gets it. Only a new file takes this.
+    connection.execute_batch("PRAGMA page_size = 16384;")?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // A lost index is only built anew.
     connection.execute_batch("PRAGMA synchronous = OFF;")?;
@@ -132,7 +154,7 @@ fn open(index: &Path) -> rusqlite::Result<Connection> {
         }
         _ => return Err(rusqlite::Error::InvalidQuery),
     }
-    Ok(connection)
+    Ok((connection, version == 0))
 }
 
 fn known(connection: &Connection) -> rusqlite::Result<BTreeMap<String, SpecFile>> {

@@ -1,6 +1,8 @@
 //! A few threads that read, each with its own connections.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use rusqlite::Connection;
@@ -22,6 +24,8 @@ type Job = Box<dyn FnOnce(&ReadConnections) + Send>;
 #[derive(Debug)]
 pub struct ReaderPool {
     jobs: Sender<Job>,
+    /// How often the index of specs became another file.
+    specs_files: Arc<AtomicU64>,
 }
 
 impl ReaderPool {
@@ -36,22 +40,32 @@ impl ReaderPool {
         queue: usize,
     ) -> Result<Self, OpenError> {
         let (sender, receiver) = crossbeam_channel::bounded::<Job>(queue);
+        let specs_files = Arc::new(AtomicU64::new(0));
         for index in 0..threads {
-            let connections = ReadConnections {
+            let mut connections = ReadConnections {
                 missions: open::open_reader(missions)?,
                 specs: open::open_reader(specs)?,
             };
             let receiver: Receiver<Job> = receiver.clone();
+            let (specs, specs_files) = (specs.to_owned(), specs_files.clone());
             std::thread::Builder::new()
                 .name(format!("db-reader-{index}"))
                 .spawn(move || {
+                    let mut opened = 0;
                     for job in receiver {
+                        let newest = specs_files.load(Ordering::Acquire);
+                        if newest != opened && reopen(&specs, &mut connections.specs) {
+                            opened = newest;
+                        }
                         job(&connections);
                     }
                 })
                 .map_err(OpenError::Thread)?;
         }
-        Ok(Self { jobs: sender })
+        Ok(Self {
+            jobs: sender,
+            specs_files,
+        })
     }
 
     /// Runs `read` on the next free reader.
@@ -78,8 +92,27 @@ impl ReaderPool {
         Ok(answer.await.map_err(|_| StoreError::Closed)??)
     }
 
+    /// Lets every reader open the index of specs again before its next job.
+    pub fn reopen_specs(&self) {
+        self.specs_files.fetch_add(1, Ordering::Release);
+    }
+
     /// Jobs that wait for a reader.
     pub fn queued(&self) -> usize {
         self.jobs.len()
+    }
+}
+
+/// Opens the index of specs again; the old connection stays if that fails.
+fn reopen(path: &Path, connection: &mut Connection) -> bool {
+    match open::open_reader(path) {
+        Ok(new) => {
+            *connection = new;
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, "the new index of specs cannot be opened; trying again");
+            false
+        }
     }
 }

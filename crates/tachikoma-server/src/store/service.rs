@@ -147,6 +147,11 @@ impl Store {
         self.readers.read(read).await
     }
 
+    /// Lets the readers open the index of specs again, because it is another file now.
+    pub fn reopen_specs(&self) {
+        self.readers.reopen_specs();
+    }
+
     /// Writes and reads for the sake of it.
     ///
     /// # Errors
