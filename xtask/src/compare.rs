@@ -127,12 +127,7 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     comparison.duration_s = began.elapsed().unwrap_or_default().as_secs_f64();
     comparison.notices = notices;
     if args.calibrate {
-        ui::info("drawing comparisons from the blocks");
-        comparison.calibration = Some(calibrate::calibrate(
-            &rounds.blocks,
-            &floors,
-            &rule(rounds.blocks.seed),
-        ));
+        comparison.calibration = Some(drawn(&rounds.blocks, &floors));
     }
     if let Some(why) = rounds.broken {
         comparison
@@ -152,7 +147,15 @@ fn replay(args: &Compare, path: &Path, floors: &Floors, results: &Path) -> anyho
         "judged again from {}: nothing was measured",
         path.display()
     ));
+    if args.calibrate {
+        comparison.calibration = Some(drawn(&blocks, floors));
+    }
     conclude(args, comparison, &blocks, &folder, Ok(()))
+}
+
+fn drawn(blocks: &Blocks, floors: &Floors) -> calibrate::Calibration {
+    ui::info("drawing comparisons from the blocks");
+    calibrate::calibrate(blocks, floors, &rule(blocks.seed))
 }
 
 fn rule(seed: u64) -> DecisionRule {

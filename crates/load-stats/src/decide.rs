@@ -131,6 +131,27 @@ pub struct MetricDecision {
 /// with [`Verdict::NotComparable`].
 #[must_use]
 pub fn decide(metrics: &[PairedMetric], rule: &DecisionRule) -> Vec<MetricDecision> {
+    judge_all(metrics, rule, Depth::Evidence)
+}
+
+/// The verdicts of [`decide`] alone, without intervals for what is not significant: for simulations, which draw many
+/// comparisons.
+#[must_use]
+pub fn verdicts(metrics: &[PairedMetric], rule: &DecisionRule) -> Vec<Verdict> {
+    judge_all(metrics, rule, Depth::Verdict)
+        .into_iter()
+        .map(|decision| decision.verdict)
+        .collect()
+}
+
+/// How much is computed of a metric without a significant difference.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Evidence,
+    Verdict,
+}
+
+fn judge_all(metrics: &[PairedMetric], rule: &DecisionRule, depth: Depth) -> Vec<MetricDecision> {
     let ratios: Vec<Result<Vec<f64>, String>> = metrics
         .iter()
         .map(|metric| log_ratios(metric, rule))
@@ -156,16 +177,10 @@ pub fn decide(metrics: &[PairedMetric], rule: &DecisionRule) -> Vec<MetricDecisi
                 Err(verdict) => (verdict, None),
                 Ok((ratios, test)) => {
                     let p_adjusted = adjusted.next().unwrap_or(1.0);
-                    match evidence(metric, &ratios, &test, p_adjusted, family, rule) {
-                        Ok(evidence) => {
-                            (judge(&evidence, metric.worse, rule.alpha), Some(evidence))
-                        }
-                        Err(error) => (
-                            Verdict::NotComparable {
-                                why: error.to_string(),
-                            },
-                            None,
-                        ),
+                    if depth == Depth::Verdict && p_adjusted > rule.alpha {
+                        (Verdict::NoChange, None)
+                    } else {
+                        weigh(metric, &ratios, &test, p_adjusted, family, rule)
                     }
                 }
             };
@@ -176,6 +191,23 @@ pub fn decide(metrics: &[PairedMetric], rule: &DecisionRule) -> Vec<MetricDecisi
             }
         })
         .collect()
+}
+
+fn weigh(
+    metric: &PairedMetric,
+    ratios: &[f64],
+    test: &SignedRank,
+    p_adjusted: f64,
+    family: usize,
+    rule: &DecisionRule,
+) -> (Verdict, Option<Evidence>) {
+    match evidence(metric, ratios, test, p_adjusted, family, rule) {
+        Ok(evidence) => (judge(&evidence, metric.worse, rule.alpha), Some(evidence)),
+        Err(error) => {
+            let why = error.to_string();
+            (Verdict::NotComparable { why }, None)
+        }
+    }
 }
 
 /// The log ratios of the pairs, or why there are none.

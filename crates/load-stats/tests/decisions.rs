@@ -1,6 +1,6 @@
 //! The paired decision: table tests, and seeded simulations of whole comparisons.
 
-use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, decide};
+use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, decide, verdicts};
 use load_stats::effect::{EffectQuery, smallest_visible};
 use load_stats::fence::Worse;
 
@@ -252,4 +252,31 @@ fn values_without_a_ratio_are_named_and_leave_the_others_alone() {
 #[test]
 fn the_same_seed_decides_the_same() {
     assert_eq!(comparison(10, None, 7), comparison(10, None, 7));
+}
+
+#[test]
+fn verdicts_alone_are_those_of_the_decisions() {
+    for seed in 0..20 {
+        let family = [
+            metric("a", noisy(1.0, seed), 0.03),
+            metric("b", noisy(1.3, seed + 100), 0.03),
+            metric("c", scaled(12, 0.8), 0.03),
+        ];
+        let rule = DecisionRule {
+            resamples: 200,
+            ..DecisionRule::default()
+        };
+        let decided: Vec<Verdict> = decide(&family, &rule)
+            .into_iter()
+            .map(|decision| decision.verdict)
+            .collect();
+        assert_eq!(verdicts(&family, &rule), decided);
+    }
+}
+
+fn noisy(ratio: f64, seed: u64) -> Vec<(f64, f64)> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    (0..12)
+        .map(|_| (5.0, 5.0 * ratio * (0.1 * normal(&mut random)).exp()))
+        .collect()
 }

@@ -81,8 +81,9 @@ pub struct Compare {
     #[arg(long, value_name = "FILE", value_parser = path())]
     pub replay: Option<PathBuf>,
 
-    /// Compare head with itself: how often is there a false alarm, and what is the smallest visible effect here?
-    #[arg(long, conflicts_with_all = ["replay", "confirm"])]
+    /// Compare head with itself: how often is there a false alarm here, and what would be found? With `--replay`, of
+    /// recorded blocks of one program.
+    #[arg(long, conflicts_with = "confirm")]
     pub calibrate: bool,
 
     /// Where the results go.

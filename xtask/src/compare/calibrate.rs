@@ -1,96 +1,243 @@
-//! `--calibrate`: head against itself says how noisy this machine is.
+//! `--calibrate`: head against itself says how noisy this machine is, and what would be found on it.
+//!
+//! The measured pairs are of one program, so that a pair with its sides swapped is as good as the pair itself.
+//! Comparisons are drawn from them: pairs with replacement, sides swapped at random, and, to see what would be found, the
+//! head's values of one metric made worse by a known share.
 
-use load_stats::decide::DecisionRule;
+use std::collections::BTreeMap;
+
+use load_stats::decide::{DecisionRule, PairedMetric, Verdict, verdicts};
+use load_stats::fence::Worse;
 use serde::{Deserialize, Serialize};
 
-use super::blocks::{Block, Blocks, Side};
-use super::judge::{Floors, judge};
-use super::record::Change;
+use super::blocks::Blocks;
+use super::judge::{Floors, common_metrics};
+use super::metrics::{self, CPU, MEDIAN, P95};
 
-/// Comparisons that are drawn from the measured pairs.
-const DRAWS: usize = 400;
+/// Comparisons drawn without a change.
+const DRAWS: usize = 2_000;
+/// Comparisons drawn for each change.
+const DRAWS_OF_A_CHANGE: usize = 400;
 /// Bootstrap resamples in each: the share of alarms needs no fine intervals.
 const RESAMPLES: usize = 200;
+/// The changes that are looked for.
+const CHANGES: [f64; 3] = [0.05, 0.10, 0.20];
+/// The bound of a gate as others have it, for comparison.
+const FIXED_GATE: f64 = 0.10;
+/// The metric that such a gate looks at.
+const GATED: &str = "http_req_duration p95";
 
-/// How often a comparison of a server with itself raises a false alarm.
+/// How often a comparison of a server with itself raises a false alarm, and what it would find.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Comparisons that were drawn from the measured pairs, sides swapped at random.
+    /// Pairs in each drawn comparison: as many as were measured, at most as many as were asked for.
+    pub pairs: usize,
+    /// Comparisons that were drawn without a change.
     pub draws: usize,
     /// Those in which any metric was reported as worse.
     pub false_regressions: usize,
-    /// The metric that was seen worse most often, if any.
+    /// The metric that was reported most often among them, if any.
     pub most_often: Option<String>,
+    /// Comparisons of a single pair whose p95 is more than 10 % apart: what a fixed gate would report.
+    pub fixed_gate: Option<f64>,
+    /// What would be found of known changes.
+    pub found: Vec<Found>,
 }
 
-/// Draws comparisons from the pairs of round 0: pairs with replacement, each with its sides swapped or not, since the
-/// two are the same program.
+/// A known change of one metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The metric, with its test.
+    pub metric: String,
+    /// The relative change: 0.1 is +10 %.
+    pub change: f64,
+    /// Share of the drawn comparisons that report it.
+    pub share: f64,
+    /// Share of the drawn comparisons that report only it.
+    pub alone: f64,
+}
+
+/// One metric's pairs, and what is needed to judge it.
+struct Series {
+    name: String,
+    metric: String,
+    test: String,
+    floor: f64,
+    pairs: Vec<(f64, f64)>,
+}
+
+/// Draws comparisons from the pairs of round 0.
 pub fn calibrate(blocks: &Blocks, floors: &Floors, rule: &DecisionRule) -> Calibration {
+    let rule = DecisionRule {
+        resamples: RESAMPLES,
+        ..*rule
+    };
+    let all = series(blocks, floors);
+    let measured = all.iter().map(|series| series.pairs.len()).min();
+    let pairs = measured.unwrap_or(0).min(blocks.pairs);
     let mut random = fastrand::Rng::with_seed(blocks.seed);
     let mut alarms = 0;
-    let mut by_metric: std::collections::BTreeMap<String, usize> = Default::default();
+    let mut by_metric: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..DRAWS {
-        let drawn = draw(blocks, &mut random);
-        let rule = DecisionRule {
-            resamples: RESAMPLES,
-            ..*rule
-        };
-        let tests = judge(&drawn, 0, floors, &rule, None);
-        let worse: Vec<String> = tests
-            .iter()
-            .flat_map(|test| &test.metrics)
-            .filter(|metric| metric.change == Change::Regression)
-            .map(|metric| metric.metric.clone())
-            .collect();
+        let worse = drawn(&all, pairs, None, &rule, &mut random);
         alarms += usize::from(!worse.is_empty());
-        for metric in worse {
-            *by_metric.entry(metric).or_default() += 1;
+        for name in worse {
+            *by_metric.entry(name).or_default() += 1;
         }
     }
     let most_often = by_metric.into_iter().max_by_key(|(_, count)| *count);
     Calibration {
+        pairs,
         draws: DRAWS,
         false_regressions: alarms,
-        most_often: most_often.map(|(metric, _)| metric),
+        most_often: most_often.map(|(name, _)| name),
+        fixed_gate: fixed_gate(&all),
+        found: changed(&all)
+            .into_iter()
+            .flat_map(|target| CHANGES.map(|change| (target, change)))
+            .map(|(target, change)| find(&all, pairs, target, change, &rule, &mut random))
+            .collect(),
     }
 }
 
-fn draw(blocks: &Blocks, random: &mut fastrand::Rng) -> Blocks {
-    let mut drawn = Vec::new();
+fn find(
+    all: &[Series],
+    pairs: usize,
+    target: usize,
+    change: f64,
+    rule: &DecisionRule,
+    random: &mut fastrand::Rng,
+) -> Found {
+    let name = &all[target].name;
+    let (mut found, mut alone) = (0, 0);
+    for _ in 0..DRAWS_OF_A_CHANGE {
+        let worse = drawn(all, pairs, Some((target, 1.0 + change)), rule, random);
+        let it = worse.contains(name);
+        found += usize::from(it);
+        alone += usize::from(it && worse.len() == 1);
+    }
+    let share = |count: usize| count as f64 / DRAWS_OF_A_CHANGE as f64;
+    Found {
+        metric: name.clone(),
+        change,
+        share: share(found),
+        alone: share(alone),
+    }
+}
+
+/// The names of the metrics that one drawn comparison reports as worse.
+fn drawn(
+    all: &[Series],
+    pairs: usize,
+    changed: Option<(usize, f64)>,
+    rule: &DecisionRule,
+    random: &mut fastrand::Rng,
+) -> Vec<String> {
+    // The metrics of a pair are drawn together, since they share its noise.
+    let mut which: BTreeMap<&str, Vec<(usize, bool)>> = BTreeMap::new();
+    for series in all {
+        which.entry(&series.test).or_insert_with(|| {
+            (0..pairs)
+                .map(|_| (random.usize(..series.pairs.len()), random.bool()))
+                .collect()
+        });
+    }
+    let family: Vec<PairedMetric> = all
+        .iter()
+        .enumerate()
+        .map(|(index, series)| {
+            let ratio = match changed {
+                Some((target, ratio)) if target == index => ratio,
+                _ => 1.0,
+            };
+            let pick = |&(pair, swapped): &(usize, bool)| {
+                let (base, head) = series.pairs[pair];
+                let (base, head) = if swapped { (head, base) } else { (base, head) };
+                (base, head * ratio)
+            };
+            PairedMetric {
+                name: series.name.clone(),
+                pairs: which[series.test.as_str()].iter().map(pick).collect(),
+                floor: series.floor,
+                worse: Worse::Higher,
+            }
+        })
+        .collect();
+    verdicts(&family, rule)
+        .into_iter()
+        .zip(all)
+        .filter(|(verdict, _)| *verdict == Verdict::Regression)
+        .map(|(_, series)| series.name.clone())
+        .collect()
+}
+
+fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
+    let mut all = Vec::new();
     for test in blocks.tests() {
         let pairs = blocks.pairs_of(&test, 0);
-        for pair in 0..pairs.len() {
-            let (base, head) = pairs[random.usize(..pairs.len())];
-            let (base, head) = if random.bool() {
-                (base, head)
-            } else {
-                (head, base)
-            };
-            let as_side = |block: &Block, side| Block {
-                pair,
-                side,
-                ..block.clone()
-            };
-            drawn.extend([as_side(base, Side::Base), as_side(head, Side::Head)]);
+        for metric in common_metrics(&pairs) {
+            all.push(Series {
+                name: format!("{test}: {metric}"),
+                floor: floors.of(&metric),
+                pairs: pairs
+                    .iter()
+                    .map(|(base, head)| (base.values[&metric], head.values[&metric]))
+                    .collect(),
+                test: test.clone(),
+                metric,
+            });
         }
     }
-    Blocks {
-        blocks: drawn,
-        ..blocks.clone()
+    all
+}
+
+/// Of each test: a median and a p95 of its own, if it has any, and the CPU time.
+fn changed(all: &[Series]) -> Vec<usize> {
+    let mut chosen = Vec::new();
+    let mut tests: Vec<&str> = all.iter().map(|series| series.test.as_str()).collect();
+    tests.dedup();
+    for test in tests {
+        for kind in [MEDIAN, P95, CPU] {
+            let of_kind = |series: &&(usize, &Series)| {
+                series.1.test == test && metrics::kind(&series.1.metric) == kind
+            };
+            let common = |series: &(usize, &Series)| series.1.metric.starts_with("http_req_");
+            let list: Vec<(usize, &Series)> = all.iter().enumerate().collect();
+            let mut of_kind: Vec<(usize, &Series)> = list.iter().filter(of_kind).copied().collect();
+            of_kind.sort_by_key(common);
+            chosen.extend(of_kind.first().map(|(index, _)| *index));
+        }
     }
+    chosen
+}
+
+/// How many single pairs, taken either way, are further apart than a fixed gate lets pass.
+fn fixed_gate(all: &[Series]) -> Option<f64> {
+    let pairs: Vec<(f64, f64)> = all
+        .iter()
+        .filter(|series| series.metric == GATED)
+        .flat_map(|series| series.pairs.iter().copied())
+        .filter(|(base, head)| *base > 0.0 && *head > 0.0)
+        .collect();
+    let fires = |(base, head): &(f64, f64)| {
+        usize::from(head / base > 1.0 + FIXED_GATE) + usize::from(base / head > 1.0 + FIXED_GATE)
+    };
+    let fired: usize = pairs.iter().map(fires).sum();
+    (!pairs.is_empty()).then(|| fired as f64 / (2 * pairs.len()) as f64)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::blocks::Side;
     use super::super::testing::{block, blocks};
     use super::*;
 
     #[test]
-    fn the_same_program_hardly_ever_looks_worse() {
+    fn the_same_program_hardly_ever_looks_worse_and_a_change_is_found() {
         let mut random = fastrand::Rng::with_seed(3);
         let list = (0..20)
             .flat_map(|pair| {
-                let mut value = || 1.0 + 0.2 * random.f64();
+                let mut value = || 1.0 + 0.1 * random.f64();
                 [
                     block(pair, Side::Base, value()),
                     block(pair, Side::Head, value()),
@@ -99,5 +246,15 @@ mod tests {
             .collect();
         let found = calibrate(&blocks(list), &Floors::default(), &DecisionRule::default());
         assert!(found.false_regressions * 50 <= found.draws, "{found:?}");
+        assert_eq!(found.pairs, 20);
+        let by_twenty = found.found.iter().find(|found| found.change > 0.15);
+        let by_twenty = by_twenty.unwrap();
+        assert_eq!(by_twenty.metric, "missions: mission_create_duration median");
+        assert!(
+            by_twenty.share > 0.95 && by_twenty.alone > 0.95,
+            "{found:?}"
+        );
+        let by_five = found.found.iter().find(|found| found.change < 0.07);
+        assert!(by_five.unwrap().share < by_twenty.share, "{found:?}");
     }
 }

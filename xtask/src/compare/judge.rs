@@ -77,7 +77,7 @@ pub fn judge(
 }
 
 /// The metrics that every block has: a trend without samples in one block has no pairs to speak of.
-fn common_metrics(pairs: &[(&Block, &Block)]) -> Vec<String> {
+pub fn common_metrics(pairs: &[(&Block, &Block)]) -> Vec<String> {
     let Some((first, _)) = pairs.first() else {
         return Vec::new();
     };

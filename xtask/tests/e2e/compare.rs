@@ -189,5 +189,5 @@ fn head_against_itself_says_how_noisy_the_machine_is() {
         .done();
     done.says("head against itself");
     let calibration = &comparison(&done)["calibration"];
-    assert_eq!(calibration["draws"], 400, "{calibration}");
+    assert_eq!(calibration["draws"], 2000, "{calibration}");
 }

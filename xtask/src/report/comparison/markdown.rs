@@ -30,8 +30,8 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
     for test in &comparison.tests {
         out.push_str(&one_test(test));
     }
-    if let Some(said) = rows::calibration(comparison) {
-        let _ = writeln!(out, "\n{}", text(&said));
+    for line in rows::calibration(comparison) {
+        let _ = writeln!(out, "\n{}", text(&line));
     }
     let _ = writeln!(
         out,

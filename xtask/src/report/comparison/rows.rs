@@ -117,20 +117,40 @@ pub fn method(comparison: &Comparison) -> String {
     parts.join(", ")
 }
 
-/// What head against itself came to, if that was measured.
-pub fn calibration(comparison: &Comparison) -> Option<String> {
-    let found = comparison.calibration.as_ref()?;
+/// What head against itself came to, if that was measured, in sentences.
+pub fn calibration(comparison: &Comparison) -> Vec<String> {
+    let Some(found) = &comparison.calibration else {
+        return Vec::new();
+    };
     let often = found
         .most_often
         .as_ref()
         .map(|metric| format!(", most often {metric}"))
         .unwrap_or_default();
-    Some(format!(
-        "head against itself: {} of {} comparisons drawn from these blocks raise a false alarm ({:.1} %){often}",
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let mut lines = vec![format!(
+        "head against itself: {} of {} comparisons of {} pairs drawn from these blocks raise a false alarm ({}){often}",
         found.false_regressions,
         found.draws,
-        100.0 * found.false_regressions as f64 / found.draws as f64
-    ))
+        found.pairs,
+        percent(found.false_regressions as f64 / found.draws as f64)
+    )];
+    lines.extend(found.fixed_gate.map(|fires| {
+        format!(
+            "a fixed gate of +10 % on http_req_duration p95 between two of these blocks would raise one in {}",
+            percent(fires)
+        )
+    }));
+    lines.extend(found.found.iter().map(|found| {
+        format!(
+            "{} {:+.0} %: found in {}, alone in {}",
+            found.metric,
+            100.0 * found.change,
+            percent(found.share),
+            percent(found.alone)
+        )
+    }));
+    lines
 }
 
 fn p_value(p: f64) -> String {

@@ -54,8 +54,8 @@ pub fn comparison_terminal(comparison: &Comparison, folder: &Path) -> String {
     for test in &comparison.tests {
         out.push_str(&one_test(test));
     }
-    if let Some(text) = rows::calibration(comparison) {
-        let _ = writeln!(out, "\n{text}");
+    for (index, line) in rows::calibration(comparison).iter().enumerate() {
+        let _ = writeln!(out, "{}{line}", if index == 0 { "\n" } else { "" });
     }
     let _ = writeln!(out, "\n{DIM}{}{DIM:#}", rows::method(comparison));
     let _ = writeln!(out, "results: {}", folder.display());

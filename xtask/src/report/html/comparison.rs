@@ -19,7 +19,7 @@ struct Page {
     method: String,
     reasons: Vec<String>,
     notices: Vec<String>,
-    calibration: Option<String>,
+    calibration: Vec<String>,
     heads: [&'static str; 7],
     tests: Vec<Test>,
     started_at: String,
