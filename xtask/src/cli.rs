@@ -3,6 +3,7 @@
 mod compare;
 mod history;
 mod load_test;
+mod report;
 
 use clap::{Parser, Subcommand};
 
@@ -11,6 +12,7 @@ use crate::k6;
 pub use compare::Compare;
 pub use history::{History, HistoryAction};
 pub use load_test::{DEFAULT_BASE_URL, FindK6, LoadTest, MessageFormat, Profile, TestArg};
+pub use report::Report;
 
 /// Load tests for Tachikoma's API server, run by k6 and judged so that the result can be trusted.
 #[derive(Debug, Parser)]
@@ -36,6 +38,8 @@ pub enum Command {
     Compare(Box<Compare>),
     /// Show the past of the load tests, take over runs from elsewhere, or accept a change.
     History(History),
+    /// Write the HTML pages of a run, and the index of all runs, once more.
+    Report(Report),
     /// Find or install the load generator, k6.
     K6 {
         /// What to do with it; `path` if left out.

@@ -62,6 +62,8 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
             }
         })?;
     let vus = plan.vus(&k6.path, root)?;
+    std::fs::create_dir_all(&target_dir)
+        .with_context(|| format!("failed to create {}", target_dir.display()))?;
     let kept = tempfile::Builder::new()
         .prefix("compare-")
         .tempdir_in(&target_dir)
@@ -220,6 +222,10 @@ fn conclude(
     let markdown = report::comparison_markdown(&comparison);
     folder.write("summary.md", markdown.as_bytes())?;
     github::report_comparison(&comparison, &folder.path, &markdown);
+    match report::comparison_page(&comparison, blocks) {
+        Ok(page) => folder.write("report.html", page.as_bytes())?,
+        Err(error) => ui::notice(&format!("report.html was not written: {error:#}")),
+    }
     // Blocks that went wrong stay; where none did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
     match args.message_format {

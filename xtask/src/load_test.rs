@@ -1,5 +1,6 @@
 //! The pipeline of `load-test`: plan → k6 → server → run → verdict → results → report.
 
+mod command;
 mod growth;
 mod one_test;
 mod past;
@@ -15,7 +16,7 @@ use crate::interrupt::{self, Interrupted};
 use crate::k6::{self, K6, Shape};
 use crate::lock::{self, Lock};
 use crate::plan::Plan;
-use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord, TestRecord, Trend};
+use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord, Trend};
 use crate::server::{self, Server};
 use crate::{github, report, target_dir, ui};
 
@@ -201,6 +202,7 @@ impl Run<'_> {
             .notices
             .extend(results::scrub(&self.folder.path, &self.plan.key)?);
         self.keep()?;
+        self.write_pages();
         match self.args.message_format {
             MessageFormat::Json => ui::print(&self.json()?),
             MessageFormat::Human if gave_up.is_none() => {
@@ -222,9 +224,7 @@ impl Run<'_> {
             self.record.notices.push(notice);
         }
         self.folder.write("run.json", self.json()?.as_bytes())?;
-        let look =
-            |test: &TestRecord| Trend::look(&self.plan.results, &self.record.run, &test.name);
-        let trends: Vec<Trend> = self.record.tests.iter().map(look).collect();
+        let trends = Trend::of_run(&self.plan.results, &self.record);
         let summary = report::markdown(&self.record, &trends);
         self.folder.write("summary.md", summary.as_bytes())?;
         github::report(&self.record, &self.folder.path, &summary, &self.plan.key);
@@ -237,6 +237,21 @@ impl Run<'_> {
             ui::notice(&format!("{error:#}"));
         }
         Ok(())
+    }
+
+    /// Writes the pages that show the run. That they cannot be written must not lose it.
+    fn write_pages(&self) {
+        if let Err(error) = report::write_run_page(&self.folder.path, &self.record) {
+            ui::notice(&format!("{error:#}"));
+        }
+        match report::write_index(&self.plan.results) {
+            Ok(skipped) => {
+                for skipped in skipped {
+                    ui::notice(&format!("left out of index.html: {skipped}"));
+                }
+            }
+            Err(error) => ui::notice(&format!("{error:#}")),
+        }
     }
 
     fn json(&self) -> anyhow::Result<String> {

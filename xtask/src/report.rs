@@ -2,16 +2,25 @@
 
 mod beside;
 mod comparison;
+mod html;
 mod junit;
 mod markdown;
+mod open;
+mod pages;
 mod past;
+mod past_runs;
 mod rows;
+mod series;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use beside::sentence as past_sentence;
 pub use comparison::{comparison_announcement, comparison_markdown, comparison_terminal};
+pub use html::comparison_page;
 pub use junit::junit;
 pub use markdown::markdown;
+pub use open::open;
+pub use pages::{report, write_index, write_run_page};
 pub use terminal::{announcement, one_line, terminal};

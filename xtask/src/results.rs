@@ -15,7 +15,7 @@ pub use history::{
 pub use host::{Host, Revision};
 pub use record::{
     GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, RunRecord, SCHEMA_VERSION,
-    ServerRecord, TargetRecord, TestRecord, UsageRecord,
+    SampledRecord, ServerRecord, TargetRecord, TestRecord, UsageRecord,
 };
 pub use scrub::scrub;
 pub use trend::Trend;

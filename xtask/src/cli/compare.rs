@@ -125,7 +125,7 @@ fn floor(text: &str) -> Result<(String, f64), String> {
         .parse()
         .map_err(|_| wrong())?;
     let known = crate::compare::KINDS.iter().any(|known| known.name == kind);
-    if !(known && (0.0..=1000.0).contains(&share)) {
+    if !(known && share.is_finite() && share >= 0.0) {
         return Err(wrong());
     }
     Ok((kind.to_owned(), share / 100.0))

@@ -111,6 +111,10 @@ pub struct LoadTest {
     #[arg(long, value_name = "PATH", value_parser = path())]
     pub junit: Option<PathBuf>,
 
+    /// Open k6's live dashboard in the browser, once for each test.
+    #[arg(long)]
+    pub open: bool,
+
     /// What standard output carries: a report for people, or run.json alone.
     #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,

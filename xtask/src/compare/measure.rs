@@ -97,6 +97,7 @@ impl Bench<'_> {
             args: &[],
             load: self.block,
             dashboard: false,
+            open: false,
             at_most: Some(self.block),
         };
         let ran = invocation.run(|| server.gone())?;

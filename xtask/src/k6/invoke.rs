@@ -41,6 +41,8 @@ pub struct Invocation<'a> {
     pub remove: &'a [String],
     /// Arguments of the user's.
     pub args: &'a [String],
+    /// Whether to open the live dashboard in the browser.
+    pub open: bool,
     /// How long load is made, and how long k6 may take at most by its own plan.
     pub load: Duration,
     /// Whether k6 keeps its web dashboard, live and as `report.html`.
@@ -85,7 +87,7 @@ impl Invocation<'_> {
     /// If k6 cannot be started or its log not be written.
     pub fn run(&self, mut useless: impl FnMut() -> Option<String>) -> anyhow::Result<Ran> {
         let log = LogFile::create(&self.dir.join("k6.log"), self.key)?;
-        let progress = Arc::new(Mutex::new(Progress::new(self.test)));
+        let progress = Arc::new(Mutex::new(Progress::new(self.test, self.open)));
         let (lines, key) = (log.clone(), self.key.clone());
         let mut process = self.command().spawn(move |_, line| {
             let line = key.scrub(line);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{process, ui};
+use crate::{process, report, ui};
 
 /// How often a run without a terminal says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -16,6 +16,7 @@ pub struct Progress {
     last_beat: Instant,
     running: String,
     shown: u32,
+    open: bool,
 }
 
 /// What a line of k6's is.
@@ -27,13 +28,15 @@ enum Line<'a> {
     Scenario(&'a str),
     /// A log line with at least the level of a warning, its message.
     Problem(String),
+    /// The address of the live dashboard.
+    Dashboard(&'a str),
     /// Anything else.
     Other,
 }
 
 impl Progress {
-    /// Begins to follow a run of `test`.
-    pub fn new(test: &'static str) -> Self {
+    /// Begins to follow a run of `test`; `open` has its live dashboard opened in the browser.
+    pub fn new(test: &'static str, open: bool) -> Self {
         let now = Instant::now();
         Self {
             test,
@@ -41,6 +44,7 @@ impl Progress {
             last_beat: now,
             running: String::new(),
             shown: 0,
+            open,
         }
     }
 
@@ -62,6 +66,17 @@ impl Progress {
                     ui::info(&format!("  k6: {}", shorten(&message, 2 * ui::width())));
                 } else if self.shown == MAX_SHOWN + 1 {
                     ui::info("  k6 goes on to complain: k6.log has it all");
+                }
+                true
+            }
+            Line::Dashboard(address) => {
+                if ui::is_terminal() {
+                    ui::info(&format!("  live: {address}"));
+                }
+                if std::mem::take(&mut self.open) {
+                    let address = address.to_owned();
+                    // k6's output must go on to be read meanwhile.
+                    std::thread::spawn(move || report::open(&address));
                 }
                 true
             }
@@ -97,6 +112,13 @@ fn classify(line: &str) -> Line<'_> {
         && rest.contains("% ]")
     {
         return Line::Scenario(trimmed);
+    }
+    if let Some(address) = trimmed.strip_prefix("web dashboard:") {
+        // Only what k6 listens on for us: a script may print such a line too.
+        let address = address.trim();
+        if address.starts_with("http://127.0.0.1:") && !address.contains(char::is_whitespace) {
+            return Line::Dashboard(address);
+        }
     }
     let level = ["level=warning", "level=error", "level=fatal"]
         .iter()
@@ -150,5 +172,12 @@ mod tests {
             Line::Problem("SyntaxError: \"undefined\"  at parse".into())
         );
         assert_eq!(classify("     execution: local"), Line::Other);
+        let dashboard = "  web dashboard: http://127.0.0.1:33355";
+        assert_eq!(
+            classify(dashboard),
+            Line::Dashboard("http://127.0.0.1:33355")
+        );
+        let elsewhere = "web dashboard: http://192.0.2.1:33355";
+        assert_eq!(classify(elsewhere), Line::Other);
     }
 }

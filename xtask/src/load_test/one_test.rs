@@ -10,7 +10,7 @@ use crate::cli::LoadTest;
 use crate::k6::{Invocation, K6, Ran, Shape, Stopped};
 use crate::plan::{Plan, Test};
 use crate::process::Ended;
-use crate::results::{Outcome, TestRecord, UsageRecord};
+use crate::results::{Outcome, SampledRecord, TestRecord, UsageRecord};
 use crate::server::{Sample, Server};
 use crate::ui;
 
@@ -55,12 +55,14 @@ impl OneTest<'_> {
             remove: self.interfering,
             args: &self.args.k6_args,
             dashboard: true,
+            open: self.args.open,
             load: self.shape.duration(),
             at_most: self.args.k6_args.is_empty().then_some(self.shape.at_most),
         };
         let mut record =
             TestRecord::planned(self.test.name(), self.shape.max_vus, &self.shape.stages);
         record.started_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
+        let from_unix_ms = unix_ms();
         let before = server.sampler().and_then(crate::server::Sampler::now);
         let ran = invocation.run(|| server.gone())?;
         let after = server.sampler().and_then(crate::server::Sampler::now);
@@ -75,6 +77,7 @@ impl OneTest<'_> {
         });
         let samples = window(server, before, after);
         record.k6_exit = Some(exit(ran.ended).to_string());
+        record.sampled = sampled(&samples, from_unix_ms);
         record.server_usage = usage(&samples, summary.as_ref().ok());
         record.growth = growth::rows(self, &ran, &samples);
         fill(&mut record, verdict, &ran, summary.as_ref().ok());
@@ -114,6 +117,20 @@ fn window(server: &Server, before: Option<Sample>, after: Option<Sample>) -> Vec
         before.elapsed_s,
         after.map_or(f64::INFINITY, |after| after.elapsed_s),
     )
+}
+
+/// Now, in milliseconds since 1970.
+fn unix_ms() -> f64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64() * 1000.0)
+}
+
+fn sampled(samples: &[Sample], from_unix_ms: f64) -> Option<SampledRecord> {
+    Some(SampledRecord {
+        from_s: samples.first()?.elapsed_s,
+        to_s: samples.last()?.elapsed_s,
+        from_unix_ms,
+    })
 }
 
 fn usage(samples: &[Sample], summary: Option<&Summary>) -> Option<UsageRecord> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::command;
 use crate::cli::LoadTest;
 use crate::interrupt::Interrupted;
 use crate::k6::{self, K6, Shape};
@@ -40,6 +41,7 @@ pub fn begin(
         teardown_s: 0.0,
         profile: plan.profile.name().to_owned(),
         time_scale: plan.time_scale,
+        command: Some(command::line()),
         k6_args: args.k6_args.clone(),
         target: TargetRecord {
             base_url: plan.target.base_url.clone(),

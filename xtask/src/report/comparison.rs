@@ -1,7 +1,7 @@
 //! What people read of a comparison: announced, on a terminal, as Markdown.
 
 mod markdown;
-mod rows;
+pub(super) mod rows;
 mod terminal;
 
 pub use markdown::comparison_markdown;

@@ -121,10 +121,9 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
             .tempfile_in(dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        std::os::unix::fs::PermissionsExt::set_mode(
-            &mut file.as_file().metadata()?.permissions(),
-            0o644,
-        );
+        // Temporary files are for their owner alone; results are for everybody who may read the folder.
+        file.as_file()
+            .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
         file.persist(path)?;
         Ok(())
     };

@@ -51,6 +51,9 @@ pub struct RunRecord {
     pub profile: String,
     /// What every duration of the profile was multiplied with.
     pub time_scale: f64,
+    /// The command line that made the run, with the variables that it heeds but the key, for a shell.
+    #[serde(default)]
+    pub command: Option<String>,
     /// Arguments for k6 after `--`: with them a run is not comparable.
     pub k6_args: Vec<String>,
     /// Where the load went.
@@ -123,6 +126,9 @@ pub struct TestRecord {
     pub metrics: Option<Metrics>,
     /// What the server spent on the test.
     pub server_usage: Option<UsageRecord>,
+    /// Which part of `server-usage.csv` belongs to the test, if the server was sampled.
+    #[serde(default)]
+    pub sampled: Option<SampledRecord>,
     /// Whether the server's resources grew without end.
     pub growth: Vec<GrowthRow>,
     /// The numbers beside those of comparable past runs, if there was a history to look at.
@@ -215,6 +221,17 @@ pub struct UsageRecord {
     pub max_open_files: u64,
 }
 
+/// The part of `server-usage.csv` that belongs to a test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SampledRecord {
+    /// The `elapsed_s` of its first sample, in seconds.
+    pub from_s: f64,
+    /// The `elapsed_s` of its last sample, in seconds.
+    pub to_s: f64,
+    /// The clock at its first sample, in milliseconds since 1970: joins it to what k6 measured.
+    pub from_unix_ms: f64,
+}
+
 /// A resource of the server over the steady part of a test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GrowthRow {
@@ -248,6 +265,7 @@ impl TestRecord {
             checks: Vec::new(),
             metrics: None,
             server_usage: None,
+            sampled: None,
             growth: Vec::new(),
             past: None,
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{Done, Going, Run, build};
 
 /// The server built with its faults, once for all tests.
-fn faulty_server() -> &'static PathBuf {
+pub fn faulty_server() -> &'static PathBuf {
     static SERVER: OnceLock<PathBuf> = OnceLock::new();
     SERVER.get_or_init(|| build("tachikoma-server-faults", &["--features", "faults"]))
 }

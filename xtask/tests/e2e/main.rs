@@ -11,6 +11,8 @@
 
 mod broken_k6;
 mod broken_servers;
+mod compare;
+mod compare_revisions;
 mod environment;
 mod faults;
 mod good_runs;

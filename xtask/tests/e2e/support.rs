@@ -132,10 +132,19 @@ impl Run {
 
     /// As [`Run::new`] with another k6.
     pub fn with_k6(args: &str, k6: &Path) -> Self {
+        Self::command("load-test", args, k6)
+    }
+
+    /// `compare` with `args` (words).
+    pub fn compare(args: &str) -> Self {
+        Self::command("compare", args, k6())
+    }
+
+    fn command(name: &str, args: &str, k6: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("results");
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.arg("load-test").args(args.split_whitespace());
+        command.arg(name).args(args.split_whitespace());
         for name in [
             "BASE_URL",
             "WS_URL",

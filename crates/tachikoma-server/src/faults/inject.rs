@@ -110,6 +110,9 @@ impl Share {
     }
 }
 
+/// Latencies below this are slept by a thread.
+const FINE: Duration = Duration::from_millis(5);
+
 /// Does to a request what the faults of its route say.
 pub async fn inject(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let Some(faults) = &state.faults else {
@@ -125,7 +128,7 @@ pub async fn inject(State(state): State<AppState>, request: Request, next: Next)
     };
     let fault = &active.fault;
     if let Some(latency) = fault.latency {
-        tokio::time::sleep(latency).await;
+        delay(latency).await;
     }
     if let Some(cpu) = fault.cpu {
         burn(cpu);
@@ -148,6 +151,16 @@ pub async fn inject(State(state): State<AppState>, request: Request, next: Next)
             .into_response();
     }
     next.run(request).await
+}
+
+/// Waits; the runtime's timer only knows whole milliseconds, so a shorter time is slept by a thread of its pool.
+async fn delay(latency: Duration) {
+    if latency >= FINE {
+        tokio::time::sleep(latency).await;
+        return;
+    }
+    let _as_good_as_it_gets =
+        tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await;
 }
 
 /// Keeps this thread's CPU busy; time for which the thread does not run does not count.

@@ -102,19 +102,19 @@ pub fn side(side: &crate::compare::SideRecord) -> String {
 
 /// How it was measured, in a line.
 pub fn method(comparison: &Comparison) -> String {
-    let pairs: Vec<String> = comparison
+    let mut parts: Vec<String> = comparison
         .tests
         .iter()
         .map(|test| format!("{} {} pairs", test.name, test.pairs))
         .collect();
-    format!(
-        "{}; blocks of {} s with {} virtual users; seed {}; level {} for all metrics together",
-        pairs.join(", "),
+    parts.push(format!(
+        "blocks of {} s with {} virtual users; seed {}; level {} for all metrics together",
         comparison.block_s,
         comparison.vus,
         comparison.seed,
         share(comparison.alpha)
-    )
+    ));
+    parts.join(", ")
 }
 
 /// What head against itself came to, if that was measured.

@@ -1,0 +1,34 @@
+//! The command line of `report`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Which run: the name of its folder, or a path [default: latest].
+    #[arg(value_name = "RUN", conflicts_with = "all")]
+    pub run: Option<PathBuf>,
+
+    /// Every run.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Open the page in the browser.
+    #[arg(long)]
+    pub open: bool,
+
+    /// Where the results are.
+    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS")]
+    pub results: Option<PathBuf>,
+}
+
+impl Report {
+    /// The results folder that is given, if one is.
+    pub fn results(&self) -> Option<&Path> {
+        self.results
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty())
+    }
+}

@@ -1,0 +1,44 @@
+//! Shows a page in the browser, by the desktop's own opener.
+
+use std::time::Duration;
+
+use crate::process::Cmd;
+use crate::ui;
+
+/// The desktop's opener.
+const OPENER: &str = if cfg!(target_os = "macos") {
+    "open"
+} else {
+    "xdg-open"
+};
+/// Starts the opener in a session of its own: it may turn into the browser, which must outlive this program.
+const DETACHED: &str = if cfg!(target_os = "macos") {
+    "exec open \"$1\" >/dev/null 2>&1"
+} else {
+    "exec setsid --fork xdg-open \"$1\" >/dev/null 2>&1"
+};
+/// How long it may take to hand the page over.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Opens a page or an address. That it cannot be is a notice: it has been printed anyway.
+pub fn open(what: &str) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if !std::env::split_paths(&path).any(|dir| dir.join(OPENER).is_file()) {
+        ui::notice(&format!(
+            "there is no {OPENER} to open {what}: open it by hand"
+        ));
+        return;
+    }
+    let opened = Cmd::new("sh")
+        .args(["-c", DETACHED, "sh", what])
+        .env_remove("API_KEY")
+        .capture(LIMIT);
+    match opened {
+        Ok(captured) if captured.ended.success() => {}
+        Ok(captured) => ui::notice(&format!(
+            "{OPENER} could not open {what}: {}",
+            captured.ended
+        )),
+        Err(error) => ui::notice(&format!("{what} is not opened: {error:#}")),
+    }
+}

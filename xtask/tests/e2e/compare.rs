@@ -1,0 +1,193 @@
+//! `cargo xtask compare` with ready programs: what is slower is found and named, and what is not is left alone.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::faults::faulty_server;
+use crate::support::{Done, Run, read, server};
+
+/// The fewest pairs that a comparison of one test takes, in the shortest blocks.
+const SHORT: &str = "--pairs 10 --block 500ms --vus 10 --seed 7";
+
+/// A program that is the server with `faults`; an empty text is none.
+fn with_faults(dir: &Path, name: &str, faults: &str) -> PathBuf {
+    let path = dir.join(name);
+    let script = format!(
+        "#!/bin/sh\nexport TACHIKOMA_ALLOW_FAULTS=1 TACHIKOMA_FAULTS='{faults}'\nexec '{}' \"$@\"\n",
+        faulty_server().display()
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn compare(args: &str, base: &Path, head: &Path) -> Run {
+    Run::compare(args)
+        .arg("--base-bin")
+        .arg(base.to_str().unwrap())
+        .arg("--head-bin")
+        .arg(head.to_str().unwrap())
+}
+
+/// The only comparison in the results.
+fn folder(results: &Path) -> PathBuf {
+    let mut folders = std::fs::read_dir(results).unwrap();
+    let folder = folders.next().unwrap().unwrap().path();
+    assert!(folders.next().is_none());
+    folder
+}
+
+fn comparison(done: &Done) -> Value {
+    serde_json::from_str(&read(&folder(&done.results).join("compare.json"))).unwrap()
+}
+
+fn changes(comparison: &Value, change: &str) -> Vec<String> {
+    let metrics = comparison["tests"][0]["metrics"].as_array().unwrap();
+    let those = metrics.iter().filter(|metric| metric["change"] == change);
+    those
+        .map(|metric| metric["metric"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
+    let dir = tempfile::tempdir().unwrap();
+    let slow = with_faults(dir.path(), "slow", "GET /api/missions: latency=30ms");
+    let done = compare(&format!("missions {SHORT}"), server(), &slow).done();
+    done.exits(1)
+        .says("WORSE")
+        .says("missions: mission_list_duration median is +");
+    let found = comparison(&done);
+    let worse = changes(&found, "regression");
+    assert!(
+        worse.contains(&"mission_list_duration median".into()),
+        "{worse:?}"
+    );
+    assert!(
+        !worse.iter().any(|name| name.starts_with("mission_create")),
+        "{worse:?}"
+    );
+    assert_eq!(found["tests"][0]["pairs"], 10);
+
+    let folder = folder(&done.results);
+    let page = read(&folder.join("report.html"));
+    assert!(page.contains("WORSE") && page.contains("<svg"), "{page}");
+    assert!(read(&folder.join("summary.md")).contains("mission\\_list\\_duration median"));
+    assert!(
+        !folder.join("blocks").exists(),
+        "blocks that went well are not kept"
+    );
+
+    // The same blocks, judged again without any server: the same verdict, unless the floor lets it pass.
+    let replay = |args: &str| {
+        Run::compare(args)
+            .arg("--replay")
+            .arg(folder.join("blocks.json").to_str().unwrap())
+            .done()
+    };
+    let again = replay("");
+    again.exits(1);
+    assert_eq!(comparison(&again)["tests"], found["tests"]);
+    replay("--floor median=100000% --floor p95=100000% --floor cpu=1000% --floor memory=100%")
+        .exits(0)
+        .says("NOTHING IS WORSE");
+}
+
+#[test]
+fn errors_only_in_head_fail_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let failing = with_faults(dir.path(), "failing", "GET /api/missions: error=50%");
+    let done = compare(&format!("missions {SHORT}"), server(), &failing).done();
+    done.exits(1).says("failed in head and none in base");
+    let found = comparison(&done);
+    assert_eq!(found["tests"][0]["pairs"], 1, "no statistics are needed");
+    assert!(
+        found["reasons"][0]
+            .as_str()
+            .unwrap()
+            .contains("requests failed")
+    );
+}
+
+#[test]
+fn a_program_that_is_no_server_is_told_from_a_slow_one() {
+    let no_server = Path::new("/bin/false");
+    let said = "did not become ready";
+    // As the base it makes a comparison impossible, and so it does as the head: nothing was compared.
+    compare(&format!("health {SHORT}"), no_server, server())
+        .done()
+        .exits(3)
+        .says("the server of base")
+        .says(said);
+    compare(&format!("health {SHORT}"), server(), no_server)
+        .done()
+        .exits(3)
+        .says("the server of head")
+        .says(said);
+}
+
+#[test]
+fn a_head_that_dies_under_load_is_worse() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dies");
+    // Long enough to be warmed up, not long enough for a block.
+    let script = format!(
+        "#!/bin/sh\nexec timeout --foreground --signal=KILL 1.5 '{}' \"$@\"\n",
+        server().display()
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let args = "health --pairs 10 --block 4s --vus 10";
+    compare(args, server(), &path)
+        .done()
+        .exits(1)
+        .says("head did not stand the load");
+}
+
+#[test]
+fn what_cannot_be_significant_is_refused_with_the_arithmetic() {
+    let done = compare("missions --pairs 6", server(), server()).done();
+    done.exits(2)
+        .says("6 pairs reach p = 2/2^6 = 3.12e-2 at best")
+        .says("10 pairs are");
+    assert!(!done.results.exists(), "nothing was begun");
+}
+
+#[test]
+fn an_interrupt_keeps_the_blocks_so_far() {
+    let mut run = compare(&format!("health {SHORT}"), server(), server()).start();
+    run.wait_for("comparing");
+    let results = run.results.clone();
+    crate::support::wait_until("the second pair begins", || {
+        let folders = std::fs::read_dir(&results).into_iter().flatten().flatten();
+        folders.map(|folder| folder.path()).any(|folder| {
+            let blocks = std::fs::read_dir(folder.join("blocks"))
+                .into_iter()
+                .flatten();
+            blocks
+                .flatten()
+                .any(|block| block.file_name().to_string_lossy().contains("-002-"))
+        })
+    });
+    run.signal_as_a_terminal(Signal::INT);
+    let done = run.done();
+    done.exits(130).says("INTERRUPTED");
+    assert_eq!(comparison(&done)["outcome"], "interrupted");
+    let blocks = read(&folder(&done.results).join("blocks.json"));
+    let blocks: Value = serde_json::from_str(&blocks).unwrap();
+    assert!(blocks["blocks"].as_array().unwrap().len() >= 2);
+}
+
+#[test]
+fn head_against_itself_says_how_noisy_the_machine_is() {
+    let done = Run::compare(&format!("health --calibrate {SHORT}"))
+        .arg("--head-bin")
+        .arg(server().to_str().unwrap())
+        .done();
+    done.says("head against itself");
+    let calibration = &comparison(&done)["calibration"];
+    assert_eq!(calibration["draws"], 400, "{calibration}");
+}
