@@ -16,7 +16,7 @@ use crate::interrupt::{self, Interrupted};
 use crate::k6::{self, K6, Shape};
 use crate::lock::{self, Lock};
 use crate::plan::Plan;
-use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord, TestRecord, Trend};
+use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord, Trend};
 use crate::server::{self, Server};
 use crate::{github, report, target_dir, ui};
 
@@ -224,9 +224,7 @@ impl Run<'_> {
             self.record.notices.push(notice);
         }
         self.folder.write("run.json", self.json()?.as_bytes())?;
-        let look =
-            |test: &TestRecord| Trend::look(&self.plan.results, &self.record.run, &test.name);
-        let trends: Vec<Trend> = self.record.tests.iter().map(look).collect();
+        let trends = Trend::of_run(&self.plan.results, &self.record);
         let summary = report::markdown(&self.record, &trends);
         self.folder.write("summary.md", summary.as_bytes())?;
         github::report(&self.record, &self.folder.path, &summary, &self.plan.key);

@@ -8,7 +8,7 @@ use super::html::{index_page, run_page};
 use super::open;
 use super::past_runs::{self, PastRuns};
 use crate::cli::Report;
-use crate::results::{RunRecord, write_whole};
+use crate::results::{RunRecord, Trend, write_whole};
 use crate::{UsageError, ui};
 
 /// Writes `report.html` into the run's folder.

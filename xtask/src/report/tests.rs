@@ -38,6 +38,7 @@ fn run(name: &str, checks: usize) -> RunRecord {
         schema_version: SCHEMA_VERSION,
         run: "2026-11-23T02-00-00Z-smoke".into(),
         outcome: Outcome::Failed,
+        command: None,
         exit_code: 1,
         reasons: vec![format!("health: {name}")],
         notices: vec![name.into()],

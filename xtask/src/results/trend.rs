@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::{RunRecord, TestRecord};
+
 /// The most points of a chart: more are not to be told apart on a phone.
 const MAX_POINTS: usize = 30;
 
@@ -34,6 +36,12 @@ impl Trend {
             .filter(|line: &Value| line["key"]["test"] == test)
             .collect();
         Self::of(&lines, run)
+    }
+
+    /// The trends of the tests of `run`, in their order.
+    pub fn of_run(results: &Path, run: &RunRecord) -> Vec<Self> {
+        let look = |test: &TestRecord| Self::look(results, &run.run, &test.name);
+        run.tests.iter().map(look).collect()
     }
 
     fn of(lines: &[Value], run: &str) -> Self {

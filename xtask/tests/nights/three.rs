@@ -59,6 +59,15 @@ fn green_green_red() {
             .ran
             .contains(&"Compare with the last green night".into())
     );
+    assert_eq!(
+        second.context.values["steps.compare.outputs.verdict"],
+        "passed"
+    );
+    assert!(
+        second.summary.contains("NOTHING IS WORSE"),
+        "{}",
+        second.summary
+    );
     assert!(
         !second.summary.contains("no run before"),
         "{}",
@@ -68,9 +77,12 @@ fn green_green_red() {
     assert_ne!(newer, green);
 
     nights.day();
+    // One real comparison is enough.
+    let without = ("NIGHT_WITHOUT_COMPARISON", "1");
     let faults = [
         ("TACHIKOMA_ALLOW_FAULTS", "1"),
         ("TACHIKOMA_FAULTS", "GET /api/missions: latency=800ms"),
+        without,
     ];
     let third = nights.run(&INPUTS, &faults);
     assert!(!third.green, "{}", third.log);
@@ -99,7 +111,7 @@ fn green_green_red() {
         ["passed", "passed", "passed", "passed", "failed", "failed"]
     );
 
-    let fourth = nights.run(&INPUTS, &[]);
+    let fourth = nights.run(&INPUTS, &[without]);
     // Two green ones and itself: the red one is no point of the curve, and nothing of the fence.
     assert!(
         fourth.summary.contains("x-axis \"run\" 1 --> 3"),
