@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::html::{index_page, run_page};
-use super::open;
 use super::past_runs::{self, PastRuns};
+use super::{markdown, open};
 use crate::cli::Report;
 use crate::results::{RunRecord, Trend, write_whole};
 use crate::{UsageError, ui};
@@ -76,7 +76,12 @@ pub fn report(args: &Report, root: &Path) -> anyhow::Result<u8> {
 fn rebuild(folder: &Path) -> anyhow::Result<()> {
     let run =
         past_runs::read(folder).map_err(|why| anyhow::anyhow!("{}: {why}", folder.display()))?;
-    write_run_page(folder, &run)
+    write_run_page(folder, &run)?;
+    let trends = Trend::of_run(folder.parent().unwrap_or(folder), &run);
+    write_whole(
+        &folder.join("summary.md"),
+        markdown(&run, &trends).as_bytes(),
+    )
 }
 
 /// The folder of the run that is meant: a path, or a name in the results folder.

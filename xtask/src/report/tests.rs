@@ -47,7 +47,6 @@ fn run(name: &str, checks: usize) -> RunRecord {
         teardown_s: 0.1,
         profile: "smoke".into(),
         time_scale: 1.0,
-        command: None,
         k6_args: Vec::new(),
         target: TargetRecord {
             base_url: "http://localhost:3000".into(),
