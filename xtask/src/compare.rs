@@ -23,7 +23,7 @@ pub use record::{Change, Comparison, MetricRecord, TestRecord as TestComparison,
 
 use crate::cli::{Compare, MessageFormat};
 use crate::interrupt::{self, Interrupted};
-use crate::results::{Host, Outcome, RunFolder};
+use crate::results::{Host, Outcome, RunFolder, write_whole};
 use crate::{github, k6, report, target, target_dir, ui};
 use judge::Floors;
 use plan::Plan;
@@ -222,6 +222,11 @@ fn conclude(
     let markdown = report::comparison_markdown(&comparison);
     folder.write("summary.md", markdown.as_bytes())?;
     github::report_comparison(&comparison, &folder.path, &markdown);
+    let junit = args.junit.as_deref();
+    if let Some(path) = junit.filter(|path| !path.as_os_str().is_empty()) {
+        let xml = report::comparison_junit(&comparison)?;
+        write_whole(path, xml.as_bytes()).context("the JUnit report")?;
+    }
     match report::comparison_page(&comparison, blocks) {
         Ok(page) => folder.write("report.html", page.as_bytes())?,
         Err(error) => ui::notice(&format!("report.html was not written: {error:#}")),
