@@ -23,7 +23,7 @@ pub use record::{Change, Comparison, MetricRecord, TestRecord as TestComparison,
 
 use crate::cli::{Compare, MessageFormat};
 use crate::interrupt::{self, Interrupted};
-use crate::results::{Host, Outcome, RunFolder};
+use crate::results::{Host, Outcome, RunFolder, write_whole};
 use crate::{github, k6, report, target, target_dir, ui};
 use judge::Floors;
 use plan::Plan;
@@ -217,13 +217,15 @@ fn conclude(
         comparison.reasons.push("no metric could be judged".into());
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
     }
-    if blocks.blocks.is_empty() && gave_up.is_none() && comparison.outcome == Outcome::Passed {
-        comparison.reasons.push("no block was measured".into());
-    }
     let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;
     folder.write("compare.json", format!("{json}\n").as_bytes())?;
     let markdown = report::comparison_markdown(&comparison);
     folder.write("summary.md", markdown.as_bytes())?;
+    let junit = args.junit.as_deref();
+    if let Some(path) = junit.filter(|path| !path.as_os_str().is_empty()) {
+        let xml = report::comparison_junit(&comparison)?;
+        write_whole(path, xml.as_bytes()).context("the JUnit report")?;
+    }
     match report::comparison_page(&comparison, blocks) {
         Ok(page) => folder.write("report.html", page.as_bytes())?,
         Err(error) => ui::notice(&format!("report.html was not written: {error:#}")),

@@ -19,7 +19,7 @@ mod usage;
 pub use beside::sentence as past_sentence;
 pub use comparison::{comparison_announcement, comparison_markdown, comparison_terminal};
 pub use html::comparison_page;
-pub use junit::junit;
+pub use junit::{comparison_junit, junit};
 pub use markdown::markdown;
 pub use open::open;
 pub use pages::{report, write_index, write_run_page};

@@ -90,6 +90,10 @@ pub struct Compare {
     #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
 
+    /// Also write the verdicts as JUnit XML, which most CI systems show.
+    #[arg(long, value_name = "PATH", value_parser = path())]
+    pub junit: Option<PathBuf>,
+
     /// What standard output carries: a report for people, or compare.json alone.
     #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,

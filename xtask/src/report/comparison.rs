@@ -5,4 +5,5 @@ pub(super) mod rows;
 mod terminal;
 
 pub use markdown::comparison_markdown;
+pub(super) use rows::verdict;
 pub use terminal::{comparison_announcement, comparison_terminal};

@@ -1,5 +1,10 @@
 //! Three nights in a row: green, green, red.
 
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
 use crate::night::{Night, Nights};
 use crate::snapshot;
 
@@ -73,6 +78,9 @@ fn green_green_red() {
         "{}",
         second.summary
     );
+    comparison_as_junit(Path::new(
+        &second.context.values["steps.compare.outputs.results"],
+    ));
     let newer = last_green(&nights);
     assert_ne!(newer, green);
 
@@ -160,6 +168,28 @@ fn a_lost_or_foreign_history_is_a_notice() {
             .log
             .contains("::error title=load health::health_check_duration p(95)<100")
     );
+}
+
+/// The kept blocks of a comparison, judged again, have a case for each metric in their JUnit report.
+fn comparison_as_junit(results: &Path) {
+    let dir = tempfile::tempdir().unwrap();
+    let out = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["compare", "--message-format", "json", "--replay"])
+        .arg(results.join("blocks.json"))
+        .arg("--results")
+        .arg(dir.path())
+        .arg("--junit")
+        .arg(dir.path().join("junit.xml"))
+        .env_remove("GITHUB_ACTIONS")
+        .output()
+        .unwrap();
+    let comparison: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let metrics = comparison["tests"][0]["metrics"].as_array().unwrap().len();
+    let xml = std::fs::read_to_string(dir.path().join("junit.xml")).unwrap();
+    assert!(metrics > 5, "{comparison}");
+    // And one for the whole.
+    assert_eq!(xml.matches("<testcase ").count(), metrics + 1, "{xml}");
+    assert!(xml.contains("<testsuite ") && xml.contains("classname=\"compare.missions\""));
 }
 
 /// The revision that the next night is compared with.
