@@ -11,7 +11,9 @@ use crate::k6;
 
 pub use compare::Compare;
 pub use history::{History, HistoryAction};
-pub use load_test::{DEFAULT_BASE_URL, FindK6, LoadTest, MessageFormat, Profile, TestArg};
+pub use load_test::{
+    DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, FindK6, LoadTest, MessageFormat, Profile, TestArg,
+};
 pub use report::Report;
 
 /// Load tests for Tachikoma's API server, run by k6 and judged so that the result can be trusted.

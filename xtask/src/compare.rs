@@ -3,6 +3,7 @@
 mod binaries;
 mod blocks;
 mod calibrate;
+mod failures;
 mod judge;
 mod measure;
 mod metrics;

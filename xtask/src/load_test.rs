@@ -16,6 +16,7 @@ use crate::interrupt::{self, Interrupted};
 use crate::k6::{self, K6, Shape};
 use crate::lock::{self, Lock};
 use crate::plan::Plan;
+use crate::prometheus::{self, Prometheus};
 use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord, Trend};
 use crate::server::{self, Server};
 use crate::{github, report, target_dir, ui};
@@ -32,6 +33,10 @@ struct Run<'a> {
     record: RunRecord,
     /// What past runs say, once it is read.
     before: Option<past::Before>,
+    /// Takes the metrics, if anything does.
+    prometheus: Option<Prometheus>,
+    /// When the run began, in milliseconds since 1970.
+    began_unix_ms: f64,
 }
 
 /// Runs the load test of the command line and returns the exit code.
@@ -59,6 +64,8 @@ pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
         folder,
         record,
         before: None,
+        prometheus: None,
+        began_unix_ms: prometheus::unix_ms(),
     };
     let went = run.measure();
     run.conclude(went)
@@ -96,6 +103,7 @@ impl Run<'_> {
     /// Comes by a server and runs every test against it, whatever the verdicts.
     fn measure(&mut self) -> anyhow::Result<()> {
         self.look_back()?;
+        self.open_prometheus();
         let target = self.plan.target.clone();
         let starting = github::group("the server");
         let mut server = self.come_by_server(&self.folder.path.clone(), self.args.server_bin())?;
@@ -115,6 +123,40 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Begins to send metrics if that is asked for. Without a Prometheus the run is made all the same.
+    fn open_prometheus(&mut self) {
+        let Some(addresses) = &self.plan.prometheus else {
+            return;
+        };
+        let notice = match Prometheus::open(addresses, &self.record.profile) {
+            Ok((prometheus, notice)) => {
+                let link = prometheus.dashboard(&self.record.run, self.began_unix_ms, None);
+                ui::info(&format!("grafana: {link}"));
+                self.prometheus = Some(prometheus);
+                notice
+            }
+            Err(why) => Some(format!("no metrics are sent to Prometheus: {why}")),
+        };
+        if let Some(notice) = notice {
+            ui::notice(&notice);
+            self.record.notices.push(notice);
+        }
+    }
+
+    /// Sends the verdicts, and notes where to look at the run.
+    fn close_prometheus(&mut self) {
+        let Some(prometheus) = self.prometheus.take() else {
+            return;
+        };
+        let ended = prometheus::unix_ms();
+        let link = prometheus.dashboard(&self.record.run, self.began_unix_ms, Some(ended));
+        self.record.dashboard = Some(link);
+        if let Some(notice) = prometheus.run_ends(&self.record) {
+            ui::notice(&notice);
+            self.record.notices.push(notice);
+        }
+    }
+
     /// Finds or starts the server of the plan; its log and its usage go to `dir`.
     fn come_by_server(&mut self, dir: &Path, binary: Option<&Path>) -> anyhow::Result<Server> {
         let wanted = server::Wanted {
@@ -129,12 +171,6 @@ impl Run<'_> {
             quiet: false,
         };
         server::ensure(&wanted, &mut self.plan.target)
-    }
-
-    /// The commit of the working tree, if it is known.
-    fn commit(&self) -> Option<&str> {
-        let revision = self.record.revision.as_ref();
-        revision.map(|revision| revision.commit.as_str())
     }
 
     /// Writes down which server it is.
@@ -180,7 +216,8 @@ impl Run<'_> {
                 main_js: &main_js(self.root),
                 dir: &self.folder.test_dir(self.plan.tests[index].name())?,
                 test_id: &self.folder.name,
-                revision: self.commit(),
+                revision: &prometheus::revision(&self.record),
+                prometheus: self.prometheus.as_ref(),
                 interfering: &interfering(),
             };
             let running = github::group(&format!("{} {}", self.record.profile, one.test.name()));
@@ -198,6 +235,7 @@ impl Run<'_> {
     fn conclude(mut self, went: anyhow::Result<()>) -> anyhow::Result<u8> {
         let gave_up = went.err().filter(|error| !error.is::<Interrupted>());
         record::settle(&mut self.record, gave_up.as_ref(), interrupt::pending());
+        self.close_prometheus();
         self.record
             .notices
             .extend(results::scrub(&self.folder.path, &self.plan.key)?);

@@ -13,6 +13,7 @@ mod lock;
 mod log_file;
 mod plan;
 mod process;
+mod prometheus;
 mod report;
 mod results;
 mod secret;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{DEFAULT_BASE_URL, LoadTest, Profile, TestArg};
+use crate::cli::{DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, LoadTest, Profile, TestArg};
+use crate::prometheus::Addresses;
 use crate::secret::Secret;
 use crate::target::{self, Target};
 use crate::{UsageError, k6};
@@ -38,6 +39,8 @@ pub struct Plan {
     pub key: Secret,
     /// The folder of all results.
     pub results: PathBuf,
+    /// Where the metrics are sent to, if anywhere.
+    pub prometheus: Option<Addresses>,
 }
 
 impl Test {
@@ -72,6 +75,11 @@ impl Plan {
                 path.display()
             )));
         }
+        let prometheus = args.prometheus.as_deref().filter(|url| !url.is_empty());
+        let grafana = Some(args.grafana.as_str()).filter(|url| !url.is_empty());
+        let prometheus = prometheus
+            .map(|url| Addresses::new(url, grafana.unwrap_or(DEFAULT_GRAFANA_URL)))
+            .transpose()?;
         let key = target::api_key(tests.contains(&Test::Websocket))?;
         let results = args
             .results()
@@ -83,6 +91,7 @@ impl Plan {
             target,
             key,
             results,
+            prometheus,
         })
     }
 
@@ -105,13 +114,13 @@ impl Plan {
         &self,
         test: Test,
         test_id: &str,
-        revision: Option<&str>,
+        revision: &str,
     ) -> Vec<(&'static str, String)> {
         let mut env = self.script_env(test);
         env.push(("BASE_URL", self.target.base_url.clone()));
         env.push(("WS_URL", self.target.ws_url.clone()));
         env.push(("TESTID", test_id.into()));
-        env.push(("REVISION", revision.unwrap_or_default().into()));
+        env.push(("REVISION", revision.into()));
         env
     }
 

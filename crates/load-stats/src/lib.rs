@@ -4,6 +4,7 @@
 //! |---|---|
 //! | Does memory grow without end? | [`growth`], built on [`slope`] and [`mann_kendall`] |
 //! | Do two versions differ, judged by paired blocks? | [`decide`], built on [`signed_rank`], [`bootstrap`] and [`holm`] |
+//! | Does one side fail more often than the other? | [`sign_test`] |
 //! | How small a difference could n pairs have shown? | [`effect`] |
 //! | Is tonight's value outside of the noise of past nights? | [`fence`] |
 //! | Since when is a series at another level? | [`change_points`], built on [`energy`] |
@@ -22,6 +23,7 @@ pub mod fence;
 pub mod growth;
 pub mod holm;
 pub mod mann_kendall;
+pub mod sign_test;
 pub mod signed_rank;
 pub mod slope;
 

@@ -293,6 +293,11 @@ impl Metrics {
                 bytes,
             );
         }
+        if let Some(time) = crate::os::cpu_time() {
+            let name = "process_cpu_seconds_total";
+            head(out, name, "counter", "CPU time, user and system.");
+            let _ = writeln!(out, "{name} {}", time.as_secs_f64());
+        }
         std::mem::take(out)
     }
 }

@@ -1,6 +1,9 @@
 //! What the server asks the operating system about itself.
 
+use std::time::Duration;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Resident memory of this process in bytes, from `/proc/self/statm` (proc(5)); `None` where
 /// there is no such file.
@@ -8,6 +11,14 @@ pub fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
+}
+
+/// CPU time of this process, in user and kernel space (`clock_gettime(2)`, `CLOCK_PROCESS_CPUTIME_ID`).
+pub fn cpu_time() -> Option<Duration> {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanoseconds = u32::try_from(time.tv_nsec).ok()?;
+    Some(Duration::new(seconds, nanoseconds))
 }
 
 /// Raises the limit of open files to what `wanted` files need, as far as the hard limit allows,

@@ -640,6 +640,15 @@ async fn metrics_are_for_this_machine() {
         );
     }
     assert!(answer.body.contains("process_resident_memory_bytes "));
+    let cpu = |text: &str| -> f64 {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("process_cpu_seconds_total "));
+        line.unwrap().parse().unwrap()
+    };
+    let before = cpu(&answer.body);
+    assert!(before > 0.0);
+    assert!(cpu(&near.get("/metrics").await.body) > before);
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use crate::k6;
 /// Where the scripts look for the server.
 pub const DEFAULT_BASE_URL: &str = "http://localhost:3000";
 
+/// Where load-tests/grafana/compose.yaml has Grafana.
+pub const DEFAULT_GRAFANA_URL: &str = "http://localhost:3001";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0        passed
@@ -110,6 +113,17 @@ pub struct LoadTest {
     /// Open k6's live dashboard in the browser, once for each test.
     #[arg(long)]
     pub open: bool,
+
+    /// Send k6's metrics, the server's use of the machine and the verdicts to this Prometheus.
+    ///
+    /// It must take remote write; load-tests/grafana starts one, with dashboards.
+    #[arg(long, value_name = "URL", env = "TACHIKOMA_PROMETHEUS")]
+    pub prometheus: Option<String>,
+
+    /// Where Grafana shows what Prometheus has, for the link.
+    #[arg(long, value_name = "URL", env = "TACHIKOMA_GRAFANA", default_value = DEFAULT_GRAFANA_URL)]
+    pub grafana: String,
+
     /// Also write the verdicts as JUnit XML, which most CI systems show.
     #[arg(long, value_name = "PATH", value_parser = path())]
     pub junit: Option<PathBuf>,

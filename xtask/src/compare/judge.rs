@@ -6,8 +6,8 @@ use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, de
 use load_stats::fence::Worse;
 
 use super::blocks::{Block, Blocks};
-use super::metrics;
 use super::record::{Change, MetricRecord, TestRecord};
+use super::{failures, metrics};
 
 /// Floors by kind, as changed on the command line.
 #[derive(Debug, Clone, Default)]
@@ -61,8 +61,8 @@ pub fn judge(
         }
         tests.push(TestRecord {
             pairs: pairs.len(),
-            only_in_head: only_in_head(&pairs),
-            in_both: in_both(&pairs),
+            worse_failures: failures::worse(&pairs),
+            in_both: failures::in_both(&pairs),
             name: test,
             metrics: Vec::new(),
         });
@@ -133,52 +133,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// What went wrong with the head and never with the base, in sentences: it needs no statistics.
-pub fn only_in_head(pairs: &[(&Block, &Block)]) -> Vec<String> {
-    let (base, head) = failures(pairs);
-    let total: u64 = pairs.iter().map(|(_, head)| head.requests).sum();
-    head.iter()
-        .filter(|(what, _)| !base.contains_key(*what))
-        .map(|(what, count)| match what.as_str() {
-            REQUESTS => format!("{count} of {total} requests failed in head and none in base"),
-            check => format!("check \"{check}\" failed {count} times in head and never in base"),
-        })
-        .collect()
-}
-
-/// What went wrong with the base too.
-fn in_both(pairs: &[(&Block, &Block)]) -> Vec<String> {
-    let (base, head) = failures(pairs);
-    base.iter()
-        .map(|(what, in_base)| {
-            let in_head = head.get(what).copied().unwrap_or(0);
-            format!("{what}: failed {in_base} times in base, {in_head} times in head")
-        })
-        .collect()
-}
-
-const REQUESTS: &str = "requests";
-
-/// Failures by what failed, of both sides.
-fn failures(pairs: &[(&Block, &Block)]) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
-    let sum = |blocks: &mut dyn Iterator<Item = &Block>| {
-        let mut sum: BTreeMap<String, u64> = BTreeMap::new();
-        for block in blocks {
-            if block.failed_requests > 0 {
-                *sum.entry(REQUESTS.into()).or_default() += block.failed_requests;
-            }
-            for (check, count) in &block.failed_checks {
-                *sum.entry(check.clone()).or_default() += count;
-            }
-        }
-        sum
-    };
-    (
-        sum(&mut pairs.iter().map(|pair| pair.0)),
-        sum(&mut pairs.iter().map(|pair| pair.1)),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::blocks::Side;
@@ -209,39 +163,5 @@ mod tests {
         assert_eq!(change(&compared(1.2, 5), &floors), Change::NotJudged);
         let wide = Floors::new(&[("median".into(), 0.5)]);
         assert_eq!(change(&compared(1.2, 12), &wide), Change::Unchanged);
-    }
-
-    #[test]
-    fn errors_only_in_head_are_named() {
-        let mut blocks = compared(1.0, 12);
-        blocks.blocks[5].failed_requests = 3;
-        blocks.blocks[5].failed_checks.insert("status".into(), 2);
-        let record = &judge(
-            &blocks,
-            0,
-            &Floors::default(),
-            &DecisionRule::default(),
-            None,
-        )[0];
-        assert_eq!(
-            record.only_in_head,
-            [
-                "3 of 2400 requests failed in head and none in base",
-                "check \"status\" failed 2 times in head and never in base"
-            ]
-        );
-        blocks.blocks[0].failed_requests = 1;
-        let record = &judge(
-            &blocks,
-            0,
-            &Floors::default(),
-            &DecisionRule::default(),
-            None,
-        )[0];
-        assert_eq!(record.only_in_head.len(), 1);
-        assert_eq!(
-            record.in_both,
-            ["requests: failed 1 times in base, 3 times in head"]
-        );
     }
 }

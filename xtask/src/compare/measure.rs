@@ -94,6 +94,7 @@ impl Bench<'_> {
             env: &invocation_env,
             key: self.key,
             remove: self.interfering,
+            outputs: &[],
             args: &[],
             load: self.block,
             dashboard: false,

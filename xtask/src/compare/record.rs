@@ -60,8 +60,9 @@ pub struct TestRecord {
     pub name: String,
     /// Whole pairs that were measured.
     pub pairs: usize,
-    /// Failures that only the head had, in sentences.
-    pub only_in_head: Vec<String>,
+    /// Failures that only the head had, or more of than the base, in sentences.
+    #[serde(alias = "only_in_head")]
+    pub worse_failures: Vec<String>,
     /// Failures that the base had too, in sentences.
     pub in_both: Vec<String>,
     /// The metrics.
@@ -119,7 +120,7 @@ impl Comparison {
     pub fn settle(&mut self) {
         let mut reasons: Vec<String> = Vec::new();
         for test in &self.tests {
-            let failures = test.only_in_head.iter();
+            let failures = test.worse_failures.iter();
             reasons.extend(failures.map(|failure| format!("{}: {failure}", test.name)));
         }
         let worse = self

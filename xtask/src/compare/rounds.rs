@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use load_stats::decide::DecisionRule;
 
 use super::blocks::{Blocks, Side};
-use super::judge::{Floors, judge, only_in_head};
+use super::failures::only_in_head;
+use super::judge::{Floors, judge};
 use super::measure::{Bench, Broken, Which};
 use super::plan::Plan;
 use super::record::{Change, TestRecord, percent};
@@ -110,7 +111,7 @@ impl Rounds<'_> {
     pub fn confirm(&mut self, floors: &Floors) -> anyhow::Result<()> {
         let rule = super::rule(self.blocks.seed);
         let tests = judge(&self.blocks, 0, floors, &rule, None);
-        let failed = tests.iter().any(|test| !test.only_in_head.is_empty());
+        let failed = tests.iter().any(|test| !test.worse_failures.is_empty());
         let suspects = suspects(&tests);
         if failed || self.broken.is_some() || suspects.is_empty() {
             return Ok(());
@@ -141,6 +142,10 @@ pub fn agree(tests: &mut [TestRecord], blocks: &Blocks, floors: &Floors, rule: &
     let again = judge(blocks, 1, floors, rule, Some(&suspects));
     for test in tests {
         let second = again.iter().find(|second| second.name == test.name);
+        if let Some(second) = second {
+            test.worse_failures
+                .extend(second.worse_failures.iter().cloned());
+        }
         for metric in &mut test.metrics {
             if metric.change != Change::Regression {
                 continue;

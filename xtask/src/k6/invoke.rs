@@ -39,6 +39,8 @@ pub struct Invocation<'a> {
     pub key: &'a Secret,
     /// Variables to take out of the environment.
     pub remove: &'a [String],
+    /// Our own further arguments.
+    pub outputs: &'a [String],
     /// Arguments of the user's.
     pub args: &'a [String],
     /// Whether to open the live dashboard in the browser.
@@ -134,7 +136,7 @@ impl Invocation<'_> {
                 .env("K6_WEB_DASHBOARD_PERIOD", format!("{period}ms"))
                 .env("K6_WEB_DASHBOARD_EXPORT", self.dir.join("report.html"));
         }
-        cmd.args(self.args).arg(self.main_js)
+        cmd.args(self.outputs).args(self.args).arg(self.main_js)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The command line of this run, for those who want to repeat it.
 
 /// The variables that `load-test` heeds, but the one with the key.
-const HEEDED: [&str; 5] = [
+const HEEDED: [&str; 7] = [
     "BASE_URL",
     "WS_URL",
     "K6_BIN",
     "TACHIKOMA_SERVER_BIN",
     "TACHIKOMA_RESULTS",
+    "TACHIKOMA_PROMETHEUS",
+    "TACHIKOMA_GRAFANA",
 ];
 
 /// The command line as a shell line, with the variables that it was given. The key is never part of it.

@@ -10,6 +10,7 @@ use crate::cli::LoadTest;
 use crate::k6::{Invocation, K6, Ran, Shape, Stopped};
 use crate::plan::{Plan, Test};
 use crate::process::Ended;
+use crate::prometheus::{self, Prometheus, Tags, unix_ms};
 use crate::results::{Outcome, SampledRecord, TestRecord, UsageRecord};
 use crate::server::{Sample, Server};
 use crate::ui;
@@ -32,8 +33,10 @@ pub struct OneTest<'a> {
     pub dir: &'a Path,
     /// What its metrics are tagged with.
     pub test_id: &'a str,
-    /// The commit under test.
-    pub revision: Option<&'a str>,
+    /// The revision under test, likewise.
+    pub revision: &'a str,
+    /// Takes the metrics, if anything does.
+    pub prometheus: Option<&'a Prometheus>,
     /// Variables to take out of k6's environment.
     pub interfering: &'a [String],
 }
@@ -45,14 +48,21 @@ impl OneTest<'_> {
     /// If k6 cannot be started or the results folder not be written to. A test that fails is no error.
     pub fn run(&self, server: &mut Server) -> anyhow::Result<(TestRecord, Vec<String>)> {
         ui::step(&format!("{}: {}", self.test.name(), self.shape));
+        let mut env = self.plan.run_env(self.test, self.test_id, self.revision);
+        let mut outputs = Vec::new();
+        if let Some(prometheus) = self.prometheus {
+            env.extend(prometheus.k6_env(self.shape.duration()));
+            outputs = Prometheus::k6_args();
+        }
         let invocation = Invocation {
             k6: &self.k6.path,
             main_js: self.main_js,
             test: self.test.name(),
             dir: self.dir,
-            env: &self.plan.run_env(self.test, self.test_id, self.revision),
+            env: &env,
             key: &self.plan.key,
             remove: self.interfering,
+            outputs: &outputs,
             args: &self.args.k6_args,
             dashboard: true,
             open: self.args.open,
@@ -64,8 +74,19 @@ impl OneTest<'_> {
         record.started_at = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
         let from_unix_ms = unix_ms();
         let before = server.sampler().and_then(crate::server::Sampler::now);
-        let ran = invocation.run(|| server.gone())?;
+        let mut live = self.prometheus.map(|prometheus| {
+            prometheus.test_begins(self.tags(), self.shape.duration(), from_unix_ms, before)
+        });
+        let ran = invocation.run(|| {
+            if let Some(live) = &mut live {
+                live.tick(server.sampler());
+            }
+            server.gone()
+        })?;
         let after = server.sampler().and_then(crate::server::Sampler::now);
+        if let Some(live) = live {
+            live.ends(server.sampler());
+        }
 
         let summary = read_summary(&invocation.summary_path());
         let verdict = k6_summary::judge(&Evidence {
@@ -81,7 +102,38 @@ impl OneTest<'_> {
         record.server_usage = usage(&samples, summary.as_ref().ok());
         record.growth = growth::rows(self, &ran, &samples);
         fill(&mut record, verdict, &ran, summary.as_ref().ok());
-        Ok((record, notices(&ran, self.dir, self.test)))
+        Ok((record, self.notices(&ran)))
+    }
+
+    fn tags(&self) -> Tags {
+        Tags {
+            testid: self.test_id.to_owned(),
+            profile: self.plan.profile.name().to_owned(),
+            test: self.test.name().to_owned(),
+            revision: self.revision.to_owned(),
+        }
+    }
+
+    /// What may explain the result, said and kept.
+    fn notices(&self, ran: &Ran) -> Vec<String> {
+        let test = self.test.name();
+        let mut notices: Vec<String> = ran.log_problem.clone().into_iter().collect();
+        if ran.stopped.is_none() && !self.dir.join("report.html").is_file() {
+            notices.push(format!(
+                "{test}: k6 wrote no report.html, for it ran too short or could not write it"
+            ));
+        }
+        let log = self.dir.join("k6.log");
+        if self.prometheus.is_some() && prometheus::lost_pushes(&log) > 0 {
+            notices.push(format!(
+                "{test}: {} of k6's pushes to Prometheus were lost; k6.log says why",
+                prometheus::lost_pushes(&log)
+            ));
+        }
+        for notice in &notices {
+            ui::notice(notice);
+        }
+        notices
     }
 }
 
@@ -117,12 +169,6 @@ fn window(server: &Server, before: Option<Sample>, after: Option<Sample>) -> Vec
         before.elapsed_s,
         after.map_or(f64::INFINITY, |after| after.elapsed_s),
     )
-}
-
-/// Now, in milliseconds since 1970.
-fn unix_ms() -> f64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0.0, |since| since.as_secs_f64() * 1000.0)
 }
 
 fn sampled(samples: &[Sample], from_unix_ms: f64) -> Option<SampledRecord> {
@@ -181,18 +227,4 @@ fn last_words(ran: &Ran) -> Option<String> {
         .find(|line| line.contains("level=error"))
         .or(lines.last())?;
     Some(format!("k6's last words: {}", line.trim()))
-}
-
-fn notices(ran: &Ran, dir: &Path, test: Test) -> Vec<String> {
-    let mut notices: Vec<String> = ran.log_problem.clone().into_iter().collect();
-    if ran.stopped.is_none() && !dir.join("report.html").is_file() {
-        notices.push(format!(
-            "{}: k6 wrote no report.html, for it ran too short or could not write it",
-            test.name()
-        ));
-    }
-    for notice in &notices {
-        ui::notice(notice);
-    }
-    notices
 }

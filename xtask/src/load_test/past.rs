@@ -10,7 +10,7 @@ use crate::history::{
 use crate::interrupt::{self, Interrupted};
 use crate::results::{self, Key, Outcome, PastRecord, TestRecord};
 use crate::target::Target;
-use crate::{github, report, ui};
+use crate::{github, prometheus, report, ui};
 
 /// What past runs say, read once before the first test.
 pub struct Before {
@@ -106,7 +106,8 @@ impl Run<'_> {
             main_js: &main_js(self.root),
             dir: &dir,
             test_id: &format!("{}-confirm", self.folder.name),
-            revision: self.commit(),
+            revision: &prometheus::revision(&self.record),
+            prometheus: self.prometheus.as_ref(),
             interfering: &super::interfering(),
         }
         .run(&mut server);

@@ -52,6 +52,7 @@ pub fn begin(
             origin: k6.origin.to_string(),
         },
         server: None,
+        dashboard: None,
         revision: Revision::look(root),
         host: Host::look(),
         tests: plan.tests.iter().zip(shapes).map(planned).collect(),

@@ -59,6 +59,9 @@ pub fn terminal(run: &RunRecord, folder: &Path) -> String {
         out.push_str(&one_table(test));
     }
     let _ = writeln!(out, "\nresults: {}", folder.display());
+    if let Some(link) = &run.dashboard {
+        let _ = writeln!(out, "grafana: {link}");
+    }
     out
 }
 

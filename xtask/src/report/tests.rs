@@ -56,6 +56,7 @@ fn run(name: &str, checks: usize) -> RunRecord {
             version: "1.1.0".into(),
             origin: name.into(),
         },
+        dashboard: None,
         server: None,
         revision: None,
         host: Host {

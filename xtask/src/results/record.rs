@@ -62,6 +62,9 @@ pub struct RunRecord {
     pub k6: K6Record,
     /// The server, once it answered.
     pub server: Option<ServerRecord>,
+    /// The dashboard that shows the run, if its metrics were sent to Prometheus.
+    #[serde(default)]
+    pub dashboard: Option<String>,
     /// The revision of the working tree.
     pub revision: Option<Revision>,
     /// The machine.

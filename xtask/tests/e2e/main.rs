@@ -20,6 +20,7 @@ mod interrupts;
 mod locks;
 mod pages;
 mod processes;
+mod prometheus;
 mod results;
 mod stub;
 mod support;

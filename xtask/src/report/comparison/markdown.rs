@@ -46,7 +46,7 @@ pub fn comparison_markdown(comparison: &Comparison) -> String {
 
 fn one_test(test: &TestComparison) -> String {
     let mut out = format!("\n## {}, {} pairs\n", text(&test.name), test.pairs);
-    for failure in &test.only_in_head {
+    for failure in &test.worse_failures {
         let _ = writeln!(out, "\n- ❌ {}", text(failure));
     }
     for failure in &test.in_both {

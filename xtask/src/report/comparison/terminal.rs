@@ -64,7 +64,7 @@ pub fn comparison_terminal(comparison: &Comparison, folder: &Path) -> String {
 
 fn one_test(test: &TestComparison) -> String {
     let mut out = format!("\n{}, {} pairs\n", test.name, test.pairs);
-    for failure in &test.only_in_head {
+    for failure in &test.worse_failures {
         let _ = writeln!(out, "  {BAD}✗{BAD:#} {failure}");
     }
     for failure in &test.in_both {

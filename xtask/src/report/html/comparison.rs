@@ -79,7 +79,7 @@ pub fn comparison_page(comparison: &Comparison, blocks: &Blocks) -> anyhow::Resu
 }
 
 fn shown(test: &TestComparison, blocks: &Blocks) -> Test {
-    let failures = test.only_in_head.iter().chain(&test.in_both);
+    let failures = test.worse_failures.iter().chain(&test.in_both);
     Test {
         name: test.name.clone(),
         pairs: test.pairs,

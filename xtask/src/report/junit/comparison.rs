@@ -34,7 +34,7 @@ pub fn comparison_junit(comparison: &Comparison) -> anyhow::Result<String> {
 }
 
 fn cases(test: &TestComparison) -> Vec<Case> {
-    let failures = test.only_in_head.iter().map(|failure| Case {
+    let failures = test.worse_failures.iter().map(|failure| Case {
         name: "failures that only head has".into(),
         state: State::Failed(failure.clone()),
         time: None,
