@@ -21,8 +21,6 @@ pub struct Dashboard {
 pub struct Panel<'a> {
     /// All of it.
     pub json: &'a Value,
-    /// The variable that it, or its row, is repeated for.
-    pub repeat: Option<&'a str>,
 }
 
 /// A query of a panel or an annotation.
@@ -34,8 +32,6 @@ pub struct Query {
     pub expr: String,
     /// Asked for one point of time.
     pub instant: bool,
-    /// The variable that its panel is repeated for.
-    pub repeat: Option<String>,
 }
 
 /// Every dashboard, by file name.
@@ -66,24 +62,11 @@ impl Dashboard {
 
     /// Its panels in order: rows, and what is in them.
     pub fn panels(&self) -> Vec<Panel<'_>> {
-        let mut panels = Vec::new();
-        // An open row holds the panels behind it, a closed one has them inside.
-        let mut row_repeat = None;
-        for json in list(&self.json["panels"]) {
-            let own = json["repeat"].as_str();
-            if json["type"] == "row" {
-                row_repeat = own;
-            }
-            panels.push(Panel {
-                json,
-                repeat: own.or(row_repeat),
-            });
-            panels.extend(list(&json["panels"]).iter().map(|json| Panel {
-                json,
-                repeat: json["repeat"].as_str().or(own),
-            }));
-        }
-        panels
+        // An open row has the panels behind it, a closed one has them inside.
+        let all = list(&self.json["panels"]).iter();
+        all.flat_map(|json| std::iter::once(json).chain(list(&json["panels"])))
+            .map(|json| Panel { json })
+            .collect()
     }
 
     /// Its variables in order.
@@ -102,7 +85,6 @@ impl Dashboard {
             place: format!("{}, annotation {:?}", self.file, text(&annotation["name"])),
             expr: text(&annotation["expr"]).to_owned(),
             instant: false,
-            repeat: None,
         }));
         queries
     }
@@ -120,7 +102,6 @@ impl Dashboard {
                 ),
                 expr: text(&target["expr"]).to_owned(),
                 instant: target["instant"] == true && target["range"] != true,
-                repeat: panel.repeat.map(ToOwned::to_owned),
             })
             .collect()
     }
@@ -174,31 +155,20 @@ fn panels_are_found_in_open_and_closed_rows() {
     let dashboard = made_up(serde_json::json!({
         "panels": [
             {"type": "stat", "title": "a"},
-            {"type": "row", "title": "open", "repeat": "test"},
+            {"type": "row", "title": "open"},
             {"type": "stat", "title": "b", "targets": [
                 {"refId": "A", "expr": "x", "instant": true},
                 {"refId": "B", "expr": "y", "instant": false, "range": true},
             ]},
-            {"type": "row", "title": "closed", "panels": [{"type": "stat", "title": "c", "repeat": "run"}]},
+            {"type": "row", "title": "closed", "panels": [{"type": "stat", "title": "c"}]},
         ],
         "annotations": {"list": [
             {"name": "built in", "datasource": {"uid": "-- Grafana --"}},
             {"name": "ours", "expr": "z", "datasource": {"uid": "${datasource}"}},
         ]},
     }));
-    let seen: Vec<_> = dashboard
-        .panels()
-        .iter()
-        .map(|panel| (panel.title(), panel.repeat))
-        .collect();
-    let expected = [
-        ("a", None),
-        ("open", Some("test")),
-        ("b", Some("test")),
-        ("closed", None),
-        ("c", Some("run")),
-    ];
-    assert_eq!(seen, expected);
+    let titles: Vec<_> = dashboard.panels().iter().map(|it| it.title()).collect();
+    assert_eq!(titles, ["a", "open", "b", "closed", "c"]);
     let queries = dashboard.queries();
     let seen: Vec<_> = queries
         .iter()

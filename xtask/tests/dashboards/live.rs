@@ -1,11 +1,12 @@
 //! The proof: a real Prometheus, a real server, real runs, and every query of every dashboard has data.
 
-use crate::check::{STEP, check};
+use crate::check::{Filled, STEP};
+use crate::expression::read;
 use crate::files::{Dashboard, dashboards, list};
 use crate::load;
-use crate::names::Inventory;
 use crate::prometheus::{Prometheus, program};
 use crate::support::Server;
+use crate::values;
 
 #[test]
 fn every_query_has_data_after_real_runs() {
@@ -17,50 +18,60 @@ fn every_query_has_data_after_real_runs() {
     };
     let server = Server::start("test-api-key");
     let prometheus = Prometheus::start(&program, &[&server.url]);
-    let load = load::run(&server, &prometheus);
-    let inventory = prometheus.inventory();
-
-    let mut wrong = Vec::new();
-    for dashboard in dashboards() {
-        wrong.extend(check(&dashboard, &prometheus, &inventory, load.window));
-    }
+    let (window, runs) = load::runs(&server, &prometheus);
+    let filled = Filled {
+        prometheus: &prometheus,
+        inventory: prometheus.inventory(),
+        window,
+    };
+    let dashboards = dashboards();
+    let mut wrong: Vec<_> = dashboards.iter().flat_map(|it| filled.check(it)).collect();
+    wrong.extend(values::differences(&filled, &dashboards, &runs[..2]));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // The check itself: it must see each name that is changed, and a query without data.
-    for dashboard in dashboards() {
-        renamed_metrics_are_seen(&dashboard, &inventory);
-    }
-    let empty = dashboards()
-        .iter()
-        .map(|dashboard| rename(dashboard, "k6_vus", "k6_users"))
-        .find(|renamed| renamed.json.to_string().contains("k6_users"))
-        .unwrap();
-    let seen = check(&empty, &prometheus, &inventory, load.window).join("\n");
-    assert!(seen.contains("there is no metric k6_users"), "{seen}");
-    assert!(seen.contains("no data for"), "{seen}");
-    let other = dashboards()
-        .iter()
-        .map(|dashboard| rename(dashboard, "testid=", "run="))
-        .find(|renamed| renamed.json.to_string().contains("run="))
-        .unwrap();
-    let seen = check(&other, &prometheus, &inventory, load.window).join("\n");
-    assert!(seen.contains("has no label run"), "{seen}");
-
-    for run in &load.runs {
-        writes_are_as_far_apart_as_the_data_source_says(&prometheus, run, load.window.to);
+    renamed_names_are_seen(&filled, &dashboards);
+    for run in &runs[..2] {
+        writes_are_as_far_apart_as_the_data_source_says(&filled, &load::name(run));
     }
 }
 
-/// Renames each metric of each query in turn.
-fn renamed_metrics_are_seen(dashboard: &Dashboard, inventory: &Inventory) {
-    for query in dashboard.queries() {
-        let read = crate::expression::read(&query.expr).unwrap();
-        for selector in read.selectors {
+/// The check itself: whatever is renamed, it says so.
+fn renamed_names_are_seen(filled: &Filled<'_>, dashboards: &[Dashboard]) {
+    let queries = dashboards.iter().flat_map(Dashboard::queries);
+    let mut renamed = 0;
+    for query in queries {
+        for selector in read(&query.expr).unwrap().selectors {
             let other = format!("{}_renamed", selector.metric);
             let expr = query.expr.replacen(&selector.metric, &other, 1);
-            let unknown = inventory.unknown(&expr).join("\n");
+            let unknown = filled.inventory.unknown(&expr).join("\n");
             assert!(unknown.contains(&other), "{}: {expr}", query.place);
+            renamed += 1;
         }
+    }
+    assert!(renamed > 50, "only {renamed} metrics in all dashboards");
+    for (from, to, seen) in [
+        (
+            "k6_http_reqs_total",
+            "k6_requests_total",
+            "there is no metric k6_requests_total",
+        ),
+        (
+            "k6_http_reqs_total",
+            "k6_requests_total",
+            "no data for sum(rate(k6_requests_total",
+        ),
+        ("testid=", "run=", "k6_vus has no label run"),
+        ("by (test)", "by (kind)", "has a label kind"),
+        // All names are there, and there is nothing.
+        ("$__rate_interval", "1ms", "no data for"),
+    ] {
+        let wrong: Vec<_> = dashboards
+            .iter()
+            .map(|dashboard| rename(dashboard, from, to))
+            .flat_map(|renamed| filled.check(&renamed))
+            .collect();
+        let wrong = wrong.join("\n");
+        assert!(wrong.contains(seen), "{from} as {to}: {wrong}");
     }
 }
 
@@ -74,9 +85,9 @@ fn rename(dashboard: &Dashboard, from: &str, to: &str) -> Dashboard {
 }
 
 /// `$__rate_interval` is made of the data source's interval: with another one it would be too short or too coarse.
-fn writes_are_as_far_apart_as_the_data_source_says(prometheus: &Prometheus, run: &str, at: f64) {
+fn writes_are_as_far_apart_as_the_data_source_says(filled: &Filled<'_>, run: &str) {
     let expr = format!("k6_vus{{testid=\"{run}\",test=\"websocket\"}}[10m]");
-    let series = prometheus.query(&expr, at).unwrap();
+    let series = filled.prometheus.query(&expr, filled.window.to).unwrap();
     let times: Vec<f64> = list(&series[0]["values"])
         .iter()
         .map(|point| point[0].as_f64().unwrap())

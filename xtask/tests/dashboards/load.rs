@@ -1,48 +1,49 @@
-//! Two runs of all four tests that feed a Prometheus.
+//! Runs that feed a Prometheus.
 
 use std::time::{Duration, SystemTime};
 
 use crate::check::STEP;
 use crate::prometheus::{Prometheus, Window};
-use crate::support::{Going, Run, Server, wait_until};
+use crate::support::{Done, Going, Run, Server, wait_until};
 
-/// What the runs have left in Prometheus.
-pub struct Load {
-    /// From their begin to their end.
-    pub window: Window,
-    /// Their names, which are the values of `testid`.
-    pub runs: [String; 2],
-}
+/// Their tests: all four twice, in an order in which the missions of one run are created while a WebSocket of the other
+/// listens. Three runs are compared on one dashboard.
+const RUNS: [&str; 3] = [
+    "websocket health missions specs",
+    "health missions specs websocket",
+    "health",
+];
 
-/// Runs all four tests twice against `server`, the one begun a second after the other.
+/// Makes the runs against `server`, each begun a second after the one before, and returns them with their time.
 ///
 /// The lock that keeps runs on one server apart lies in the temporary folder, of which each of these has its own: they
 /// shall meet, for WebSocket clients to receive the missions of others.
-pub fn run(server: &Server, prometheus: &Prometheus) -> Load {
+pub fn runs(server: &Server, prometheus: &Prometheus) -> (Window, Vec<Done>) {
     let from = now();
-    let first = start("websocket health missions specs", server, prometheus);
-    // A run is named after the second of its begin.
-    let began = now().floor();
-    wait_until("the next second begins", || now() >= began + 1.0);
-    let second = start("health missions specs websocket", server, prometheus);
-    let runs = [first, second].map(|going| {
-        let done = going.done();
-        done.exits(0);
-        let folder = done.folder();
-        folder.file_name().unwrap().to_str().unwrap().to_owned()
-    });
-    assert_ne!(
-        runs[0], runs[1],
-        "two runs of one name cannot be told apart"
-    );
+    let mut going = Vec::new();
+    for tests in RUNS {
+        going.push(start(tests, server, prometheus));
+        // A run is named after the second of its begin.
+        let began = now().floor();
+        wait_until("the next second begins", || now() >= began + 1.0);
+    }
+    let done: Vec<_> = going.into_iter().map(Going::done).collect();
+    let names: Vec<_> = done.iter().map(name).collect();
+    for (index, name) in names.iter().enumerate() {
+        done[index].exits(0);
+        assert!(!names[..index].contains(name), "two runs called {name}");
+    }
     // The points of a query over time are counted from its begin: the last one is at the end.
     let to = now();
     let steps = ((to - from) / f64::from(STEP)).ceil();
     let from = to - steps * f64::from(STEP);
-    Load {
-        window: Window { from, to },
-        runs,
-    }
+    (Window { from, to }, done)
+}
+
+/// The name of a run, which is its `testid`.
+pub fn name(run: &Done) -> String {
+    let folder = run.folder();
+    folder.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
 fn start(tests: &str, server: &Server, prometheus: &Prometheus) -> Going {

@@ -28,4 +28,5 @@ mod setup;
 mod support;
 mod thresholds;
 mod tokens;
+mod values;
 mod variables;

@@ -143,19 +143,18 @@ impl Prometheus {
         self.result("query_range", &asked)
     }
 
-    /// The values of `label` among the series of `selector`, or among all.
+    /// The values of `label` among the series of `selector`.
     ///
     /// # Errors
     /// If Prometheus refuses the question, with its words.
     pub fn label_values(
         &self,
         label: &str,
-        selector: Option<&str>,
+        selector: &str,
         window: Window,
     ) -> Result<Vec<String>, String> {
         let (start, end) = (window.from.to_string(), window.to.to_string());
-        let mut asked = vec![("start", start.as_str()), ("end", end.as_str())];
-        asked.extend(selector.map(|selector| ("match[]", selector)));
+        let asked = [("match[]", selector), ("start", &start), ("end", &end)];
         let data = self.ask(&format!("label/{label}/values"), &asked)?;
         let values = list(&data).iter().filter_map(Value::as_str);
         Ok(values.map(ToOwned::to_owned).collect())

@@ -164,6 +164,11 @@ fn grafana_finds_its_dashboards() {
     assert_eq!(provider["type"], "file");
     let path = text(&provider["options"]["path"]).trim_end_matches('/');
     assert_eq!(path, target("dashboards"));
+    let environment = &compose["services"]["grafana"]["environment"];
+    let home = text(&environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]);
+    let (folder, file) = home.rsplit_once('/').unwrap();
+    assert_eq!(folder, path);
+    assert!(dashboards().iter().any(|it| it.file == file), "{home}");
 }
 
 /// Prometheus' own reader, where it is.

@@ -78,16 +78,18 @@ pub fn variable(text: &str) -> Option<(&str, usize)> {
     (length > 0).then(|| (&name[..length], length + 1))
 }
 
-/// The position behind the closing mark of the group that `tokens[open]` opens.
+/// The position behind the closing mark of the group that `tokens[open]` opens; `None` if the marks do not match.
 pub fn behind(tokens: &[Token], open: usize) -> Option<usize> {
-    let mut depth = 0_usize;
+    let mut expected = Vec::new();
     for (index, token) in tokens.iter().enumerate().skip(open) {
         match token {
-            Token::Mark('(' | '[' | '{') => depth += 1,
-            Token::Mark(')' | ']' | '}') => depth = depth.checked_sub(1)?,
+            Token::Mark('(') => expected.push(')'),
+            Token::Mark('[') => expected.push(']'),
+            Token::Mark('{') => expected.push('}'),
+            Token::Mark(mark @ (')' | ']' | '}')) if expected.pop() != Some(*mark) => return None,
             _ => {}
         }
-        if depth == 0 {
+        if expected.is_empty() {
             return Some(index + 1);
         }
     }
