@@ -1,0 +1,1 @@
+"""Makes the dashboards: one module for each, and what they share."""
