@@ -7,7 +7,9 @@ range, whatever its length, since the runs of weeks do not fit on the axis of on
 """
 
 from generate.frame import choice, dashboard as frame, run_annotations, variable, NEWEST_FIRST
-from generate.panels import Grid, as_times, bars, columns, merged, query, rows, sorted_by, table, time_series, verdict, verdict_numbers
+from generate.panels import (
+    Grid, as_times, bars, columns, link, merged, query, rows, sorted_by, table, time_series, verdict, verdict_numbers,
+)
 
 START = "tachikoma_load_test_start_time_seconds"
 SERIES = 'profile="$profile",test="$test"'
@@ -52,8 +54,8 @@ def variables():
 
     def shift(name, other):
         a, b = (f"max({looked_back(START, matchers(run))})" for run in ("testid", other))
-        # As a label, so that it can have a unit, which `offset` needs.
-        seconds = f'count_values("shift", round({a} - {b} or vector(0)))'
+        # As a label, so that it can have a unit, which `offset` needs. An offset of 0 is an error before Prometheus 3.
+        seconds = f'count_values("shift", round({a} - {b}) != 0 or vector(1))'
         asked = f'query_result(label_replace({seconds}, "shift", "${{1}}s", "shift", "(.*)"))'
         return variable(name, name, asked, f"Seconds from the start of {other} to that of testid.",
                         regex='/shift="([^"]+)"/', hidden=True)
@@ -84,6 +86,9 @@ def overlay_rows(grid):
     def rate(metric, chosen, moved):
         return f"rate({metric}{{{chosen}}}[$__rate_interval]{moved})"
 
+    def lately(metric, chosen, moved):
+        return f"last_over_time({metric}{{{chosen}}}[$__rate_interval]{moved})"
+
     def quantile(q):
         return overlaid(lambda chosen, moved: (
             f"histogram_quantile({q}, sum({rate('k6_http_req_duration_seconds', chosen, moved)}))"
@@ -94,6 +99,7 @@ def overlay_rows(grid):
         failed = f"sum({rate('k6_http_reqs_total', chosen + UNEXPECTED, moved)})"
         return f"({failed} or 0 * {every}) / {every}"
 
+    cpu, memory = "tachikoma_load_test_server_cpu_seconds_total", "tachikoma_load_test_server_memory_bytes"
     grid.row("Over each other: B and C are moved so that all begin where A does")
     for q, name in [(0.5, "Median"), (0.95, "95th percentile"), (0.99, "99th percentile")]:
         grid.add(time_series(name, "Latency of all requests of the test, windowed.", "s", quantile(q)), 8)
@@ -102,40 +108,45 @@ def overlay_rows(grid):
         overlaid(lambda chosen, moved: f"sum({rate('k6_http_reqs_total', chosen, moved)})"),
     ), 8)
     grid.add(time_series(
-        "Failed share", "The share of requests that failed, windowed.", "percentunit", overlaid(failed_share), most=0.01,
+        "Failed share", "The share of requests that failed, windowed.", "percentunit",
+        overlaid(failed_share), most=0.01,
     ), 8)
     grid.add(time_series(
         "Virtual users", "The load: only runs with the same are comparable.", "short",
-        overlaid(lambda chosen, moved: f"sum(k6_vus{{{chosen}}}{moved})"),
+        overlaid(lambda chosen, moved: f"sum({lately('k6_vus', chosen, moved)})"),
     ), 8)
     grid.add(time_series(
         "Server CPU", "Cores that the server uses, sampled while the test runs.", "short",
-        overlaid(lambda chosen, moved: f"sum({rate('tachikoma_load_test_server_cpu_seconds_total', chosen, moved)})"),
+        overlaid(lambda chosen, moved: f"sum({rate(cpu, chosen, moved)})"),
     ), 12)
     grid.add(time_series(
         "Server memory", "The server's resident memory, sampled while the test runs.", "bytes",
-        overlaid(lambda chosen, moved: f"max(tachikoma_load_test_server_memory_bytes{{{chosen}}}{moved})"),
+        overlaid(lambda chosen, moved: f"max({lately(memory, chosen, moved)})"),
     ), 12)
 
 
 def history_row(grid, thresholds):
     """All runs of the profile and test, one after the other."""
     latency = 'metric=~"http_req_duration|ws_connecting"'
-    bound = next(
-        one.bound for one in thresholds if (one.test, one.metric, one.tags, one.quantile) == ("", "http_req_duration", (), 0.95)
-    )
+    p95 = ("", "http_req_duration", (), 0.95)
+    bound = next(one.bound for one in thresholds if (one.test, one.metric, one.tags, one.quantile) == p95)
 
     def each(metric, *more):
         return f"max by (testid) ({looked_back(metric, ','.join([SERIES, *more]))})"
 
     grid.row("Run by run: all runs of the profile and test, whatever the time range's length")
     grid.add(bars(
-        "p95", "95th percentile over the whole test: of requests, with k6.config.js's bound, or of connecting for WebSockets.",
-        "s", each("tachikoma_load_test_latency_seconds", latency, 'quantile="0.95"'), line=bound,
+        "p95",
+        "95th percentile over the whole test: of requests, with k6.config.js's bound, or of connecting for WebSockets.",
+        "s",
+        each("tachikoma_load_test_latency_seconds", latency, 'quantile="0.95"'),
+        line=bound,
     ), 12)
     grid.add(bars(
-        "Server CPU per request", "What a request costs the server; it varies less than latency, so it shows smaller changes.",
-        "s", each("tachikoma_load_test_cpu_seconds_per_request"),
+        "Server CPU per request",
+        "What a request costs the server; it varies less than latency, so it shows smaller changes.",
+        "s",
+        each("tachikoma_load_test_cpu_seconds_per_request"),
     ), 12)
     grid.add(bars(
         "Passed", "Whether the test passed in each run.", "none", each("tachikoma_load_test_passed"),
@@ -152,6 +163,7 @@ def history_row(grid, thresholds):
 
     start, end = row(START), row("tachikoma_load_test_end_time_seconds")
     place = "from=${__data.fields.Start.numeric}&to=${__data.fields.End.numeric}"
+    same = "var-profile=${profile}&var-test=${test}&var-lookback=${lookback}"
     source = "var-datasource=${datasource}&var-testid=${__data.fields.Run}"
     grid.add(table(
         "Runs", "All runs, the newest first. Click a value to open the run, or to lay others over it.", "s",
@@ -176,10 +188,7 @@ def history_row(grid, thresholds):
             sorted_by("Start", newest_first=True),
         ],
         links=[
-            {"title": "Open this run", "url": f"/d/tachikoma-k6-run?{source}&{place}"},
-            {
-                "title": "Lay others over this run",
-                "url": f"/d/tachikoma-runs-compared?{source}&var-profile=${{profile}}&var-test=${{test}}&{place}",
-            },
+            link("Open this run", f"/d/tachikoma-k6-run?{source}&{place}"),
+            link("Lay others over this run", f"/d/tachikoma-runs-compared?{source}&{same}&{place}"),
         ],
     ), 24, 10)

@@ -24,7 +24,8 @@ def text(name, dashboard):
     for title, panels in rows(dashboard["panels"]):
         lines += [f"v {title}", *picture(panels)]
     lines += ["```", "", "| Panel | What it shows |", "|---|---|"]
-    lines += [f"| {cell(one['title'])} | {cell(one['description'])} |" for one in dashboard["panels"] if one["type"] != "row"]
+    shown = [one for one in dashboard["panels"] if one["type"] != "row"]
+    lines += [f"| {cell(one['title'])} | {cell(one['description'])} |" for one in shown]
     return "\n".join([*lines, ""])
 
 

@@ -1,8 +1,12 @@
 """What a dashboard is besides its panels: variables, annotations, links."""
 
-from generate.panels import DATASOURCE
+from generate.panels import DATASOURCE, link
 
-UIDS = {"k6 run": "tachikoma-k6-run", "tachikoma-server": "tachikoma-server", "Runs compared": "tachikoma-runs-compared"}
+UIDS = {
+    "k6 run": "tachikoma-k6-run",
+    "tachikoma-server": "tachikoma-server",
+    "Runs compared": "tachikoma-runs-compared",
+}
 NEWEST_FIRST = 2
 ALPHABETICAL = 1
 
@@ -32,18 +36,8 @@ def dashboard(title, description, grid, variables, annotations, since, refresh="
 
 def _link(title, uid):
     """A link at the top that takes the data source, the run and the time along."""
-    return {
-        "title": title,
-        "type": "link",
-        "icon": "dashboard",
-        "tooltip": f"The same run in {title}",
-        "url": f"/d/{uid}?var-datasource=${{datasource}}&var-testid=${{testid}}",
-        "tags": [],
-        "asDropdown": False,
-        "includeVars": False,
-        "keepTime": True,
-        "targetBlank": False,
-    }
+    url = f"/d/{uid}?var-datasource=${{datasource}}&var-testid=${{testid}}"
+    return link(title, url, f"The same run in {title}", keep_time=True)
 
 
 def _datasource():
@@ -58,12 +52,12 @@ def _datasource():
         "includeAll": False,
         "multi": False,
         "options": [],
-        "current": {},
     }
 
 
 def variable(name, label, query, description, regex="", sort=ALPHABETICAL, every=False, hidden=False):
     """A variable whose values a query gives. `every` allows several, and chooses all at first."""
+    all_of_them = {"current": {"text": ["All"], "value": ["$__all"]}}
     return {
         "type": "query",
         "name": name,
@@ -79,7 +73,7 @@ def variable(name, label, query, description, regex="", sort=ALPHABETICAL, every
         "includeAll": every,
         "multi": every,
         "options": [],
-        "current": {"text": ["All"], "value": ["$__all"]} if every else {},
+        **(all_of_them if every else {}),
     }
 
 
@@ -103,12 +97,8 @@ def choice(name, label, values, chosen, description):
 def run_variables():
     """The run, and the tests of it."""
     return [
-        variable(
-            "testid", "Run", "label_values(k6_vus, testid)", "The run, the newest first.", sort=NEWEST_FIRST
-        ),
-        variable(
-            "test", "Test", 'label_values(k6_vus{testid="$testid"}, test)', "The tests of the run.", every=True
-        ),
+        variable("testid", "Run", "label_values(k6_vus, testid)", "The run, the newest first.", sort=NEWEST_FIRST),
+        variable("test", "Test", 'label_values(k6_vus{testid="$testid"}, test)', "The tests of the run.", every=True),
     ]
 
 

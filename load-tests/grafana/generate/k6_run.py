@@ -37,6 +37,11 @@ def rate(metric, matchers=RUN):
     return f"rate({metric}{{{matchers}}}[$__rate_interval])"
 
 
+def lately(metric, matchers=RUN):
+    """A value that is gone soon after its test: k6 does not tell Prometheus that a series ends."""
+    return f"last_over_time({metric}{{{matchers}}}[$__rate_interval])"
+
+
 def at_end(metric, matchers=RUN):
     """The last value of a series that is written once, or seldom."""
     return f"last_over_time({metric}{{{matchers}}}[$__range])"
@@ -52,7 +57,7 @@ def verdict_row(grid):
     grid.row("Verdict")
     grid.add(stat(
         "Verdict",
-        "Whether each test passed, as the command says it at its end: thresholds, checks, k6's exit and the server's health.",
+        "Whether each test passed, as the command judges it: thresholds, checks, k6's exit and the server's health.",
         "none",
         [query(at_end("tachikoma_load_test_passed"), "{{test}}", instant=True)],
         none="not over yet",
@@ -76,7 +81,7 @@ def verdict_row(grid):
     start, end = at_end("tachikoma_load_test_start_time_seconds"), at_end("tachikoma_load_test_end_time_seconds")
     grid.add(table(
         "Tests of this run",
-        "When each test ran, on which revision, and its latency over the whole test: of requests, or of connecting for WebSockets.",
+        "When each test ran, on which revision, and latency over the whole test: of requests, or of connecting.",
         "s",
         [
             rows(f"{BY_ROW} ({start}) * 1000"),
@@ -89,8 +94,9 @@ def verdict_row(grid):
         [
             merged(),
             *columns({
-                "test": "Test", "profile": "Profile", "revision": "Revision", "Value #A": "Start", "Value #B": "Duration",
-                "Value #C": "p50", "Value #D": "p95", "Value #E": "p99", "Value #F": "Server CPU per request",
+                "test": "Test", "profile": "Profile", "revision": "Revision", "Value #A": "Start",
+                "Value #B": "Duration", "Value #C": "p50", "Value #D": "p95", "Value #E": "p99",
+                "Value #F": "Server CPU per request",
             }),
             as_times("Start"),
             sorted_by("Start"),
@@ -119,7 +125,10 @@ def load_row(grid):
     grid.row("Load")
     grid.add(time_series(
         "Virtual users", "Virtual users at work, and how many the profile may have.", "short",
-        [query(f"sum by (test) (k6_vus{{{RUN}}})", "{{test}}"), query(f"max(k6_vus_max{{{RUN}}})", "at most")],
+        [
+            query(f"sum by (test) ({lately('k6_vus')})", "{{test}}"),
+            query(f"max({lately('k6_vus_max')})", "at most"),
+        ],
     ), 8)
     grid.add(time_series(
         "Requests per second", "HTTP requests that ended, by test.", "reqps",
@@ -136,7 +145,10 @@ def load_row(grid):
     grid.add(time_series(
         "Iteration duration", "Windowed median and 95th percentile of iterations, pauses included, by test.", "s",
         [
-            query(f"histogram_quantile({q}, sum by (test) ({rate('k6_iteration_duration_seconds')}))", f"{{{{test}}}} {name}")
+            query(
+                f"histogram_quantile({q}, sum by (test) ({rate('k6_iteration_duration_seconds')}))",
+                f"{{{{test}}}} {name}",
+            )
             for q, name in [(0.5, "p50"), (0.95, "p95")]
         ],
     ), 8)
@@ -159,12 +171,15 @@ def latency_row(grid):
     grid.row("Latency")
     grid.add(time_series(
         "Latency of all requests", "Windowed percentiles over all requests of the chosen tests.", "s",
-        [query(f"histogram_quantile({q}, sum({duration}))", name) for q, name in [(0.5, "p50"), (0.95, "p95"), (0.99, "p99")]],
+        [
+            query(f"histogram_quantile({q}, sum({duration}))", name)
+            for q, name in [(0.5, "p50"), (0.95, "p95"), (0.99, "p99")]
+        ],
     ), 12)
     phases = ["blocked", "connecting", "tls_handshaking", "sending", "waiting", "receiving"]
     grid.add(time_series(
         "Where a request's time goes",
-        "Mean of each phase. `blocked` is waiting for a free connection and, with `sending`, k6's own; `waiting` is the server's.",
+        "Mean of each phase. `blocked` (no connection is free) and `sending` are k6's own, `waiting` is the server's.",
         "s",
         [
             query(
@@ -192,9 +207,11 @@ def error_row(grid):
     failed = rate("k6_http_reqs_total", f'{RUN},expected_response="false"')
     grid.row("Errors and checks")
     grid.add(time_series(
-        "Failed share by endpoint", "The share of requests that failed, windowed, for each method and path.", "percentunit",
+        "Failed share by endpoint",
+        "The share of requests that failed, windowed, for each method and path.", "percentunit",
         [query(
-            endpoint(f"(sum by (name, method) ({failed}) or 0 * {all_requests}) / {all_requests}"), "{{method}} {{endpoint}}"
+            endpoint(f"(sum by (name, method) ({failed}) or 0 * {all_requests}) / {all_requests}"),
+            "{{method}} {{endpoint}}",
         )],
         most=0.01,
     ), 8)

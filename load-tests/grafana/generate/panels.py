@@ -131,7 +131,8 @@ def bars(title, description, unit, expr, line=None, **defaults):
         "xTickLabelSpacing": 100,
     }
     transformations = [*columns({"testid": "Run", "Value": title}), sorted_by("Run")]
-    return panel("barchart", title, description, [rows(expr)], unit, {"min": 0, **defaults}, custom, options, transformations)
+    defaults = {"min": 0, **defaults}
+    return panel("barchart", title, description, [rows(expr)], unit, defaults, custom, options, transformations)
 
 
 def steps(bound):
@@ -151,7 +152,8 @@ def verdict_words():
 
 def _mapping(values):
     options = {
-        value: {"color": color, "index": index, "text": text} for index, (value, (text, color)) in enumerate(values.items())
+        value: {"color": color, "index": index, "text": text}
+        for index, (value, (text, color)) in enumerate(values.items())
     }
     return {"type": "value", "options": options}
 
@@ -193,6 +195,22 @@ def as_times(*names):
 def sorted_by(name, newest_first=False):
     """Sorts rows by a column."""
     return {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": name, "desc": newest_first}]}}
+
+
+def link(title, url, tooltip="", keep_time=False):
+    """A link of a dashboard or of a value."""
+    return {
+        "title": title,
+        "type": "link",
+        "icon": "dashboard",
+        "tooltip": tooltip,
+        "url": url,
+        "tags": [],
+        "asDropdown": False,
+        "includeVars": False,
+        "keepTime": keep_time,
+        "targetBlank": False,
+    }
 
 
 class Grid:

@@ -1,7 +1,7 @@
 """The dashboard of the server under test, beside what k6 sees of it at the same time."""
 
 from generate.frame import dashboard as frame, run_annotations, run_variables, variable
-from generate.k6_run import RUN, rate
+from generate.k6_run import RUN, lately, rate
 from generate.panels import Grid, query, time_series
 
 SERVER = 'instance=~"$instance"'
@@ -54,7 +54,7 @@ def blame_row(grid):
     grid.row("Slow server or slow generator?")
     grid.add(time_series(
         "95th percentile: k6 and server",
-        "Both high: the server is slow. Only k6's high: the time is lost before or behind it, in k6 or the network.", "s",
+        "Both high: the server is slow. Only k6's high: the time is lost outside it, in k6 or the network.", "s",
         [
             query(f"histogram_quantile(0.95, sum({rate(k6)}))", "k6 sees"),
             query(quantile(0.95, DURATION, REQUESTS), "server measures"),
@@ -71,7 +71,7 @@ def blame_row(grid):
     ), 8)
     grid.add(time_series(
         "Requests per second: k6 and server",
-        "The server counts requests of others too. k6 below the profile's rate with an idle server: the generator is slow.",
+        "The server counts requests of others too. Few requests and an idle server: the generator is slow.",
         "reqps",
         [
             query(f"sum({rate('k6_http_reqs_total')})", "k6 sends"),
@@ -79,16 +79,18 @@ def blame_row(grid):
         ],
     ), 8)
     grid.add(time_series(
-        "Virtual users", "How many k6 has at work, and requests that the server works on: those it keeps waiting.", "short",
+        "Virtual users",
+        "How many k6 has, and requests that the server works on: it keeps those waiting. Being scraped is one of them.",
+        "short",
         [
-            query(f"sum(k6_vus{{{RUN}}})", "virtual users"),
+            query(f"sum({lately('k6_vus')})", "virtual users"),
             query(f"sum(tachikoma_http_requests_in_flight{{{SERVER}}})", "in flight"),
         ],
     ), 6)
     iterations = rate("k6_iteration_duration_seconds")
     grid.add(time_series(
         "Iteration time outside requests",
-        "Mean by test: the script's pause, and k6's own work. It grows above the pause when the generator is short of CPU.", "s",
+        "Mean by test: the script's pause and k6's own work. Above the pause, the generator is short of CPU.", "s",
         [query(
             f"(histogram_sum(sum by (test) ({iterations})) - histogram_sum(sum by (test) ({rate(k6)})))"
             f" / histogram_count(sum by (test) ({iterations}))",
@@ -97,14 +99,15 @@ def blame_row(grid):
     ), 6)
     grid.add(time_series(
         "k6 blocked",
-        "Mean wait for a connection before a request begins, and mean time to connect. High: too few sockets, or no CPU.", "s",
+        "Mean wait for a connection before a request begins, and mean time to connect. High: k6 is short of CPU.", "s",
         [
             query(native_mean("k6_http_req_blocked_seconds"), "blocked"),
             query(native_mean("k6_http_req_connecting_seconds"), "connecting"),
         ],
     ), 6)
     grid.add(time_series(
-        "Dropped iterations", "Iterations per second that k6 could not begin. Any at all: the generator was too slow.", "ops",
+        "Dropped iterations",
+        "Iterations per second that k6 could not begin. Any at all: the generator was too slow.", "ops",
         [query(f"sum({rate('k6_dropped_iterations_total')}) or vector(0)", "dropped")], most=1,
     ), 6)
 
@@ -117,7 +120,8 @@ def request_row(grid):
         [query(f"sum by (method, route) ({rate(DURATION + '_count', SERVER)})", "{{method}} {{route}}")],
     ), 12)
     grid.add(time_series(
-        "Answers by status", "Answers per second by HTTP status. 503 means that a limit of the server was reached.", "reqps",
+        "Answers by status",
+        "Answers per second by HTTP status. 503 means that a limit of the server was reached.", "reqps",
         [query(f"sum by (status) ({rate(DURATION + '_count', SERVER)})", "{{status}}")],
     ), 12)
     for q, name in [(0.5, "Median"), (0.95, "95th percentile")]:
@@ -126,7 +130,8 @@ def request_row(grid):
             [query(quantile(q, DURATION, SERVER, ", method, route"), "{{method}} {{route}}")],
         ), 9)
     grid.add(time_series(
-        "Connections", "Open connections, WebSockets included; requests in flight; connections refused per second.", "short",
+        "Connections",
+        "Open connections, WebSockets included; requests in flight; connections refused per second.", "short",
         [
             query(f"sum(tachikoma_connections{{{SERVER}}})", "open"),
             query(f"sum(tachikoma_http_requests_in_flight{{{SERVER}}})", "in flight"),
@@ -147,7 +152,8 @@ def database_row(grid):
         ],
     ), 6)
     grid.add(time_series(
-        "Writes in a commit", "Mean and 95th percentile: batches grow when writes come faster than the disk flushes.", "short",
+        "Writes in a commit",
+        "Mean and 95th percentile: batches grow when writes come faster than the disk flushes.", "short",
         [query(mean(batch, SERVER), "mean"), query(quantile(0.95, batch, SERVER), "p95")],
     ), 6)
     grid.add(time_series(
@@ -155,7 +161,8 @@ def database_row(grid):
         [query(quantile(0.5, commit, SERVER), "p50"), query(quantile(0.95, commit, SERVER), "p95")],
     ), 6)
     grid.add(time_series(
-        "Waiting for the database", "Writes and reads in the queues: above 0 for long, the database is the limit.", "short",
+        "Waiting for the database",
+        "Writes and reads in the queues: above 0 for long, the database is the limit.", "short",
         [
             query(f"sum(tachikoma_db_write_queue_length{{{SERVER}}})", "writes"),
             query(f"sum(tachikoma_db_read_queue_length{{{SERVER}}})", "reads"),
@@ -197,6 +204,6 @@ def process_row(grid):
         "Memory", "Resident memory: as the server says, and as sampled while a test runs.", "bytes",
         [
             query(f"sum(process_resident_memory_bytes{{{SERVER}}})", "server says"),
-            query(f"max(tachikoma_load_test_server_memory_bytes{{{RUN}}})", "sampled"),
+            query(f"max({lately('tachikoma_load_test_server_memory_bytes')})", "sampled"),
         ],
     ), 12)

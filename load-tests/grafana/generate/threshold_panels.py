@@ -10,7 +10,8 @@ def threshold_panel(threshold):
     """The panel of one threshold: the value now, and the one that k6 judges, since the test began."""
     test = f'test="{threshold.test}"' if threshold.test else 'test=~"$test"'
     selector = ",".join(['testid="$testid"', test, *(f'{tag}="{value}"' for tag, value in threshold.tags)])
-    name = threshold.metric + (" (" + ", ".join(f"{tag} {value}" for tag, value in threshold.tags) + ")" if threshold.tags else "")
+    tags = ", ".join(f"{tag} {value}" for tag, value in threshold.tags)
+    name = f"{threshold.metric} ({tags})" if tags else threshold.metric
     measure = "rate" if threshold.is_rate else f"p{threshold.quantile * 100:g}"
     title = f"{threshold.test + ': ' if threshold.test else ''}{name} {measure} < {readable(threshold)}"
     if not threshold.is_rate:
@@ -41,7 +42,7 @@ def _quantile(threshold, selector):
         query(quantile(f"rate({series}[$__rate_interval])"), "{{test}} now"),
         query(quantile(series), "{{test}} so far"),
     ]
-    return queries, "Now, and over the test so far, which is what k6 judges. The histogram's buckets make it up to 10 % too high."
+    return queries, "Now, and over the test so far, which is what k6 judges; up to 10 % off, since buckets are counted."
 
 
 def _failed_share(selector):
@@ -62,6 +63,6 @@ def _rate(threshold, selector):
     expr = f"max by (test) (k6_{threshold.metric}_rate{{{selector}}})"
     description = "The share over the test so far, which is what k6 judges."
     if threshold.metric in SILENT_IF_SOUND:
-        expr += f" or 0 * max by (test) (k6_vus{{{selector}}})"
+        expr += f" or 0 * max by (test) (last_over_time(k6_vus{{{selector}}}[$__rate_interval]))"
         description += " The script counts failures only: without any there are no samples, which is shown as 0."
     return [query(expr, "{{test}} so far")], description

@@ -23,7 +23,7 @@ class Threshold:
     bound: float
     """What the value stays below, in seconds or as a share."""
     in_milliseconds: bool
-    """Whether k6 writes the metric to Prometheus in milliseconds: a script's own trend that it does not mark as time."""
+    """Whether Prometheus has it in milliseconds: k6 writes seconds only for trends that a script marks as time."""
 
     @property
     def is_rate(self):
@@ -37,7 +37,8 @@ def read_all(folder):
     Raises NotUnderstood if a script says something else than expected, OSError if one cannot be read.
     """
     thresholds = read_file(folder / "k6.config.js", "")
-    tests = re.findall(r"(\w+): \{\s*script: '\./(tests/[\w.-]+\.js)'", (folder / "main.js").read_text(encoding="utf-8"))
+    main = (folder / "main.js").read_text(encoding="utf-8")
+    tests = re.findall(r"(\w+): \{\s*script: '\./(tests/[\w.-]+\.js)'", main)
     scripts = sorted(path.name for path in (folder / "tests").glob("*.js"))
     if sorted(script.removeprefix("tests/") for _, script in tests) != scripts:
         raise NotUnderstood(f"the tests in {folder / 'main.js'} are {tests}, and the scripts {scripts}")
