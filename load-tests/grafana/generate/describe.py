@@ -18,9 +18,10 @@ def replaced(readme, dashboards):
 
 def text(name, dashboard):
     """One dashboard."""
-    lines = [f"### {dashboard['title']}", "", f"{dashboard['description']} File: `dashboards/{name}`.", ""]
+    lines = [f"### {dashboard['title']}", "", dashboard["description"], ""]
     chosen = [variable for variable in dashboard["templating"]["list"] if not variable["hide"]]
-    lines += ["Choose: " + ", ".join(variable["label"] for variable in chosen) + ".", "", "```text"]
+    labels = ", ".join(variable["label"] for variable in chosen)
+    lines += [f"File: `dashboards/{name}`. Choose: {labels}.", "", "```text"]
     for title, panels in rows(dashboard["panels"]):
         lines += [f"v {title}", *picture(panels)]
     lines += ["```", "", "| Panel | What it shows |", "|---|---|"]

@@ -42,7 +42,9 @@ def _quantile(threshold, selector):
         query(quantile(f"rate({series}[$__rate_interval])"), "{{test}} now"),
         query(quantile(series), "{{test}} so far"),
     ]
-    return queries, "Now, and over the test so far, which is what k6 judges; up to 10 % off, since buckets are counted."
+    return queries, (
+        "Now, and over the test so far, which k6 judges; buckets make it about 10 % inexact, few requests more so."
+    )
 
 
 def _failed_share(selector):
