@@ -150,8 +150,11 @@ fn context(run: &RunRecord) -> String {
         .server
         .as_ref()
         .map_or_else(|| "none".into(), |server| server.version.clone());
+    let dashboard = run.dashboard.as_ref().map_or_else(String::new, |link| {
+        format!(" · [Grafana](<{}>)", text(link))
+    });
     format!(
-        "\n---\n\nBegun {} · server {} · k6 {} ({}) · revision {} · {}\n",
+        "\n---\n\nBegun {} · server {} · k6 {} ({}) · revision {} · {}{dashboard}\n",
         run.started_at,
         text(&server),
         run.k6.version,

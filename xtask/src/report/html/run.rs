@@ -57,18 +57,27 @@ pub fn run_page(run: &RunRecord, folder: &Path) -> anyhow::Result<String> {
             tests,
             facts: facts(run),
             repeat: repeat(run),
-            links: links(
-                folder,
-                "",
-                &[
-                    ("run.json", "run.json"),
-                    ("summary.md", "summary.md"),
-                    ("server.log", "server.log"),
-                    ("server-usage.csv", "server-usage.csv"),
-                ],
-            ),
+            links: all_links(run, folder),
         },
     )
+}
+
+/// Links to the run's files, and to its dashboard if there is one.
+fn all_links(run: &RunRecord, folder: &Path) -> Vec<Link> {
+    let files = [
+        ("run.json", "run.json"),
+        ("summary.md", "summary.md"),
+        ("server.log", "server.log"),
+        ("server-usage.csv", "server-usage.csv"),
+    ];
+    let mut all = links(folder, "", &files);
+    // A run.json may come from anywhere: nothing that runs code is linked.
+    let web = |link: &&String| link.starts_with("http://") || link.starts_with("https://");
+    all.extend(run.dashboard.as_ref().filter(web).map(|link| Link {
+        href: link.clone(),
+        text: "Grafana",
+    }));
+    all
 }
 
 /// Links to those of `files` that exist.
