@@ -113,7 +113,9 @@ impl Filled<'_> {
             filled = fill(&query.expr, values)?;
             let result = match query.instant {
                 true => self.prometheus.query(&filled, self.window.to),
-                false => self.prometheus.query_range(&filled, self.window, STEP),
+                false => self
+                    .prometheus
+                    .query_range(&filled, self.window, STEP.into()),
             };
             if has_data(&result.map_err(|why| format!("{why}: {filled}"))?) {
                 return Ok(());

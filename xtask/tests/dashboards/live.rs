@@ -2,7 +2,7 @@
 
 use crate::check::{Filled, STEP};
 use crate::expression::read;
-use crate::files::{Dashboard, dashboards, list};
+use crate::files::{Dashboard, dashboards};
 use crate::load;
 use crate::prometheus::{Prometheus, program};
 use crate::support::Server;
@@ -30,9 +30,7 @@ fn every_query_has_data_after_real_runs() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
     renamed_names_are_seen(&filled, &dashboards);
-    for run in &runs[..2] {
-        writes_are_as_far_apart_as_the_data_source_says(&filled, &load::name(run));
-    }
+    a_long_test_is_written_at_the_data_sources_interval(&server, &prometheus);
 }
 
 /// The check itself: whatever is renamed, it says so.
@@ -84,16 +82,9 @@ fn rename(dashboard: &Dashboard, from: &str, to: &str) -> Dashboard {
     }
 }
 
-/// `$__rate_interval` is made of the data source's interval: with another one it would be too short or too coarse.
-fn writes_are_as_far_apart_as_the_data_source_says(filled: &Filled<'_>, run: &str) {
-    let expr = format!("k6_vus{{testid=\"{run}\",test=\"websocket\"}}[10m]");
-    let series = filled.prometheus.query(&expr, filled.window.to).unwrap();
-    let times: Vec<f64> = list(&series[0]["values"])
-        .iter()
-        .map(|point| point[0].as_f64().unwrap())
-        .collect();
-    let mut apart: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    apart.sort_by(f64::total_cmp);
-    let middle = apart[apart.len() / 2];
-    assert!((middle - f64::from(STEP)).abs() < 1.0, "{apart:?}");
+/// `$__rate_interval` is made of the data source's interval, which `setup` holds against this: with another one it would
+/// be too short or too coarse.
+fn a_long_test_is_written_at_the_data_sources_interval(server: &Server, prometheus: &Prometheus) {
+    let interval = load::push_interval("load health", server, prometheus);
+    assert_eq!(interval, format!("{}ms", STEP * 1000));
 }

@@ -1,10 +1,11 @@
 //! Runs that feed a Prometheus.
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use crate::check::STEP;
 use crate::prometheus::{Prometheus, Window};
-use crate::support::{Done, Going, Run, Server, wait_until};
+use crate::support::{Done, Going, Run, Server, k6, read, wait_until};
 
 /// Their tests: all four twice, in an order in which the missions of one run are created while a WebSocket of the other
 /// listens. Three runs are compared on one dashboard.
@@ -46,16 +47,35 @@ pub fn name(run: &Done) -> String {
     folder.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
+/// How often k6 is told to write in a run with `args`: in place of a run, a wrapper around it writes that down.
+pub fn push_interval(args: &str, server: &Server, prometheus: &Prometheus) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let (wrapper, told) = (dir.path().join("k6"), dir.path().join("told"));
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" = run ] || exec '{}' \"$@\"\nprintf %s \"$K6_PROMETHEUS_RW_PUSH_INTERVAL\" >'{}'\nexit 1\n",
+        k6().display(),
+        told.display()
+    );
+    std::fs::write(&wrapper, text).unwrap();
+    std::fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755)).unwrap();
+    let run = Run::with_k6(args, &wrapper);
+    feeding(run, server, prometheus).done().exits(1);
+    read(&told)
+}
+
 fn start(tests: &str, server: &Server, prometheus: &Prometheus) -> Going {
-    let mut going = Run::new(&format!("smoke {tests} --time-scale 0.5"))
-        .arg("--server-pid")
+    let run = Run::new(&format!("smoke {tests} --time-scale 0.5"));
+    let mut going = feeding(run, server, prometheus).start();
+    going.wait_for("1 virtual user");
+    going
+}
+
+fn feeding(run: Run, server: &Server, prometheus: &Prometheus) -> Run {
+    run.arg("--server-pid")
         .arg(&server.pid().to_string())
         .arg("--prometheus")
         .arg(&prometheus.url)
         .against(&server.url)
-        .start();
-    going.wait_for("1 virtual user");
-    going
 }
 
 /// Seconds since 1970.

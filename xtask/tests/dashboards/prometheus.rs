@@ -131,7 +131,7 @@ impl Prometheus {
     ///
     /// # Errors
     /// If Prometheus refuses it, with its words.
-    pub fn query_range(&self, expr: &str, window: Window, step: u32) -> Result<Vec<Value>, String> {
+    pub fn query_range(&self, expr: &str, window: Window, step: f64) -> Result<Vec<Value>, String> {
         let (start, end) = (window.from.to_string(), window.to.to_string());
         let step = step.to_string();
         let asked = [

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::check::{Filled, STEP};
+use crate::check::Filled;
 use crate::files::{Dashboard, list, text};
 use crate::fill::{Fill, fill};
 use crate::load::name;
@@ -13,6 +13,10 @@ use crate::thresholds::{Threshold, draws, of_the_scripts};
 ///
 /// With few samples the two interpolate differently between the largest; a wrong unit is a thousand times off.
 const BETWEEN: std::ops::Range<f64> = 0.5..5.0;
+
+/// Seconds between the points that are asked for. k6 marks its series as over as soon as it ends: the last samples are
+/// only there while the script takes its last pause.
+const DENSE: f64 = 0.1;
 
 /// What differs, a line for each.
 pub fn differences(filled: &Filled<'_>, dashboards: &[Dashboard], runs: &[Done]) -> Vec<String> {
@@ -58,11 +62,10 @@ fn shown(
             .filter(|panel| panel.kind() == "timeseries" && draws(*panel))
             .filter(|panel| threshold.is_about(*panel))
             .flat_map(|panel| dashboard.queries_of(panel));
-        for query in queries.filter(|query| !query.expr.contains("$__rate_interval")) {
+        for query in queries.filter(|query| !query.expr.contains("(rate(")) {
             let expr = fill(&query.expr, &values).unwrap();
-            let result = filled.prometheus.query_range(&expr, filled.window, STEP);
+            let result = filled.prometheus.query_range(&expr, filled.window, DENSE);
             shown.extend(result.unwrap().iter().map(|series| {
-                // k6 marks its series as over when it ends.
                 let last = list(&series["values"]).last().unwrap();
                 let value = text(&last[1]).parse().unwrap();
                 let test = text(&series["metric"]["test"]).to_owned();
