@@ -146,7 +146,6 @@ fn labels(tokens: &[Token]) -> Option<Vec<String>> {
     parts.iter().map(label).collect()
 }
 
-#[cfg(test)]
 fn selector(metric: &str, labels: &[&str]) -> Selector {
     Selector {
         metric: metric.into(),

@@ -59,17 +59,14 @@ fn any_of(values: &[String]) -> String {
 
 /// `value` with the characters escaped that mean something in a regular expression, for a text in quotes.
 fn escaped(value: &str) -> String {
-    let special = |c: char| "$^*{}[]'+?.()|\\".contains(c);
-    let chars = value.chars();
-    chars
-        .flat_map(|c| {
-            special(c)
-                .then_some("\\\\")
-                .unwrap_or_default()
-                .chars()
-                .chain([c])
-        })
-        .collect()
+    let mut escaped = String::new();
+    for c in value.chars() {
+        if "$^*{}[]'+?.()|\\".contains(c) {
+            escaped.push_str("\\\\");
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 #[test]

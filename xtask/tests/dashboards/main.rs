@@ -11,6 +11,7 @@ mod check;
 mod expression;
 mod files;
 mod fill;
+mod lines;
 mod live;
 mod load;
 mod names;

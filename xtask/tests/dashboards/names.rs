@@ -64,7 +64,6 @@ impl Inventory {
     }
 }
 
-#[cfg(test)]
 fn inventory() -> Inventory {
     let mut inventory = Inventory::default();
     inventory.add("k6_http_reqs_total", ["testid", "status"]);

@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::check::Filled;
 use crate::files::{Dashboard, list, text};
 use crate::fill::{Fill, fill};
+use crate::lines::draws;
 use crate::load::name;
 use crate::support::Done;
-use crate::thresholds::{Threshold, draws, of_the_scripts};
+use crate::thresholds::{Threshold, of_the_scripts};
 
 /// How many times k6's percentile the panel's may be, and the reverse.
 ///
