@@ -216,7 +216,11 @@ fn rises(metric: Metric, drift: f64, draws: usize) -> [f64; 2] {
 }
 
 fn percent(share: f64) -> String {
-    let decimals = if share > 0.1 { 0 } else { 2 };
+    let decimals = match share {
+        share if share > 0.1 => 0,
+        share if share > 0.01 => 1,
+        _ => 2,
+    };
     format!("{:.decimals$} %", share * 100.0)
 }
 
