@@ -192,27 +192,32 @@ fn smallest(case: &Case, shared: f64, histories: &[History]) -> String {
     step.map_or_else(|| "above +200 %".into(), |percent| format!("+{percent} %"))
 }
 
-/// The shares of series, alike but for `drift` a night from the 30th on, in which a rise beyond the floor is found
-/// after 20 and after 30 nights of it.
-fn rises(metric: Metric, drift: f64, draws: usize) -> [f64; 2] {
+/// The shares of series in which a rise beyond the floor is found after so many nights of a change that begins on the
+/// 31st. `level` is what that many nights of it have made of the usual.
+fn rises(
+    metric: Metric,
+    level: impl Fn(usize) -> f64,
+    after: [usize; 2],
+    draws: usize,
+) -> [String; 2] {
     let mut counts = [0.0; 2];
     for seed in 0..draws {
         let mut random = fastrand::Rng::with_seed(seed as u64);
-        let mut level = 1.0;
         let series: Vec<f64> = (0..NIGHTS)
             .map(|nth| {
-                level *= if nth < JUDGED_FROM { 1.0 } else { drift };
-                level * (metric.spread * normal(&mut random)).exp()
+                let changed = (nth + 1).saturating_sub(JUDGED_FROM);
+                level(changed) * (metric.spread * normal(&mut random)).exp()
             })
             .collect();
-        for (count, known) in counts.iter_mut().zip([NIGHTS - 10, NIGHTS]) {
-            let points = change_points(&series[..known], ChangeRule::nightly()).unwrap_or_default();
+        for (count, nights) in counts.iter_mut().zip(after) {
+            let known = &series[..JUDGED_FROM + nights];
+            let points = change_points(known, ChangeRule::nightly()).unwrap_or_default();
             let rise = |after: f64, before: f64| after / before - 1.0 > metric.floor;
             let found = points.iter().any(|point| rise(point.after, point.before));
             *count += f64::from(u8::from(found));
         }
     }
-    counts.map(|count| count / draws as f64)
+    counts.map(|count| percent(count / draws as f64))
 }
 
 fn percent(share: f64) -> String {
@@ -251,12 +256,17 @@ fn main() {
         }
     }
     println!(
-        "\n| Change points of one | +1 % a night, found after 20 nights | after 30 nights | Found in {NIGHTS} nights of one level |"
+        "\n| Change points of one | +1 % a night, found after 20 nights | after 30 | +25 % for good, found after 5 nights | after 10 | Found in {NIGHTS} nights of one level |\n|---|---|---|---|---|---|"
     );
-    println!("|---|---|---|---|");
     for metric in [QUIET, MEDIAN, TAIL, CPU] {
-        let [twenty, thirty] = rises(metric, DRIFT, draws).map(percent);
-        let [_, never] = rises(metric, 1.0, draws).map(percent);
-        println!("| {} | {twenty} | {thirty} | {never} |", metric.name);
+        let drift = |nights: usize| DRIFT.powi(nights as i32);
+        let step = |nights: usize| if nights == 0 { 1.0 } else { 1.0 + STEP };
+        let [twenty, thirty] = rises(metric, drift, [20, 30], draws);
+        let [five, ten] = rises(metric, step, [5, 10], draws);
+        let [_, never] = rises(metric, |_| 1.0, [20, 30], draws);
+        println!(
+            "| {} | {twenty} | {thirty} | {five} | {ten} | {never} |",
+            metric.name
+        );
     }
 }
