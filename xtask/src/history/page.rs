@@ -154,7 +154,7 @@ mod tests {
         assert!(none.contains("There are no such runs"), "{none}");
         let one = page(&testing::past(1));
         assert!(
-            one.contains("1 runs, the newest beside 0 references"),
+            one.contains("1 run, the newest beside 0 references"),
             "{one}"
         );
         assert!(

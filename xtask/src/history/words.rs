@@ -35,8 +35,9 @@ pub fn runs(series: &Series) -> String {
     } else {
         format!("; {}", series.note)
     };
+    let s = if series.runs == 1 { "" } else { "s" };
     format!(
-        "{} runs, the newest beside {} references{note}",
+        "{} run{s}, the newest beside {} references{note}",
         series.runs, series.have
     )
 }
