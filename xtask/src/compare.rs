@@ -10,6 +10,7 @@ mod metrics;
 mod plan;
 mod record;
 mod rounds;
+mod stolen;
 #[cfg(test)]
 mod testing;
 

@@ -159,7 +159,9 @@ impl LineChart {
             x: x.start / per..x.end / per,
             y: y.clone(),
             x_label: &label,
-            x_ticks: names.map_or(7, |names| names.len().clamp(2, (self.width / 110).max(2) as usize)),
+            x_ticks: names.map_or(7, |names| {
+                names.len().clamp(2, (self.width / 110).max(2) as usize)
+            }),
             x_text: &x_text,
         });
         let mut body = top + &plane.axes;
