@@ -1,0 +1,137 @@
+//! Whether all that a dashboard asks a filled Prometheus for is there.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::files::{Dashboard, Query, text};
+use crate::fill::{Fill, Values, fill};
+use crate::names::Inventory;
+use crate::prometheus::{Prometheus, Window, has_data};
+use crate::variables::{Source, is_many, source};
+
+/// Seconds between the points of a query over time, and between two of k6's writes.
+pub const STEP: u32 = 5;
+
+/// What Grafana makes of `$__rate_interval` then: four times that.
+const RATE_INTERVAL: u32 = 4 * STEP;
+
+/// What there is to ask.
+pub struct Filled<'p> {
+    /// The Prometheus.
+    pub prometheus: &'p Prometheus,
+    /// The names in it.
+    pub inventory: Inventory,
+    /// The time that the dashboards show.
+    pub window: Window,
+}
+
+impl Filled<'_> {
+    /// What is wrong with `dashboard`, a line for each query, variable and name.
+    pub fn check(&self, dashboard: &Dashboard) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut fillings = vec![self.built_in()];
+        for variable in dashboard.variables() {
+            let name = text(&variable["name"]);
+            match self.choose(variable, &fillings) {
+                Ok(chosen) => fillings = chosen,
+                Err(why) => wrong.push(format!("{}, variable {name}: {why}", dashboard.file)),
+            }
+        }
+        for query in dashboard.queries() {
+            for what in self.inventory.unknown(&query.expr) {
+                wrong.push(format!("{}: {what}: {}", query.place, query.expr));
+            }
+            if let Err(why) = self.ask(&query, &fillings) {
+                wrong.push(format!("{}: {why}", query.place));
+            }
+        }
+        wrong
+    }
+
+    /// Each of `fillings` with each value of `variable` that it then offers, or with all if several may be chosen.
+    fn choose(&self, variable: &Value, fillings: &[Values]) -> Result<Vec<Values>, String> {
+        let source = source(variable)?;
+        let unknown = match &source {
+            Source::Fixed(_) => Vec::new(),
+            Source::Series { selector, label } => {
+                let query = format!("group by ({label}) ({selector})");
+                self.inventory.unknown(&query)
+            }
+            Source::Query { expr, .. } => self.inventory.unknown(expr),
+        };
+        if !unknown.is_empty() {
+            return Err(format!("{}: {source:?}", unknown.join(", ")));
+        }
+        let mut chosen = Vec::new();
+        for values in fillings {
+            let found: Vec<_> = self.values(&source, values)?.into_iter().collect();
+            let fills = match is_many(variable) {
+                true if found.is_empty() => Vec::new(),
+                true => vec![Fill::Many(found)],
+                false => found.into_iter().map(Fill::One).collect(),
+            };
+            chosen.extend(fills.into_iter().map(|fill| {
+                let mut values = values.clone();
+                values.insert(text(&variable["name"]).to_owned(), fill);
+                values
+            }));
+        }
+        if chosen.is_empty() {
+            return Err(format!("no values for {source:?}"));
+        }
+        Ok(chosen)
+    }
+
+    /// The values that `source` offers when the variables before are `chosen`.
+    fn values(&self, source: &Source<'_>, chosen: &Values) -> Result<BTreeSet<String>, String> {
+        match source {
+            Source::Fixed(value) => Ok(BTreeSet::from([(*value).to_owned()])),
+            Source::Series { selector, label } => {
+                let selector = fill(selector, chosen)?;
+                let values = self
+                    .prometheus
+                    .label_values(label, &selector, self.window)?;
+                Ok(values.into_iter().collect())
+            }
+            Source::Query { expr, label } => {
+                let expr = fill(expr, chosen)?;
+                let result = self.prometheus.query(&expr, self.window.to);
+                let result = result.map_err(|why| format!("{why}: {expr}"))?;
+                let values = result.iter().filter_map(|it| it["metric"][*label].as_str());
+                Ok(values.map(ToOwned::to_owned).collect())
+            }
+        }
+    }
+
+    /// Runs `query` with each filling until one has data.
+    ///
+    /// One will do: with some choices there may well be none, as the WebSocket test has no missions.
+    fn ask(&self, query: &Query, fillings: &[Values]) -> Result<(), String> {
+        let mut filled = String::new();
+        for values in fillings {
+            filled = fill(&query.expr, values)?;
+            let result = match query.instant {
+                true => self.prometheus.query(&filled, self.window.to),
+                false => self
+                    .prometheus
+                    .query_range(&filled, self.window, STEP.into()),
+            };
+            if has_data(&result.map_err(|why| format!("{why}: {filled}"))?) {
+                return Ok(());
+            }
+        }
+        Err(format!("no data for {filled}"))
+    }
+
+    /// The variables that every dashboard has.
+    pub fn built_in(&self) -> Values {
+        let range = (self.window.to - self.window.from).round();
+        let one = |value: String| Fill::One(value);
+        Values::from([
+            ("__rate_interval".into(), one(format!("{RATE_INTERVAL}s"))),
+            ("__interval".into(), one(format!("{STEP}s"))),
+            ("__range".into(), one(format!("{range}s"))),
+        ])
+    }
+}

@@ -1,0 +1,85 @@
+//! Runs that feed a Prometheus.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, SystemTime};
+
+use crate::check::STEP;
+use crate::prometheus::{Prometheus, Window};
+use crate::support::{Done, Going, Run, Server, k6, read, wait_until};
+
+/// Their tests: all four twice, in an order in which the missions of one run are created while a WebSocket of the other
+/// listens. Three runs are compared on one dashboard.
+const RUNS: [&str; 3] = [
+    "websocket health missions specs",
+    "health missions specs websocket",
+    "health",
+];
+
+/// Makes the runs against `server`, each begun a second after the one before, and returns them with their time.
+///
+/// The lock that keeps runs on one server apart lies in the temporary folder, of which each of these has its own: they
+/// shall meet, for WebSocket clients to receive the missions of others.
+pub fn runs(server: &Server, prometheus: &Prometheus) -> (Window, Vec<Done>) {
+    let from = now();
+    let mut going = Vec::new();
+    for tests in RUNS {
+        going.push(start(tests, server, prometheus));
+        // A run is named after the second of its begin.
+        let began = now().floor();
+        wait_until("the next second begins", || now() >= began + 1.0);
+    }
+    let done: Vec<_> = going.into_iter().map(Going::done).collect();
+    let names: Vec<_> = done.iter().map(name).collect();
+    for (index, name) in names.iter().enumerate() {
+        done[index].exits(0);
+        assert!(!names[..index].contains(name), "two runs called {name}");
+    }
+    // The points of a query over time are counted from its begin: the last one is at the end.
+    let to = now();
+    let steps = ((to - from) / f64::from(STEP)).ceil();
+    let from = to - steps * f64::from(STEP);
+    (Window { from, to }, done)
+}
+
+/// The name of a run, which is its `testid`.
+pub fn name(run: &Done) -> String {
+    let folder = run.folder();
+    folder.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// How often k6 is told to write in a run with `args`: in place of a run, a wrapper around it writes that down.
+pub fn push_interval(args: &str, server: &Server, prometheus: &Prometheus) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let (wrapper, told) = (dir.path().join("k6"), dir.path().join("told"));
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" = run ] || exec '{}' \"$@\"\nprintf %s \"$K6_PROMETHEUS_RW_PUSH_INTERVAL\" >'{}'\nexit 1\n",
+        k6().display(),
+        told.display()
+    );
+    std::fs::write(&wrapper, text).unwrap();
+    std::fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755)).unwrap();
+    let run = Run::with_k6(args, &wrapper);
+    feeding(run, server, prometheus).done().exits(1);
+    read(&told)
+}
+
+fn start(tests: &str, server: &Server, prometheus: &Prometheus) -> Going {
+    let run = Run::new(&format!("smoke {tests} --time-scale 0.5"));
+    let mut going = feeding(run, server, prometheus).start();
+    going.wait_for("1 virtual user");
+    going
+}
+
+fn feeding(run: Run, server: &Server, prometheus: &Prometheus) -> Run {
+    run.arg("--server-pid")
+        .arg(&server.pid().to_string())
+        .arg("--prometheus")
+        .arg(&prometheus.url)
+        .against(&server.url)
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or(Duration::ZERO).as_secs_f64()
+}
