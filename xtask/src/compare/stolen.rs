@@ -1,5 +1,10 @@
 //! How much processor time the host of a virtual machine gave to others while a block ran.
 
+use super::blocks::{Blocks, Side};
+
+/// The mean share of a comparison's blocks from which on it is worth a word.
+const WORTH_SAYING: f64 = 0.01;
+
 /// Processor time since the machine began, over all its cores, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticks {
@@ -37,9 +42,28 @@ impl Ticks {
     }
 }
 
+/// What to say of a comparison on a machine whose host had others to serve.
+pub fn notice(blocks: &Blocks) -> Option<String> {
+    let mean = |side: Side| {
+        let of_side = blocks.blocks.iter().filter(|block| block.side == side);
+        let shares: Vec<f64> = of_side.filter_map(|block| block.stolen).collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+    };
+    let (base, head) = (mean(Side::Base)?, mean(Side::Head)?);
+    (base.max(head) > WORTH_SAYING).then(|| {
+        format!(
+            "the machine's host gave {:.1} % of the processor time to others during base's blocks and {:.1} % during \
+             head's: what that explains is taken out of the changes",
+            base * 100.0,
+            head * 100.0
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Ticks;
+    use super::super::testing::{block, blocks};
+    use super::*;
 
     #[test]
     fn shares_are_of_what_was_wanted() {
@@ -55,5 +79,20 @@ mod tests {
         assert_eq!(at(1, 1).stolen_since(at(100, 5)), None);
         assert_eq!(Ticks::parse("cpu  1 2 3"), None);
         assert!(cfg!(not(target_os = "linux")) || Ticks::now().is_some());
+    }
+    #[test]
+    fn a_busy_host_is_worth_a_word() {
+        let with = |base, head| {
+            let one = |side, stolen| {
+                let mut block = block(0, side, 1.0);
+                block.stolen = stolen;
+                block
+            };
+            notice(&blocks(vec![one(Side::Base, base), one(Side::Head, head)]))
+        };
+        assert_eq!(with(None, None), None);
+        assert_eq!(with(Some(0.001), Some(0.002)), None);
+        let said = with(Some(0.0), Some(0.125)).unwrap();
+        assert!(said.contains("0.0 %") && said.contains("12.5 %"), "{said}");
     }
 }
