@@ -10,6 +10,7 @@ mod metrics;
 mod plan;
 mod record;
 mod rounds;
+mod stolen;
 #[cfg(test)]
 mod testing;
 
@@ -126,7 +127,7 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     rounds.blocks.write(&folder.path)?;
     let mut comparison = judged(&rounds.blocks, &floors, &folder.name);
     comparison.duration_s = began.elapsed().unwrap_or_default().as_secs_f64();
-    comparison.notices = notices;
+    comparison.notices.extend(notices);
     if args.calibrate {
         comparison.calibration = Some(drawn(&rounds.blocks, &floors));
     }
@@ -175,7 +176,7 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
         outcome: Outcome::Passed,
         exit_code: 0,
         reasons: Vec::new(),
-        notices: Vec::new(),
+        notices: stolen::notice(blocks).into_iter().collect(),
         started_at: blocks.started_at.clone(),
         duration_s: 0.0,
         base: blocks.base.clone(),

@@ -7,12 +7,15 @@ mod confirm;
 mod fence;
 mod import;
 mod key;
+mod page;
+mod points;
 mod read;
 mod series;
 mod table;
 #[cfg(test)]
 mod testing;
 mod view;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -22,16 +25,19 @@ use anyhow::Context as _;
 use crate::cli::{History, HistoryAction, MessageFormat};
 use crate::{results, ui};
 
-pub use accept::Lineage;
+pub use accept::{Lineage, short};
 pub use confirm::{Again, Settled, has_suspects, leave_open, percent, settle, withdraw};
 pub use fence::Reference;
+pub use points::Point;
 pub use read::{Past, read};
 pub use series::measured;
+pub use view::{Metric, Series};
+pub use words::{accepted, change, name, place, runs};
 
 /// Does what the command line says.
 ///
 /// # Errors
-/// If the history cannot be read or written to, or a revision is not known.
+/// If the history cannot be read or written to, the page cannot be written, or a revision or folder is not known.
 pub fn run(args: &History, root: &Path) -> anyhow::Result<u8> {
     let results = args
         .results()
@@ -69,5 +75,20 @@ fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
             serde_json::to_string_pretty(&all).context("failed to write the history as JSON")?
         ),
     };
-    ui::print(&text).context("failed to write to standard output")
+    ui::print(&text).context("failed to write to standard output")?;
+    let Some(page) = args.page(results) else {
+        return Ok(());
+    };
+    page::write(&page, results, &all, &past)?;
+    let said = format!("page: {}", page.display());
+    match args.message_format {
+        MessageFormat::Human => {
+            ui::print(&format!("{said}\n")).context("failed to write to standard output")
+        }
+        // Standard output is the JSON's alone.
+        MessageFormat::Json => {
+            ui::info(&said);
+            Ok(())
+        }
+    }
 }

@@ -18,7 +18,7 @@ mod usage;
 
 pub use beside::sentence as past_sentence;
 pub use comparison::{comparison_announcement, comparison_markdown, comparison_terminal};
-pub use html::comparison_page;
+pub use html::{comparison_page, history_page};
 pub use junit::{comparison_junit, junit};
 pub use markdown::markdown;
 pub use open::open;

@@ -25,7 +25,7 @@ mod text;
 mod thin;
 
 pub use bar::BoundBar;
-pub use line::{Band, LineChart, Point, Series, XAxis};
+pub use line::{Band, LineChart, Point, Series, Shape, XAxis};
 pub use spark::{Spark, sparkline};
 pub use strip::{Pair, StripPlot};
 pub use text::number;

@@ -1,11 +1,14 @@
 //! Lines over time or over runs, with bounds, a band and marks.
 
+mod data;
 mod draw;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 use std::ops::Range;
+
+pub use data::{Band, Point, Series, Shape, XAxis};
 
 use crate::head::{LEAST_WIDTH, WIDTH, empty, head, whole};
 use crate::plane::{Plane, Wanted};
@@ -20,81 +23,19 @@ const MOST_HOVERED: usize = 160;
 /// A bound so many times the greatest value is named but not drawn: it would press the values flat.
 const FAR: f64 = 8.0;
 
-/// A value at a place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// Where: seconds, or the index of a run.
-    pub x: f64,
-    /// The value, in the chart's unit. What is no finite number is a gap in the line.
-    pub y: f64,
-    /// What it is, shown when the pointer rests on it; the series, the value and the place if left out.
-    pub title: Option<String>,
+/// A vertical line with a sign on top.
+#[derive(Debug, Clone)]
+struct Mark {
+    x: f64,
+    title: String,
+    sign: Sign,
 }
 
-impl Point {
-    /// A point that is named by its series and value.
-    pub fn new(x: f64, y: f64) -> Self {
-        Self { x, y, title: None }
-    }
-
-    /// Says what the point is, for instance a revision.
-    #[must_use]
-    pub fn titled(mut self, title: impl Into<String>) -> Self {
-        self.title = Some(title.into());
-        self
-    }
-}
-
-/// A line.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// Its name, in the legend.
-    pub name: String,
-    /// Its points, by rising x.
-    pub points: Vec<Point>,
-    /// Whether each point is drawn as a dot.
-    pub dots: bool,
-}
-
-impl Series {
-    /// A line through `points`.
-    pub fn new(name: impl Into<String>, points: Vec<Point>) -> Self {
-        Self {
-            name: name.into(),
-            points,
-            dots: false,
-        }
-    }
-
-    /// With a dot for each point, as suits few of them.
-    #[must_use]
-    pub fn dots(mut self) -> Self {
-        self.dots = true;
-        self
-    }
-}
-
-/// A region between two lines, such as the noise of the past.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Band {
-    /// Its name, in the legend.
-    pub name: String,
-    /// Place, lower edge, upper edge.
-    pub points: Vec<(f64, f64, f64)>,
-}
-
-/// What x is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum XAxis {
-    /// Seconds since the start, shown as seconds, minutes or hours.
-    Time,
-    /// Runs or other things in a row, one at each whole number from 0 on, with a short name each.
-    Items {
-        /// What they are, such as "runs".
-        label: String,
-        /// Their names.
-        names: Vec<String>,
-    },
+/// What stands on top of a mark, so that two kinds are told apart without colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Triangle,
+    Flag,
 }
 
 /// A chart of lines.
@@ -106,7 +47,7 @@ pub struct LineChart {
     series: Vec<Series>,
     band: Option<Band>,
     bounds: Vec<(f64, String)>,
-    marks: Vec<(f64, String)>,
+    marks: Vec<Mark>,
     from_zero: bool,
     span: Option<Range<f64>>,
     width: u32,
@@ -157,10 +98,21 @@ impl LineChart {
         self
     }
 
-    /// Adds a vertical line, such as a change point, that says `title` when the pointer rests on it.
+    /// Adds a dashed vertical line under a triangle, such as a change point, that says `title` when the pointer rests on
+    /// it.
     #[must_use]
-    pub fn mark(mut self, x: f64, title: impl Into<String>) -> Self {
-        self.marks.push((x, title.into()));
+    pub fn mark(self, x: f64, title: impl Into<String>) -> Self {
+        self.marked(x, title.into(), Sign::Triangle)
+    }
+
+    /// As [`LineChart::mark`], with a whole line under a flag, such as a decision.
+    #[must_use]
+    pub fn flag(self, x: f64, title: impl Into<String>) -> Self {
+        self.marked(x, title.into(), Sign::Flag)
+    }
+
+    fn marked(mut self, x: f64, title: String, sign: Sign) -> Self {
+        self.marks.push(Mark { x, title, sign });
         self
     }
 
@@ -207,7 +159,9 @@ impl LineChart {
             x: x.start / per..x.end / per,
             y: y.clone(),
             x_label: &label,
-            x_ticks: names.map_or(7, |names| names.len().clamp(2, (self.width / 80) as usize)),
+            x_ticks: names.map_or(7, |names| {
+                names.len().clamp(2, (self.width / 110).max(2) as usize)
+            }),
             x_text: &x_text,
         });
         let mut body = top + &plane.axes;
@@ -313,8 +267,8 @@ impl LineChart {
         for (_, label) in &self.bounds {
             let _ = write!(out, "{label}. ");
         }
-        for (_, title) in &self.marks {
-            let _ = write!(out, "Mark: {title}. ");
+        for mark in &self.marks {
+            let _ = write!(out, "Mark: {}. ", mark.title);
         }
         out.trim_end().to_owned()
     }

@@ -41,6 +41,18 @@ impl Default for ChangeRule {
     }
 }
 
+impl ChangeRule {
+    /// The rule with which the project looks for changes in nightly runs: a series of one level has a false one in about
+    /// one case of 200.
+    #[must_use]
+    pub fn nightly() -> Self {
+        Self {
+            alpha: 0.005,
+            ..Self::default()
+        }
+    }
+}
+
 /// A change of level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

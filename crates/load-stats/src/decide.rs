@@ -1,12 +1,13 @@
 //! The decision of a paired comparison, metric by metric.
 //!
-//! Each pair is one block of the base beside one of the head. Per metric, the exact signed-rank test
-//! over the pairs' log ratios says whether there is a difference, Holm's correction holds the family
+//! Each pair is one block of the base beside one of the head. Per metric, what a known [`disturbance`] explains is taken
+//! out of the pairs' log ratios; the exact signed-rank test over them says whether there is a difference, Holm's correction holds the family
 //! of metrics to one level, and a bootstrap interval (BCa of the Hodges-Lehmann estimate) says how
 //! large it is. A change is reported if the test is significant **and** the interval's near end
 //! exceeds the metric's floor: real, and large enough to matter.
 
 use crate::bootstrap::{Method, Statistic, estimate, interval};
+use crate::disturbance;
 use crate::effect::{EffectQuery, smallest_visible};
 use crate::error::{StatsError, require_not_negative, require_share};
 use crate::fence::Worse;
@@ -25,6 +26,8 @@ pub struct PairedMetric {
     pub name: String,
     /// `(base, head)` of each pair, both above 0.
     pub pairs: Vec<(f64, f64)>,
+    /// How much more the head's block was disturbed than the base's, for each pair; empty if that is not known.
+    pub disturbances: Vec<f64>,
     /// Relative change up to which nothing is reported, for example 0.05.
     pub floor: f64,
     /// Which direction is worse.
@@ -106,6 +109,9 @@ pub struct Evidence {
     pub p_adjusted: f64,
     /// The floor that was applied.
     pub floor: f64,
+    /// How much a log ratio grows with its disturbance, which is taken out of it; 0 if nothing is.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub slope: f64,
     /// Standard deviation of the pairs' log ratios.
     pub sd_log_ratio: f64,
     /// The smallest relative increase that these pairs, as noisy as they were, would have reported
@@ -152,12 +158,12 @@ enum Depth {
 }
 
 fn judge_all(metrics: &[PairedMetric], rule: &DecisionRule, depth: Depth) -> Vec<MetricDecision> {
-    let ratios: Vec<Result<Vec<f64>, String>> = metrics
+    let ratios: Vec<Result<Ratios, String>> = metrics
         .iter()
         .map(|metric| log_ratios(metric, rule))
         .collect();
     let family = ratios.iter().filter(|ratios| ratios.is_ok()).count();
-    let tested: Vec<Result<(Vec<f64>, SignedRank), Verdict>> = ratios
+    let tested: Vec<Result<(Ratios, SignedRank), Verdict>> = ratios
         .into_iter()
         .map(|ratios| test(ratios, family, rule))
         .collect();
@@ -193,9 +199,15 @@ fn judge_all(metrics: &[PairedMetric], rule: &DecisionRule, depth: Depth) -> Vec
         .collect()
 }
 
+/// The log ratios of one metric's pairs.
+struct Ratios {
+    logs: Vec<f64>,
+    slope: f64,
+}
+
 fn weigh(
     metric: &PairedMetric,
-    ratios: &[f64],
+    ratios: &Ratios,
     test: &SignedRank,
     p_adjusted: f64,
     family: usize,
@@ -210,8 +222,8 @@ fn weigh(
     }
 }
 
-/// The log ratios of the pairs, or why there are none.
-fn log_ratios(metric: &PairedMetric, rule: &DecisionRule) -> Result<Vec<f64>, String> {
+/// The log ratios of the pairs without what their disturbances explain, or why there are none.
+fn log_ratios(metric: &PairedMetric, rule: &DecisionRule) -> Result<Ratios, String> {
     let parameters = require_share(WHAT, "alpha", rule.alpha)
         .and_then(|()| require_share(WHAT, "confidence", rule.confidence))
         .and_then(|()| require_not_negative(WHAT, "floor", metric.floor));
@@ -225,20 +237,25 @@ fn log_ratios(metric: &PairedMetric, rule: &DecisionRule) -> Result<Vec<f64>, St
             ));
         }
     }
-    Ok(metric
+    let ratios: Vec<f64> = metric
         .pairs
         .iter()
         .map(|(base, head)| head.ln() - base.ln())
-        .collect())
+        .collect();
+    let slope = disturbance::slope(&ratios, &metric.disturbances);
+    Ok(Ratios {
+        logs: disturbance::without(&ratios, &metric.disturbances, slope),
+        slope,
+    })
 }
 
 fn test(
-    ratios: Result<Vec<f64>, String>,
+    ratios: Result<Ratios, String>,
     family: usize,
     rule: &DecisionRule,
-) -> Result<(Vec<f64>, SignedRank), Verdict> {
+) -> Result<(Ratios, SignedRank), Verdict> {
     let ratios = ratios.map_err(|why| Verdict::NotComparable { why })?;
-    let have = ratios.len();
+    let have = ratios.logs.len();
     let required_p = rule.alpha / family.max(1) as f64;
     if have < rule.min_pairs.max(2) || smallest_p(have) > required_p {
         let need = pairs_for_p(required_p)
@@ -252,7 +269,7 @@ fn test(
             required_p,
         });
     }
-    let test = signed_rank(&ratios, Zeros::Pratt).map_err(|error| Verdict::NotComparable {
+    let test = signed_rank(&ratios.logs, Zeros::Pratt).map_err(|error| Verdict::NotComparable {
         why: error.to_string(),
     })?;
     Ok((ratios, test))
@@ -260,7 +277,10 @@ fn test(
 
 fn evidence(
     metric: &PairedMetric,
-    ratios: &[f64],
+    Ratios {
+        logs: ratios,
+        slope,
+    }: &Ratios,
     test: &SignedRank,
     p_adjusted: f64,
     family: usize,
@@ -292,6 +312,7 @@ fn evidence(
         p: test.p_two_sided,
         p_adjusted,
         floor: metric.floor,
+        slope: *slope,
         sd_log_ratio,
         smallest_visible: smallest_visible(ratios.len(), query).ok(),
     })

@@ -3,7 +3,7 @@
 //! | Question | Module |
 //! |---|---|
 //! | Does memory grow without end? | [`growth`], built on [`slope`] and [`mann_kendall`] |
-//! | Do two versions differ, judged by paired blocks? | [`decide`], built on [`signed_rank`], [`bootstrap`] and [`holm`] |
+//! | Do two versions differ, judged by paired blocks? | [`decide`], built on [`disturbance`], [`signed_rank`], [`bootstrap`] and [`holm`] |
 //! | Does one side fail more often than the other? | [`sign_test`] |
 //! | How small a difference could n pairs have shown? | [`effect`] |
 //! | Is tonight's value outside of the noise of past nights? | [`fence`] |
@@ -16,6 +16,7 @@
 pub mod bootstrap;
 pub mod change_points;
 pub mod decide;
+pub mod disturbance;
 pub mod effect;
 pub mod energy;
 pub mod error;

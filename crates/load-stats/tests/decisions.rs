@@ -13,6 +13,7 @@ fn metric(name: &str, pairs: Vec<(f64, f64)>, floor: f64) -> PairedMetric {
     PairedMetric {
         name: name.to_owned(),
         pairs,
+        disturbances: Vec::new(),
         floor,
         worse: Worse::Higher,
     }

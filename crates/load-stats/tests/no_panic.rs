@@ -183,6 +183,7 @@ proptest! {
             .into_iter()
             .map(|(base, head, floor, positive)| PairedMetric {
                 name: "metric".to_owned(),
+                disturbances: if positive { head.clone() } else { Vec::new() },
                 pairs: base
                     .into_iter()
                     .zip(head)

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::TypedValueParser;
 use clap::{Args, Subcommand, ValueEnum as _};
 
 use super::load_test::{MessageFormat, Profile, TestArg, path};
@@ -33,7 +34,7 @@ pub struct History {
     pub test: Option<TestArg>,
 
     /// Write a page with one chart for each metric [default path: history.html in the results folder].
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", value_parser = path())]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", value_parser = page())]
     pub html: Option<PathBuf>,
 
     /// What standard output carries: a table for people, or JSON.
@@ -80,6 +81,16 @@ impl History {
             .filter(|path| !path.as_os_str().is_empty())
     }
 
+    /// Where the page is to be written, if one is wanted: by default beside the runs in `results`.
+    pub fn page(&self, results: &Path) -> Option<PathBuf> {
+        let html = self.html.as_ref()?;
+        Some(if html.as_os_str().is_empty() {
+            results.join("history.html")
+        } else {
+            html.clone()
+        })
+    }
+
     /// The tests to show; all if none is named.
     pub fn shows(&self, test: &str) -> bool {
         match self.test {
@@ -89,6 +100,17 @@ impl History {
                 .is_some_and(|value| value.get_name() == test),
         }
     }
+}
+
+/// The page's path, or nothing for the default. Without the ending it is more likely a profile or a test.
+fn page() -> impl TypedValueParser<Value = PathBuf> {
+    path().try_map(|path| {
+        let ends = |ending| path.extension().is_some_and(|its| its == ending);
+        if path.as_os_str().is_empty() || ends("html") || ends("htm") {
+            return Ok(path);
+        }
+        Err("the page's path ends in .html; profile and test stand before --html")
+    })
 }
 
 fn reason(text: &str) -> Result<String, String> {
@@ -123,9 +145,11 @@ mod tests {
         let one = parse(&["load", "missions", "--html"]).unwrap();
         assert_eq!(one.profile, Some(Profile::Load));
         assert!(one.shows("missions") && !one.shows("health"));
-        assert_eq!(one.html.as_deref(), Some(Path::new("")));
+        let results = Path::new("r");
+        assert_eq!(one.page(results), Some(results.join("history.html")));
         let page = parse(&["--html", "x.html", "--message-format", "json"]).unwrap();
-        assert_eq!(page.html.as_deref(), Some(Path::new("x.html")));
+        assert_eq!(page.page(results), Some("x.html".into()));
+        assert_eq!(bare.page(results), None);
         let import = parse(&["import", "a", "b", "--results", "r"]).unwrap();
         assert_eq!(import.results(), Some(Path::new("r")));
         assert!(
@@ -143,6 +167,7 @@ mod tests {
     fn invalid_command_lines() {
         for (words, kind) in [
             (vec!["lod"], ErrorKind::InvalidValue),
+            (vec!["--html", "load"], ErrorKind::ValueValidation),
             (vec!["import"], ErrorKind::MissingRequiredArgument),
             (vec!["accept", "HEAD"], ErrorKind::MissingRequiredArgument),
             (

@@ -11,7 +11,7 @@ use load_stats::fence::Worse;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
-use super::judge::{Floors, common_metrics};
+use super::judge::{Floors, common_metrics, disturbances};
 use super::metrics::{self, CPU, MEDIAN, P95};
 
 /// Comparisons drawn without a change.
@@ -64,6 +64,8 @@ struct Series {
     test: String,
     floor: f64,
     pairs: Vec<(f64, f64)>,
+    /// Of each pair, or none at all.
+    disturbances: Vec<f64>,
 }
 
 /// Draws comparisons from the pairs of round 0.
@@ -155,9 +157,15 @@ fn drawn(
                 let (base, head) = if swapped { (head, base) } else { (base, head) };
                 (base, head * ratio)
             };
+            let disturbance = |&(pair, swapped): &(usize, bool)| {
+                let more = series.disturbances.get(pair)?;
+                Some(if swapped { -more } else { *more })
+            };
+            let drawn = &which[series.test.as_str()];
             PairedMetric {
+                disturbances: drawn.iter().filter_map(disturbance).collect(),
                 name: series.name.clone(),
-                pairs: which[series.test.as_str()].iter().map(pick).collect(),
+                pairs: drawn.iter().map(pick).collect(),
                 floor: series.floor,
                 worse: Worse::Higher,
             }
@@ -175,6 +183,7 @@ fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
     let mut all = Vec::new();
     for test in blocks.tests() {
         let pairs = blocks.pairs_of(&test, 0);
+        let disturbances = disturbances(&pairs);
         for metric in common_metrics(&pairs) {
             all.push(Series {
                 name: format!("{test}: {metric}"),
@@ -183,6 +192,7 @@ fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
                     .iter()
                     .map(|(base, head)| (base.values[&metric], head.values[&metric]))
                     .collect(),
+                disturbances: disturbances.clone(),
                 test: test.clone(),
                 metric,
             });

@@ -41,6 +41,7 @@ pub fn judge(
     let mut tests: Vec<TestRecord> = Vec::new();
     for test in blocks.tests() {
         let pairs = blocks.pairs_of(&test, round);
+        let disturbances = disturbances(&pairs);
         let wanted = |name: &str| {
             only.is_none_or(|only| only.iter().any(|(t, metric)| *t == test && metric == name))
         };
@@ -53,6 +54,7 @@ pub fn judge(
                 test.clone(),
                 PairedMetric {
                     pairs: pairs.iter().map(values).collect(),
+                    disturbances: disturbances.clone(),
                     floor: floors.of(&name),
                     worse: Worse::Higher,
                     name,
@@ -87,6 +89,17 @@ pub fn common_metrics(pairs: &[(&Block, &Block)]) -> Vec<String> {
             .all(|(base, head)| base.values.contains_key(*name) && head.values.contains_key(*name))
     };
     first.values.keys().filter(everywhere).cloned().collect()
+}
+
+/// How much more processor time was stolen from the head's block than from the base's, as shares, for each pair; empty
+/// where that is not known of all.
+pub fn disturbances(pairs: &[(&Block, &Block)]) -> Vec<f64> {
+    let more = |(base, head): &(&Block, &Block)| Some(head.stolen? - base.stolen?);
+    pairs
+        .iter()
+        .map(more)
+        .collect::<Option<_>>()
+        .unwrap_or_default()
 }
 
 fn to_record(metric: &PairedMetric, decision: MetricDecision) -> MetricRecord {

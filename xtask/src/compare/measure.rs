@@ -9,6 +9,7 @@ use k6_summary::{Metrics, Summary};
 
 use super::blocks::{Block, Side};
 use super::metrics;
+use super::stolen::Ticks;
 use crate::interrupt::{self, Interrupted};
 use crate::k6::{Invocation, K6, Ran, Stopped};
 use crate::plan::Test;
@@ -101,7 +102,9 @@ impl Bench<'_> {
             open: false,
             at_most: Some(self.block),
         };
+        let ticks = Ticks::now();
         let ran = invocation.run(|| server.gone())?;
+        let stolen = ticks.and_then(|before| Ticks::now()?.stolen_since(before));
         let after = server.sampler().and_then(Sampler::now);
         if let Some(Stopped::Interrupted(signal)) = ran.stopped {
             server.stop();
@@ -115,7 +118,7 @@ impl Bench<'_> {
         };
         let read = summary(&mut server, &ran, &invocation.summary_path());
         server.stop();
-        let block = read.and_then(|summary| to_block(which, &summary, &samples));
+        let block = read.and_then(|summary| to_block(which, &summary, &samples, stolen));
         if block.is_ok() {
             let _only_room = std::fs::remove_dir_all(&dir);
         }
@@ -183,7 +186,12 @@ fn summary(server: &mut Server, ran: &Ran, path: &Path) -> Result<Summary, Broke
     Summary::parse(&bytes).map_err(|error| Broken(format!("k6's summary cannot be read: {error}")))
 }
 
-fn to_block(which: Which, summary: &Summary, samples: &[server::Sample]) -> Result<Block, Broken> {
+fn to_block(
+    which: Which,
+    summary: &Summary,
+    samples: &[server::Sample],
+    stolen: Option<f64>,
+) -> Result<Block, Broken> {
     let digest = Metrics::of(summary);
     let requests = metrics::requests(&digest);
     if requests == 0 {
@@ -201,6 +209,7 @@ fn to_block(which: Which, summary: &Summary, samples: &[server::Sample]) -> Resu
         side: which.side,
         round: which.round,
         values: metrics::values(summary, samples),
+        stolen,
         requests,
         failed_requests: digest.http_requests_failed,
         failed_checks,

@@ -13,6 +13,7 @@ pub fn block(pair: usize, side: Side, median: f64) -> Block {
         side,
         round: 0,
         values: BTreeMap::from([("mission_create_duration median".into(), median)]),
+        stolen: None,
         requests: 200,
         failed_requests: 0,
         failed_checks: BTreeMap::new(),

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::ValueEnum as _;
 
 use super::read::{Entry, Past, time};
 use crate::cli::TestArg;
 use crate::process::Cmd;
 use crate::results::{self, Accepted, AcceptedLine, HISTORY_VERSION};
-use crate::ui;
+use crate::{UsageError, ui};
 
 /// How long git may take for one question.
 const GIT: Duration = Duration::from_secs(20);
@@ -94,10 +94,11 @@ fn resolve(root: &Path, revision: &str) -> anyhow::Result<(String, String)> {
     let parts = text.split_once(' ');
     let seconds = parts.and_then(|(_, seconds)| seconds.parse().ok());
     let (true, Some((commit, _)), Some(seconds)) = (shown.ended.success(), parts, seconds) else {
-        bail!(
+        return Err(UsageError(format!(
             "{revision} names no commit of {}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone left out",
             root.display()
-        );
+        ))
+        .into());
     };
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     Ok((

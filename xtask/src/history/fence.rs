@@ -144,29 +144,37 @@ fn too_few(reference: &Reference, have: usize, need: usize) -> String {
     format!("this metric's history is too short: {have} of {need}")
 }
 
-/// The share of failed requests is 0 on most nights, so that it has no relative change: it is suspect if it is larger
-/// than the worst night of the window by more than [`FAILED_FLOOR`].
+/// The largest share of failed requests in the newest runs of `history`, as many as make a fence.
+fn worst_failed(history: &[f64]) -> f64 {
+    let window = rule(Kind::Failed).window;
+    let newest = &history[history.len().saturating_sub(window)..];
+    newest.iter().copied().fold(0.0, f64::max)
+}
+
+/// The share of failed requests above which a run is suspect. It is 0 on most nights, so that it has no relative change:
+/// the bound is [`FAILED_FLOOR`] above the worst of them.
+pub fn failed_bound(history: &[f64]) -> f64 {
+    worst_failed(history) + FAILED_FLOOR
+}
+
 fn failed_row(now: &Measured, history: &[f64]) -> PastRow {
-    let rule = rule(now.kind);
-    let window = &history[history.len().saturating_sub(rule.window)..];
-    let worst = window.iter().copied().fold(0.0, f64::max);
-    let state = if history.len() < rule.need {
+    let state = if history.len() < need() {
         PastState::Shown
-    } else if now.value > worst + FAILED_FLOOR {
+    } else if now.value > failed_bound(history) {
         PastState::Regression
     } else {
         PastState::Within
     };
-    let bound = Quantity::new(worst + FAILED_FLOOR, now.unit);
+    let bound = Quantity::new(failed_bound(history), now.unit);
     PastRow {
         metric: now.metric.clone(),
         unit: now.unit,
         value: now.value,
-        reference: (!window.is_empty()).then_some(worst),
+        reference: (!history.is_empty()).then(|| worst_failed(history)),
         change: None,
         fence: None,
         state,
-        note: if window.is_empty() {
+        note: if history.is_empty() {
             String::new()
         } else {
             format!("suspect above {bound}")

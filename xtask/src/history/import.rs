@@ -4,16 +4,19 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::read::{self, Past, identity};
 use crate::results::{
     self, AcceptedLine, HISTORY_VERSION, Line, RunRecord, SCHEMA_VERSION, history_path,
 };
-use crate::ui;
+use crate::{UsageError, ui};
 
 /// How deep artifacts may be nested: workflow, artifact, results, run.
 const MAX_DEPTH: usize = 8;
+
+/// What to do about a folder that cannot be imported.
+const GIVE: &str = "give the folder of downloaded artifacts or of results";
 
 /// What an import came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,12 +57,17 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
     for dir in dirs {
         let mut found = Vec::new();
+        if !dir.is_dir() {
+            let what = format!("{} is no folder: {GIVE}", dir.display());
+            return Err(UsageError(what).into());
+        }
         search(dir, MAX_DEPTH, &mut found)?;
         if found.is_empty() {
-            bail!(
-                "{} holds neither history.jsonl nor run.json: give the folder of downloaded artifacts or of results",
+            let what = format!(
+                "{} holds neither history.jsonl nor run.json: {GIVE}",
                 dir.display()
             );
+            return Err(UsageError(what).into());
         }
         // Lines of a history first: they have what a run.json has, and the mark of a clock that jumped with it.
         found.sort_by_key(|path| !path.ends_with("history.jsonl"));
@@ -257,6 +265,6 @@ mod tests {
         let empty = import(&dir.path().join("r"), &[dir.path().to_owned()], now()).unwrap_err();
         assert!(format!("{empty:#}").contains("neither history.jsonl nor run.json"));
         let none = import(&dir.path().join("r"), &[dir.path().join("none")], now()).unwrap_err();
-        assert!(format!("{none:#}").contains("failed to read"));
+        assert!(format!("{none:#}").contains("is no folder"));
     }
 }

@@ -165,6 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn the_floors_are_those_whose_false_alarms_are_measured() {
+        let bench = include_str!("../../../crates/load-stats/benches/nights.rs");
+        for (name, kind) in [
+            ("MEDIAN", Kind::Median),
+            ("TAIL", Kind::Tail),
+            ("CPU", Kind::Cpu),
+        ] {
+            let constant = format!("{name}_FLOOR: f64 = {:.2};", kind.floor());
+            assert!(bench.contains(&constant), "{constant}");
+        }
+    }
+
+    #[test]
     fn without_a_sample_of_the_server_its_cost_is_not_made_up() {
         let line = testing::line(0);
         let all = measured(line.metrics.as_ref().unwrap(), None);

@@ -6,9 +6,9 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use k6_summary::Quantity;
 
-use super::accept::short;
 use super::confirm::percent;
-use super::view::{Change, Metric, Series};
+use super::view::{Metric, Series};
+use super::words;
 use crate::results::PastState;
 use crate::ui::BOLD;
 
@@ -29,31 +29,9 @@ pub fn table(all: &[Series], width: usize) -> String {
 }
 
 fn one(series: &Series, width: usize) -> String {
-    let key = &series.key;
-    let scale = if key.time_scale == 1.0 {
-        String::new()
-    } else {
-        format!(" at time scale {}", key.time_scale)
-    };
-    let mut out = format!("\n{BOLD}{} {}{scale}{BOLD:#}", key.profile, key.test);
-    let place = key.url.as_deref().unwrap_or("server started here");
-    let after = if key.after.is_empty() {
-        String::new()
-    } else {
-        format!(" · after {}", key.after.join(", "))
-    };
-    let _ = writeln!(out, "  k6 {} · {place}{after} · {}", key.k6, key.host);
-    let _ = write!(
-        out,
-        "  {} runs, the newest beside {} references",
-        series.runs, series.have
-    );
-    let _ = writeln!(
-        out,
-        "{}{}",
-        if series.note.is_empty() { "" } else { "; " },
-        series.note
-    );
+    let mut out = format!("\n{BOLD}{}{BOLD:#}", words::name(&series.key));
+    let _ = writeln!(out, "  {}", words::place(&series.key));
+    let _ = writeln!(out, "  {}", words::runs(series));
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -68,21 +46,11 @@ fn one(series: &Series, width: usize) -> String {
         let _ = writeln!(out, " {}", line.trim_end());
     }
     for mark in &series.accepted {
-        let from = if mark.index < series.runs {
-            format!("from run {} of {}", mark.index + 1, series.runs)
-        } else {
-            "from the next run on".to_owned()
-        };
-        let _ = writeln!(
-            out,
-            "  accepted {}, {from}: {}",
-            short(&mark.commit),
-            mark.why
-        );
+        let _ = writeln!(out, "  {}", words::accepted(mark, series.runs));
     }
     for metric in &series.metrics {
         for change in &metric.changes {
-            let _ = writeln!(out, "  changed: {}", change_text(metric, change));
+            let _ = writeln!(out, "  changed: {}", words::change(metric, change));
         }
     }
     out
@@ -109,29 +77,6 @@ fn row(metric: &Metric, room: usize) -> [String; 6] {
         last.fence.map_or_else(|| "–".into(), percent),
         state.to_owned(),
     ]
-}
-
-fn change_text(metric: &Metric, change: &Change) -> String {
-    let quantity = |number: f64| Quantity::new(number, metric.last.unit).to_string();
-    let commit = |commit: &Option<String>| {
-        commit
-            .as_deref()
-            .map_or_else(|| "unknown".to_owned(), |commit| short(commit).to_owned())
-    };
-    let relative = if change.change.is_finite() {
-        format!("{}, ", percent(change.change))
-    } else {
-        String::new()
-    };
-    format!(
-        "{} {relative}from {} to {}, on {} between {} and {}",
-        metric.last.metric,
-        quantity(change.before),
-        quantity(change.after),
-        change.at,
-        commit(&change.from),
-        commit(&change.to)
-    )
 }
 
 /// The newest values as blocks, at most `room` of them. Equal values are one low line.

@@ -5,22 +5,15 @@ use serde::Serialize;
 
 use super::accept::Lineage;
 use super::fence::Reference;
-use super::key::{comparable, telling, unfit};
+use super::key::{comparable, telling};
+use super::points::{Point, points};
 use super::read::{Entry, Past};
 use super::series::{Kind, Measured, measured};
 use crate::cli::History;
-use crate::results::{Key, Outcome, PastRow};
+use crate::results::{Key, PastRow};
 
 /// How many of the newest runs are searched for changes of level: the time grows with the square of it.
 const SEARCHED: usize = 120;
-
-/// The rule for changes of level: a series of one level has a false one in one case of 200.
-const CHANGES: ChangeRule = ChangeRule {
-    min_segment: 5,
-    alpha: 0.005,
-    permutations: 199,
-    seed: 1,
-};
 
 /// All runs of one test that are comparable with each other.
 #[derive(Debug, Serialize)]
@@ -63,29 +56,6 @@ pub struct Metric {
     pub points: Vec<Point>,
     /// Changes of level, the oldest first.
     pub changes: Vec<Change>,
-}
-
-/// One run's value.
-#[derive(Debug, Clone, Serialize)]
-pub struct Point {
-    /// Index of the run in its series.
-    pub index: usize,
-    /// The run.
-    pub run: String,
-    /// When, in UTC.
-    pub at: String,
-    /// The commit, if it is known.
-    pub commit: Option<String>,
-    /// Whether there were uncommitted changes.
-    pub dirty: Option<bool>,
-    /// k6's and the server's version.
-    pub versions: String,
-    /// What came of the run.
-    pub outcome: Outcome,
-    /// The value.
-    pub value: f64,
-    /// Why it is no reference for others, if so.
-    pub unfit: Option<&'static str>,
 }
 
 /// A change of level.
@@ -134,19 +104,21 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
     let (newest, before) = entries.split_last()?;
     let reference = Reference::among(past, lineage, key, before);
     let judged = reference.judge(&numbers(newest));
-    let accepted = lineage
+    let accepted: Vec<Mark> = lineage
         .places(past, &entries, &key.test)
         .map(|(index, accepted)| Mark {
             index,
             commit: accepted.commit.clone(),
             why: accepted.why.clone(),
-        });
+        })
+        .collect();
+    let starts: Vec<usize> = accepted.iter().map(|mark| mark.index).collect();
     let all: Vec<Vec<Measured>> = entries.iter().map(|entry| numbers(entry)).collect();
     let metrics = numbers(newest)
         .into_iter()
         .zip(judged.metrics)
         .map(|(now, last)| {
-            let points = points(&entries, &all, &now.metric);
+            let points = points(&entries, &all, &now, &starts);
             Metric {
                 kind: now.kind,
                 changes: changes(&entries, &points, now.kind),
@@ -160,7 +132,7 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
         have: judged.have,
         need: judged.need,
         note: judged.note,
-        accepted: accepted.collect(),
+        accepted,
         metrics: metrics.collect(),
     })
 }
@@ -169,37 +141,6 @@ fn numbers(entry: &Entry) -> Vec<Measured> {
     let usage = entry.line.server_usage.as_ref();
     let metrics = entry.line.metrics.as_ref();
     metrics.map_or_else(Vec::new, |metrics| measured(metrics, usage))
-}
-
-fn points(entries: &[&Entry], all: &[Vec<Measured>], metric: &str) -> Vec<Point> {
-    let point = |(index, (entry, numbers)): (usize, (&&Entry, &Vec<Measured>))| {
-        let line = &entry.line;
-        let value = numbers.iter().find(|one| one.metric == metric)?.value;
-        let version = |what: &str, version: Option<&String>| {
-            format!("{what} {}", version.map_or("unknown", String::as_str))
-        };
-        Some(Point {
-            index,
-            run: line.run.clone(),
-            at: line.at.clone(),
-            commit: line.commit.clone(),
-            dirty: line.dirty,
-            versions: format!(
-                "{}, {}",
-                version("k6", line.k6_version.as_ref()),
-                version("server", line.server_version.as_ref())
-            ),
-            outcome: line.run_outcome,
-            value,
-            unfit: unfit(line),
-        })
-    };
-    entries
-        .iter()
-        .zip(all)
-        .enumerate()
-        .filter_map(point)
-        .collect()
 }
 
 /// Changes of level beyond the metric's floor among the newest runs that show what a revision is like.
@@ -215,7 +156,7 @@ fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
     let newest = &telling[telling.len().saturating_sub(SEARCHED)..];
     let values: Vec<f64> = newest.iter().map(|point| point.value).collect();
     // Numbers from JSON are finite and the length is bounded, so that nothing is left to fail.
-    let found = change_points(&values, CHANGES).unwrap_or_default();
+    let found = change_points(&values, ChangeRule::nightly()).unwrap_or_default();
     let change = |point: &load_stats::change_points::ChangePoint| {
         let first = newest.get(point.index)?;
         let last = newest.get(point.index.checked_sub(1)?)?;

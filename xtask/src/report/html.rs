@@ -2,6 +2,7 @@
 
 mod charts;
 mod comparison;
+mod history;
 mod index;
 mod past;
 mod run;
@@ -11,6 +12,7 @@ mod tests;
 mod words;
 
 pub use comparison::comparison_page;
+pub use history::history_page;
 pub use index::index_page;
 pub use run::run_page;
 
@@ -20,12 +22,13 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
 /// The templates, beside this file. `base.html` is the frame that the pages extend.
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("base.html", include_str!("html/base.html")),
     ("style.css", include_str!("html/style.css")),
     ("parts.html", include_str!("html/parts.html")),
     ("run.html", include_str!("html/run.html")),
     ("comparison.html", include_str!("html/comparison.html")),
+    ("history.html", include_str!("html/history.html")),
     ("index.html", include_str!("html/index.html")),
 ];
 

@@ -6,23 +6,11 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::faults::faulty_server;
+use crate::faults::program_with_faults;
 use crate::support::{Done, Run, read, server};
 
 /// The fewest pairs that a comparison of one test takes, in the shortest blocks.
 const SHORT: &str = "--pairs 10 --block 500ms --vus 10 --seed 7";
-
-/// A program that is the server with `faults`; an empty text is none.
-fn with_faults(dir: &Path, name: &str, faults: &str) -> PathBuf {
-    let path = dir.join(name);
-    let script = format!(
-        "#!/bin/sh\nexport TACHIKOMA_ALLOW_FAULTS=1 TACHIKOMA_FAULTS='{faults}'\nexec '{}' \"$@\"\n",
-        faulty_server().display()
-    );
-    std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
 
 fn compare(args: &str, base: &Path, head: &Path) -> Run {
     Run::compare(args)
@@ -55,7 +43,7 @@ fn changes(comparison: &Value, change: &str) -> Vec<String> {
 #[test]
 fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
     let dir = tempfile::tempdir().unwrap();
-    let slow = with_faults(dir.path(), "slow", "GET /api/missions: latency=30ms");
+    let slow = program_with_faults(dir.path(), "slow", "GET /api/missions: latency=30ms");
     let done = compare(&format!("missions {SHORT}"), server(), &slow).done();
     done.exits(1)
         .says("WORSE")
@@ -99,7 +87,7 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
 #[test]
 fn errors_only_in_head_fail_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let failing = with_faults(dir.path(), "failing", "GET /api/missions: error=50%");
+    let failing = program_with_faults(dir.path(), "failing", "GET /api/missions: error=50%");
     let done = compare(&format!("missions {SHORT}"), server(), &failing).done();
     done.exits(1).says("failed in head and none in base");
     let found = comparison(&done);

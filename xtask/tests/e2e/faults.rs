@@ -1,6 +1,6 @@
 //! Known faults of the server are found, with their numbers, and their absence is not blamed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -11,6 +11,18 @@ use crate::support::{Done, Going, Run, build};
 pub fn faulty_server() -> &'static PathBuf {
     static SERVER: OnceLock<PathBuf> = OnceLock::new();
     SERVER.get_or_init(|| build("tachikoma-server-faults", &["--features", "faults"]))
+}
+
+/// A program that is the server with `faults`; an empty text is none.
+pub fn program_with_faults(dir: &Path, name: &str, faults: &str) -> PathBuf {
+    let path = dir.join(name);
+    let script = format!(
+        "#!/bin/sh\nexport TACHIKOMA_ALLOW_FAULTS=1 TACHIKOMA_FAULTS='{faults}'\nexec '{}' \"$@\"\n",
+        faulty_server().display()
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    path
 }
 
 fn with_faults(args: &str, faults: &str) -> Done {

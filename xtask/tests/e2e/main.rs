@@ -16,6 +16,7 @@ mod compare_revisions;
 mod environment;
 mod faults;
 mod good_runs;
+mod history;
 mod interrupts;
 mod locks;
 mod pages;

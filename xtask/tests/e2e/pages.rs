@@ -35,21 +35,22 @@ onload = () => {
 </script>"#;
 
 /// What the browser saw.
-struct Seen {
+pub struct Seen {
     page: Value,
     console: Vec<String>,
 }
 
 impl Seen {
+    /// Asserts that `text` can be read on it.
     #[track_caller]
-    fn says(&self, text: &str) {
+    pub fn says(&self, text: &str) {
         let said = self.page["text"].as_str().unwrap();
         assert!(said.contains(text), "{text:?} is not to be seen in: {said}");
     }
 
     /// Asserts that there are at least `least` elements of a kind and that each is large enough to be seen.
     #[track_caller]
-    fn shows(&self, kind: &str, least: usize, width: f64, height: f64) {
+    pub fn shows(&self, kind: &str, least: usize, width: f64, height: f64) {
         let all = self.page[kind].as_array().unwrap();
         assert!(all.len() >= least, "{kind}: {all:?}");
         for area in all {
@@ -61,8 +62,9 @@ impl Seen {
         }
     }
 
+    /// Asserts that it asks for nothing, complains of nothing and fits the screen.
     #[track_caller]
-    fn is_quiet(&self) {
+    pub fn is_quiet(&self) {
         assert!(self.console.is_empty(), "{:?}", self.console);
         assert_eq!(self.page["scripts"], 0);
         assert_eq!(
@@ -76,7 +78,7 @@ impl Seen {
 }
 
 /// The browser; `None` and a word about it if there is none.
-fn browser() -> Option<PathBuf> {
+pub fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let dirs: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let found = BROWSERS
@@ -93,7 +95,7 @@ fn browser() -> Option<PathBuf> {
 
 /// Opens `page` at `width` px and looks at it.
 #[track_caller]
-fn look(browser: &Path, page: &Path, width: u32) -> Seen {
+pub fn look(browser: &Path, page: &Path, width: u32) -> Seen {
     let dir = tempfile::tempdir().unwrap();
     let frame = dir.path().join("frame.html");
     let address = format!("file://{}", page.display());

@@ -140,6 +140,18 @@ impl Run {
         Self::command("compare", args, k6())
     }
 
+    /// `history` with `args` (words).
+    pub fn history(args: &str) -> Self {
+        Self::command("history", args, k6())
+    }
+
+    /// With its results in a folder of the test's, such as that of another run.
+    pub fn results_in(self, results: &Path) -> Self {
+        let mut run = self.env("TACHIKOMA_RESULTS", results.to_str().unwrap());
+        run.results = results.to_owned();
+        run
+    }
+
     fn command(name: &str, args: &str, k6: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("results");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::{LineChart, MOST_HOVERED, MOST_POINTS, Series};
+use super::{Band, LineChart, MOST_HOVERED, MOST_POINTS, Series, Shape, Sign};
 use crate::head::{DASHES, Entry, colour};
 use crate::plane::Plane;
 use crate::text::Esc;
@@ -42,30 +42,13 @@ impl LineChart {
 
     pub(super) fn draw_band(&self, plane: &Plane, per: f64, out: &mut String) {
         let Some(band) = &self.band else { return };
-        let sound = |(x, low, high): &&(f64, f64, f64)| {
-            x.is_finite() && low.is_finite() && high.is_finite()
-        };
-        let points: Vec<_> = band.points.iter().filter(sound).collect();
-        if points.is_empty() {
-            return;
+        let sound =
+            |(x, low, high): &(f64, f64, f64)| x.is_finite() && low.is_finite() && high.is_finite();
+        for stretch in band.points.chunk_by(|a, b| sound(a) == sound(b)) {
+            if stretch.first().is_some_and(sound) {
+                draw_stretch(band, stretch, plane, per, out);
+            }
         }
-        let upper = points
-            .iter()
-            .map(|(x, _, high)| (plane.x(x / per), plane.y(*high)));
-        let lower = points
-            .iter()
-            .rev()
-            .map(|(x, low, _)| (plane.x(x / per), plane.y(*low)));
-        out.push_str("<polygon points=\"");
-        for (x, y) in upper.chain(lower) {
-            let _ = write!(out, "{x:.1},{y:.1} ");
-        }
-        let _ = write!(
-            out,
-            "\" fill=\"{}\" fill-opacity=\".18\"><title>{}</title></polygon>",
-            colour(5),
-            Esc(&band.name)
-        );
     }
 
     pub(super) fn draw_bounds(&self, plane: &Plane, out: &mut String) {
@@ -89,15 +72,17 @@ impl LineChart {
     }
 
     pub(super) fn draw_marks(&self, plane: &Plane, per: f64, out: &mut String) {
-        for (x, title) in self.marks.iter().filter(|(x, _)| x.is_finite()) {
-            let at = plane.x(x / per);
+        for mark in self.marks.iter().filter(|mark| mark.x.is_finite()) {
+            let at = plane.x(mark.x / per);
             let (top, bottom) = (plane.py.start, plane.py.end);
+            let (dash, sign) = match mark.sign {
+                Sign::Triangle => ("2 3", format!("M{at:.1} {:.1}l-6 -9h12z", top + 9.0)),
+                Sign::Flag => ("", format!("M{at:.1} {top:.1}h13v9h-13z")),
+            };
             let _ = write!(
                 out,
-                "<g><title>{}</title><path d=\"M{at:.1} {top:.1}V{bottom:.1}\" stroke=\"var(--chart-text,#3d4450)\" stroke-width=\"1.5\" stroke-dasharray=\"2 3\"/><path d=\"M{at:.1} {:.1}l-6 -9h12z\" fill=\"var(--chart-text,#3d4450)\"/><path class=\"hit\" d=\"M{:.1} {top:.1}V{bottom:.1}\" stroke=\"transparent\" stroke-width=\"12\"/></g>",
-                Esc(title),
-                top + 9.0,
-                at
+                "<g><title>{}</title><path d=\"M{at:.1} {top:.1}V{bottom:.1}\" stroke=\"var(--chart-text,#3d4450)\" stroke-width=\"1.5\" stroke-dasharray=\"{dash}\"/><path d=\"{sign}\" fill=\"var(--chart-text,#3d4450)\"/><path class=\"hit\" d=\"M{at:.1} {top:.1}V{bottom:.1}\" stroke=\"transparent\" stroke-width=\"12\"/></g>",
+                Esc(&mark.title)
             );
         }
     }
@@ -174,16 +159,58 @@ impl LineChart {
                 .title
                 .clone()
                 .unwrap_or_else(|| self.name_of(series, point, per));
-            let (class, fill, radius) = if series.dots {
-                ("dot", stroke.as_str(), 3.5)
-            } else {
-                ("hit", "transparent", 6.0)
-            };
-            let _ = write!(
-                out,
-                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{fill}\"><title>{}</title></circle>",
-                Esc(&title)
-            );
+            let shape = series.dots.then_some(point.shape);
+            draw_point(x, y, shape, &stroke, &title, out);
         }
     }
+}
+
+/// A part of the band without gaps. One of a single point is as wide as its edge.
+fn draw_stretch(
+    band: &Band,
+    stretch: &[(f64, f64, f64)],
+    plane: &Plane,
+    per: f64,
+    out: &mut String,
+) {
+    let upper = stretch
+        .iter()
+        .map(|(x, _, high)| (plane.x(x / per), plane.y(*high)));
+    let lower = stretch
+        .iter()
+        .rev()
+        .map(|(x, low, _)| (plane.x(x / per), plane.y(*low)));
+    out.push_str("<polygon points=\"");
+    for (x, y) in upper.chain(lower) {
+        let _ = write!(out, "{x:.1},{y:.1} ");
+    }
+    let _ = write!(
+        out,
+        "\" fill=\"{colour}\" fill-opacity=\".18\" stroke=\"{colour}\" stroke-opacity=\".5\"><title>{}</title></polygon>",
+        Esc(&band.name),
+        colour = colour(5)
+    );
+}
+
+/// A point that says what it is; one without a shape is not seen.
+fn draw_point(x: f64, y: f64, shape: Option<Shape>, stroke: &str, title: &str, out: &mut String) {
+    let title = Esc(title);
+    let _ = match shape {
+        None => write!(
+            out,
+            "<circle class=\"hit\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6.0\" fill=\"transparent\"><title>{title}</title></circle>"
+        ),
+        Some(Shape::Dot) => write!(
+            out,
+            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{stroke}\"><title>{title}</title></circle>"
+        ),
+        Some(Shape::Ring) => write!(
+            out,
+            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"var(--chart-back,#ffffff)\" stroke=\"{stroke}\" stroke-width=\"1.5\"><title>{title}</title></circle>"
+        ),
+        Some(Shape::Cross) => write!(
+            out,
+            "<g class=\"dot\"><title>{title}</title><path d=\"M{x:.1} {y:.1}m-4.5 -4.5l9 9m0 -9l-9 9\" stroke=\"var(--chart-bad,#c02b2b)\" stroke-width=\"2.5\"/><circle class=\"hit\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6.0\" fill=\"transparent\"/></g>"
+        ),
+    };
 }

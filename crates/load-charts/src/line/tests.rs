@@ -71,6 +71,7 @@ fn hostile_text_is_text_wherever_it_stands() {
         .bound(1.0, evil)
         .bound(1e9, evil)
         .mark(0.0, evil)
+        .flag(0.0, evil)
         .axis(XAxis::Items {
             label: evil.into(),
             names: vec![evil.into()],
@@ -109,4 +110,51 @@ fn readers_are_told() {
         "{svg}"
     );
     assert!(svg.contains("<title>s: 2.5 ms at 1 s</title>"), "{svg}");
+}
+
+#[test]
+fn a_gap_parts_the_band() {
+    let gap = f64::NAN;
+    let edges = [
+        (0.0, 1.0, 2.0),
+        (1.0, 1.0, 2.0),
+        (2.0, gap, gap),
+        (3.0, 1.0, 3.0),
+        (4.0, 1.0, 3.0),
+    ];
+    let points = (0..5).map(|n| Point::new(f64::from(n), 1.5)).collect();
+    let svg = LineChart::new("T", "ms")
+        .series(Series::new("s", points))
+        .band(Band {
+            name: "noise".into(),
+            points: edges.to_vec(),
+        })
+        .svg();
+    assert_eq!(
+        svg.matches("<title>noise</title></polygon>").count(),
+        2,
+        "{svg}"
+    );
+    assert!(!svg.contains("NaN"), "{svg}");
+}
+
+#[test]
+fn shapes_and_marks_differ_without_colour() {
+    let point = |x, shape| Point::new(x, 1.0).titled("what it is").shaped(shape);
+    let points = vec![
+        point(0.0, Shape::Dot),
+        point(1.0, Shape::Ring),
+        point(2.0, Shape::Cross),
+    ];
+    let svg = LineChart::new("T", "ms")
+        .series(Series::new("s", points).dots())
+        .mark(0.5, "changed")
+        .flag(1.5, "accepted")
+        .svg();
+    assert_eq!(svg.matches("<title>what it is</title>").count(), 3, "{svg}");
+    assert_eq!(svg.matches("fill=\"var(--chart-back").count(), 1, "{svg}");
+    assert_eq!(svg.matches("m-4.5 -4.5l9 9").count(), 1, "{svg}");
+    assert_eq!(svg.matches("l-6 -9h12z").count(), 1, "{svg}");
+    assert_eq!(svg.matches("h13v9h-13z").count(), 1, "{svg}");
+    assert!(svg.contains("Mark: changed. Mark: accepted."), "{svg}");
 }

@@ -18,8 +18,9 @@ pub struct PastPart {
     rows: Vec<Line>,
 }
 
+/// One metric.
 #[derive(Serialize)]
-struct Line {
+pub struct Line {
     glyph: &'static str,
     class: &'static str,
     metric: String,
@@ -37,15 +38,20 @@ pub fn part(past: &PastRecord) -> PastPart {
         have: past.have,
         need: past.need,
         note: past.note.clone(),
-        rows: past.metrics.iter().map(line).collect(),
+        rows: past
+            .metrics
+            .iter()
+            .map(|row| line(row, "worse, and so when measured once more"))
+            .collect(),
     }
 }
 
-fn line(row: &PastRow) -> Line {
+/// A row of the table. `worse` says what a regression is: whether it was measured once more depends on who shows it.
+pub fn line(row: &PastRow, worse: &'static str) -> Line {
     let (glyph, class, words) = match row.state {
         PastState::Within => ("✓", "good", "within the noise of the past"),
         PastState::Better => ("✓", "good", "better"),
-        PastState::Regression => ("✗", "bad", "worse, and so when measured once more"),
+        PastState::Regression => ("✗", "bad", worse),
         PastState::NotConfirmed => ("–", "none", "worse at first, not when measured once more"),
         PastState::Shown => ("–", "none", "shown without a verdict"),
         PastState::NotComparable => ("–", "none", "no verdict"),

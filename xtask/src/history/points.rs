@@ -1,0 +1,183 @@
+//! Every run's value of one metric, and the fence that each of them had.
+
+use load_stats::fence::{Fence, judge};
+use serde::Serialize;
+
+use super::fence::{failed_bound, rule};
+use super::key::unfit;
+use super::read::Entry;
+use super::series::{Kind, Measured};
+use crate::results::Outcome;
+
+/// One run's value.
+#[derive(Debug, Clone, Serialize)]
+pub struct Point {
+    /// Index of the run in its series.
+    pub index: usize,
+    /// The run.
+    pub run: String,
+    /// When, in UTC.
+    pub at: String,
+    /// The commit, if it is known.
+    pub commit: Option<String>,
+    /// Whether there were uncommitted changes.
+    pub dirty: Option<bool>,
+    /// k6's and the server's version.
+    pub versions: String,
+    /// What came of the run.
+    pub outcome: Outcome,
+    /// What came of this test in it.
+    pub test_outcome: Outcome,
+    /// The value.
+    pub value: f64,
+    /// Why it is no reference for others, if so.
+    pub unfit: Option<&'static str>,
+    /// The fence that the runs before it gave, if they were enough for one.
+    pub fence: Option<Edges>,
+}
+
+/// The values between which a run was like those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Edges {
+    /// The least.
+    pub lower: f64,
+    /// The greatest.
+    pub upper: f64,
+    /// Whether there were enough runs for a verdict.
+    pub verdict: bool,
+}
+
+/// Every run's value of `metric`. `entries` and `all`, their numbers, belong together; the past begins anew at each run
+/// of `starts`.
+pub fn points(
+    entries: &[&Entry],
+    all: &[Vec<Measured>],
+    metric: &Measured,
+    starts: &[usize],
+) -> Vec<Point> {
+    let mut history = Vec::new();
+    let mut out = Vec::new();
+    for (index, (entry, numbers)) in entries.iter().zip(all).enumerate() {
+        if starts.contains(&index) {
+            history.clear();
+        }
+        let Some(now) = numbers.iter().find(|one| one.metric == metric.metric) else {
+            continue;
+        };
+        let line = &entry.line;
+        let unfit = unfit(line);
+        let version = |what: &str, version: Option<&String>| {
+            format!("{what} {}", version.map_or("unknown", String::as_str))
+        };
+        out.push(Point {
+            index,
+            run: line.run.clone(),
+            at: line.at.clone(),
+            commit: line.commit.clone(),
+            dirty: line.dirty,
+            versions: format!(
+                "{}, {}",
+                version("k6", line.k6_version.as_ref()),
+                version("server", line.server_version.as_ref())
+            ),
+            outcome: line.run_outcome,
+            test_outcome: line.outcome,
+            value: now.value,
+            unfit,
+            fence: edges(now.kind, &history),
+        });
+        if unfit.is_none() {
+            history.push(now.value);
+        }
+    }
+    out
+}
+
+/// The fence that `history` gives.
+fn edges(kind: Kind, history: &[f64]) -> Option<Edges> {
+    let rule = rule(kind);
+    let verdict = history.len() >= rule.need;
+    if kind == Kind::Failed {
+        return (history.len() >= rule.show_from).then(|| Edges {
+            lower: 0.0,
+            upper: failed_bound(history),
+            verdict,
+        });
+    }
+    // The fence is the same whatever value it is asked about.
+    match judge(history, *history.last()?, &rule) {
+        Fence::Shown { line, .. } | Fence::Within(line) | Fence::Suspect(line) => Some(Edges {
+            lower: (line.reference * (1.0 - line.fence)).max(0.0),
+            upper: line.reference * (1.0 + line.fence),
+            verdict,
+        }),
+        Fence::NotEnough { .. } | Fence::NotComparable { .. } => None,
+    }
+}
+
+impl Point {
+    /// Whether the value lies above its fence, and there were enough runs for a verdict.
+    pub fn is_beyond(&self) -> bool {
+        self.fence
+            .is_some_and(|fence| fence.verdict && self.value > fence.upper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accept::Lineage;
+    use super::super::fence::Reference;
+    use super::super::series::measured;
+    use super::super::testing;
+    use super::*;
+
+    fn all_points(past: &super::super::Past, starts: &[usize]) -> Vec<Point> {
+        let entries: Vec<&Entry> = past.entries.iter().collect();
+        let numbers = |entry: &&Entry| {
+            measured(
+                entry.line.metrics.as_ref().unwrap(),
+                entry.line.server_usage.as_ref(),
+            )
+        };
+        let all: Vec<Vec<Measured>> = entries.iter().map(numbers).collect();
+        points(&entries, &all, &all[0][0], starts)
+    }
+
+    #[test]
+    fn each_run_has_the_fence_that_it_was_judged_by() {
+        let mut past = testing::past(40);
+        past.entries[12].line.dirty = Some(true);
+        let points = all_points(&past, &[]);
+        for (index, point) in points.iter().enumerate() {
+            let before: Vec<&Entry> = past.entries[..index].iter().collect();
+            let line = &past.entries[index].line;
+            let reference = Reference::among(&past, &Lineage::default(), &line.key, &before);
+            let row = reference
+                .judge(&measured(line.metrics.as_ref().unwrap(), None))
+                .metrics
+                .remove(0);
+            let upper = row
+                .reference
+                .zip(row.fence)
+                .map(|(reference, fence)| reference * (1.0 + fence));
+            assert_eq!(point.fence.map(|fence| fence.upper), upper, "{index}");
+            let verdict = point.fence.is_some_and(|fence| fence.verdict);
+            assert_eq!(verdict, reference.have >= 30, "{index}");
+        }
+        assert_eq!(points[12].unfit, Some("with uncommitted changes"));
+    }
+
+    #[test]
+    fn after_an_accepted_change_there_is_no_fence_for_a_while() {
+        let points = all_points(&testing::past(40), &[20]);
+        let known: Vec<usize> = (0..40).filter(|&at| points[at].fence.is_some()).collect();
+        assert_eq!(known, (8..20).chain(28..40).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn failed_requests_have_the_worst_night_as_their_fence() {
+        let fence = edges(Kind::Failed, &[0.0, 0.001, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
+        assert!((fence.upper - 0.003).abs() < 1e-12 && !fence.verdict);
+        assert_eq!(edges(Kind::Failed, &[0.0; 7]), None);
+    }
+}
