@@ -21,7 +21,7 @@ const DRAWS_OF_A_CHANGE: usize = 400;
 /// Bootstrap resamples in each: the share of alarms needs no fine intervals.
 const RESAMPLES: usize = 200;
 /// The changes that are looked for.
-const CHANGES: [f64; 3] = [0.05, 0.10, 0.20];
+const CHANGES: [f64; 4] = [0.05, 0.10, 0.20, 0.40];
 /// The bound of a gate as others have it, for comparison.
 const FIXED_GATE: f64 = 0.10;
 /// The metric that such a gate looks at.
@@ -241,6 +241,24 @@ mod tests {
     use super::super::blocks::Side;
     use super::super::testing::{block, blocks};
     use super::*;
+
+    /// The figures of load-tests/comparing.md, with room for another seed.
+    #[test]
+    fn the_recorded_blocks_of_one_server_raise_no_alarm_and_show_a_change() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let recorded = root.join("crates/load-stats/tests/recorded/blocks.json");
+        let blocks = Blocks::read(&recorded).unwrap();
+        assert!(blocks.blocks.len() >= 200, "{}", blocks.blocks.len());
+        let found = calibrate(&blocks, &Floors::default(), &DecisionRule::default());
+        assert!(found.false_regressions * 100 <= found.draws, "{found:?}");
+        let gate = found.fixed_gate.unwrap();
+        assert!(gate > 0.2, "a fixed gate cries wolf: {gate}");
+        let cpu = found
+            .found
+            .iter()
+            .find(|found| found.metric.ends_with(metrics::CPU_PER_REQUEST) && found.change > 0.15);
+        assert!(cpu.unwrap().share > 0.95, "{found:?}");
+    }
 
     #[test]
     fn the_same_program_hardly_ever_looks_worse_and_a_change_is_found() {

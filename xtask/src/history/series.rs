@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_floors_are_those_whose_false_alarms_are_measured() {
-        let bench = include_str!("../../../crates/load-stats/benches/nights.rs");
+        let bench = include_str!("../../../crates/load-stats/benches/nights/main.rs");
         for (name, kind) in [
             ("MEDIAN", Kind::Median),
             ("TAIL", Kind::Tail),

@@ -4,8 +4,11 @@
 //! logarithm, with the spreads that were measured over runs of one server on one machine. A suspect night is measured
 //! once more; that second run shares a part of the night's noise (its variance), from none to all of it.
 
+mod recorded;
+
 use load_stats::change_points::{ChangeRule, change_points};
 use load_stats::fence::{Fence, FenceRule, Worse, judge};
+use recorded::Recorded;
 
 /// The floors are the product's, in `xtask/src/history/series.rs`; a test there holds them together.
 const MEDIAN_FLOOR: f64 = 0.05;
@@ -61,15 +64,24 @@ const QUIET: Metric = Metric {
 struct Case {
     name: &'static str,
     metrics: Vec<Metric>,
-    /// Whether one noise moves all of them, each by its spread.
-    common: bool,
+    noise: Noise,
+}
+
+/// Where the noise of several numbers comes from.
+enum Noise {
+    /// Each has its own.
+    Own,
+    /// One moves all of them, each by its spread.
+    Common,
+    /// As it was, scaled to each one's spread; how much the second run shares was recorded with it.
+    Recorded(Recorded),
 }
 
 fn cases() -> Vec<Case> {
     let alone = |metric: Metric| Case {
         name: metric.name,
         metrics: vec![metric],
-        common: false,
+        noise: Noise::Own,
     };
     let many = |medians, tails, cpus| {
         [(MEDIAN, medians), (TAIL, tails), (CPU, cpus)]
@@ -77,6 +89,7 @@ fn cases() -> Vec<Case> {
             .flat_map(|(metric, count)| std::iter::repeat_n(metric, count))
             .collect::<Vec<_>>()
     };
+    let recorded = Recorded::read();
     vec![
         alone(QUIET),
         alone(MEDIAN),
@@ -85,17 +98,22 @@ fn cases() -> Vec<Case> {
         Case {
             name: "all 6 durations of missions, one noise",
             metrics: many(3, 3, 0),
-            common: true,
+            noise: Noise::Common,
         },
         Case {
             name: "all 6 durations of missions, own noises",
             metrics: many(3, 3, 0),
-            common: false,
+            noise: Noise::Own,
         },
         Case {
             name: "a night of 3 tests: 19 numbers, own noises",
             metrics: many(8, 8, 3),
-            common: false,
+            noise: Noise::Own,
+        },
+        Case {
+            name: "all 7 numbers of missions, recorded noise",
+            metrics: recorded.metrics.clone(),
+            noise: Noise::Recorded(recorded),
         },
     ]
 }
@@ -118,11 +136,15 @@ fn night(case: &Case, shared: f64, level: f64, random: &mut fastrand::Rng) -> Ve
         let own = (1.0 - shared).sqrt();
         (common + own * normal(random), common + own * normal(random))
     };
-    let one = noises();
+    let noises: Vec<(f64, f64)> = match &case.noise {
+        Noise::Own => case.metrics.iter().map(|_| noises()).collect(),
+        Noise::Common => vec![noises(); case.metrics.len()],
+        Noise::Recorded(recorded) => recorded.night(random),
+    };
     case.metrics
         .iter()
-        .map(|metric| {
-            let (first, again) = if case.common { one } else { noises() };
+        .zip(noises)
+        .map(|(metric, (first, again))| {
             let value = |noise: f64| level * (metric.spread * noise).exp();
             (value(first), value(again))
         })
@@ -242,11 +264,18 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|");
     for case in cases() {
-        for shared in SHARED {
+        let recorded = matches!(case.noise, Noise::Recorded(_));
+        let all = if recorded { &SHARED[..1] } else { &SHARED };
+        for &shared in all {
+            let shown = if recorded {
+                "as it was".into()
+            } else {
+                shared.to_string()
+            };
             let (histories, alarms) = histories(&case, shared, draws);
             let found = |nights| percent(found(&case, shared, &histories, STEP, nights));
             println!(
-                "| {} | {shared} | {} | {} | {} | {} |",
+                "| {} | {shown} | {} | {} | {} | {} |",
                 case.name,
                 percent(alarms),
                 found(1),
