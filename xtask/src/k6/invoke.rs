@@ -90,6 +90,7 @@ impl Invocation<'_> {
     pub fn run(&self, mut useless: impl FnMut() -> Option<String>) -> anyhow::Result<Ran> {
         let log = LogFile::create(&self.dir.join("k6.log"), self.key)?;
         let progress = Arc::new(Mutex::new(Progress::new(self.test, self.open)));
+        let followed = Arc::clone(&progress);
         let (lines, key) = (log.clone(), self.key.clone());
         let mut process = self.command().spawn(move |_, line| {
             let line = key.scrub(line);
@@ -106,6 +107,14 @@ impl Invocation<'_> {
             .map(|planned| Instant::now() + planned + OVERTIME);
         let (ended, stopped) = attend(&mut process, deadline, &mut useless)?;
         ui::clear_status();
+        let opening = followed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .opening();
+        if let Some(opening) = opening {
+            // A panic has been shown, and the run has nothing to do with it.
+            let _shown = opening.join();
+        }
         Ok(Ran {
             ended,
             stopped,

@@ -1,5 +1,6 @@
 //! k6's own progress, taken from its output: one status line on a terminal, a heartbeat elsewhere.
 
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::{process, report, ui};
@@ -17,6 +18,7 @@ pub struct Progress {
     running: String,
     shown: u32,
     open: bool,
+    opening: Option<JoinHandle<()>>,
 }
 
 /// What a line of k6's is.
@@ -45,6 +47,7 @@ impl Progress {
             running: String::new(),
             shown: 0,
             open,
+            opening: None,
         }
     }
 
@@ -76,12 +79,17 @@ impl Progress {
                 if std::mem::take(&mut self.open) {
                     let address = address.to_owned();
                     // k6's output must go on to be read meanwhile.
-                    std::thread::spawn(move || report::open(&address));
+                    self.opening = Some(std::thread::spawn(move || report::open(&address)));
                 }
                 true
             }
             Line::Other => true,
         }
+    }
+
+    /// The thread that opens the dashboard: who ends before it would take the opener along.
+    pub fn opening(&mut self) -> Option<JoinHandle<()>> {
+        self.opening.take()
     }
 
     fn beat(&mut self) {

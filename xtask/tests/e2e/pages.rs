@@ -303,7 +303,8 @@ fn report_names_what_it_cannot_read() {
 
 #[test]
 fn the_live_dashboard_is_opened_and_its_address_kept() {
-    // A stand-in for the desktop's opener, which writes down what it is to open.
+    // Stand-ins for the desktop's opener, which writes down what it is to open, and for what detaches it, which takes
+    // longer than the whole run.
     let dir = tempfile::tempdir().unwrap();
     let opener = dir.path().join("xdg-open");
     let opened = dir.path().join("opened");
@@ -313,6 +314,13 @@ fn the_live_dashboard_is_opened_and_its_address_kept() {
     );
     std::fs::write(&opener, script).unwrap();
     std::fs::set_permissions(&opener, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let slow = dir.path().join("setsid");
+    std::fs::write(
+        &slow,
+        "#!/bin/sh\nsleep 4\nPATH=${PATH#*:} exec setsid --fork env PATH=\"$PATH\" \"$2\" \"$3\"\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let path = format!(
         "{}:{}",
         dir.path().display(),
