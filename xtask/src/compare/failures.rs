@@ -97,16 +97,9 @@ fn counts(pairs: &Pairs<'_>) -> BTreeMap<String, Counts> {
         .cloned()
         .chain(std::iter::once(REQUESTS.to_owned()))
         .map(|what| {
-            let sum = |pick: fn(&(&Block, &Block)) -> u64| pairs.iter().map(pick).sum();
-            let counts = match what.as_str() {
-                REQUESTS => Counts {
-                    base: sum(|pair| pair.0.failed_requests),
-                    head: sum(|pair| pair.1.failed_requests),
-                },
-                check => Counts {
-                    base: pairs.iter().map(|pair| failed(pair.0, check)).sum(),
-                    head: pairs.iter().map(|pair| failed(pair.1, check)).sum(),
-                },
+            let counts = Counts {
+                base: pairs.iter().map(|pair| failed(pair.0, &what)).sum(),
+                head: pairs.iter().map(|pair| failed(pair.1, &what)).sum(),
             };
             (what, counts)
         })

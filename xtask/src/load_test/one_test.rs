@@ -123,11 +123,13 @@ impl OneTest<'_> {
                 "{test}: k6 wrote no report.html, for it ran too short or could not write it"
             ));
         }
-        let log = self.dir.join("k6.log");
-        if self.prometheus.is_some() && prometheus::lost_pushes(&log) > 0 {
+        let lost = match self.prometheus {
+            Some(_) => prometheus::lost_pushes(&self.dir.join("k6.log")),
+            None => 0,
+        };
+        if lost > 0 {
             notices.push(format!(
-                "{test}: {} of k6's pushes to Prometheus were lost; k6.log says why",
-                prometheus::lost_pushes(&log)
+                "{test}: {lost} of k6's pushes to Prometheus were lost; k6.log says why"
             ));
         }
         for notice in &notices {
