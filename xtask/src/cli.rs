@@ -7,7 +7,7 @@ mod report;
 
 use clap::{Parser, Subcommand};
 
-use crate::k6;
+use semver::Version;
 
 pub use compare::Compare;
 pub use history::{History, HistoryAction};
@@ -46,9 +46,23 @@ pub enum Command {
     K6 {
         /// What to do with it; `path` if left out.
         #[command(subcommand)]
-        action: Option<k6::Action>,
+        action: Option<K6Action>,
         /// Options for finding it.
         #[command(flatten)]
         find: FindK6,
     },
+}
+
+/// What `cargo xtask k6` does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum K6Action {
+    /// Install the pinned k6 under target/ unless a usable one is found, and print its path.
+    Install {
+        /// Install our own copy of this pinned version, whatever else is found.
+        version: Option<Version>,
+    },
+    /// Print the path of the k6 that a run would use; nothing is installed.
+    Path,
+    /// Print its version; nothing is installed.
+    Version,
 }

@@ -1,18 +1,14 @@
 //! The pipeline of `compare`: plan → binaries → paired blocks → verdict → results → report.
 
 mod binaries;
-mod blocks;
 mod calibrate;
 mod failures;
 mod judge;
 mod measure;
 mod metrics;
 mod plan;
-mod record;
 mod rounds;
 mod stolen;
-#[cfg(test)]
-mod testing;
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -20,22 +16,18 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use load_stats::decide::DecisionRule;
 
-pub use blocks::{Blocks, SideRecord};
-pub use record::{Change, Comparison, MetricRecord, TestRecord as TestComparison, percent};
-
 use crate::cli::{Compare, MessageFormat};
-use crate::interrupt::{self, Interrupted};
-use crate::results::{Host, Outcome, RunFolder, write_whole};
-use crate::{github, k6, report, target, target_dir, ui};
+use crate::error::COULD_NOT_RUN;
+use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, write_whole};
+use crate::server::target;
+use crate::shell::interrupt::{self, Interrupted};
+use crate::{github, k6, record, repo, report, ui};
 use judge::Floors;
 use plan::Plan;
 use rounds::Rounds;
 
 /// The kinds of metrics; `--floor` names them.
 pub use metrics::KINDS;
-
-/// The exit code of a comparison that could not be made.
-const COULD_NOT_RUN: u8 = 3;
 
 /// Compares as the command line says and returns the exit code.
 ///
@@ -48,16 +40,16 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
         .results
         .clone()
         .filter(|path| !path.as_os_str().is_empty())
-        .unwrap_or_else(|| root.join("load-tests/results"));
+        .unwrap_or_else(|| root.join(repo::RESULTS));
     let floors = Floors::new(&args.floor);
     if let Some(path) = &args.replay {
         return replay(args, path, &floors, &results);
     }
     let plan = Plan::new(args)?;
     let (base, head) = binaries::wanted(args, root)?;
-    let target_dir = target_dir(root);
+    let target_dir = repo::target_dir(root);
     let k6 =
-        k6::ensure(&args.k6.wanted(&target_dir), &mut ui::tell).map_err(|error| {
+        k6::ensure(&k6::Wanted::new(&args.k6, &target_dir), &mut ui::tell).map_err(|error| {
             match error.interrupted() {
                 Some(interrupted) => interrupted.into(),
                 None => anyhow::Error::from(error),
@@ -95,8 +87,8 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
         random: fastrand::Rng::with_seed(plan.seed),
         broken: None,
         blocks: Blocks {
-            format: blocks::FORMAT.into(),
-            schema_version: blocks::SCHEMA_VERSION,
+            format: record::FORMAT.into(),
+            schema_version: record::BLOCKS_VERSION,
             started_at: humantime::format_rfc3339_seconds(now).to_string(),
             base: base.record.clone(),
             head: head.record.clone(),
@@ -155,7 +147,7 @@ fn replay(args: &Compare, path: &Path, floors: &Floors, results: &Path) -> anyho
     conclude(args, comparison, &blocks, &folder, Ok(()))
 }
 
-fn drawn(blocks: &Blocks, floors: &Floors) -> calibrate::Calibration {
+fn drawn(blocks: &Blocks, floors: &Floors) -> record::Calibration {
     ui::info("drawing comparisons from the blocks");
     calibrate::calibrate(blocks, floors, &rule(blocks.seed))
 }
@@ -171,7 +163,7 @@ fn rule(seed: u64) -> DecisionRule {
 fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
     let rule = rule(blocks.seed);
     let mut comparison = Comparison {
-        schema_version: record::SCHEMA_VERSION,
+        schema_version: record::COMPARISON_VERSION,
         run: run.to_owned(),
         outcome: Outcome::Passed,
         exit_code: 0,

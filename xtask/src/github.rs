@@ -3,7 +3,6 @@
 //! All of it is an extra: whatever is missing or cannot be written there is said in a notice, and the run goes on. The
 //! commands go to standard error, which the runner reads as it reads standard output, for that is data.
 
-mod command;
 mod comparison;
 mod files;
 mod handover;
@@ -11,13 +10,13 @@ mod run;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use command::neutral;
 pub use comparison::report_comparison;
 pub use run::report;
 
 use files::{output, summary};
 use handover::{Annotation, Handover, hand_over};
 
+use crate::actions::{self, Level, on};
 use crate::secret::Secret;
 use crate::ui;
 
@@ -27,26 +26,10 @@ pub const OUTPUTS: [&str; 3] = ["verdict", "results", "regressions"];
 /// Whether a verdict has been handed over already.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// The run is red because of it.
-    Error,
-    /// Somebody should look.
-    Warning,
-    /// It may explain a result.
-    Notice,
-}
-
-/// Whether this process runs in GitHub Actions.
-pub fn on() -> bool {
-    std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
-}
-
 /// Shows `message` at the top of the run's page, if there is one.
 pub fn annotate(level: Level, title: &str, message: &str) {
     if on() {
-        ui::command(&command::annotation(level, title, message));
+        ui::command(&actions::annotation(level, title, message));
     }
 }
 
@@ -58,7 +41,7 @@ pub struct Group(());
 /// Begins a group of log lines; groups do not nest.
 pub fn group(title: &str) -> Option<Group> {
     on().then(|| {
-        ui::command(&command::group(title));
+        ui::command(&actions::group(title));
         Group(())
     })
 }

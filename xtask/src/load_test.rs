@@ -1,25 +1,24 @@
 //! The pipeline of `load-test`: plan → k6 → server → run → verdict → results → report.
 
+mod begin;
 mod command;
-mod growth;
-mod one_test;
 mod past;
-mod record;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use anyhow::Context as _;
 
 use crate::cli::{LoadTest, MessageFormat};
-use crate::interrupt::{self, Interrupted};
+use crate::history::Trend;
 use crate::k6::{self, K6, Shape};
-use crate::lock::{self, Lock};
 use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus};
-use crate::results::{self, Outcome, RunFolder, RunRecord, ServerRecord, Trend};
+use crate::record::{Outcome, RunFolder, RunRecord, ServerRecord};
+use crate::server::lock::{self, Lock};
 use crate::server::{self, Server};
-use crate::{github, report, target_dir, ui};
+use crate::shell::interrupt::{self, Interrupted};
+use crate::{github, history, measure, record, repo, report, ui};
 
 /// A run under way.
 struct Run<'a> {
@@ -47,14 +46,14 @@ pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let plan = Plan::new(args, root)?;
     let k6 = find_k6(args, root)?;
-    let shapes = plan.shapes(&k6.path, &main_js(root))?;
+    let shapes = plan.shapes(&k6.path, &repo::main_js(root))?;
     let lock = lock_for(&plan, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, plan.profile.name(), now)?;
     if let Some(lock) = &lock {
         lock.say_results(&folder.path)?;
     }
-    let record = record::begin(args, &plan, &k6, &shapes, root, &folder.name, now);
+    let record = begin::begin(args, &plan, &k6, &shapes, root, &folder.name, now);
     let mut run = Run {
         args,
         root,
@@ -71,23 +70,18 @@ pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
     run.conclude(went)
 }
 
-/// The one k6 entry point.
-fn main_js(root: &Path) -> PathBuf {
-    root.join("load-tests/main.js")
-}
-
 /// The variables that would change the test.
 fn interfering() -> Vec<String> {
     k6::interfering(std::env::vars_os().map(|(name, _)| name))
 }
 
 fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
-    let target_dir = target_dir(root);
-    k6::ensure(&args.k6.wanted(&target_dir), &mut ui::tell).map_err(|error| {
-        match error.interrupted() {
-            Some(interrupted) => interrupted.into(),
-            None => error.into(),
-        }
+    let target_dir = repo::target_dir(root);
+    k6::ensure(&k6::Wanted::new(&args.k6, &target_dir), &mut ui::tell).map_err(|error| match error
+        .interrupted()
+    {
+        Some(interrupted) => interrupted.into(),
+        None => error.into(),
     })
 }
 
@@ -161,7 +155,7 @@ impl Run<'_> {
     fn come_by_server(&mut self, dir: &Path, binary: Option<&Path>) -> anyhow::Result<Server> {
         let wanted = server::Wanted {
             root: self.root,
-            target_dir: &target_dir(self.root),
+            target_dir: &repo::target_dir(self.root),
             run_dir: dir,
             key: &self.plan.key,
             needs_key: self.plan.needs_key(),
@@ -207,13 +201,13 @@ impl Run<'_> {
                 test.reasons = vec![format!("not run, since the server is gone: {why}")];
                 continue;
             }
-            let one = one_test::OneTest {
+            let one = measure::OneTest {
                 plan: &self.plan,
                 test: self.plan.tests[index],
                 shape: &self.shapes[index],
                 k6: &self.k6,
                 args: self.args,
-                main_js: &main_js(self.root),
+                main_js: &repo::main_js(self.root),
                 dir: &self.folder.test_dir(self.plan.tests[index].name())?,
                 test_id: &self.folder.name,
                 revision: &prometheus::revision(&self.record),
@@ -234,11 +228,11 @@ impl Run<'_> {
     /// Settles the outcome, writes the results and prints the report.
     fn conclude(mut self, went: anyhow::Result<()>) -> anyhow::Result<u8> {
         let gave_up = went.err().filter(|error| !error.is::<Interrupted>());
-        record::settle(&mut self.record, gave_up.as_ref(), interrupt::pending());
+        begin::settle(&mut self.record, gave_up.as_ref(), interrupt::pending());
         self.close_prometheus();
         self.record
             .notices
-            .extend(results::scrub(&self.folder.path, &self.plan.key)?);
+            .extend(record::scrub(&self.folder.path, &self.plan.key)?);
         self.keep()?;
         self.write_pages();
         match self.args.message_format {
@@ -257,7 +251,7 @@ impl Run<'_> {
 
     /// Writes everything that is kept of the run.
     fn keep(&mut self) -> anyhow::Result<()> {
-        if let Some(notice) = results::append(&self.plan.results, &self.record)? {
+        if let Some(notice) = history::append(&self.plan.results, &self.record)? {
             ui::notice(&notice);
             self.record.notices.push(notice);
         }
@@ -268,7 +262,7 @@ impl Run<'_> {
         github::report(&self.record, &self.folder.path, &summary, &self.plan.key);
         if let Some(path) = self.args.junit() {
             let xml = report::junit(&self.record)?;
-            results::write_whole(path, self.plan.key.scrub(&xml).as_bytes())
+            record::write_whole(path, self.plan.key.scrub(&xml).as_bytes())
                 .context("the JUnit report")?;
         }
         if let Err(error) = self.folder.point_latest() {

@@ -1,50 +1,41 @@
 //! `cargo xtask`: the orchestrator of Tachikoma's load tests.
 
+mod actions;
 mod cli;
 mod compare;
-mod git;
+mod error;
 mod github;
 mod history;
 mod http;
-mod interrupt;
 mod k6;
 mod load_test;
-mod lock;
-mod log_file;
+mod measure;
 mod plan;
-mod process;
 mod prometheus;
+mod record;
+mod repo;
 mod report;
-mod results;
 mod secret;
 mod server;
-mod target;
+mod shell;
 mod ui;
 #[cfg(test)]
 mod workflows;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use cli::{Cli, Command};
-use interrupt::Interrupted;
-
-/// The command line is wrong in a way that clap cannot see.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
-
-const USAGE: u8 = 2;
-const COULD_NOT_RUN: u8 = 3;
+use error::{COULD_NOT_RUN, USAGE, UsageError};
+use shell::interrupt::{self, Interrupted};
 
 fn main() -> ExitCode {
     if std::env::args_os()
         .nth(1)
-        .is_some_and(|word| word == process::GUARDIAN)
+        .is_some_and(|word| word == shell::GUARDIAN)
     {
-        process::guard();
+        shell::guard();
         return ExitCode::SUCCESS;
     }
     let cli = Cli::parse();
@@ -62,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<u8> {
-    let root = root();
+    let root = repo::root();
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, &root),
         Command::Compare(args) => compare::run(&args, &root),
@@ -71,8 +62,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::K6 { action, find } => {
             interrupt::listen()?;
             k6::command(
-                &action.unwrap_or(k6::Action::Path),
-                &find.wanted(&target_dir(&root)),
+                &action.unwrap_or(cli::K6Action::Path),
+                &k6::Wanted::new(&find, &repo::target_dir(&root)),
                 &mut ui::tell,
             )
             .map(|()| 0)
@@ -99,17 +90,4 @@ fn verdict(error: &anyhow::Error) -> &'static str {
     } else {
         "could_not_run"
     }
-}
-
-/// The repository: where cargo says that this package is, else where it was built.
-fn root() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let package = package.filter(|dir| dir.join("../load-tests/main.js").is_file());
-    let package = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-    package.parent().map_or(package.clone(), Path::to_owned)
-}
-
-/// Where build output and our own k6 go.
-fn target_dir(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }

@@ -3,13 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::{DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, LoadTest, Profile, TestArg};
+use crate::error::UsageError;
 use crate::prometheus::Addresses;
 use crate::secret::Secret;
-use crate::target::{self, Target};
-use crate::{UsageError, k6};
-
-/// Where results go, in the repository, if nothing else is said.
-pub const RESULTS: &str = "load-tests/results";
+use crate::server::target::{self, Target};
+use crate::{k6, repo};
 
 /// One of the k6 scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +81,7 @@ impl Plan {
         let key = target::api_key(tests.contains(&Test::Websocket))?;
         let results = args
             .results()
-            .map_or_else(|| root.join(RESULTS), Path::to_owned);
+            .map_or_else(|| root.join(repo::RESULTS), Path::to_owned);
         Ok(Self {
             profile: args.profile,
             tests,

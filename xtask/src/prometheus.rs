@@ -17,7 +17,7 @@ pub use address::Addresses;
 pub use figures::Tags;
 pub use live::Live;
 
-use crate::results::{RunRecord, TestRecord};
+use crate::record::{RunRecord, TestRecord};
 use crate::server::Sample;
 use client::Client;
 use sender::Sender;

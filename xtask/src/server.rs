@@ -3,7 +3,9 @@
 mod build;
 mod data_dir;
 mod health;
+pub mod lock;
 mod start;
+pub mod target;
 mod usage;
 mod watch;
 
@@ -11,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use serde::{Deserialize, Serialize};
 
-use crate::log_file::LogFile;
-use crate::process::{Ended, Process, Signal};
+use crate::record::ServerKind;
 use crate::secret::Secret;
-use crate::target::Target;
+use crate::shell::logs::LogFile;
+use crate::shell::{Ended, Process, Signal};
 use crate::ui;
+use target::Target;
 
 pub use build::release_binary;
 use data_dir::DataDir;
@@ -54,20 +56,10 @@ pub struct Wanted<'a> {
     pub quiet: bool,
 }
 
-/// Whether the server was started for this run: results of the two kinds are not comparable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Started here, fresh and empty.
-    StartedHere,
-    /// Was already there.
-    Url,
-}
-
 /// A server that answers.
 pub struct Server {
     /// Whether it was started here.
-    pub kind: Kind,
+    pub kind: ServerKind,
     /// What it says of its version.
     pub version: String,
     /// Whether it injects faults.
@@ -104,7 +96,7 @@ pub fn ensure(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
                 "using the tachikoma-server {version} that already runs at {url}"
             ));
             let mut server = Server {
-                kind: Kind::Url,
+                kind: ServerKind::Url,
                 version,
                 faults,
                 base_url: url,
@@ -188,7 +180,7 @@ fn start_ours(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
     }
     let sampler = Sampler::start(process.pid(), &usage_path(wanted))?;
     Ok(Server {
-        kind: Kind::StartedHere,
+        kind: ServerKind::StartedHere,
         version,
         faults,
         base_url: target.base_url.clone(),

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::{github, k6};
+use crate::{actions, k6};
 
 /// The width that is assumed where there is no terminal.
 const DEFAULT_WIDTH: usize = 100;
@@ -106,8 +106,8 @@ pub fn tell(told: k6::Told<'_>) {
 fn write(text: &str) {
     let mut shown = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
     clear(&mut shown);
-    let text = if github::on() {
-        github::neutral(text).into()
+    let text = if actions::on() {
+        actions::neutral(text).into()
     } else {
         Cow::Borrowed(text)
     };

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use crate::k6;
-
 /// Where the scripts look for the server.
 pub const DEFAULT_BASE_URL: &str = "http://localhost:3000";
 
@@ -216,17 +214,6 @@ impl LoadTest {
         self.results
             .as_deref()
             .filter(|path| !path.as_os_str().is_empty())
-    }
-}
-
-impl FindK6 {
-    /// What these options ask for.
-    pub fn wanted<'a>(&'a self, target_dir: &'a Path) -> k6::Wanted<'a> {
-        k6::Wanted {
-            named: self.k6_bin.as_deref(),
-            may_install: !self.no_install,
-            target_dir,
-        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::blocks::SideRecord;
 use crate::cli::Compare;
-use crate::results::Revision;
-use crate::{UsageError, git, server, ui};
+use crate::error::UsageError;
+use crate::record::SideRecord;
+use crate::{repo, server, ui};
 
 /// Builds of other revisions that are kept, newest first: each takes several hundred megabytes.
 const KEPT: usize = 4;
@@ -70,7 +70,7 @@ fn program(option: &str, path: &Path) -> Result<Wanted, UsageError> {
 }
 
 fn named(root: &Path, revision: &str) -> Result<Wanted, UsageError> {
-    let commit = git::commit(root, revision).ok_or_else(|| {
+    let commit = repo::commit(root, revision).ok_or_else(|| {
         UsageError(format!(
             "there is no revision `{revision}` in {}: see `git log` or `git branch -a`; a shallow clone lacks older ones, which `git fetch --unshallow` brings",
             root.display()
@@ -88,11 +88,11 @@ fn default_base(root: &Path) -> Result<Wanted, UsageError> {
     let give = || {
         UsageError("there is no earlier revision to compare with: name one with --base REV".into())
     };
-    let head = git::commit(root, "HEAD").ok_or_else(give)?;
+    let head = repo::commit(root, "HEAD").ok_or_else(give)?;
     let fork = MAIN
         .iter()
-        .find(|name| git::commit(root, name).is_some())
-        .and_then(|main| Some((main, git::ask(root, &["merge-base", main, "HEAD"]).ok()?)));
+        .find(|name| repo::commit(root, name).is_some())
+        .and_then(|main| Some((main, repo::ask(root, &["merge-base", main, "HEAD"]).ok()?)));
     if let Some((main, commit)) = fork
         && commit != head
     {
@@ -101,13 +101,13 @@ fn default_base(root: &Path) -> Result<Wanted, UsageError> {
             commit,
         });
     }
-    let dirty = Revision::look(root).is_some_and(|revision| revision.dirty);
+    let dirty = repo::revision(root).is_some_and(|revision| revision.dirty);
     let (name, spec) = if dirty {
         ("the last commit", "HEAD")
     } else {
         ("the commit before the last", "HEAD^")
     };
-    let commit = git::commit(root, spec).ok_or_else(give)?;
+    let commit = repo::commit(root, spec).ok_or_else(give)?;
     Ok(Wanted::Commit {
         name: name.into(),
         commit,
@@ -141,7 +141,7 @@ pub fn provide(
             let path = keep_in.join(format!("{side}-server"));
             std::fs::copy(&built, &path)
                 .with_context(|| format!("failed to copy {}", built.display()))?;
-            let revision = Revision::look(root);
+            let revision = repo::revision(root);
             Ok(Binary {
                 path,
                 record: SideRecord {
@@ -209,11 +209,11 @@ fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
     let path = tree.to_string_lossy();
     if tree.exists() {
         // What an earlier build left, which did not succeed.
-        let _made_anew = git::ask(root, &["worktree", "remove", "--force", &path]);
+        let _made_anew = repo::ask(root, &["worktree", "remove", "--force", &path]);
         let _made_anew = std::fs::remove_dir_all(tree);
     }
-    git::ask(root, &["worktree", "prune"])?;
-    git::ask(
+    repo::ask(root, &["worktree", "prune"])?;
+    repo::ask(
         root,
         &["worktree", "add", "--force", "--detach", &path, commit],
     )?;
@@ -235,7 +235,7 @@ fn prune(root: &Path, all: &Path, newest: &str) {
     for (_, dir) in builds.into_iter().take(too_many) {
         let _only_room = std::fs::remove_dir_all(&dir);
     }
-    let _only_room = git::ask(root, &["worktree", "prune"]);
+    let _only_room = repo::ask(root, &["worktree", "prune"]);
 }
 
 /// Whether both programs are the same to the byte.

@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 
 use load_stats::decide::{DecisionRule, PairedMetric, Verdict, verdicts};
 use load_stats::fence::Worse;
-use serde::{Deserialize, Serialize};
 
-use super::blocks::Blocks;
 use super::judge::{Floors, common_metrics, disturbances};
 use super::metrics::{self, CPU, MEDIAN, P95};
+use crate::record::{Blocks, Calibration, Found};
 
 /// Comparisons drawn without a change.
 const DRAWS: usize = 2_000;
@@ -26,36 +25,6 @@ const CHANGES: [f64; 4] = [0.05, 0.10, 0.20, 0.40];
 const FIXED_GATE: f64 = 0.10;
 /// The metric that such a gate looks at.
 const GATED: &str = "http_req_duration p95";
-
-/// How often a comparison of a server with itself raises a false alarm, and what it would find.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// Pairs in each drawn comparison: as many as were measured, at most as many as were asked for.
-    pub pairs: usize,
-    /// Comparisons that were drawn without a change.
-    pub draws: usize,
-    /// Those in which any metric was reported as worse.
-    pub false_regressions: usize,
-    /// The metric that was reported most often among them, if any.
-    pub most_often: Option<String>,
-    /// Comparisons of a single pair whose p95 is more than 10 % apart: what a fixed gate would report.
-    pub fixed_gate: Option<f64>,
-    /// What would be found of known changes.
-    pub found: Vec<Found>,
-}
-
-/// A known change of one metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Found {
-    /// The metric, with its test.
-    pub metric: String,
-    /// The relative change: 0.1 is +10 %.
-    pub change: f64,
-    /// Share of the drawn comparisons that report it.
-    pub share: f64,
-    /// Share of the drawn comparisons that report only it.
-    pub alone: f64,
-}
 
 /// One metric's pairs, and what is needed to judge it.
 struct Series {
@@ -238,9 +207,9 @@ fn fixed_gate(all: &[Series]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocks::Side;
-    use super::super::testing::{block, blocks};
     use super::*;
+    use crate::record::Side;
+    use crate::record::testing::{block, blocks};
 
     /// The figures of load-tests/comparing.md, with room for another seed.
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use load_stats::sign_test;
 
-use super::blocks::Block;
+use crate::record::Block;
 
 /// Failures that both sides have are worse in the head only if chance would make it so in fewer cases than this.
 const LEVEL: f64 = 0.01;
@@ -147,9 +147,9 @@ fn label(what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocks::{Blocks, Side};
-    use super::super::testing::{block, blocks};
     use super::*;
+    use crate::record::testing::{block, blocks};
+    use crate::record::{Blocks, Side};
 
     fn pairs(change: impl Fn(usize, Side) -> u64) -> Blocks {
         let one = |pair, side| {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, decide};
 use load_stats::fence::Worse;
 
-use super::blocks::{Block, Blocks};
-use super::record::{Change, MetricRecord, TestRecord};
 use super::{failures, metrics};
+use crate::record::{Block, Blocks};
+use crate::record::{Change, MetricRecord, TestComparison as TestRecord};
 
 /// Floors by kind, as changed on the command line.
 #[derive(Debug, Clone, Default)]
@@ -148,9 +148,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::blocks::Side;
-    use super::super::testing::{block, blocks};
     use super::*;
+    use crate::record::Side;
+    use crate::record::testing::{block, blocks};
 
     fn compared(ratio: f64, pairs: usize) -> Blocks {
         let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.01;

@@ -7,16 +7,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use k6_summary::{Metrics, Summary};
 
-use super::blocks::{Block, Side};
 use super::metrics;
 use super::stolen::Ticks;
-use crate::interrupt::{self, Interrupted};
 use crate::k6::{Invocation, K6, Ran, Stopped};
 use crate::plan::Test;
-use crate::process::Ended;
+use crate::record::{Block, Side};
 use crate::secret::Secret;
+use crate::server::target::Target;
 use crate::server::{self, Sampler, Server};
-use crate::target::Target;
+use crate::shell::Ended;
+use crate::shell::interrupt::{self, Interrupted};
 
 /// Requests to each route before a block, so that neither server pays for its first ones in it.
 const WARM_UP: usize = 30;

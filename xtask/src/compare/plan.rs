@@ -7,8 +7,8 @@ use load_stats::decide::DecisionRule;
 use load_stats::signed_rank::{pairs_for_p, smallest_p};
 
 use super::judge::too_few;
-use crate::UsageError;
 use crate::cli::{Compare, Profile};
+use crate::error::UsageError;
 use crate::k6;
 use crate::plan::{Test, chosen};
 

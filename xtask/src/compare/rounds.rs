@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use load_stats::decide::DecisionRule;
 
-use super::blocks::{Blocks, Side};
 use super::failures::only_in_head;
 use super::judge::{Floors, judge};
 use super::measure::{Bench, Broken, Which};
 use super::plan::Plan;
-use super::record::{Change, TestRecord, percent};
 use crate::plan::Test;
+use crate::record::{Blocks, Side};
+use crate::record::{Change, TestComparison as TestRecord, percent};
 use crate::ui;
 
 /// How often a comparison without a terminal says that it is alive.
@@ -129,7 +129,7 @@ impl Rounds<'_> {
 
 fn suspects(tests: &[TestRecord]) -> Vec<(String, String)> {
     let all = tests.iter().flat_map(|test| {
-        let worse = |metric: &&super::MetricRecord| metric.change == Change::Regression;
+        let worse = |metric: &&crate::record::MetricRecord| metric.change == Change::Regression;
         let worse = test.metrics.iter().filter(worse);
         worse.map(|metric| (test.name.clone(), metric.metric.clone()))
     });

@@ -1,6 +1,6 @@
 //! How much processor time the host of a virtual machine gave to others while a block ran.
 
-use super::blocks::{Blocks, Side};
+use crate::record::{Blocks, Side};
 
 /// The mean share of a comparison's blocks from which on it is worth a word.
 const WORTH_SAYING: f64 = 0.01;
@@ -62,8 +62,8 @@ pub fn notice(blocks: &Blocks) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{block, blocks};
     use super::*;
+    use crate::record::testing::{block, blocks};
 
     #[test]
     fn shares_are_of_what_was_wanted() {

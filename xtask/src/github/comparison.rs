@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use super::run::verdict;
-use super::{Annotation, Handover, Level, hand_over};
-use crate::compare::{Change, Comparison};
-use crate::results::Outcome;
+use super::{Annotation, Handover, hand_over};
+use crate::actions::Level;
+use crate::record::Outcome;
+use crate::record::{Change, Comparison};
 
 /// What stands over each annotation of a comparison.
 const TITLE: &str = "compare";

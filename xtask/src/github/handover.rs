@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Level, OUTPUTS, annotate, on, output, summary, told};
+use super::{OUTPUTS, annotate, output, summary, told};
+use crate::actions::{Level, on};
 
 /// A sentence at the top of the run's page.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{Annotation, Handover, Level, hand_over, on};
-use crate::results::{Outcome, PastState, RunRecord, TestRecord};
+use super::{Annotation, Handover, hand_over};
+use crate::actions::{Level, on};
+use crate::record::{Outcome, PastState, RunRecord, TestRecord};
 use crate::secret::Secret;
 
 /// Hands over what came of a run whose results are at `folder`; nothing outside of GitHub Actions.

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 
+use super::lines::{self, Accepted, AcceptedLine, HISTORY_VERSION};
 use super::read::{Entry, Past, time};
 use crate::cli::TestArg;
-use crate::process::Cmd;
-use crate::results::{self, Accepted, AcceptedLine, HISTORY_VERSION};
-use crate::{UsageError, ui};
+use crate::error::UsageError;
+use crate::shell::Cmd;
+use crate::ui;
 
 /// How long git may take for one question.
 const GIT: Duration = Duration::from_secs(20);
@@ -55,7 +56,7 @@ pub fn accept(
         schema_version: HISTORY_VERSION,
         accepted,
     };
-    if let Some(notice) = results::append_lines(results, &[line])? {
+    if let Some(notice) = lines::append_lines(results, &[line])? {
         ui::notice(&notice);
     }
     ui::print(&format!(

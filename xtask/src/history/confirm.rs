@@ -3,7 +3,7 @@
 use k6_summary::{Quantity, Unit};
 
 use super::series::Kind;
-use crate::results::{PastRecord, PastRow, PastState};
+use crate::record::{PastRecord, PastRow, PastState};
 
 /// The second measurement of a test with suspects.
 #[derive(Debug)]
@@ -141,10 +141,10 @@ pub fn percent(change: f64) -> String {
 mod tests {
     use super::super::accept::Lineage;
     use super::super::fence::Reference;
+    use super::super::lines::Line;
     use super::super::series::measured;
     use super::super::testing;
     use super::*;
-    use crate::results::Line;
 
     fn judged(line: &Line) -> PastRecord {
         let past = testing::past(31);

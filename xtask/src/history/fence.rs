@@ -7,9 +7,10 @@ use load_stats::fence::{Fence, FenceLine, FenceRule, judge};
 
 use super::accept::{Lineage, short};
 use super::key::{comparable, left_out, unfit};
+use super::lines::Key;
 use super::read::{Entry, Past};
 use super::series::{FAILED_FLOOR, Kind, Measured, measured};
-use crate::results::{Key, PastRecord, PastRow, PastState};
+use crate::record::{PastRecord, PastRow, PastState};
 
 /// What a test is compared with: the numbers of each comparable run that may be a reference, the oldest first.
 #[derive(Debug, Default)]
@@ -184,9 +185,9 @@ fn failed_row(now: &Measured, history: &[f64]) -> PastRow {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::Line;
     use super::super::testing;
     use super::*;
-    use crate::results::Line;
 
     fn judged(past: &Past, now: &Line) -> PastRecord {
         let reference = Reference::of(past, &Lineage::default(), &now.key);
@@ -251,7 +252,7 @@ mod tests {
         for line in &mut lines[4..10] {
             line.key.k6 = "2.0".into();
         }
-        lines[10].run_outcome = crate::results::Outcome::Failed;
+        lines[10].run_outcome = crate::record::Outcome::Failed;
         let record = judged(&testing::of(lines), &testing::line(41));
         assert_eq!(record.have, 29);
         assert_eq!(
@@ -272,7 +273,7 @@ mod tests {
     #[test]
     fn after_an_accepted_change_the_past_begins_anew() {
         let mut past = testing::past(40);
-        past.accepted.push(crate::results::Accepted {
+        past.accepted.push(crate::history::lines::Accepted {
             commit: "unknown to git".into(),
             committed_at: "2026-01-10T12:00:00Z".into(),
             tests: Vec::new(),

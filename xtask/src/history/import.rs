@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::lines::{self, AcceptedLine, HISTORY_VERSION, Line, path as history_path};
 use super::read::{self, Past, identity};
-use crate::results::{
-    self, AcceptedLine, HISTORY_VERSION, Line, RunRecord, SCHEMA_VERSION, history_path,
-};
-use crate::{UsageError, ui};
+use crate::error::UsageError;
+use crate::record::{RunRecord, SCHEMA_VERSION};
+use crate::ui;
 
 /// How deep artifacts may be nested: workflow, artifact, results, run.
 const MAX_DEPTH: usize = 8;
@@ -103,8 +103,8 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     std::fs::create_dir_all(results)
         .with_context(|| format!("failed to create {}", results.display()))?;
     for notice in [
-        results::append_lines(results, &lines)?,
-        results::append_lines(results, &marks)?,
+        lines::append_lines(results, &lines)?,
+        lines::append_lines(results, &marks)?,
     ] {
         imported.notices.extend(notice);
     }
@@ -168,7 +168,7 @@ fn run_json(bytes: &[u8]) -> Result<String, String> {
         ));
     }
     let run: RunRecord = serde_json::from_value(value).map_err(corrupted)?;
-    let lines: Result<Vec<String>, _> = results::lines(&run)
+    let lines: Result<Vec<String>, _> = lines::lines(&run)
         .iter()
         .map(serde_json::to_string)
         .collect();
@@ -177,9 +177,9 @@ fn run_json(bytes: &[u8]) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::Accepted;
     use super::super::testing;
     use super::*;
-    use crate::results::Accepted;
 
     fn now() -> SystemTime {
         read::time("2027-01-01T00:00:00Z").unwrap()
@@ -190,7 +190,7 @@ mod tests {
         let results = dir.join("load-test-results");
         std::fs::create_dir_all(&results).unwrap();
         let lines: Vec<Line> = nights.map(testing::line).collect();
-        results::append_lines(&results, &lines).unwrap();
+        lines::append_lines(&results, &lines).unwrap();
         let mark = AcceptedLine {
             schema_version: HISTORY_VERSION,
             accepted: Accepted {
@@ -201,7 +201,7 @@ mod tests {
                 accepted_at: "2026-01-11T12:00:00Z".into(),
             },
         };
-        results::append_lines(&results, &[mark]).unwrap();
+        lines::append_lines(&results, &[mark]).unwrap();
     }
 
     #[test]
@@ -233,10 +233,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("results");
         std::fs::create_dir_all(&results).unwrap();
-        results::append_lines(&results, &[testing::line(20)]).unwrap();
+        lines::append_lines(&results, &[testing::line(20)]).unwrap();
         artifact(&dir.path().join("a"), 0..3);
         import(&results, &[dir.path().join("a")], now()).unwrap();
-        results::append_lines(&results, &[testing::line(21)]).unwrap();
+        lines::append_lines(&results, &[testing::line(21)]).unwrap();
         let past = read::read(&history_path(&results), now()).unwrap();
         assert!(past.notices.is_empty(), "{:?}", past.notices);
         assert_eq!(past.entries.last().unwrap().line.run, testing::line(21).run);

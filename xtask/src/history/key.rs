@@ -1,6 +1,7 @@
 //! Which lines can be compared, and which of them may serve as a reference.
 
-use crate::results::{Key, Line, Outcome};
+use super::lines::{Key, Line};
+use crate::record::Outcome;
 
 /// Whether numbers under these keys may be compared at all.
 pub fn comparable(one: &Key, other: &Key) -> bool {
@@ -58,7 +59,6 @@ pub fn left_out<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
 mod tests {
     use super::super::testing;
     use super::*;
-    use crate::server;
 
     #[test]
     fn every_part_of_the_key_counts() {
@@ -78,7 +78,7 @@ mod tests {
                 ..key()
             },
             Key {
-                target: Some(server::Kind::Url),
+                target: Some(crate::record::ServerKind::Url),
                 ..key()
             },
             Key {

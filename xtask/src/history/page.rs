@@ -4,22 +4,23 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use super::lines;
 use super::read::Past;
 use super::view::Series;
-use crate::{report, results};
+use crate::report;
 
 /// Writes the page of `all` series to `page`, and the results folder first if it belongs there.
 ///
 /// # Errors
 /// If it cannot be written; the message names it.
 pub fn write(page: &Path, results: &Path, all: &[Series], past: &Past) -> anyhow::Result<()> {
-    let source = results::history_path(results);
+    let source = lines::path(results);
     let html = report::history_page(all, &past.notices, &source)?;
     if page.parent() == Some(results) {
         std::fs::create_dir_all(results)
             .with_context(|| format!("failed to create {}", results.display()))?;
     }
-    results::write_whole(page, html.as_bytes())
+    crate::record::write_whole(page, html.as_bytes())
 }
 
 #[cfg(test)]
@@ -27,10 +28,11 @@ mod tests {
     use clap::Parser as _;
 
     use super::super::accept::Lineage;
+    use super::super::lines::{Accepted, Line};
     use super::super::{testing, view};
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::results::{Accepted, Line, Outcome};
+    use crate::record::Outcome;
 
     const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
 

@@ -7,7 +7,7 @@ use super::fence::{failed_bound, rule};
 use super::key::unfit;
 use super::read::Entry;
 use super::series::{Kind, Measured};
-use crate::results::Outcome;
+use crate::record::Outcome;
 
 /// One run's value.
 #[derive(Debug, Clone, Serialize)]

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::results::{Accepted, AcceptedLine, HISTORY_VERSION, Line};
+use super::lines::{Accepted, AcceptedLine, HISTORY_VERSION, Line};
 
 /// How far ahead of this machine's clock a run may be dated before its clock counts as wrong.
 const CLOCK_SLACK: Duration = Duration::from_secs(300);

@@ -4,7 +4,7 @@ use k6_summary::{Metrics, TrendDigest, Unit};
 use load_stats::fence::Worse;
 use serde::Serialize;
 
-use crate::results::UsageRecord;
+use crate::record::UsageRecord;
 
 /// Change of a median duration that is never reported: smaller ones are for `compare`, which measures in pairs.
 const MEDIAN_FLOOR: f64 = 0.05;

@@ -9,7 +9,7 @@ use k6_summary::Quantity;
 use super::confirm::percent;
 use super::view::{Metric, Series};
 use super::words;
-use crate::results::PastState;
+use crate::record::PastState;
 use crate::ui::BOLD;
 
 /// The blocks of a sparkline, from the least to the greatest value.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use k6_summary::{Metrics, TrendDigest, Unit};
 
+use super::lines::{HISTORY_VERSION, Key, Line};
 use super::read::{Entry, Past, time};
-use crate::results::{HISTORY_VERSION, Key, Line, Outcome, UsageRecord};
-use crate::server;
+use crate::record::{Outcome, UsageRecord};
 
 /// A commit for the run of `night`.
 pub fn commit(night: usize) -> String {
@@ -40,7 +40,7 @@ pub fn scaled(night: usize, factor: f64) -> Line {
             profile: "load".into(),
             time_scale: 1.0,
             k6_args: Vec::new(),
-            target: Some(server::Kind::StartedHere),
+            target: Some(crate::record::ServerKind::StartedHere),
             url: None,
             after: Vec::new(),
             k6: "1.1".into(),

@@ -6,11 +6,12 @@ use serde::Serialize;
 use super::accept::Lineage;
 use super::fence::Reference;
 use super::key::{comparable, telling};
+use super::lines::Key;
 use super::points::{Point, points};
 use super::read::{Entry, Past};
 use super::series::{Kind, Measured, measured};
 use crate::cli::History;
-use crate::results::{Key, PastRow};
+use crate::record::PastRow;
 
 /// How many of the newest runs are searched for changes of level: the time grows with the square of it.
 const SEARCHED: usize = 120;
@@ -183,10 +184,10 @@ fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
 mod tests {
     use clap::Parser as _;
 
+    use super::super::lines::Line;
     use super::super::testing;
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::results::Line;
 
     fn args(words: &str) -> History {
         let words = ["xtask", "history"]

@@ -4,8 +4,8 @@ use k6_summary::Quantity;
 
 use super::accept::short;
 use super::confirm::percent;
+use super::lines::Key;
 use super::view::{Change, Mark, Metric, Series};
-use crate::results::Key;
 
 /// What was run: `load missions`, `smoke health at time scale 0.1`.
 pub fn name(key: &Key) -> String {

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use super::{Run, main_js, one_test};
+use super::Run;
+use crate::history::Key;
 use crate::history::{
     Again, Lineage, Past, Reference, Settled, has_suspects, leave_open, measured, settle, withdraw,
 };
-use crate::interrupt::{self, Interrupted};
-use crate::results::{self, Key, Outcome, PastRecord, TestRecord};
-use crate::target::Target;
-use crate::{github, prometheus, report, ui};
+use crate::record::{Outcome, PastRecord, TestRecord};
+use crate::server::target::Target;
+use crate::shell::interrupt::{self, Interrupted};
+use crate::{github, measure, prometheus, repo, report, ui};
 
 /// What past runs say, read once before the first test.
 pub struct Before {
@@ -24,7 +25,7 @@ impl Run<'_> {
     /// # Errors
     /// If it is there and cannot be read.
     pub(super) fn look_back(&mut self) -> anyhow::Result<()> {
-        let path = results::history_path(&self.plan.results);
+        let path = crate::history::history_path(&self.plan.results);
         let past = crate::history::read(&path, SystemTime::now())?;
         for notice in &past.notices {
             ui::notice(notice);
@@ -37,7 +38,8 @@ impl Run<'_> {
 
     /// Puts the numbers of `test` beside those of its past, and says if one is suspect.
     pub(super) fn beside_its_past(&self, test: &mut TestRecord) {
-        let Some(mut past) = self.judged(&results::key(&self.record, &test.name), test) else {
+        let Some(mut past) = self.judged(&crate::history::key(&self.record, &test.name), test)
+        else {
             return;
         };
         if test.outcome != Outcome::Passed {
@@ -97,13 +99,13 @@ impl Run<'_> {
         self.plan.target = target.clone();
         let mut server = self.come_by_server(&dir, binary)?;
         server.watch()?;
-        let ran = one_test::OneTest {
+        let ran = measure::OneTest {
             plan: &self.plan,
             test: self.plan.tests[index],
             shape: &self.shapes[index],
             k6: &self.k6,
             args: self.args,
-            main_js: &main_js(self.root),
+            main_js: &repo::main_js(self.root),
             dir: &dir,
             test_id: &format!("{}-confirm", self.folder.name),
             revision: &prometheus::revision(&self.record),
@@ -137,7 +139,7 @@ impl Run<'_> {
             Some(Ok(test)) if test.outcome != Outcome::Passed => {
                 settle(&mut past, &Again::Failed(&test.reasons.join("; ")))
             }
-            Some(Ok(test)) => match self.judged(&results::key(&self.record, &name), &test) {
+            Some(Ok(test)) => match self.judged(&crate::history::key(&self.record, &name), &test) {
                 Some(second) => settle(&mut past, &Again::Judged(&second)),
                 None => settle(&mut past, &Again::Impossible("it had no numbers")),
             },

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use crate::UsageError;
+use crate::error::UsageError;
 
 /// Where Prometheus takes samples. Source: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 const WRITE_PATH: &str = "/api/v1/write";

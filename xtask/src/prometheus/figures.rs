@@ -3,7 +3,7 @@
 use k6_summary::{ThresholdState, Unit};
 
 use super::wire::Series;
-use crate::results::{Outcome, TestRecord};
+use crate::record::{Outcome, TestRecord};
 use crate::server::Sample;
 
 /// What every series of a test is tagged with, k6's as well as these.
@@ -124,7 +124,7 @@ pub fn settled(tags: &Tags, test: &TestRecord, now_ms: f64) -> Vec<Series> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::RunRecord;
+    use crate::record::RunRecord;
 
     fn tags() -> Tags {
         Tags {

@@ -6,8 +6,9 @@ use k6_summary::Quantity;
 
 use super::markdown::text;
 use super::past::heading;
+use crate::history::Trend;
 use crate::history::percent;
-use crate::results::{PastRecord, PastRow, PastState, TestRecord, Trend};
+use crate::record::{PastRecord, PastRow, PastState, TestRecord};
 
 /// The fewest points of a chart.
 const MIN_POINTS: usize = 3;
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn one_sentence_for_all_tests() {
-        let test = |name| TestRecord::planned(name, 1, &[]);
+        let test = |name| TestRecord::planned(name, 1, Vec::new());
         let trend = |note: &str| Trend {
             note: note.into(),
             ..Trend::default()

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::beside;
 use super::rows::{self, Mark};
-use crate::results::{Outcome, RunRecord, TestRecord, Trend};
+use crate::history::Trend;
+use crate::record::{Outcome, RunRecord, TestRecord};
 
 /// The most that is written, in bytes: what a comment on GitHub holds, with room for what others add.
 const MAX_BYTES: usize = 60 * 1024;

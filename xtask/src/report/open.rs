@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::process::Cmd;
+use crate::shell::Cmd;
 use crate::ui;
 
 /// The desktop's opener.

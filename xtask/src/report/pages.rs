@@ -8,8 +8,10 @@ use super::html::{index_page, run_page};
 use super::past_runs::{self, PastRuns};
 use super::{markdown, open};
 use crate::cli::Report;
-use crate::results::{RunRecord, Trend, write_whole};
-use crate::{UsageError, ui};
+use crate::error::UsageError;
+use crate::history::Trend;
+use crate::record::{RunRecord, write_whole};
+use crate::ui;
 
 /// Writes `report.html` into the run's folder.
 ///

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::results::{RunRecord, SCHEMA_VERSION};
+use crate::record::{RunRecord, SCHEMA_VERSION};
 
 /// The largest `run.json` that is read, in bytes: an ordinary one has 0.03 MB.
 const MAX_BYTES: u64 = 16 << 20;

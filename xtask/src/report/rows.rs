@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, ThresholdState, Unit};
 
-use crate::results::{GrowthRow, Outcome, RunRecord, TestRecord};
+use crate::record::{GrowthRow, Outcome, RunRecord, TestRecord};
 
 /// Whether something held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

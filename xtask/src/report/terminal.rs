@@ -11,7 +11,7 @@ use comfy_table::{ContentArrangement, Table};
 use super::past;
 use super::rows::{self, Mark};
 use crate::k6::{Shape, short};
-use crate::results::{Outcome, RunRecord, TestRecord};
+use crate::record::{Outcome, RunRecord, TestRecord};
 use crate::ui::{self, BAD, DIM, GOOD, WARN};
 
 /// What is about to run, before it does.

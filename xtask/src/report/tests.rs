@@ -6,15 +6,14 @@ use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
 
 use super::{junit, markdown};
-use crate::results::{
-    Host, K6Record, Outcome, RunRecord, SCHEMA_VERSION, TargetRecord, TestRecord, Trend,
-};
+use crate::history::Trend;
+use crate::record::{Host, K6Record, Outcome, RunRecord, SCHEMA_VERSION, TargetRecord, TestRecord};
 
 const HOSTILE: &str = "a|b` **c** <img src=x onerror=alert(1)>\r\n| d | ~~e~~ [f](javascript:g) ```\n::error::h @i #1 \u{0}\u{1b}[31m ]]> & \"'";
 
 /// A run of one failed test with a threshold, and `checks` checks that are all named `name`.
 fn run(name: &str, checks: usize) -> RunRecord {
-    let mut test = TestRecord::planned("health", 1, &[]);
+    let mut test = TestRecord::planned("health", 1, Vec::new());
     test.outcome = Outcome::Failed;
     test.reasons = vec![name.into()];
     test.duration_s = Some(30.0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::process::{Cmd, Process, Stream};
+use crate::shell::{Cmd, Process, Stream};
 use crate::ui;
 
 /// The longest build that is waited for: a cold one takes minutes, not hours.

@@ -153,7 +153,7 @@ fn judge(status: StatusCode, body: &[u8]) -> Health {
 }
 
 fn short(text: &str) -> String {
-    crate::process::clean(text).chars().take(60).collect()
+    crate::shell::clean(text).chars().take(60).collect()
 }
 
 impl fmt::Display for Health {

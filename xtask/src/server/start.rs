@@ -9,11 +9,11 @@ use anyhow::Context as _;
 use reqwest::Url;
 
 use super::health::{Health, Prober};
-use crate::interrupt;
-use crate::log_file::LogFile;
-use crate::process::{Cmd, Process, Stream};
 use crate::secret::Secret;
-use crate::target::Target;
+use crate::server::target::Target;
+use crate::shell::interrupt;
+use crate::shell::logs::LogFile;
+use crate::shell::{Cmd, Process, Stream};
 
 /// How long the server may take to answer its first health request.
 const READY_LIMIT: Duration = Duration::from_secs(30);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{File, Step, files};
-use crate::{github, plan, results};
+use crate::{github, history, repo};
 
 const LOCAL: &str = "./.github/actions/load-test";
 
@@ -137,9 +137,9 @@ fn every_path_is_one_that_a_run_writes() {
                 let path = path.trim_start_matches('!').trim_end_matches('/');
                 let known = path == "target/k6"
                     || path.starts_with("${{ steps.compare.outputs.results }}")
-                    || path.strip_prefix(plan::RESULTS).is_some_and(|rest| {
+                    || path.strip_prefix(repo::RESULTS).is_some_and(|rest| {
                         ["", "/latest"].contains(&rest)
-                            || rest == format!("/{}", results::HISTORY)
+                            || rest == format!("/{}", history::HISTORY)
                             // Written by a step of the same file.
                             || file.text.contains(&format!(" >{path}\n"))
                     });

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::super::markdown::text;
 use super::rows;
-use crate::compare::{Change, Comparison, TestComparison};
-use crate::results::Outcome;
+use crate::record::Outcome;
+use crate::record::{Change, Comparison, TestComparison};
 
 /// Writes the whole report.
 pub fn comparison_markdown(comparison: &Comparison) -> String {

@@ -2,8 +2,8 @@
 
 use k6_summary::Quantity;
 
-use crate::compare::{Change, Comparison, MetricRecord, percent};
-use crate::results::Outcome;
+use crate::record::Outcome;
+use crate::record::{Change, Comparison, MetricRecord, percent};
 
 /// The heads of the columns.
 pub const HEADS: [&str; 7] = [
@@ -87,7 +87,7 @@ pub fn sides(comparison: &Comparison) -> String {
 }
 
 /// A side in words.
-pub fn side(side: &crate::compare::SideRecord) -> String {
+pub fn side(side: &crate::record::SideRecord) -> String {
     let commit = side.commit.as_deref().map(|commit| {
         let short = &commit[..commit.len().min(12)];
         let dirty = if side.dirty {

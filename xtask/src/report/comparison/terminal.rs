@@ -8,10 +8,10 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
 use super::rows;
-use crate::compare::{Blocks, Change, Comparison, TestComparison};
 use crate::k6::short;
 use crate::plan::Test;
-use crate::results::Outcome;
+use crate::record::Outcome;
+use crate::record::{Blocks, Change, Comparison, TestComparison};
 use crate::ui::{self, BAD, DIM, GOOD, WARN};
 
 /// What is about to be measured.

@@ -2,9 +2,9 @@
 
 use load_charts::{LineChart, Point, Series as Line};
 
+use crate::record::TestRecord;
 use crate::report::series::Series;
 use crate::report::usage::Usage;
-use crate::results::TestRecord;
 
 /// How many stretches rates are computed over.
 const STRETCHES: f64 = 60.0;

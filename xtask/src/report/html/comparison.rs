@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::super::comparison::rows;
 use super::{page, safe};
-use crate::compare::{Blocks, Change, Comparison, MetricRecord, TestComparison};
-use crate::results::Outcome;
+use crate::record::Outcome;
+use crate::record::{Blocks, Change, Comparison, MetricRecord, TestComparison};
 
 #[derive(Serialize)]
 struct Page {
@@ -126,7 +126,7 @@ fn one_metric(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Metric {
 
 fn repeat(comparison: &Comparison, blocks: &Blocks) -> String {
     let tests: Vec<&str> = comparison.tests.iter().map(|t| t.name.as_str()).collect();
-    let side = |option: &str, side: &crate::compare::SideRecord| match &side.commit {
+    let side = |option: &str, side: &crate::record::SideRecord| match &side.commit {
         Some(_) if side.dirty => String::new(),
         Some(commit) => format!(" --{option} {}", &commit[..commit.len().min(12)]),
         None => format!(" --{option}-bin {}", side.name),

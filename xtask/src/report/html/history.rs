@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::past::{self, Line as Row};
 use super::{page, safe};
 use crate::history::{self, Metric, Point, Series};
+use crate::record::Outcome;
 use crate::report::rows;
-use crate::results::Outcome;
 
 /// How many of a series' newest runs are shown: a chart has no room for more.
 const MOST: usize = 400;

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::words::{Badge, badge};
 use super::{page, safe};
+use crate::record::{Outcome, RunRecord, TestRecord};
 use crate::report::past_runs::PastRuns;
-use crate::results::{Outcome, RunRecord, TestRecord};
 use k6_summary::Unit;
 
 /// How many runs a trend shows at most.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::run::nothing;
 use super::safe;
-use crate::results::{PastRecord, PastRow, PastState};
+use crate::record::{PastRecord, PastRow, PastState};
 
 /// What the page shows of the past.
 #[derive(Serialize)]

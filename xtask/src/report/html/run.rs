@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::words::{Badge, badge};
 use super::{page, test};
 use crate::k6::short;
+use crate::record::RunRecord;
 use crate::report::rows;
 use crate::report::usage::Usage;
-use crate::results::RunRecord;
 
 #[derive(Serialize)]
 struct Page<'a> {

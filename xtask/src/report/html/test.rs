@@ -13,10 +13,10 @@ use super::run::{Link, links, nothing};
 use super::words::{Badge, badge, mark};
 use super::{charts, safe};
 use crate::k6::short;
+use crate::record::TestRecord;
 use crate::report::rows::{self, Mark, Row};
 use crate::report::series::Series;
 use crate::report::usage::Usage;
-use crate::results::TestRecord;
 
 const MIB: f64 = 1_048_576.0;
 

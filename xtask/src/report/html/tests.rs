@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use crate::record::{PastRecord, PastRow, PastState, RunRecord, SampledRecord};
 use crate::report::past_runs::{Found, PastRuns};
-use crate::results::{PastRecord, PastRow, PastState, RunRecord, SampledRecord};
 
 use super::{index_page, run_page};
 

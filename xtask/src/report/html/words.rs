@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::record::Outcome;
 use crate::report::rows::{self, Mark};
-use crate::results::Outcome;
 
 /// How an outcome is shown.
 #[derive(Debug, Clone, Serialize)]

@@ -2,8 +2,8 @@
 
 use super::super::comparison::verdict;
 use super::{Case, State, Suite, write};
-use crate::compare::{Change, Comparison, TestComparison};
-use crate::results::Outcome;
+use crate::record::Outcome;
+use crate::record::{Change, Comparison, TestComparison};
 
 /// Writes the report.
 ///

@@ -3,7 +3,7 @@
 use super::super::past_sentence;
 use super::super::rows::{self, Mark};
 use super::{Case, State, Suite, write};
-use crate::results::{Outcome, PastState, RunRecord, TestRecord};
+use crate::record::{Outcome, PastState, RunRecord, TestRecord};
 
 /// Writes the report.
 ///

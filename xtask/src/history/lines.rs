@@ -1,0 +1,277 @@
+//! `history.jsonl`: one line for each test of each run, for comparison with the past. Lines are only ever appended.
+
+use std::fs::OpenOptions;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use k6_summary::Metrics;
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Outcome, RunRecord, ServerKind, TestRecord, UsageRecord};
+
+/// The file's name in the results folder.
+pub const FILE: &str = "history.jsonl";
+
+/// The version of a line: raised when a field changes its meaning or goes.
+pub const HISTORY_VERSION: u32 = 1;
+
+/// One test of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// The version of the line's format.
+    pub schema_version: u32,
+    /// The run's name.
+    pub run: String,
+    /// When the test began, in UTC.
+    pub at: String,
+    /// What came of the test.
+    pub outcome: Outcome,
+    /// What came of the run.
+    pub run_outcome: Outcome,
+    /// The commit of the working tree, outside of a repository none.
+    pub commit: Option<String>,
+    /// Whether there were uncommitted changes.
+    pub dirty: Option<bool>,
+    /// Whether the server injected faults; unknown in the oldest lines.
+    #[serde(default)]
+    pub faults: Option<bool>,
+    /// k6's whole version.
+    #[serde(default)]
+    pub k6_version: Option<String>,
+    /// The server's version, as it says.
+    #[serde(default)]
+    pub server_version: Option<String>,
+    /// Whether the line was taken over from elsewhere, so that the order of the lines says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// What lines must share to be comparable.
+    pub key: Key,
+    /// What was measured.
+    pub metrics: Option<Metrics>,
+    /// What the server spent on the test.
+    pub server_usage: Option<UsageRecord>,
+}
+
+/// What two lines must share to be comparable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Key {
+    /// The test.
+    pub test: String,
+    /// The profile.
+    pub profile: String,
+    /// What every duration of the profile was multiplied with.
+    pub time_scale: f64,
+    /// Arguments for k6: with any a line is comparable with none.
+    pub k6_args: Vec<String>,
+    /// Whether the server was started for the run.
+    pub target: Option<ServerKind>,
+    /// The server's address, if it was not started for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The tests that ran before on the same server: what they left in its memory is there still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// k6's major and minor version.
+    pub k6: String,
+    /// The host's fingerprint.
+    pub host: String,
+}
+
+/// An intended change of performance: from its revision on the past counts no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The revision that brought the change.
+    pub commit: String,
+    /// When that was committed, in UTC.
+    pub committed_at: String,
+    /// The tests that it changed; empty for all.
+    pub tests: Vec<String>,
+    /// Why it is intended.
+    pub why: String,
+    /// When it was accepted, in UTC.
+    pub accepted_at: String,
+}
+
+/// The line that holds an [`Accepted`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AcceptedLine {
+    /// The version of the line's format.
+    pub schema_version: u32,
+    /// What was accepted.
+    pub accepted: Accepted,
+}
+
+/// Where the history of a results folder is.
+pub fn path(results: &Path) -> PathBuf {
+    results.join(FILE)
+}
+
+/// Appends a line for each test of `run` that was begun. Returns a notice if the file's last line had been cut in half.
+///
+/// # Errors
+/// If the file cannot be locked or written; the message names it.
+pub fn append(results: &Path, run: &RunRecord) -> anyhow::Result<Option<String>> {
+    append_lines(results, &lines(run))
+}
+
+/// Appends `lines`, all of them or none. Returns a notice if the file's last line had been cut in half.
+///
+/// # Errors
+/// If the file cannot be locked or written; the message names it.
+pub fn append_lines(results: &Path, lines: &[impl Serialize]) -> anyhow::Result<Option<String>> {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&serde_json::to_string(line).context("failed to write a line of history")?);
+        text.push('\n');
+    }
+    let path = path(results);
+    append_text(&path, &text).with_context(|| format!("failed to append to {}", path.display()))
+}
+
+/// The lines of a run: one for each test that was begun.
+pub fn lines(run: &RunRecord) -> Vec<Line> {
+    let begun = |test: &&TestRecord| test.outcome != Outcome::NotRun;
+    run.tests
+        .iter()
+        .filter(begun)
+        .map(|test| line(run, test))
+        .collect()
+}
+
+fn append_text(path: &Path, text: &str) -> std::io::Result<Option<String>> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)?;
+    // Appends of several runs at once would mix: they take turns.
+    file.lock()?;
+    let cut = !ends_with_newline(&mut file)?;
+    let whole = if cut {
+        format!("\n{text}")
+    } else {
+        text.to_owned()
+    };
+    let before = file.metadata()?.len();
+    if let Err(error) = file
+        .write_all(whole.as_bytes())
+        .and_then(|()| file.sync_data())
+    {
+        // What the full disk took of a line is of no use.
+        let _as_good_as_it_gets = file.set_len(before);
+        return Err(error);
+    }
+    Ok(cut.then(|| {
+        format!(
+            "the last line of {} had been cut in half: it was left as it is",
+            path.display()
+        )
+    }))
+}
+
+fn ends_with_newline(file: &mut std::fs::File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+/// The key of one test of a run.
+pub fn key(run: &RunRecord, test: &str) -> Key {
+    let mut parts = run.k6.version.splitn(3, '.');
+    let k6 = [parts.next(), parts.next()]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(".");
+    let target = run.server.as_ref().map(|server| server.kind);
+    let before = run.tests.iter().take_while(|before| before.name != test);
+    Key {
+        test: test.to_owned(),
+        profile: run.profile.clone(),
+        time_scale: run.time_scale,
+        k6_args: run.k6_args.clone(),
+        target,
+        url: (target == Some(ServerKind::Url)).then(|| run.target.base_url.clone()),
+        after: before.map(|before| before.name.clone()).collect(),
+        k6,
+        host: run.host.fingerprint.clone(),
+    }
+}
+
+fn line(run: &RunRecord, test: &TestRecord) -> Line {
+    let revision = run.revision.as_ref();
+    Line {
+        schema_version: HISTORY_VERSION,
+        run: run.run.clone(),
+        at: test.started_at.as_ref().unwrap_or(&run.started_at).clone(),
+        outcome: test.outcome,
+        run_outcome: run.outcome,
+        commit: revision.map(|revision| revision.commit.clone()),
+        dirty: revision.map(|revision| revision.dirty),
+        faults: run.server.as_ref().map(|server| server.faults),
+        k6_version: Some(run.k6.version.clone()),
+        server_version: run.server.as_ref().map(|server| server.version.clone()),
+        imported: false,
+        key: key(run, &test.name),
+        metrics: test.metrics.clone(),
+        server_usage: test.server_usage,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cut_in_half_stays_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.jsonl");
+        assert_eq!(append_text(&path, "{\"a\":1}\n").unwrap(), None);
+        OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(b"{\"half")
+            .unwrap();
+        assert!(
+            append_text(&path, "{\"b\":2}\n")
+                .unwrap()
+                .unwrap()
+                .contains("cut in half")
+        );
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\"a\":1}\n{\"half\n{\"b\":2}\n"
+        );
+    }
+
+    #[test]
+    fn appends_at_once_do_not_mix() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.jsonl");
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = &path;
+                scope.spawn(move || {
+                    for n in 0..25 {
+                        let line = format!(
+                            "{{\"writer\":{writer},\"n\":{n},\"pad\":\"{}\"}}\n",
+                            "x".repeat(3000)
+                        );
+                        append_text(path, &line).unwrap();
+                    }
+                });
+            }
+        });
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 200);
+        for line in text.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap();
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Taking one file out of an archive.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::Failure;
+use crate::shell::Cmd;
+
+/// How long that may take; it takes about a second.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Takes `member` out of `archive` into `folder` and returns where it is.
+///
+/// The system's `tar` does it, as it reads what the maker publishes for that system: gzip on Linux, and zip too on
+/// macOS, where it is bsdtar. Only the named member is written, so that nothing else in an archive can do harm.
+///
+/// # Errors
+/// If `tar` is missing or fails, or if the archive does not hold the member.
+pub fn extract(archive: &Path, member: &str, folder: &Path) -> Result<PathBuf, Failure> {
+    let done = Cmd::new("tar")
+        .arg("-xf")
+        .arg(archive)
+        .arg("-C")
+        .arg(folder)
+        .arg(member)
+        .capture(LIMIT)?;
+    if !done.ended.success() {
+        return Err(Failure::because(format!(
+            "`tar` failed to take {member} out of it with {}{}",
+            done.ended,
+            done.stderr.indented()
+        )));
+    }
+    let program = folder.join(member);
+    match std::fs::symlink_metadata(&program) {
+        Ok(about) if about.is_file() => Ok(program),
+        _ => Err(Failure::because(format!(
+            "the archive has no file {member}"
+        ))),
+    }
+}

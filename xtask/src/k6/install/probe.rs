@@ -1,0 +1,214 @@
+//! Asking a program whether it is k6, and which.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use semver::Version;
+
+use crate::shell::interrupt::Interrupted;
+use crate::shell::{Cmd, Ended};
+
+/// The oldest k6 that runs our scripts.
+pub const MINIMUM: Version = Version::new(0, 57, 0);
+/// How long `k6 version` may take; it takes a tenth of a second.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How many lines of the answer are kept: a program that is not k6 may never stop writing.
+const LINES: usize = 20;
+
+/// Why a program cannot serve as k6; each fits behind "it" or after the path and a colon.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// Nothing is there.
+    #[error("there is no such file")]
+    Missing,
+    /// It cannot even be looked at.
+    #[error("it cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// A folder is there.
+    #[error("it is a folder, not a program")]
+    Folder,
+    /// Its mode forbids to run it.
+    #[error("it is not executable; `chmod +x` makes it so")]
+    NotExecutable,
+    /// The operating system will not run it: it is built for another machine, or its interpreter is missing.
+    #[error("it cannot be started: {0}")]
+    CannotStart(String),
+    /// No answer.
+    #[error("`k6 version` did not answer within {} s", .0.as_secs_f64())]
+    Hangs(Duration),
+    /// It ended with an error.
+    #[error("`k6 version` ended with {0}")]
+    Failed(String),
+    /// It answered like some other program.
+    #[error("it is not k6: asked for its version, it {0}")]
+    NotK6(String),
+    /// Too old for our scripts.
+    #[error("it is k6 {0}, and at least {MINIMUM} is needed")]
+    TooOld(Version),
+}
+
+/// Runs `program version` and reads the answer.
+///
+/// # Errors
+/// The inner error says why the program is of no use, the outer one that an interruption arrived.
+pub fn probe(program: &Path) -> Result<Result<Version, Unusable>, Interrupted> {
+    probe_within(program, LIMIT)
+}
+
+/// As [`probe`], with another limit.
+pub fn probe_within(
+    program: &Path,
+    limit: Duration,
+) -> Result<Result<Version, Unusable>, Interrupted> {
+    if let Err(unusable) = look_at(program) {
+        return Ok(Err(unusable));
+    }
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&lines);
+    let output = move |_, line: &str| {
+        let mut lines = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() < LINES {
+            lines.push(line.to_owned());
+        }
+    };
+    let mut process = match Cmd::new(program).arg("version").spawn(output) {
+        Ok(process) => process,
+        Err(error) => return Ok(Err(Unusable::CannotStart(error.root_cause().to_string()))),
+    };
+    let ended = match process.wait_within(limit) {
+        Ok(Some(ended)) => ended,
+        Ok(None) => return Ok(Err(Unusable::Hangs(limit))),
+        Err(error) => {
+            return match error.downcast::<Interrupted>() {
+                Ok(interrupted) => Err(interrupted),
+                Err(error) => Ok(Err(Unusable::CannotStart(format!("{error:#}")))),
+            };
+        }
+    };
+    let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+    if !ended.success() {
+        if matches!(ended, Ended::Code(126 | 127)) && !is_script(program) {
+            // A file in a format that the kernel refuses is handed to the shell, which stumbles over it.
+            let why = "the system takes it for no program; is it built for another machine?";
+            return Ok(Err(Unusable::CannotStart(why.to_owned())));
+        }
+        let said = lines
+            .last()
+            .map_or(String::new(), |line| format!(": {line}"));
+        return Ok(Err(Unusable::Failed(format!("{ended}{said}"))));
+    }
+    Ok(match lines.iter().find_map(|line| parse(line)) {
+        Some(version) if version < MINIMUM => Err(Unusable::TooOld(version)),
+        Some(version) => Ok(version),
+        None => Err(Unusable::NotK6(match lines.first() {
+            Some(line) => format!("says \"{}\"", line.chars().take(120).collect::<String>()),
+            None => "says nothing".to_owned(),
+        })),
+    })
+}
+
+/// What can be said of a file without running it.
+fn look_at(program: &Path) -> Result<(), Unusable> {
+    let about = match std::fs::metadata(program) {
+        Ok(about) => about,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Unusable::Missing);
+        }
+        Err(error) => return Err(Unusable::Unreadable(error)),
+    };
+    if about.is_dir() {
+        return Err(Unusable::Folder);
+    }
+    if !is_executable(&about) {
+        return Err(Unusable::NotExecutable);
+    }
+    Ok(())
+}
+
+/// Whether anybody may run the file.
+pub fn is_executable(about: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    about.is_file() && about.permissions().mode() & 0o111 != 0
+}
+
+/// Whether the file begins as scripts do.
+fn is_script(program: &Path) -> bool {
+    let mut begin = [0; 2];
+    File::open(program)
+        .and_then(|mut file| file.read_exact(&mut begin))
+        .is_ok()
+        && begin == *b"#!"
+}
+
+/// The version in a line such as `k6 v1.1.0 (commit/1a2b3c4d5e, go1.24.4, linux/amd64)`.
+///
+/// A build of one's own may put another program name first, so the brackets decide: Go's version and platform.
+fn parse(line: &str) -> Option<Version> {
+    let (_program, rest) = line.trim().split_once(' ')?;
+    let (version, build) = rest.split_once(' ')?;
+    let build = build.strip_prefix('(')?.strip_suffix(')')?;
+    let go = build.split(", ").any(|part| {
+        part.strip_prefix("go")
+            .is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    let platform = build
+        .split(", ")
+        .any(|part| part.contains('/') && !part.starts_with("commit/"));
+    (go && platform).then(|| Version::parse(version.strip_prefix('v')?).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_k6_says_of_itself() {
+        for (line, version) in [
+            (
+                "k6 v1.1.0 (commit/c4dbd96b8a, go1.24.4, linux/amd64)",
+                "1.1.0",
+            ),
+            (
+                "k6 v2.2.0 (commit/00a9a1b7f5, go1.26.5, linux/amd64)",
+                "2.2.0",
+            ),
+            (
+                "k6.exe v2.2.0 (commit/00a9a1b7f5, go1.26.5, windows/amd64)",
+                "2.2.0",
+            ),
+            ("k6-with-sql v0.57.0 (go1.23.6, darwin/arm64)", "0.57.0"),
+            (
+                "k6 v1.0.0-rc1 (commit/4eb6ee9d40, go1.23.8, linux/arm64)",
+                "1.0.0-rc1",
+            ),
+        ] {
+            assert_eq!(parse(line), Some(version.parse().unwrap()), "{line}");
+        }
+    }
+
+    #[test]
+    fn takes_no_other_program_for_k6() {
+        for line in [
+            "",
+            "k6",
+            "v1.1.0",
+            "go version go1.24.4 linux/amd64",
+            "kubectl v1.30.0 (linux)",
+            "pyenv: k6: command not found",
+            "k6 v1.1 (commit/c4dbd96b8a, go1.24.4, linux/amd64)",
+            "k6 v1.1.0 (commit/c4dbd96b8a, gopher, linux/amd64)",
+            "git version 2.39.5 (Apple Git-154)",
+        ] {
+            assert_eq!(parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_candidate_of_the_oldest_version_is_older() {
+        assert!(parse("k6 v0.57.0-rc1 (go1.23.6, linux/amd64)").unwrap() < MINIMUM);
+        assert!(parse("k6 v0.57.0 (go1.23.6, linux/amd64)").unwrap() >= MINIMUM);
+    }
+}

@@ -1,0 +1,23 @@
+//! What is kept of a run: plain data, and the folder it is written to.
+
+mod blocks;
+mod comparison;
+mod folder;
+mod host;
+mod run;
+mod scrub;
+#[cfg(test)]
+pub mod testing;
+
+pub use blocks::{Block, Blocks, FORMAT, SCHEMA_VERSION as BLOCKS_VERSION, Side, SideRecord};
+pub use comparison::{
+    Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
+    TestRecord as TestComparison, percent,
+};
+pub use folder::{RunFolder, write_whole};
+pub use host::{Host, Revision};
+pub use run::{
+    GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, RunRecord, SCHEMA_VERSION,
+    SampledRecord, ServerKind, ServerRecord, StageRecord, TargetRecord, TestRecord, UsageRecord,
+};
+pub use scrub::scrub;

@@ -1,0 +1,275 @@
+//! `run.json`: everything that is known of a run, with units in the names.
+
+use k6_summary::{CheckRow, Metrics, ThresholdRow, Unit};
+use serde::{Deserialize, Serialize};
+
+use super::{Host, Revision};
+
+/// The version of the format: raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Whether the server was started for the run: results of the two kinds are not comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerKind {
+    /// Started here, fresh and empty.
+    StartedHere,
+    /// Was already there.
+    Url,
+}
+
+/// What came of a run or a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything that was asked held.
+    Passed,
+    /// Something did not.
+    Failed,
+    /// The user interrupted it.
+    Interrupted,
+    /// It was not begun.
+    NotRun,
+    /// It could not be run, or its results not be kept.
+    CouldNotRun,
+}
+
+/// A run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The version of this format.
+    pub schema_version: u32,
+    /// The name of the run's folder.
+    pub run: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The exit code.
+    pub exit_code: u8,
+    /// Why it did not pass, in sentences, the most telling first.
+    pub reasons: Vec<String>,
+    /// What may explain a result: variables that were taken out, files that could not be written.
+    pub notices: Vec<String>,
+    /// When it began, in UTC.
+    pub started_at: String,
+    /// How long it took, in seconds, from the start of the server to the end of the last test.
+    pub duration_s: f64,
+    /// How long it took to end the watch, the sampling and the server, in seconds.
+    pub teardown_s: f64,
+    /// The profile.
+    pub profile: String,
+    /// What every duration of the profile was multiplied with.
+    pub time_scale: f64,
+    /// The command line that made the run, with the variables that it heeds but the key, for a shell.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// Arguments for k6 after `--`: with them a run is not comparable.
+    pub k6_args: Vec<String>,
+    /// Where the load went.
+    pub target: TargetRecord,
+    /// The load generator.
+    pub k6: K6Record,
+    /// The server, once it answered.
+    pub server: Option<ServerRecord>,
+    /// The dashboard that shows the run, if its metrics were sent to Prometheus.
+    #[serde(default)]
+    pub dashboard: Option<String>,
+    /// The revision of the working tree.
+    pub revision: Option<Revision>,
+    /// The machine.
+    pub host: Host,
+    /// The tests, in the order in which they ran.
+    pub tests: Vec<TestRecord>,
+}
+
+/// Where the load went.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TargetRecord {
+    /// The server's base URL.
+    pub base_url: String,
+    /// Where WebSockets connected.
+    pub ws_url: String,
+}
+
+/// The load generator.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct K6Record {
+    /// Its version, as in `1.1.0`.
+    pub version: String,
+    /// Where it came from.
+    pub origin: String,
+}
+
+/// The server under test.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServerRecord {
+    /// Whether it was started for the run.
+    pub kind: ServerKind,
+    /// Its version, as it says.
+    pub version: String,
+    /// Whether it injected faults.
+    pub faults: bool,
+}
+
+/// A test.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TestRecord {
+    /// Its name.
+    pub name: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why it did not pass, in sentences, the most telling first.
+    pub reasons: Vec<String>,
+    /// When it began, in UTC.
+    pub started_at: Option<String>,
+    /// How long k6 made load, in seconds, as k6 says.
+    pub duration_s: Option<f64>,
+    /// The most virtual users that were planned.
+    pub max_vus: u64,
+    /// The stages of the load.
+    pub stages: Vec<StageRecord>,
+    /// How k6 ended, in words.
+    pub k6_exit: Option<String>,
+    /// Every threshold with its bound and value.
+    pub thresholds: Vec<ThresholdRow>,
+    /// Every check with its counts.
+    pub checks: Vec<CheckRow>,
+    /// What was measured.
+    pub metrics: Option<Metrics>,
+    /// What the server spent on the test.
+    pub server_usage: Option<UsageRecord>,
+    /// Which part of `server-usage.csv` belongs to the test, if the server was sampled.
+    #[serde(default)]
+    pub sampled: Option<SampledRecord>,
+    /// Whether the server's resources grew without end.
+    pub growth: Vec<GrowthRow>,
+    /// The numbers beside those of comparable past runs, if there was a history to look at.
+    #[serde(default)]
+    pub past: Option<PastRecord>,
+}
+
+/// A test's numbers beside those of comparable past runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastRecord {
+    /// Comparable past runs.
+    pub have: usize,
+    /// Comparable past runs that a verdict needs.
+    pub need: usize,
+    /// What is to be said of all metrics, such as "history too short: 12 of 30"; may be empty.
+    pub note: String,
+    /// The metrics, each with its verdict.
+    pub metrics: Vec<PastRow>,
+}
+
+/// One metric beside its past.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastRow {
+    /// The metric, such as `http_req_duration p(95)`.
+    pub metric: String,
+    /// The unit of `value` and `reference`.
+    pub unit: Unit,
+    /// What was measured now.
+    pub value: f64,
+    /// The median of the last few past runs.
+    pub reference: Option<f64>,
+    /// The relative change from the reference: 0.1 is +10 %.
+    pub change: Option<f64>,
+    /// The relative change beyond which a value is suspect.
+    pub fence: Option<f64>,
+    /// What is made of it.
+    pub state: PastState,
+    /// Why there is no verdict, or what a second measurement said; may be empty.
+    pub note: String,
+}
+
+/// What is made of a metric's distance from its past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PastState {
+    /// Within the noise of the past.
+    Within,
+    /// Better, beyond the noise of the past.
+    Better,
+    /// Worse, beyond the noise of the past, and so it was when measured once more: the test fails.
+    Regression,
+    /// Worse when first measured, but not when measured once more.
+    NotConfirmed,
+    /// Shown without a verdict, since the history is too short.
+    Shown,
+    /// There is no verdict; the note says why.
+    NotComparable,
+}
+
+/// A stage of the load.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// How long it took, in seconds.
+    pub duration_s: f64,
+    /// The virtual users at its end.
+    pub target: u64,
+}
+
+/// What the server spent on a test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// CPU time, in seconds.
+    pub cpu_s: f64,
+    /// CPU time per HTTP request, in microseconds, if there were any.
+    pub cpu_us_per_request: Option<f64>,
+    /// The largest resident memory seen, in bytes.
+    pub peak_rss_bytes: u64,
+    /// The most threads seen.
+    pub max_threads: u64,
+    /// The most open files seen.
+    pub max_open_files: u64,
+}
+
+/// The part of `server-usage.csv` that belongs to a test.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SampledRecord {
+    /// The `elapsed_s` of its first sample, in seconds.
+    pub from_s: f64,
+    /// The `elapsed_s` of its last sample, in seconds.
+    pub to_s: f64,
+    /// The clock at its first sample, in milliseconds since 1970: joins it to what k6 measured.
+    pub from_unix_ms: f64,
+}
+
+/// A resource of the server over the steady part of a test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GrowthRow {
+    /// What: `memory` in MiB, `open files` as a count.
+    pub resource: String,
+    /// The unit of value and bound.
+    pub unit: String,
+    /// The robust slope, per hour, if it was evaluated.
+    pub per_hour: Option<f64>,
+    /// The bound, per hour, if there is one.
+    pub bound_per_hour: Option<f64>,
+    /// Whether it held; `None` if it was not evaluated.
+    pub ok: Option<bool>,
+    /// Why it was not evaluated, or what the slope rests on.
+    pub note: String,
+}
+
+impl TestRecord {
+    /// A test that is still to be run.
+    pub fn planned(name: &str, max_vus: u64, stages: Vec<StageRecord>) -> Self {
+        Self {
+            name: name.to_owned(),
+            outcome: Outcome::NotRun,
+            reasons: Vec::new(),
+            started_at: None,
+            duration_s: None,
+            max_vus,
+            stages,
+            k6_exit: None,
+            thresholds: Vec::new(),
+            checks: Vec::new(),
+            metrics: None,
+            server_usage: None,
+            sampled: None,
+            growth: Vec::new(),
+            past: None,
+        }
+    }
+}

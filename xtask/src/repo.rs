@@ -1,0 +1,79 @@
+//! Where things are in the repository, and questions to git about it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::record::Revision;
+use crate::shell::Cmd;
+
+/// Where results go, in the repository, if nothing else is said.
+pub const RESULTS: &str = "load-tests/results";
+
+/// A question is answered within this time; checking out a tree may take longer.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What `git ARGS` prints in `root`, trimmed.
+///
+/// # Errors
+/// If git is not there, takes too long or fails; its words are in the message.
+pub fn ask(root: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let captured = Cmd::new("git")
+        .args(args)
+        .current_dir(root)
+        .capture(LIMIT)
+        .context("git is needed")?;
+    anyhow::ensure!(
+        captured.ended.success(),
+        "`git {}` failed ({}):{}",
+        args.join(" "),
+        captured.ended,
+        captured.stderr.indented()
+    );
+    Ok(String::from_utf8_lossy(&captured.stdout).trim().to_owned())
+}
+
+/// The commit that `revision` names, in full; `None` if it names none.
+pub fn commit(root: &Path, revision: &str) -> Option<String> {
+    let spec = format!("{revision}^{{commit}}");
+    ask(
+        root,
+        &[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &spec,
+        ],
+    )
+    .ok()
+}
+
+/// The revision of the working tree; `None` outside a repository or without git.
+pub fn revision(root: &Path) -> Option<Revision> {
+    let git = |args: &[&str]| ask(root, args).ok();
+    Some(Revision {
+        commit: git(&["rev-parse", "HEAD"])?,
+        branch: git(&["symbolic-ref", "--quiet", "--short", "HEAD"]),
+        dirty: git(&["status", "--porcelain"]).is_none_or(|changes| !changes.is_empty()),
+    })
+}
+
+/// The repository: where cargo says that this package is, else where it was built.
+pub fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let package = package.filter(|dir| dir.join("../load-tests/main.js").is_file());
+    let package = package.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    package.parent().map_or(package.clone(), Path::to_owned)
+}
+
+/// Where build output and our own k6 go.
+pub fn target_dir(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}
+
+/// k6's one entry point.
+pub fn main_js(root: &Path) -> PathBuf {
+    root.join("load-tests/main.js")
+}

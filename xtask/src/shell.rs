@@ -1,0 +1,23 @@
+//! The one way to start and end a process.
+//!
+//! Every child leads a process group of its own, so that a terminal's Ctrl-C does not reach it before we decide what
+//! to do, and so that its own children end with it. Whatever happens to this program, nothing stays behind: a normal
+//! end drops each [`Process`], a second Ctrl-C calls [`kill_all`], and after a SIGKILL the guardian of `groups`
+//! cleans up.
+
+mod cmd;
+mod ended;
+mod groups;
+pub mod interrupt;
+mod lines;
+pub mod logs;
+mod running;
+mod tail;
+
+pub use cmd::{Cmd, Stream};
+pub use ended::Ended;
+pub use groups::{GUARDIAN, guard};
+pub use lines::clean;
+pub use running::Process;
+pub use rustix::process::Signal;
+pub use tail::Tail;

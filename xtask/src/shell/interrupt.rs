@@ -1,0 +1,115 @@
+//! Ctrl-C, SIGTERM and SIGHUP: the first one asks the run to end in order, a second one ends it at once.
+
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::groups;
+
+/// The first signal that arrived.
+static FIRST: Mutex<Option<i32>> = Mutex::new(None);
+/// Wakes whoever waits in [`pause`].
+static ARRIVED: Condvar = Condvar::new();
+static LISTENING: OnceLock<()> = OnceLock::new();
+
+/// The run was asked to end by a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted by {}", name(*.0))]
+pub struct Interrupted(pub i32);
+
+impl Interrupted {
+    /// The exit code by the shell's convention: 128 and the signal's number, hence 130 for Ctrl-C and 143 for SIGTERM.
+    pub fn exit_code(self) -> u8 {
+        u8::try_from(128 + self.0).unwrap_or(130)
+    }
+}
+
+/// Begins to listen. From here on a signal no longer ends this process by itself.
+///
+/// # Errors
+/// If the handlers cannot be installed.
+pub fn listen() -> anyhow::Result<()> {
+    if LISTENING.set(()).is_err() {
+        return Ok(());
+    }
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM, SIGHUP]).context("failed to install the signal handlers")?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                arrived(signal);
+            }
+        })
+        .context("failed to start the signal thread")?;
+    Ok(())
+}
+
+fn arrived(signal: i32) {
+    let mut first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    if first.is_none() {
+        *first = Some(signal);
+        ARRIVED.notify_all();
+        eprintln!(
+            "\n{}: ending the run in order and keeping what was measured; once more ends everything at once",
+            name(signal)
+        );
+        return;
+    }
+    // The user does not want to wait: no drain, no report, but no process left either.
+    groups::kill_all();
+    eprintln!(
+        "{} again: ended at once, nothing more was kept",
+        name(signal)
+    );
+    std::process::exit(i32::from(Interrupted(signal).exit_code()));
+}
+
+/// The interruption, if one has arrived.
+pub fn pending() -> Option<Interrupted> {
+    FIRST
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .map(Interrupted)
+}
+
+/// Fails if an interruption has arrived: called between the steps of a run.
+///
+/// # Errors
+/// The [`Interrupted`] itself.
+pub fn check() -> Result<(), Interrupted> {
+    pending().map_or(Ok(()), Err)
+}
+
+/// Waits for `time`, or less if an interruption arrives (or has arrived before).
+///
+/// # Errors
+/// The [`Interrupted`] itself.
+pub fn pause(time: Duration) -> Result<(), Interrupted> {
+    let until = Instant::now() + time;
+    let mut first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if let Some(signal) = *first {
+            return Err(Interrupted(signal));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        (first, _) = ARRIVED
+            .wait_timeout(first, left)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn name(signal: i32) -> &'static str {
+    match signal {
+        SIGINT => "Ctrl-C",
+        SIGTERM => "SIGTERM",
+        SIGHUP => "SIGHUP",
+        _ => "a signal",
+    }
+}
