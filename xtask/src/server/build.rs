@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::shell::{Cmd, Process, Stream};
+use crate::shell::{self, Process, Stream, cmd};
 use crate::ui;
 
 /// The longest build that is waited for: a cold one takes minutes, not hours.
@@ -38,32 +38,25 @@ pub fn release_binary(root: &Path, target_dir: Option<&Path>) -> anyhow::Result<
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let messages = Arc::new(Mutex::new(None));
     let found = Arc::clone(&messages);
-    let mut cmd = Cmd::new(cargo);
+    let sh = shell::at(root)?;
+    let color = ui::is_terminal().then_some("--color=always");
+    let format = "--message-format=json-render-diagnostics";
+    let mut command = cmd!(
+        sh,
+        "{cargo} build --release --locked --package {PACKAGE} --bin {PACKAGE} {format} {color...}"
+    );
     if let Some(dir) = target_dir {
-        cmd = cmd.env("CARGO_TARGET_DIR", dir);
+        command = command.env("CARGO_TARGET_DIR", dir);
     }
-    let mut build = cmd
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            PACKAGE,
-            "--bin",
-            PACKAGE,
-        ])
-        .arg("--message-format=json-render-diagnostics")
-        .args(ui::is_terminal().then_some("--color=always"))
-        .current_dir(root)
-        .spawn(move |stream, line| match stream {
-            Stream::Out => {
-                if let Some(path) = executable(line) {
-                    *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
-                }
+    let mut build = shell::spawn(command, move |stream, line| match stream {
+        Stream::Out => {
+            if let Some(path) = executable(line) {
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
             }
-            Stream::Err => show(line),
-        })
-        .context("failed to start cargo to build the server")?;
+        }
+        Stream::Err => show(line),
+    })
+    .context("failed to start cargo to build the server")?;
     wait(&mut build)?;
     let path = messages
         .lock()

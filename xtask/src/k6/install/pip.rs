@@ -11,7 +11,7 @@ use super::error::Failure;
 use super::pins::{Sha256, Wheel};
 use super::sources::Sources;
 use super::tell::{Tell, Told};
-use crate::shell::{Cmd, Tail};
+use crate::shell::{self, Tail, cmd};
 
 /// How people call pip, in the order in which it is looked for.
 const WAYS: [&[&str]; 4] = [
@@ -48,10 +48,8 @@ impl Pip {
                 tried.push(format!("no {name} on PATH"));
                 continue;
             };
-            let asked = Cmd::new(&program)
-                .args(args)
-                .arg("--version")
-                .capture(VERSION_LIMIT);
+            let sh = shell::here()?;
+            let asked = shell::capture(cmd!(sh, "{program} {args...} --version"), VERSION_LIMIT);
             match asked.map_err(Failure::from) {
                 Ok(answer) if answer.ended.success() => return Ok(Self { program, args, way }),
                 Ok(answer) => tried.push(format!(
@@ -123,33 +121,29 @@ impl Pip {
     ) -> Result<(), Failure> {
         let last = Arc::new(Mutex::new(String::from("starting")));
         let kept = Arc::clone(&last);
-        let mut process = Cmd::new(&self.program)
-            .args(self.args)
-            .args([
-                "install",
-                "--require-hashes",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--no-compile",
-            ])
-            .args([
-                "--disable-pip-version-check",
-                "--no-input",
-                "--progress-bar=off",
-                "--retries=2",
-            ])
-            .arg("--target")
-            .arg(target)
-            .arg("--requirement")
-            .arg(requirements)
+        let (program, args) = (&self.program, self.args);
+        let safe = ["--require-hashes", "--no-deps", "--only-binary=:all:"];
+        let quiet = [
+            "--no-compile",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--progress-bar=off",
+            "--retries=2",
+        ];
+        let sh = shell::here()?;
+        let command = cmd!(
+            sh,
+            "{program} {args...} install {safe...} {quiet...} --target {target} --requirement {requirements}"
+        );
+        let command = command
             // The user's settings hold for where packages come from, not for where they go: these two would forbid it.
             .env("PIP_USER", "0")
             .env("PIP_REQUIRE_VIRTUALENV", "0")
             // In a container everybody is root; the warning would hide what pip does.
-            .env("PIP_ROOT_USER_ACTION", "ignore")
-            .spawn(move |_, line| {
-                *kept.lock().unwrap_or_else(PoisonError::into_inner) = line.trim().to_owned();
-            })?;
+            .env("PIP_ROOT_USER_ACTION", "ignore");
+        let mut process = shell::spawn(command, move |_, line| {
+            *kept.lock().unwrap_or_else(PoisonError::into_inner) = line.trim().to_owned();
+        })?;
         let started = Instant::now();
         loop {
             if let Some(ended) = process.wait_within(REDRAW)? {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::K6Error;
 use super::pins::{self, Pins};
-use super::probe::is_executable;
 
 /// The maker's releases.
 const RELEASES: &str = "https://github.com/grafana/k6/releases/download";
@@ -69,10 +68,11 @@ impl Sources {
 
     /// Every executable file called `name` on `PATH`, in its order.
     pub fn on_path(&self, name: &str) -> impl Iterator<Item = PathBuf> {
-        std::env::split_paths(&self.path)
-            .filter(|folder| folder.is_absolute())
-            .map(move |folder| folder.join(name))
-            .filter(|file| std::fs::metadata(file).is_ok_and(|about| is_executable(&about)))
+        let folders = std::env::split_paths(&self.path).filter(|folder| folder.is_absolute());
+        let path = std::env::join_paths(folders).unwrap_or_default();
+        which::which_in_global(name, Some(path))
+            .into_iter()
+            .flatten()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::k6::install::find::{K6, Wanted, ensure_from};
 use crate::k6::install::pins::{Pins, Sha256};
 use crate::k6::install::sources::{Limits, Sources};
 use crate::k6::install::{K6Error, Told};
-use crate::shell::Cmd;
+use crate::shell::{self, cmd};
 
 /// Of the stubs: short enough for a test that waits for it, long enough for a busy machine.
 pub const SHORT: Duration = Duration::from_millis(500);
@@ -123,7 +123,8 @@ pub fn program(path: &Path, script: &str) -> PathBuf {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let text = path.with_extension("text");
     std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
-    let copied = Cmd::new("cp").arg(&text).arg(path).capture(LONG).unwrap();
+    let sh = shell::here().unwrap();
+    let copied = shell::capture(cmd!(sh, "cp {text} {path}"), LONG).unwrap();
     assert!(copied.ended.success(), "{copied:?}");
     std::fs::remove_file(text).unwrap();
     std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
@@ -135,13 +136,8 @@ pub fn archive(member: &str, script: &str) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     program(&dir.path().join(member), script);
     let file = dir.path().join("archive.tar.gz");
-    let made = Cmd::new("tar")
-        .arg("-czf")
-        .arg(&file)
-        .arg("-C")
-        .arg(dir.path())
-        .arg(member);
-    let made = made.capture(LONG).unwrap();
+    let sh = shell::at(dir.path()).unwrap();
+    let made = shell::capture(cmd!(sh, "tar -czf {file} {member}"), LONG).unwrap();
     assert!(made.ended.success(), "{made:?}");
     std::fs::read(file).unwrap()
 }
