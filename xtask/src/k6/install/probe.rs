@@ -177,7 +177,7 @@ mod tests {
                 "2.2.0",
             ),
             (
-                "k6.exe v2.2.0 (commit/00a9a1b7f5, go1.26.5, windows/amd64)",
+                "k6-of-ours v2.2.0 (commit/00a9a1b7f5, go1.26.5, darwin/amd64)",
                 "2.2.0",
             ),
             ("k6-with-sql v0.57.0 (go1.23.6, darwin/arm64)", "0.57.0"),

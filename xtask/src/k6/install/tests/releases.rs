@@ -286,7 +286,6 @@ fn a_folder_that_cannot_be_used_is_named() {
     let mut bench = Bench::new(&stub.url(), &sha256(&body));
     std::fs::create_dir(bench.path("target")).unwrap();
     std::fs::write(bench.path("target/k6"), "a file is in the way").unwrap();
-    let started = Instant::now();
     let error = bench.ensure(None, true).unwrap_err();
     assert!(
         matches!(&error, K6Error::Folder { path, .. } if *path == bench.folder()),
@@ -296,5 +295,4 @@ fn a_folder_that_cannot_be_used_is_named() {
         error.to_string().starts_with("failed to create "),
         "{error}"
     );
-    assert!(started.elapsed() < LONG);
 }
