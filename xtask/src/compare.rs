@@ -5,7 +5,6 @@ mod calibrate;
 mod failures;
 mod judge;
 mod measure;
-mod metrics;
 mod plan;
 mod rounds;
 mod stolen;
@@ -25,9 +24,6 @@ use crate::{github, k6, record, repo, report, ui};
 use judge::Floors;
 use plan::Plan;
 use rounds::Rounds;
-
-/// The kinds of metrics; `--floor` names them.
-pub use metrics::KINDS;
 
 /// Compares as the command line says and returns the exit code.
 ///

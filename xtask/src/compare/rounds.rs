@@ -10,8 +10,7 @@ use super::judge::{Floors, judge};
 use super::measure::{Bench, Broken, Which};
 use super::plan::Plan;
 use crate::plan::Test;
-use crate::record::{Blocks, Side};
-use crate::record::{Change, TestComparison as TestRecord, percent};
+use crate::record::{Blocks, Change, Measure, Side, TestComparison as TestRecord, percent};
 use crate::ui;
 
 /// How often a comparison without a terminal says that it is alive.
@@ -127,7 +126,7 @@ impl Rounds<'_> {
     }
 }
 
-fn suspects(tests: &[TestRecord]) -> Vec<(String, String)> {
+fn suspects(tests: &[TestRecord]) -> Vec<(String, Measure)> {
     let all = tests.iter().flat_map(|test| {
         let worse = |metric: &&crate::record::MetricRecord| metric.change == Change::Regression;
         let worse = test.metrics.iter().filter(worse);

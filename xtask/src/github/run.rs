@@ -83,7 +83,7 @@ fn past(test: &TestRecord) -> impl Iterator<Item = (PastState, (String, String))
     rows.map(|row| {
         (
             row.state,
-            (row.metric.clone(), crate::report::past_sentence(row)),
+            (row.metric.to_string(), crate::report::past_sentence(row)),
         )
     })
 }

@@ -90,7 +90,7 @@ fn table(past: &PastRecord) -> String {
             quantity(row.reference),
             share(row.change),
             share(row.fence),
-            text(&row.metric)
+            text(&row.metric.to_string())
         );
     }
     out
@@ -127,11 +127,13 @@ fn sign(state: PastState) -> &'static str {
 mod tests {
     use k6_summary::Unit;
 
+    use crate::record::Measure;
+
     use super::*;
 
     fn row(state: PastState) -> PastRow {
         PastRow {
-            metric: "http_req_duration p(95)".into(),
+            metric: Measure::p95_of_requests(),
             unit: Unit::Milliseconds,
             value: 12.0,
             reference: Some(10.0),

@@ -53,7 +53,7 @@ fn row(row: &PastRow) -> Row {
                 Mark::NotEvaluated
             }
         },
-        what: row.metric.clone(),
+        what: row.metric.to_string(),
         bound: match (row.reference, row.fence) {
             (Some(reference), Some(fence)) => {
                 format!("{}, fence {}", quantity(reference), percent(fence))
@@ -69,6 +69,8 @@ fn row(row: &PastRow) -> Row {
 mod tests {
     use k6_summary::Unit;
 
+    use crate::record::Measure;
+
     use super::*;
 
     fn past(state: PastState, note: &str) -> PastRecord {
@@ -77,7 +79,7 @@ mod tests {
             need: 30,
             note: String::new(),
             metrics: vec![PastRow {
-                metric: "http_req_duration med".into(),
+                metric: Measure::median("http_req_duration"),
                 unit: Unit::Milliseconds,
                 value: 6.0,
                 reference: Some(4.0),

@@ -33,7 +33,7 @@ pub fn cells(metric: &MetricRecord) -> [String; 7] {
         None => ("–".into(), "–".into(), "–".into(), "–".into()),
     };
     [
-        metric.metric.clone(),
+        metric.metric.to_string(),
         quantity(metric.base),
         quantity(metric.head),
         change,
@@ -137,7 +137,7 @@ pub fn calibration(comparison: &Comparison) -> Vec<String> {
     )];
     lines.extend(found.fixed_gate.map(|fires| {
         format!(
-            "a fixed gate of +10 % on http_req_duration p95 between two of these blocks would raise one in {}",
+            "a fixed gate of +10 % on http_req_duration p(95) between two of these blocks would raise one in {}",
             percent(fires)
         )
     }));

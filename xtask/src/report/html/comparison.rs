@@ -113,7 +113,7 @@ fn one_metric(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Metric {
             head: head.values.get(&metric.metric)? * scale,
         })
     });
-    let chart = StripPlot::new(metric.metric.clone(), unit, pairs.collect());
+    let chart = StripPlot::new(metric.metric.to_string(), unit, pairs.collect());
     Metric {
         glyph,
         class,

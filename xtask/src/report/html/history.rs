@@ -153,7 +153,7 @@ fn chart(series: &Series, metric: &Metric, from: usize, days: &[String]) -> Line
         points: edges.collect(),
     };
     let has_fence = points.iter().any(|point| point.fence.is_some());
-    let mut chart = LineChart::new(metric.last.metric.clone(), unit)
+    let mut chart = LineChart::new(metric.last.metric.to_string(), unit)
         .axis(XAxis::Items {
             label: "runs, by date".into(),
             names: days.to_vec(),

@@ -88,7 +88,7 @@ pub fn line(row: &PastRow, worse: &'static str) -> Line {
     Line {
         glyph,
         class,
-        metric: row.metric.clone(),
+        metric: row.metric.to_string(),
         value: quantity(row.value),
         reference: row.reference.map_or_else(|| "–".to_owned(), quantity),
         bar: bar.unwrap_or_else(nothing),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::record::{PastRecord, PastRow, PastState, RunRecord, SampledRecord};
+use crate::record::{Measure, PastRecord, PastRow, PastState, RunRecord, SampledRecord};
 use crate::report::past_runs::{Found, PastRuns};
 
 use super::{index_page, run_page};
@@ -98,7 +98,7 @@ fn hostile_text_is_text_wherever_it_stands() {
 
 fn past(text: &str) -> PastRecord {
     let row = PastRow {
-        metric: text.into(),
+        metric: Measure::p95(text),
         unit: k6_summary::Unit::Milliseconds,
         value: 12.0,
         reference: Some(10.0),
@@ -118,7 +118,7 @@ fn past(text: &str) -> PastRecord {
 #[test]
 fn the_past_is_shown_with_its_fence() {
     let mut run = record();
-    run.tests[0].past = Some(past("http_req_duration p(95)"));
+    run.tests[0].past = Some(past("http_req_duration"));
     let html = page(&run);
     for text in [
         "+20.0 %",

@@ -40,7 +40,7 @@ fn cases(test: &TestComparison) -> Vec<Case> {
         time: None,
     });
     let metrics = test.metrics.iter().map(|metric| Case {
-        name: metric.metric.clone(),
+        name: metric.metric.to_string(),
         state: match metric.change {
             Change::Regression => State::Failed(verdict(metric)),
             Change::NotJudged => State::Skipped(verdict(metric)),
