@@ -624,12 +624,14 @@ async fn metrics_are_for_this_machine() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(
         answer.header("content-type"),
-        Some("text/plain; version=0.0.4")
+        Some(tachikoma_server::metrics::MEDIA_TYPE)
     );
     for line in [
         "tachikoma_http_request_duration_seconds_count{method=\"POST\",route=\"/api/missions\",status=\"201\"} 1",
         "tachikoma_http_requests_in_flight 1",
-        "tachikoma_db_commit_batch_size_sum 1",
+        "tachikoma_db_commit_batch_size_sum 1.0",
+        "tachikoma_db_commit_duration_seconds_bucket{le=\"0.1\"} 1",
+        "# EOF",
         "tachikoma_db_write_queue_length 0",
         "tachikoma_websocket_sessions 0",
     ] {
