@@ -39,22 +39,22 @@ pub fn release_binary(root: &Path, target_dir: Option<&Path>) -> anyhow::Result<
     let messages = Arc::new(Mutex::new(None));
     let found = Arc::clone(&messages);
     let sh = shell::at(root)?;
-    let color = ui::is_terminal().then_some("--color=always");
     let format = "--message-format=json-render-diagnostics";
     let mut command = cmd!(
         sh,
-        "{cargo} build --release --locked --package {PACKAGE} --bin {PACKAGE} {format} {color...}"
+        "{cargo} build --release --locked --package {PACKAGE} --bin {PACKAGE} {format}"
     );
     if let Some(dir) = target_dir {
         command = command.env("CARGO_TARGET_DIR", dir);
     }
+    let progress = ui::Progress::open_ended("building the server");
     let mut build = shell::spawn(command, move |stream, line| match stream {
         Stream::Out => {
             if let Some(path) = executable(line) {
                 *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
             }
         }
-        Stream::Err => show(line),
+        Stream::Err => show(&progress, line),
     })
     .context("failed to start cargo to build the server")?;
     wait(&mut build)?;
@@ -72,7 +72,6 @@ fn wait(build: &mut Process) -> anyhow::Result<()> {
             LIMIT.as_secs() / 60
         )
     })?;
-    ui::clear_status();
     anyhow::ensure!(
         ended.success(),
         "failed to build {PACKAGE} ({ended}): mend what the compiler says above, or give a ready one with --server-bin"
@@ -80,8 +79,8 @@ fn wait(build: &mut Process) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows a line of cargo's: what is being compiled goes to the status line, the rest stays in sight.
-fn show(line: &str) {
+/// Shows a line of cargo's: what is being compiled is progress, the rest stays in sight.
+fn show(progress: &ui::Progress, line: &str) {
     let passing = [
         "Compiling",
         "Downloaded",
@@ -92,8 +91,8 @@ fn show(line: &str) {
         "Fresh",
     ];
     let trimmed = line.trim_start();
-    if ui::is_terminal() && passing.iter().any(|word| trimmed.starts_with(word)) {
-        ui::status(line);
+    if passing.iter().any(|word| trimmed.starts_with(word)) {
+        progress.says(trimmed);
     } else {
         ui::info(line);
     }

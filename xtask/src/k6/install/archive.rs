@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::Failure;
 use crate::shell::{self, cmd};
 
 /// How long that may take; it takes about a second.
@@ -16,22 +15,19 @@ const LIMIT: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// If `tar` is missing or fails, or if the archive does not hold the member.
-pub fn extract(archive: &Path, member: &str, folder: &Path) -> Result<PathBuf, Failure> {
+pub fn extract(archive: &Path, member: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let sh = shell::here()?;
     let tar = cmd!(sh, "tar --no-same-owner -xf {archive} -C {folder} {member}");
     let done = shell::capture(tar, LIMIT)?;
-    if !done.ended.success() {
-        return Err(Failure::because(format!(
-            "`tar` failed to take {member} out of it with {}{}",
-            done.ended,
-            done.stderr.indented()
-        )));
-    }
+    anyhow::ensure!(
+        done.ended.success(),
+        "`tar` failed to take {member} out of it with {}{}",
+        done.ended,
+        done.stderr.indented()
+    );
     let program = folder.join(member);
     match std::fs::symlink_metadata(&program) {
         Ok(about) if about.is_file() => Ok(program),
-        _ => Err(Failure::because(format!(
-            "the archive has no file {member}"
-        ))),
+        _ => anyhow::bail!("the archive has no file {member}"),
     }
 }

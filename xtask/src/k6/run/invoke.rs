@@ -8,7 +8,6 @@ use crate::secret::Secret;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::shell::logs::LogFile;
 use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd};
-use crate::ui;
 
 use super::progress::Progress;
 
@@ -89,7 +88,7 @@ impl Invocation<'_> {
     /// If k6 cannot be started or its log not be written.
     pub fn run(&self, mut useless: impl FnMut() -> Option<String>) -> anyhow::Result<Ran> {
         let log = LogFile::create(&self.dir.join("k6.log"), self.key)?;
-        let progress = Arc::new(Mutex::new(Progress::new(self.test, self.open)));
+        let progress = Arc::new(Mutex::new(Progress::new(self.test, self.load, self.open)));
         let followed = Arc::clone(&progress);
         let (lines, key) = (log.clone(), self.key.clone());
         let sh = shell::here()?;
@@ -107,7 +106,6 @@ impl Invocation<'_> {
             .at_most
             .map(|planned| Instant::now() + planned + OVERTIME);
         let (ended, stopped) = attend(&mut process, deadline, &mut useless)?;
-        ui::clear_status();
         let opening = followed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -115,7 +115,7 @@ fn shape(text: &str) -> anyhow::Result<Shape> {
 }
 
 /// Reads a duration as Go writes it, such as `1h10m0s` or `2.4s`.
-fn go_duration(text: &str) -> anyhow::Result<Duration> {
+pub(super) fn go_duration(text: &str) -> anyhow::Result<Duration> {
     let mut seconds = 0.0;
     let mut rest = text;
     while !rest.is_empty() {
