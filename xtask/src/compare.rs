@@ -17,7 +17,7 @@ use load_stats::decide::DecisionRule;
 
 use crate::cli::{Compare, MessageFormat};
 use crate::error::COULD_NOT_RUN;
-use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, write_whole};
+use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder};
 use crate::server::target;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, k6, record, repo, report, secret, ui};
@@ -204,23 +204,18 @@ fn conclude(
     let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;
     let json = secret::hide_in(Path::new("compare.json"), &format!("{json}\n")).into_owned();
     folder.write("compare.json", json.as_bytes())?;
-    let markdown = report::comparison_markdown(&comparison);
-    folder.write("summary.md", markdown.as_bytes())?;
+    let document = report::comparison_view(&comparison, blocks);
     let junit = args.junit.as_deref();
-    if let Some(path) = junit.filter(|path| !path.as_os_str().is_empty()) {
-        let xml = report::comparison_junit(&comparison)?;
-        write_whole(path, xml.as_bytes()).context("the JUnit report")?;
+    let junit = junit.filter(|path| !path.as_os_str().is_empty());
+    for problem in report::write_pages(&document, &folder.path, junit) {
+        ui::notice(&problem);
     }
-    match report::comparison_page(&comparison, blocks) {
-        Ok(page) => folder.write("report.html", page.as_bytes())?,
-        Err(error) => ui::notice(&format!("report.html was not written: {error:#}")),
-    }
-    github::report_comparison(&comparison, &folder.path, &markdown);
+    github::hand_over(&document, &folder.path);
     // Blocks that went wrong stay; where none did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
     match args.message_format {
         MessageFormat::Json => ui::print_data(&json),
-        MessageFormat::Human => ui::print(&report::comparison_terminal(&comparison, &folder.path)),
+        MessageFormat::Human => ui::print(&report::terminal(&document, &folder.path)),
     }
     .context("failed to write the report to standard output")?;
     match gave_up {

@@ -28,7 +28,7 @@ use crate::repo;
 use crate::ui;
 
 pub use accept::{Lineage, short};
-pub use confirm::{Again, Settled, has_suspects, leave_open, percent, settle, withdraw};
+pub use confirm::{Again, Settled, has_suspects, leave_open, settle, withdraw};
 pub use fence::Reference;
 #[cfg(test)]
 pub use lines::FILE as HISTORY;

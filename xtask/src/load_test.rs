@@ -10,7 +10,6 @@ use std::time::{Instant, SystemTime};
 use anyhow::Context as _;
 
 use crate::cli::{LoadTest, MessageFormat};
-use crate::history::Trend;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus};
@@ -228,12 +227,11 @@ impl Run<'_> {
         self.record
             .notices
             .extend(record::scrub(&self.folder.path, &self.plan.key)?);
-        self.keep()?;
-        self.write_pages();
+        let document = self.keep()?;
         match self.args.message_format {
             MessageFormat::Json => ui::print_data(&self.json()?),
             MessageFormat::Human if gave_up.is_none() => {
-                ui::print(&report::terminal(&self.record, &self.folder.path))
+                ui::print(&report::terminal(&document, &self.folder.path))
             }
             MessageFormat::Human => Ok(()),
         }
@@ -244,45 +242,27 @@ impl Run<'_> {
         }
     }
 
-    /// Writes everything that is kept of the run.
-    fn keep(&mut self) -> anyhow::Result<()> {
+    /// Writes everything that is kept of the run, and returns its report.
+    fn keep(&mut self) -> anyhow::Result<report::Document> {
         if let Some(notice) = history::append(&self.plan.results, &self.record)? {
             ui::notice(&notice);
             self.record.notices.push(notice);
         }
-        self.folder.write("run.json", self.json()?.as_bytes())?;
-        let trends = Trend::of_run(&self.plan.results, &self.record);
-        let summary = report::markdown(&self.record, &trends);
-        self.folder.write("summary.md", summary.as_bytes())?;
-        github::report(&self.record, &self.folder.path, &summary, &self.plan.key);
-        if let Some(path) = self.args.junit() {
-            let xml = report::junit(&self.record)?;
-            record::write_whole(path, self.plan.key.scrub(&xml).as_bytes())
-                .context("the JUnit report")?;
-        }
+        let json = self.json()?;
+        self.folder.write("run.json", json.as_bytes())?;
+        // From what is kept, which is without the key.
+        let kept = serde_json::from_str(&json)?;
+        let document = report::run_view(&kept, &self.plan.results, &self.folder.path);
+        let mut problems = report::write_pages(&document, &self.folder.path, self.args.junit());
+        problems.extend(report::write_index(&self.plan.results));
         if let Err(error) = self.folder.point_latest() {
-            ui::notice(&format!("{error:#}"));
+            problems.push(format!("{error:#}"));
         }
-        Ok(())
-    }
-
-    /// Writes the pages that show the run. That they cannot be written must not lose it.
-    fn write_pages(&self) {
-        // From what was kept, which is without the key.
-        let kept = self
-            .json()
-            .and_then(|text| Ok(serde_json::from_str(&text)?));
-        if let Err(error) = kept.and_then(|run| report::write_run_page(&self.folder.path, &run)) {
-            ui::notice(&format!("{error:#}"));
+        for problem in &problems {
+            ui::notice(problem);
         }
-        match report::write_index(&self.plan.results) {
-            Ok(skipped) => {
-                for skipped in skipped {
-                    ui::notice(&format!("left out of index.html: {skipped}"));
-                }
-            }
-            Err(error) => ui::notice(&format!("{error:#}")),
-        }
+        github::hand_over(&document, &self.folder.path);
+        Ok(document)
     }
 
     fn json(&self) -> anyhow::Result<String> {

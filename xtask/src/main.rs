@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Err(error) => {
             ui::error(&format!("{error:#}"));
             if runs_load {
-                github::gave_up(verdict(&error), &format!("{error:#}"));
+                github::hand_over_error(verdict(&error), &format!("{error:#}"));
             }
             exit_code(&error).into()
         }
