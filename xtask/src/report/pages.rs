@@ -8,6 +8,7 @@ use super::html::{index_page, run_page};
 use super::past_runs::{self, PastRuns};
 use super::{markdown, open};
 use crate::cli::Report;
+use crate::config;
 use crate::error::UsageError;
 use crate::history::Trend;
 use crate::record::{RunRecord, write_whole};
@@ -41,7 +42,7 @@ pub fn write_index(results: &Path) -> anyhow::Result<Vec<String>> {
 pub fn report(args: &Report, root: &Path) -> anyhow::Result<u8> {
     let results = args
         .results()
-        .map_or_else(|| root.join("load-tests/results"), Path::to_owned);
+        .map_or_else(|| config::results(root), Path::to_owned);
     let shown = if args.all {
         for name in PastRuns::read(&results)
             .runs

@@ -12,7 +12,7 @@ const MAX_SHOWN: u32 = 5;
 
 /// Follows the lines of one k6 run.
 pub struct Progress {
-    test: &'static str,
+    test: String,
     began: Instant,
     last_beat: Instant,
     running: String,
@@ -38,10 +38,10 @@ enum Line<'a> {
 
 impl Progress {
     /// Begins to follow a run of `test`; `open` has its live dashboard opened in the browser.
-    pub fn new(test: &'static str, open: bool) -> Self {
+    pub fn new(test: &str, open: bool) -> Self {
         let now = Instant::now();
         Self {
-            test,
+            test: test.to_owned(),
             began: now,
             last_beat: now,
             running: String::new(),

@@ -9,14 +9,12 @@ use comfy_table::{ContentArrangement, Table};
 
 use super::rows;
 use crate::k6::short;
-use crate::plan::Test;
 use crate::record::Outcome;
 use crate::record::{Blocks, Change, Comparison, TestComparison};
 use crate::ui::{self, BAD, DIM, GOOD, WARN};
 
 /// What is about to be measured.
-pub fn comparison_announcement(blocks: &Blocks, tests: &[Test], expected: Duration) -> String {
-    let tests: Vec<&str> = tests.iter().map(|test| test.name()).collect();
+pub fn comparison_announcement(blocks: &Blocks, tests: &[String], expected: Duration) -> String {
     format!(
         "comparing {} against {}: {}, {} pairs each of {} s blocks with {} virtual users, about {}, with k6 {} (seed {})",
         rows::side(&blocks.head),
