@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use load_stats::decide::DecisionRule;
 
 use crate::cli::{Compare, MessageFormat};
+use crate::config::Config;
 use crate::error::COULD_NOT_RUN;
 use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder};
 use crate::server::target;
@@ -30,22 +31,22 @@ use rounds::Rounds;
 /// # Errors
 /// If nothing could be compared or its results not be kept: a wrong command line, a revision that does not build, no
 /// k6, blocks that do not pair.
-pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
+pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let results = args
         .results
         .clone()
         .filter(|path| !path.as_os_str().is_empty())
-        .unwrap_or_else(|| root.join(repo::RESULTS));
+        .unwrap_or_else(|| config.results());
     let floors = Floors::new(&args.floor);
     if let Some(path) = &args.replay {
         return replay(args, path, &floors, &results);
     }
-    let plan = Plan::new(args)?;
+    let plan = Plan::new(args, config)?;
     let (base, head) = binaries::wanted(args, root)?;
     let target_dir = repo::target_dir(root);
     let k6 = k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))?;
-    let vus = plan.vus(&k6.path, root)?;
+    let vus = plan.vus(&k6.path, config)?;
     std::fs::create_dir_all(&target_dir)
         .with_context(|| format!("failed to create {}", target_dir.display()))?;
     let kept = tempfile::Builder::new()
@@ -63,6 +64,7 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     let mut rounds = Rounds {
         bench: measure::Bench {
             root,
+            config,
             target_dir: &target_dir,
             k6: &k6,
             key: &key,
@@ -94,14 +96,14 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     ui::step(&report::comparison_announcement(
         &rounds.blocks,
         &plan.tests,
-        plan.expected(),
+        plan.expected(config),
     ));
     let mut notices = Vec::new();
     if !args.calibrate && binaries::same(&base.path, &head.path) {
         notices.push("base and head are the same program to the byte".to_owned());
     }
     let began = SystemTime::now();
-    let went = rounds.measure(0, &plan.tests, |_| false);
+    let went = rounds.measure(0, &plan.tests);
     let went = went.and_then(|()| match args.confirm {
         true => rounds.confirm(&floors),
         false => Ok(()),

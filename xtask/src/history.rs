@@ -24,7 +24,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use crate::cli::{History, HistoryAction, MessageFormat};
-use crate::repo;
+use crate::config::Config;
 use crate::ui;
 
 pub use accept::{Lineage, short};
@@ -43,16 +43,23 @@ pub use words::{accepted, change, name, place, runs};
 ///
 /// # Errors
 /// If the history cannot be read or written to, the page cannot be written, or a revision or folder is not known.
-pub fn run(args: &History, root: &Path) -> anyhow::Result<u8> {
+pub fn run(args: &History, root: &Path, config: &Config) -> anyhow::Result<u8> {
     let results = args
         .results()
-        .map_or_else(|| root.join(repo::RESULTS), PathBuf::from);
+        .map_or_else(|| config.results(), PathBuf::from);
     match &args.action {
         Some(HistoryAction::Accept {
             revision,
             tests,
             why,
-        }) => accept::accept(root, &results, revision, tests, why)?,
+        }) => {
+            // None at all stands for every test, whatever there will be.
+            let tests = match tests.as_slice() {
+                [] => Vec::new(),
+                named => config.chosen(named),
+            };
+            accept::accept(root, &results, revision, tests, why)?;
+        }
         Some(HistoryAction::Import { dirs }) => import::run(&results, dirs)?,
         None => show(args, root, &results)?,
     }

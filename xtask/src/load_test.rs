@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::Context as _;
 
 use crate::cli::{LoadTest, MessageFormat};
+use crate::config::Config;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus};
@@ -23,6 +24,7 @@ use crate::{github, history, measure, record, repo, report, secret, ui};
 struct Run<'a> {
     args: &'a LoadTest,
     root: &'a Path,
+    config: &'a Config,
     plan: Plan,
     k6: K6,
     /// The load of each test of the plan.
@@ -41,14 +43,14 @@ struct Run<'a> {
 ///
 /// # Errors
 /// If the run could not be made or its results not be kept: a wrong command line, no k6, no server, no room.
-pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
+pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
-    let plan = Plan::new(args, root)?;
+    let plan = Plan::new(args, config)?;
     let k6 = find_k6(args, root)?;
-    let shapes = plan.shapes(&k6.path, &repo::main_js(root))?;
+    let shapes = plan.shapes(&k6.path, &config.main_js())?;
     let lock = lock_for(&plan, args.wait)?;
     let now = SystemTime::now();
-    let folder = RunFolder::create(&plan.results, plan.profile.name(), now)?;
+    let folder = RunFolder::create(&plan.results, &plan.profile, now)?;
     if let Some(lock) = &lock {
         lock.say_results(&folder.path)?;
     }
@@ -56,6 +58,7 @@ pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
     let mut run = Run {
         args,
         root,
+        config,
         plan,
         k6,
         shapes,
@@ -152,7 +155,7 @@ impl Run<'_> {
             target_dir: &repo::target_dir(self.root),
             run_dir: dir,
             key: &self.plan.key,
-            needs_key: self.plan.needs_key(),
+            needs_key: self.plan.needs_key,
             may_start: !self.args.no_start_server,
             binary,
             pid: self.args.server_pid,
@@ -197,18 +200,18 @@ impl Run<'_> {
             }
             let one = measure::OneTest {
                 plan: &self.plan,
-                test: self.plan.tests[index],
+                test: &self.plan.tests[index],
                 shape: &self.shapes[index],
                 k6: &self.k6,
                 args: self.args,
-                main_js: &repo::main_js(self.root),
-                dir: &self.folder.test_dir(self.plan.tests[index].name())?,
+                main_js: &self.config.main_js(),
+                dir: &self.folder.test_dir(&self.plan.tests[index])?,
                 test_id: &self.folder.name,
                 revision: &prometheus::revision(&self.record),
                 prometheus: self.prometheus.as_ref(),
                 interfering: &interfering(),
             };
-            let running = github::group(&format!("{} {}", self.record.profile, one.test.name()));
+            let running = github::group(&format!("{} {}", self.record.profile, one.test));
             let (mut test, notices) = one.run(server)?;
             drop(running);
             ui::info(&report::one_line(&test));

@@ -8,9 +8,6 @@ use anyhow::Context as _;
 use crate::record::Revision;
 use crate::shell::{self, cmd};
 
-/// Where results go, in the repository, if nothing else is said.
-pub const RESULTS: &str = "load-tests/results";
-
 /// A question is answered within this time; checking out a tree may take longer.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -68,9 +65,4 @@ pub fn root() -> PathBuf {
 /// Where build output and our own k6 go.
 pub fn target_dir(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
-}
-
-/// k6's one entry point.
-pub fn main_js(root: &Path) -> PathBuf {
-    root.join("load-tests/main.js")
 }

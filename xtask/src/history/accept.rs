@@ -5,11 +5,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use clap::ValueEnum as _;
 
 use super::lines::{self, Accepted, AcceptedLine, HISTORY_VERSION};
 use super::read::{Entry, Past, time};
-use crate::cli::TestArg;
 use crate::error::UsageError;
 use crate::{repo, ui};
 
@@ -30,14 +28,14 @@ pub fn accept(
     root: &Path,
     results: &Path,
     revision: &str,
-    tests: &[TestArg],
+    tests: Vec<String>,
     why: &str,
 ) -> anyhow::Result<()> {
     let (commit, committed_at) = resolve(root, revision)?;
     let accepted = Accepted {
         commit,
         committed_at,
-        tests: names(tests),
+        tests,
         why: why.to_owned(),
         accepted_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
     };
@@ -59,24 +57,6 @@ pub fn accept(
         "accepted {short} for {what}: the fence starts anew there, and gives its first verdict after 30 runs\n"
     ))
     .context("failed to write to standard output")
-}
-
-/// The names of the tests; none for all.
-fn names(tests: &[TestArg]) -> Vec<String> {
-    let mut names = Vec::new();
-    for test in tests {
-        let add: &[TestArg] = match test {
-            TestArg::All => &[TestArg::Health, TestArg::Missions, TestArg::Specs],
-            one => std::slice::from_ref(one),
-        };
-        for value in add.iter().filter_map(TestArg::to_possible_value) {
-            let name = value.get_name().to_owned();
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    names
 }
 
 /// The commit that `revision` names, and when it was committed, in UTC.
@@ -244,14 +224,5 @@ mod tests {
             start(&Lineage::default(), accepted("unknown", &[])),
             Some(10)
         );
-    }
-
-    #[test]
-    fn all_means_the_three_and_none_means_every_test() {
-        assert_eq!(
-            names(&[TestArg::All, TestArg::Specs]),
-            ["health", "missions", "specs"]
-        );
-        assert_eq!(names(&[]), [""; 0]);
     }
 }

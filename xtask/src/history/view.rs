@@ -85,9 +85,8 @@ pub struct Change {
 pub fn series(past: &Past, lineage: &Lineage, args: &History) -> Vec<Series> {
     let mut keys: Vec<&Key> = Vec::new();
     for key in past.entries.iter().map(|entry| &entry.line.key) {
-        let profile = args
-            .profile
-            .is_none_or(|profile| profile.name() == key.profile);
+        let profile = args.profile.as_ref();
+        let profile = profile.is_none_or(|profile| *profile == key.profile);
         if profile && args.shows(&key.test) && key.k6_args.is_empty() && !keys.contains(&key) {
             keys.push(key);
         }

@@ -11,7 +11,7 @@ use crate::history::{
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::server::target::Target;
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, measure, prometheus, repo, report, ui};
+use crate::{github, measure, prometheus, report, ui};
 
 /// What past runs say, read once before the first test.
 pub struct Before {
@@ -91,8 +91,8 @@ impl Run<'_> {
         target: &Target,
         binary: Option<&Path>,
     ) -> anyhow::Result<TestRecord> {
-        let name = format!("{}-confirm", self.plan.tests[index].name());
-        let test_name = self.plan.tests[index].name();
+        let name = format!("{}-confirm", self.plan.tests[index]);
+        let test_name = self.plan.tests[index].clone();
         let _group = github::group(&format!("{} {test_name}, once more", self.record.profile));
         ui::step(&format!("{test_name}: once more"));
         let dir = self.folder.test_dir(&name)?;
@@ -101,11 +101,11 @@ impl Run<'_> {
         server.watch()?;
         let ran = measure::OneTest {
             plan: &self.plan,
-            test: self.plan.tests[index],
+            test: &test_name,
             shape: &self.shapes[index],
             k6: &self.k6,
             args: self.args,
-            main_js: &repo::main_js(self.root),
+            main_js: &self.config.main_js(),
             dir: &dir,
             test_id: &format!("{}-confirm", self.folder.name),
             revision: &prometheus::revision(&self.record),

@@ -12,7 +12,6 @@ use super::text::Text;
 use super::view::{self, Document, Row, Section, Table, Tone};
 use crate::actions;
 use crate::k6::{Shape, short};
-use crate::plan::Test;
 use crate::record::{Blocks, Outcome, RunRecord, TestRecord};
 use crate::ui::{self, BAD, DIM, GOOD, WARN};
 
@@ -30,8 +29,7 @@ pub fn announcement(run: &RunRecord, shapes: &[Shape]) -> String {
 }
 
 /// What is about to be compared.
-pub fn comparison_announcement(blocks: &Blocks, tests: &[Test], expected: Duration) -> String {
-    let tests: Vec<&str> = tests.iter().map(|test| test.name()).collect();
+pub fn comparison_announcement(blocks: &Blocks, tests: &[String], expected: Duration) -> String {
     format!(
         "comparing {} against {}: {}, {} pairs each of {} s blocks with {} virtual users, about {}, with k6 {} (seed {})",
         view::side(&blocks.head),

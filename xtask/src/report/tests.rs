@@ -93,7 +93,9 @@ fn record() -> RunRecord {
 /// A metric beside its past, with `text` for its name and its note.
 fn past(text: &str) -> PastRecord {
     let row = PastRow {
-        metric: text.parse().unwrap_or_else(|_| crate::record::Measure::p95(text)),
+        metric: text
+            .parse()
+            .unwrap_or_else(|_| crate::record::Measure::p95(text)),
         unit: Unit::Milliseconds,
         value: 12.0,
         reference: Some(10.0),

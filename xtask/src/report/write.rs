@@ -12,7 +12,7 @@ use crate::cli::Report;
 use crate::error::UsageError;
 use crate::history::{Series, Trend};
 use crate::record::{RunRecord, write_whole};
-use crate::{repo, ui};
+use crate::{config, ui};
 
 /// The most that `summary.md` has, in bytes: what a comment on GitHub holds, with room for what others add.
 const MAX_SUMMARY: usize = 60 * 1024;
@@ -93,7 +93,7 @@ pub fn run_view(run: &RunRecord, results: &Path, folder: &Path) -> Document {
 pub fn report(args: &Report, root: &Path) -> anyhow::Result<u8> {
     let results = args
         .results()
-        .map_or_else(|| root.join(repo::RESULTS), Path::to_owned);
+        .map_or_else(|| config::results(root), Path::to_owned);
     let shown = if args.all {
         for found in Runs::read(&results).found {
             if let Err(error) = rebuild(&results.join(found.folder)) {

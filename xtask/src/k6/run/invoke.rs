@@ -29,7 +29,7 @@ pub struct Invocation<'a> {
     /// The entry point, `load-tests/main.js`.
     pub main_js: &'a Path,
     /// The test's name, for people.
-    pub test: &'static str,
+    pub test: &'a str,
     /// The folder of the test.
     pub dir: &'a Path,
     /// Variables for the script, none of them secret.
