@@ -265,15 +265,15 @@ function requestsApart() {
 // Which parts of the script have no effect here, each with the reason.
 function ignoredParts() {
   const ignored = Object.keys(loadOf(scriptOptions))
-    .map((name) => `options.${name}: the profile makes the load`);
+    .map((name) => `options.${name} has no effect: the profile makes the load`);
   if (script.handleSummary) {
-    ignored.push('handleSummary: main.js writes the summary');
+    ignored.push('handleSummary has no effect: main.js writes the summary');
   }
   const scenarios = Object.keys(load.scenarios || { default: true });
   for (const metric of Object.keys(ownThresholds)) {
     const named = /[{,]\s*scenario:\s*"?([^,}"]*)/.exec(metric);
     if (named && !scenarios.includes(named[1].trim())) {
-      ignored.push(`threshold on ${metric}: the profile has no such scenario`);
+      ignored.push(`threshold on ${metric} has no effect: the profile has no such scenario`);
     }
   }
   return ignored;

@@ -5,7 +5,9 @@ mod growth;
 use std::path::Path;
 use std::time::SystemTime;
 
-use k6_summary::{Evidence, K6Exit, ServerState, Summary, SummaryProblem, Verdict};
+use k6_summary::{
+    DEFAULT_MAX_EXCEPTIONS, Evidence, K6Exit, Log, ServerState, Summary, SummaryProblem, Verdict,
+};
 
 use crate::cli::LoadTest;
 use crate::k6::{Invocation, K6, Ran, Shape, Stopped};
@@ -93,10 +95,15 @@ impl OneTest<'_> {
         }
 
         let summary = read_summary(&invocation.summary_path());
+        let log = read_log(&self.dir.join("k6.log"));
+        let changed = !self.args.k6_args.is_empty();
         let verdict = k6_summary::judge(&Evidence {
             summary: summary.as_ref().map_err(Clone::clone),
+            log: &log,
             exit: exit(ran.ended),
             min_checks: self.args.min_checks,
+            max_exceptions: DEFAULT_MAX_EXCEPTIONS,
+            planned_vus: (!changed).then_some(self.shape.max_vus),
             server: server_state(server, &ran),
             interrupted: matches!(ran.stopped, Some(Stopped::Interrupted(_))),
         });
@@ -151,10 +158,18 @@ fn read_summary(path: &Path) -> Result<Summary, SummaryProblem> {
     }
 }
 
+/// What k6 logged; nothing if the log cannot be read, which is said elsewhere.
+fn read_log(path: &Path) -> Log {
+    let mut log = Log::default();
+    let text = std::fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().for_each(|line| log.line(line));
+    log
+}
+
 fn exit(ended: Ended) -> K6Exit {
     match ended {
-        Ended::Code(code) => K6Exit::from_parts(Some(code), None),
-        Ended::Signal(signal) => K6Exit::from_parts(None, Some(signal)),
+        Ended::Code(code) => K6Exit::Code(code),
+        Ended::Signal(signal) => K6Exit::Signal(signal),
     }
 }
 

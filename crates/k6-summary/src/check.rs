@@ -2,6 +2,14 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::reason::Reason;
+use crate::text::clean;
+
+/// How much of a name is kept, in characters.
+const LONGEST_NAME: usize = 200;
+/// How many checks that never passed get a reason of their own.
+const MOST_NAMED: usize = 10;
+
 /// A group of a script as k6 nests them, the root being one without a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Group {
@@ -25,7 +33,8 @@ struct RawCheck {
 /// How often a check passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckRow {
-    /// The check's name with the groups around it: `Mission CRUD › list status is 200`.
+    /// The check's name with the groups around it: `Mission CRUD › list status is 200`. It is one
+    /// line, whatever the script has called it.
     pub name: String,
     /// How often it passed.
     pub passes: u64,
@@ -59,7 +68,10 @@ impl Group {
     fn flatten_into(&self, around: &str, rows: &mut Vec<CheckRow>) {
         let within = join(around, &self.name);
         rows.extend(self.checks.iter().map(|check| CheckRow {
-            name: join(&within, &check.name),
+            name: match check.name.trim() {
+                "" => join(&within, "(no name)"),
+                name => join(&within, name),
+            },
             passes: check.passes,
             fails: check.fails,
         }));
@@ -70,11 +82,56 @@ impl Group {
 }
 
 fn join(around: &str, name: &str) -> String {
+    let name = clean(name, LONGEST_NAME);
     if around.is_empty() {
-        name.to_owned()
+        name
     } else {
         format!("{around} › {name}")
     }
+}
+
+/// Whether checks were made, each passed at least once, and enough of all did.
+pub(crate) fn judge_checks(checks: &[CheckRow], minimum: f64, expected: &[String]) -> Vec<Reason> {
+    let made = |name: &String| {
+        let name = clean(name, LONGEST_NAME);
+        let mut made = checks.iter().filter(|check| check.total() > 0);
+        made.any(|check| check.name.rsplit(" › ").next() == Some(&name))
+    };
+    let mut reasons: Vec<Reason> = expected
+        .iter()
+        .filter(|name| !made(name))
+        .map(|name| Reason::CheckNotMade {
+            check: clean(name, LONGEST_NAME),
+        })
+        .collect();
+    let never: Vec<&CheckRow> = checks.iter().filter(|check| check.passes == 0).collect();
+    reasons.extend(
+        never
+            .iter()
+            .take(MOST_NAMED)
+            .map(|check| Reason::CheckNeverPassed {
+                check: check.name.clone(),
+                total: check.total(),
+            }),
+    );
+    if never.len() > MOST_NAMED {
+        reasons.push(Reason::MoreChecksNeverPassed {
+            more: never.len() - MOST_NAMED,
+        });
+    }
+    let sum = |part: fn(&CheckRow) -> u64| checks.iter().map(part).fold(0, u64::saturating_add);
+    let (passes, total) = (sum(|check| check.passes), sum(CheckRow::total));
+    let enough = passes as f64 / total as f64 >= minimum;
+    if total == 0 {
+        reasons.push(Reason::NoChecks);
+    } else if !enough {
+        reasons.push(Reason::ChecksBelowMinimum {
+            passes,
+            total,
+            minimum,
+        });
+    }
+    reasons
 }
 
 /// A count that JavaScript wrote, which may be `1e21`. Out of range values end at the range.

@@ -16,6 +16,9 @@ pub struct Metrics {
     pub duration_ms: f64,
     /// Iterations that completed.
     pub iterations: u64,
+    /// Iterations that ended with an exception, which k6 counts as complete.
+    #[serde(default)]
+    pub iteration_exceptions: u64,
     /// Iterations that could not start in time; only arrival-rate profiles have them.
     pub dropped_iterations: u64,
     /// The most virtual users that the test had ready; none in a run shorter than a second.
@@ -78,7 +81,6 @@ impl Metrics {
         let (checks_passed, checks_failed) = summary.check_totals();
         let checks = checks_passed.saturating_add(checks_failed);
         let requests = summary.http_requests();
-        let failed = summary.failed_http_requests();
         let trends: BTreeMap<String, TrendDigest> = summary
             .metrics
             .iter()
@@ -88,12 +90,13 @@ impl Metrics {
         Self {
             duration_ms: summary.duration_ms(),
             iterations: summary.iterations(),
+            iteration_exceptions: summary.iteration_exceptions().0,
             dropped_iterations: summary.counter("dropped_iterations"),
             vus_max: summary.vus_max(),
             http_requests: requests,
             http_requests_per_second: summary.value("http_reqs", "rate").unwrap_or(0.0),
-            http_requests_failed: failed,
-            http_failed_ratio: (requests > 0).then(|| failed as f64 / requests as f64),
+            http_requests_failed: summary.failed_http_requests(),
+            http_failed_ratio: summary.failed_share(),
             checks_passed,
             checks_failed,
             checks_ratio: (checks > 0).then(|| checks_passed as f64 / checks as f64),
@@ -110,16 +113,22 @@ impl Metrics {
 
 impl TrendDigest {
     fn of(metric: &Metric) -> Self {
-        let percentile = |percent| metric.aggregate(Aggregation::Percentile(percent));
+        // Nothing takes no time at all: a zero stands for requests that never reached a server.
+        let timed = |value: &f64| *value != 0.0 || !metric.is_duration();
+        let value = |name| metric.value(name).filter(timed);
+        let percentile = |percent| {
+            let value = metric.aggregate(Aggregation::Percentile(percent));
+            value.filter(timed)
+        };
         Self {
             unit: metric.unit(Aggregation::Med),
             count: metric.value("count").map(|count| count as u64),
-            min: metric.value("min"),
-            avg: metric.value("avg"),
+            min: value("min"),
+            avg: value("avg"),
             med: percentile(50.0),
             p95: percentile(95.0),
             p99: percentile(99.0),
-            max: metric.value("max"),
+            max: value("max"),
         }
     }
 }

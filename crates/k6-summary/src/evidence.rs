@@ -1,23 +1,33 @@
 //! What a verdict rests on.
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::ParseError;
 use crate::exit_code::K6Exit;
+use crate::log::Log;
 use crate::summary::Summary;
 
 /// Least share of checks that must pass unless the caller says otherwise.
 pub const DEFAULT_MIN_CHECKS: f64 = 0.95;
+
+/// Greatest share of iterations that may end with an exception unless the caller says otherwise:
+/// that of requests which the specification lets fail.
+pub const DEFAULT_MAX_EXCEPTIONS: f64 = 0.01;
 
 /// All that is known of one test after k6 has ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence<'a> {
     /// What k6 measured, or why that is not known.
     pub summary: Result<&'a Summary, SummaryProblem>,
+    /// What k6 logged.
+    pub log: &'a Log,
     /// How k6 ended.
     pub exit: K6Exit,
     /// Least share of all checks that must pass, 0 to 1; anything else never passes.
     pub min_checks: f64,
+    /// Greatest share of iterations that may end with an exception, 0 to 1.
+    pub max_exceptions: f64,
+    /// How many virtual users k6 had to have ready by its own plan; none if the plan leaves that
+    /// open, as arrival rates do, or if the load was changed on purpose.
+    pub planned_vus: Option<u64>,
     /// The server's state at the end of the test.
     pub server: ServerState,
     /// Whether somebody asked the run to stop before its end.
@@ -25,8 +35,7 @@ pub struct Evidence<'a> {
 }
 
 /// Why there is no summary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SummaryProblem {
     /// k6 left no file.
     Missing,
@@ -54,13 +63,10 @@ impl From<ParseError> for SummaryProblem {
 }
 
 /// How the server was at the end of a test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state", content = "description")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerState {
     /// Alive, and its health check answers as it should.
     Healthy,
-    /// Somebody else started it, so its state is theirs to watch.
-    NotOurs,
     /// Its process has ended; in words how: "exited with code 101", "was killed by signal 9".
     Dead(String),
     /// Its process lives, but its health check fails; in words how: "answered 503".

@@ -2,33 +2,16 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// k6's exit code for a run of which thresholds were crossed.
 pub const THRESHOLDS_CROSSED: i32 = 99;
 
 /// How the k6 process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum K6Exit {
     /// It returned this code.
     Code(i32),
     /// This signal ended it.
     Signal(i32),
-    /// The system did not say.
-    Unknown,
-}
-
-impl K6Exit {
-    /// From the parts of a `std::process::ExitStatus`: `code()`, and on Unix `signal()`.
-    #[must_use]
-    pub fn from_parts(code: Option<i32>, signal: Option<i32>) -> Self {
-        match (code, signal) {
-            (Some(code), _) => Self::Code(code),
-            (None, Some(signal)) => Self::Signal(signal),
-            (None, None) => Self::Unknown,
-        }
-    }
 }
 
 impl fmt::Display for K6Exit {
@@ -36,7 +19,6 @@ impl fmt::Display for K6Exit {
         match self {
             Self::Code(code) => write!(f, "k6 exited with {code}: {}", describe_exit_code(*code)),
             Self::Signal(signal) => write!(f, "k6 was killed by signal {signal}"),
-            Self::Unknown => f.write_str("k6 ended in a way that the system did not report"),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What a k6 run measured, and whether it passed.
 //!
 //! k6 hands the data of a finished run to the script's `handleSummary` function. [`Summary`] is
-//! that data, typed; [`judge`] weighs it with k6's exit code and the server's state and gives a
+//! that data, typed; [`judge`] weighs it with what k6 logged, its exit code and the server's state and gives a
 //! [`Verdict`] with its reasons. The crate reads no files and starts no processes: callers bring
 //! the text and the facts.
 //!
 //! ```
-//! use k6_summary::{Evidence, K6Exit, Outcome, ServerState, Summary, judge};
+//! use k6_summary::{Evidence, K6Exit, Log, Outcome, ServerState, Summary, judge};
 //!
 //! let text = r#"{
 //!   "metrics": {
@@ -21,8 +21,11 @@
 //! let summary = Summary::parse(text.as_bytes());
 //! let verdict = judge(&Evidence {
 //!     summary: summary.as_ref().map_err(Into::into),
+//!     log: &Log::default(),
 //!     exit: K6Exit::Code(0),
 //!     min_checks: k6_summary::DEFAULT_MIN_CHECKS,
+//!     max_exceptions: k6_summary::DEFAULT_MAX_EXCEPTIONS,
+//!     planned_vus: Some(1),
 //!     server: ServerState::Healthy,
 //!     interrupted: false,
 //! });
@@ -37,11 +40,16 @@ mod check;
 mod digest;
 mod error;
 mod evidence;
+mod exceptions;
 mod exit_code;
 mod expression;
+mod load;
+mod log;
 mod metric;
 mod reason;
+mod rule;
 mod summary;
+mod text;
 mod threshold;
 mod unit;
 mod verdict;
@@ -49,11 +57,15 @@ mod verdict;
 pub use check::CheckRow;
 pub use digest::{Metrics, TrendDigest};
 pub use error::ParseError;
-pub use evidence::{DEFAULT_MIN_CHECKS, Evidence, ServerState, SummaryProblem};
-pub use exit_code::{K6Exit, THRESHOLDS_CROSSED, describe_exit_code};
+pub use evidence::{
+    DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, ServerState, SummaryProblem,
+};
+pub use exit_code::K6Exit;
 pub use expression::{Aggregation, Expression, ExpressionError, Operator};
+pub use log::{Exception, Log};
 pub use metric::{Contains, Metric, MetricKind, ThresholdResult};
 pub use reason::Reason;
+pub use rule::{Rule, Rules};
 pub use summary::{LoadTest, Summary};
 pub use threshold::{ThresholdRow, ThresholdState};
 pub use unit::{Quantity, Unit};

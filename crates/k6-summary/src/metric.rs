@@ -116,9 +116,24 @@ impl Metric {
     }
 
     /// Whether this is the duration of something, which never is zero.
-    fn is_duration(&self) -> bool {
+    pub(crate) fn is_duration(&self) -> bool {
         let base = self.name.split('{').next().unwrap_or_default();
-        self.kind == MetricKind::Trend && base.ends_with("_duration")
+        let timed = base.ends_with("_duration") || base == "http_req_waiting";
+        self.kind == MetricKind::Trend && timed
+    }
+
+    /// Whether this is, or may be, the time that requests took, those without an answer among them.
+    pub(crate) fn times_requests(&self) -> bool {
+        const OF_K6: [&str; 6] = [
+            "browser_",
+            "group_",
+            "grpc_",
+            "iteration_",
+            "ws_",
+            "http_req_duration{expected_response:true",
+        ];
+        let of_others = OF_K6.iter().any(|prefix| self.name.starts_with(prefix));
+        self.is_duration() && !of_others
     }
 
     /// The unit of the value with this aggregation. A trend without a unit whose name ends in

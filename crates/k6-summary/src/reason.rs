@@ -2,17 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
-
 use crate::exit_code::{K6Exit, describe_exit_code};
+use crate::log::Exception;
 use crate::threshold::ThresholdRow;
 use crate::unit::{Quantity, Unit};
 
-/// Why a test did not pass. In JSON a reason has its `kind`, its parts, and its sentence as
-/// `message`. The order of the variants is the order in which a verdict lists them: causes before
-/// what follows from them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+/// Why a test did not pass. The order of the variants is the order in which a verdict lists them:
+/// causes before what follows from them.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Reason {
     /// Somebody asked the run to stop.
     Interrupted,
@@ -24,6 +21,11 @@ pub enum Reason {
     /// The server lives, but its health check fails.
     ServerUnhealthy {
         /// How.
+        description: String,
+    },
+    /// The script itself ended the test, or marked it as failed.
+    ScriptEnded {
+        /// How, and with which words.
         description: String,
     },
     /// k6 ended in another way than a test run does.
@@ -55,10 +57,54 @@ pub enum Reason {
         /// Iterations that completed.
         iterations: u64,
     },
+    /// Nothing but `setup` and `teardown` reached a server.
+    OnlySetupRequests {
+        /// Iterations that completed.
+        iterations: u64,
+        /// HTTP requests and WebSocket sessions of `setup` and `teardown`.
+        requests: u64,
+    },
     /// Every single HTTP request failed.
     AllRequestsFailed {
         /// How many.
         requests: u64,
+    },
+    /// Too many iterations ended with an exception.
+    Exceptions {
+        /// How many did.
+        exceptions: u64,
+        /// Of how many.
+        iterations: u64,
+        /// Greatest share that may.
+        maximum: f64,
+        /// The first of them, if k6's log has it.
+        first: Option<Exception>,
+    },
+    /// More iterations than requests: some of them did nothing.
+    FewRequests {
+        /// Iterations that completed.
+        iterations: u64,
+        /// HTTP requests and WebSocket sessions that they made.
+        requests: u64,
+    },
+    /// Another number of virtual users than planned.
+    VirtualUsers {
+        /// As many as the profile asks for.
+        planned: u64,
+        /// As many as k6 had ready.
+        ready: u64,
+    },
+    /// Iterations did not begin, since no virtual user was free.
+    DroppedIterations {
+        /// How many did not.
+        dropped: u64,
+        /// How many should have.
+        planned: u64,
+    },
+    /// A check was never made that must be.
+    CheckNotMade {
+        /// Its name.
+        check: String,
     },
     /// A check was made, and failed each time.
     CheckNeverPassed {
@@ -67,8 +113,19 @@ pub enum Reason {
         /// How often it was made.
         total: u64,
     },
+    /// So many checks never passed that not all are named.
+    MoreChecksNeverPassed {
+        /// How many more.
+        more: usize,
+    },
+    /// No check was made at all.
+    NoChecks,
     /// A threshold was crossed.
     ThresholdCrossed(ThresholdRow),
+    /// A rule of evidence does not hold, or has no samples to hold for.
+    RuleBroken(ThresholdRow),
+    /// Nothing was held against a bound that would show that the server did what was asked.
+    NothingEvaluated,
     /// Too few of all checks passed.
     ChecksBelowMinimum {
         /// Checks that passed.
@@ -90,24 +147,46 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it says that something planned or expected was not seen.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::FewRequests { .. }
+                | Self::VirtualUsers { .. }
+                | Self::CheckNotMade { .. }
+                | Self::RuleBroken(_)
+        )
+    }
+
     /// Place in a verdict's list: that of the variant above.
     pub(crate) fn rank(&self) -> u8 {
         match self {
             Self::Interrupted => 0,
             Self::ServerDied { .. } => 1,
             Self::ServerUnhealthy { .. } => 2,
-            Self::K6Exit { .. } => 3,
-            Self::SummaryMissing => 4,
-            Self::SummaryTruncated { .. } => 5,
-            Self::SummaryUnreadable { .. } => 6,
-            Self::NoIteration { .. } => 7,
-            Self::NoTraffic { .. } => 8,
-            Self::AllRequestsFailed { .. } => 9,
-            Self::CheckNeverPassed { .. } => 10,
-            Self::ThresholdCrossed(_) => 11,
-            Self::ChecksBelowMinimum { .. } => 12,
-            Self::ThresholdNotJudged(_) => 13,
-            Self::ExitDisagrees { .. } => 14,
+            Self::ScriptEnded { .. } => 3,
+            Self::K6Exit { .. } => 4,
+            Self::SummaryMissing => 5,
+            Self::SummaryTruncated { .. } => 6,
+            Self::SummaryUnreadable { .. } => 7,
+            Self::NoIteration { .. } => 8,
+            Self::NoTraffic { .. } => 9,
+            Self::OnlySetupRequests { .. } => 10,
+            Self::AllRequestsFailed { .. } => 11,
+            Self::Exceptions { .. } => 12,
+            Self::FewRequests { .. } => 13,
+            Self::VirtualUsers { .. } => 14,
+            Self::DroppedIterations { .. } => 15,
+            Self::CheckNotMade { .. } => 16,
+            Self::CheckNeverPassed { .. } => 17,
+            Self::MoreChecksNeverPassed { .. } => 18,
+            Self::NoChecks => 19,
+            Self::ThresholdCrossed(_) => 20,
+            Self::RuleBroken(_) => 21,
+            Self::NothingEvaluated => 22,
+            Self::ChecksBelowMinimum { .. } => 23,
+            Self::ThresholdNotJudged(_) => 24,
+            Self::ExitDisagrees { .. } => 25,
         }
     }
 }
@@ -122,6 +201,7 @@ impl fmt::Display for Reason {
             Self::ServerUnhealthy { description } => {
                 write!(f, "the server is not healthy after the test: {description}")
             }
+            Self::ScriptEnded { description } => f.write_str(description),
             Self::K6Exit { exit } => exit.fmt(f),
             Self::SummaryMissing => f.write_str("k6 wrote no summary"),
             Self::SummaryTruncated { description } | Self::SummaryUnreadable { description } => {
@@ -142,20 +222,84 @@ impl fmt::Display for Reason {
                 "no HTTP request was made and no WebSocket opened in {} iterations",
                 count(*iterations)
             ),
+            Self::OnlySetupRequests {
+                iterations,
+                requests,
+            } => write!(
+                f,
+                "all {} requests were made by setup and teardown, none in {} iterations",
+                count(*requests),
+                count(*iterations)
+            ),
             Self::AllRequestsFailed { requests } => {
                 let requests = count(*requests);
                 write!(f, "100 % of requests failed ({requests} of {requests})")
             }
+            Self::Exceptions {
+                exceptions: thrown,
+                iterations,
+                maximum,
+                first,
+            } => write!(
+                f,
+                "{}; at most {} may",
+                exceptions(*thrown, *iterations, first.as_ref()),
+                Quantity::new(*maximum, Unit::Ratio)
+            ),
+            Self::FewRequests {
+                iterations,
+                requests,
+            } => write!(
+                f,
+                "{} iterations made only {} requests, at least one each was expected",
+                count(*iterations),
+                count(*requests)
+            ),
+            Self::VirtualUsers { planned, ready } => write!(
+                f,
+                "vus_max: {}, the profile plans {}: another load was made",
+                count(*ready),
+                count(*planned)
+            ),
+            Self::DroppedIterations { dropped, planned } => write!(
+                f,
+                "dropped_iterations: {} of {} did not begin, for no virtual user was free: the \
+                 planned load was not made",
+                count(*dropped),
+                count(*planned)
+            ),
+            Self::CheckNotMade { check } => write!(f, "check \"{check}\" was never made"),
             Self::CheckNeverPassed { check, total } => {
                 write!(f, "check \"{check}\" never passed (0 of {})", count(*total))
+            }
+            Self::MoreChecksNeverPassed { more: 1 } => f.write_str("1 more check never passed"),
+            Self::MoreChecksNeverPassed { more } => {
+                write!(f, "{} more checks never passed", count(*more as u64))
+            }
+            Self::NoChecks => {
+                f.write_str("no check was made: nothing shows that answers were right")
             }
             Self::ThresholdCrossed(row) => {
                 write!(f, "{} {}: ", row.metric, row.expression)?;
                 match row.value_text() {
-                    Some(value) => f.write_str(&value),
-                    None => f.write_str("crossed"),
+                    Some(value) => f.write_str(&value)?,
+                    None => f.write_str("crossed")?,
+                }
+                match &row.note {
+                    Some(note) => write!(f, " ({note})"),
+                    None => Ok(()),
                 }
             }
+            Self::RuleBroken(row) => {
+                write!(f, "evidence {} {}: ", row.metric, row.expression)?;
+                match row.value_text() {
+                    Some(value) => write!(f, "{value}, not {}", row.bound_text()),
+                    None => f.write_str("no samples"),
+                }
+            }
+            Self::NothingEvaluated => f.write_str(
+                "no threshold of the script was evaluated, and no rule of evidence stands for it",
+            ),
             Self::ChecksBelowMinimum {
                 passes,
                 total,
@@ -190,19 +334,18 @@ fn count(number: u64) -> Quantity {
     Quantity::new(number as f64, Unit::Count)
 }
 
-/// Serializes reasons with their sentences, so that readers of the JSON need not build them.
-pub(crate) fn with_messages<S: Serializer>(
-    reasons: &[Reason],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct WithMessage<'a> {
-        #[serde(flatten)]
-        reason: &'a Reason,
-        message: String,
+/// How many of how many iterations ended with an exception, and with which one.
+pub(crate) fn exceptions(exceptions: u64, iterations: u64, first: Option<&Exception>) -> String {
+    let all = count(iterations);
+    let mut text = format!(
+        "{} of {all} iterations ended with an exception",
+        count(exceptions)
+    );
+    if let Some(Exception { message, place }) = first {
+        text.push_str(&format!(": {message}"));
+        if let Some(place) = place {
+            text.push_str(&format!(", first at {place}"));
+        }
     }
-    serializer.collect_seq(reasons.iter().map(|reason| WithMessage {
-        reason,
-        message: reason.to_string(),
-    }))
+    text
 }

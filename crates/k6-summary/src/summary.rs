@@ -9,6 +9,10 @@ use crate::check::{CheckRow, Group};
 use crate::error::ParseError;
 use crate::expression::Aggregation;
 use crate::metric::Metric;
+use crate::rule::Rules;
+
+/// How `load-tests/main.js` names the part of a metric that belongs to `setup` and `teardown`.
+const APART: [&str; 2] = ["{phase:setup}", "{phase:teardown}"];
 
 /// The data of one finished test run, as `load-tests/main.js` writes it: what k6 gives to
 /// [`handleSummary`](https://grafana.com/docs/k6/latest/results-output/end-of-test/custom-summary/)
@@ -35,6 +39,15 @@ pub struct LoadTest {
     pub time_scale: f64,
     /// Expressions of the thresholds by metric.
     pub thresholds: BTreeMap<String, Vec<String>>,
+    /// Those of them that the script itself has.
+    #[serde(default)]
+    pub own_thresholds: BTreeMap<String, Vec<String>>,
+    /// What must be seen for the test to pass.
+    #[serde(default)]
+    pub evidence: Rules,
+    /// Parts of the script that have no effect, each with the reason.
+    #[serde(default)]
+    pub ignored: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -69,7 +82,10 @@ impl Summary {
     /// One value of a metric with samples: `("http_req_duration", "p(95)")`.
     #[must_use]
     pub fn value(&self, metric: &str, aggregation: &str) -> Option<f64> {
-        let aggregation = Aggregation::parse(aggregation).ok()?;
+        self.value_of(metric, Aggregation::parse(aggregation).ok()?)
+    }
+
+    pub(crate) fn value_of(&self, metric: &str, aggregation: Aggregation) -> Option<f64> {
         let metric = self.metric(metric).filter(|metric| metric.has_samples())?;
         metric.aggregate(aggregation)
     }
@@ -98,10 +114,36 @@ impl Summary {
         self.counter("iterations")
     }
 
+    /// Iterations that ended with an exception, and all of which that is known.
+    #[must_use]
+    pub fn iteration_exceptions(&self) -> (u64, u64) {
+        // A "pass" of this rate is an iteration for which "ended with an exception" is true.
+        let exceptions = self.metric("iteration_exceptions");
+        let value = |name| {
+            exceptions
+                .and_then(|metric| metric.value(name))
+                .map_or(0, |it| it as u64)
+        };
+        (
+            value("passes"),
+            value("passes").saturating_add(value("fails")),
+        )
+    }
+
     /// HTTP requests made.
     #[must_use]
     pub fn http_requests(&self) -> u64 {
         self.counter("http_reqs")
+    }
+
+    /// HTTP requests and WebSocket sessions by the load alone, without those of `setup` and `teardown`.
+    #[must_use]
+    pub fn load_requests(&self) -> u64 {
+        let made = |metric: &str| {
+            let apart = APART.map(|phase| self.counter(&format!("{metric}{phase}")));
+            self.counter(metric).saturating_sub(apart.iter().sum())
+        };
+        made("http_reqs").saturating_add(made("ws_sessions"))
     }
 
     /// HTTP requests that failed: no answer, or a status that was not expected.
@@ -111,6 +153,13 @@ impl Summary {
         self.metric("http_req_failed")
             .and_then(|metric| metric.value("passes"))
             .map_or(0, |passes| passes as u64)
+    }
+
+    /// The share of HTTP requests that failed, 0 to 1; none without requests.
+    #[must_use]
+    pub fn failed_share(&self) -> Option<f64> {
+        let requests = self.http_requests();
+        (requests > 0).then(|| self.failed_http_requests() as f64 / requests as f64)
     }
 
     /// WebSocket connections attempted, among them those that the server refused.
@@ -136,6 +185,11 @@ impl Summary {
                 fails.saturating_add(check.fails),
             )
         })
+    }
+
+    /// Whether a metric is there only to count apart what `setup` and `teardown` requested.
+    pub(crate) fn is_apart(name: &str) -> bool {
+        APART.iter().any(|phase| name.ends_with(phase))
     }
 
     /// The sum of a counter; zero if there is none of that name.

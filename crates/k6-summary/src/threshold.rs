@@ -4,20 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::expression::Expression;
-use crate::metric::Metric;
+use crate::expression::{Expression, Operator};
+use crate::metric::{Metric, MetricKind};
+use crate::reason::Reason;
 use crate::summary::Summary;
+use crate::text::clean;
 use crate::unit::{Quantity, Unit};
+
+/// How much of an expression is kept, in characters.
+const LONGEST_EXPRESSION: usize = 200;
 
 /// What became of a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdState {
-    /// It was kept by samples.
+    /// It was kept: by samples, or by a counter that nobody raised.
     Passed,
     /// It was crossed.
     Crossed,
-    /// Its metric has no samples, or k6 was told not to look.
+    /// Its metric has no samples or none that mean anything, or k6 was told not to look.
     NotEvaluated,
 }
 
@@ -41,12 +46,17 @@ pub struct ThresholdRow {
     pub unit: Unit,
     /// What became of it.
     pub state: ThresholdState,
+    /// What is to be known of the value, or why there is none, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl ThresholdRow {
-    fn new(name: &str, expression: &str, metric: Option<&Metric>) -> Self {
+    fn new(name: &str, expression: &str, metric: Option<&Metric>, failed: Option<f64>) -> Self {
         let parsed = Expression::parse(expression).ok();
-        let sampled = metric.filter(|metric| metric.has_samples());
+        // A counter that nobody raised is zero; of anything else the zeros mean "no samples".
+        let known = |metric: &&Metric| metric.has_samples() || metric.kind == MetricKind::Counter;
+        let sampled = metric.filter(known);
         let ok = metric
             .and_then(|metric| metric.thresholds.get(expression))
             .map(|result| result.ok);
@@ -57,9 +67,9 @@ impl ThresholdRow {
         };
         // A crossed threshold was held against something, if only the zero of no samples.
         let measured = sampled.or(metric.filter(|_| state == ThresholdState::Crossed));
-        Self {
-            metric: name.to_owned(),
-            expression: expression.to_owned(),
+        let mut row = Self {
+            metric: clean(name, LONGEST_EXPRESSION),
+            expression: clean(expression, LONGEST_EXPRESSION),
             aggregation: parsed.map(|it| it.aggregation.to_string()),
             operator: parsed.map(|it| it.operator.to_string()),
             bound: parsed.map(|it| it.bound),
@@ -70,7 +80,34 @@ impl ThresholdRow {
                 .zip(parsed)
                 .map_or(Unit::None, |(metric, it)| metric.unit(it.aggregation)),
             state,
+            note: None,
+        };
+        if let (Some(metric), Some(it)) = (metric, parsed) {
+            row.doubt(metric, it.operator, failed);
         }
+        row
+    }
+
+    /// Takes the tick from an upper bound on times that are not those of answers: requests that
+    /// fail at once are the fastest of all.
+    fn doubt(&mut self, metric: &Metric, operator: Operator, failed: Option<f64>) {
+        let upper = matches!(operator, Operator::Less | Operator::LessOrEqual);
+        if self.state != ThresholdState::Passed || !upper {
+            return;
+        }
+        let note = match failed {
+            Some(failed) if failed > 0.5 && metric.times_requests() => format!(
+                "says nothing: {} of requests failed",
+                Quantity::new(failed, Unit::Ratio)
+            ),
+            _ if self.value == Some(0.0) && metric.is_duration() => {
+                "says nothing: no answer was timed".to_owned()
+            }
+            _ => return,
+        };
+        self.state = ThresholdState::NotEvaluated;
+        self.value = None;
+        self.note = Some(note);
     }
 
     /// The bound with its operator and unit: `< 500 ms`; the expression if it is not understood.
@@ -107,9 +144,57 @@ pub(crate) fn rows(summary: &Summary) -> Vec<ThresholdRow> {
         let all = metric.thresholds.keys().map(String::as_str);
         wanted.entry(name).or_default().extend(all);
     }
+    wanted.retain(|metric, _| !Summary::is_apart(metric));
+    let failed = summary.failed_share();
     wanted
         .iter()
         .flat_map(|(metric, expressions)| expressions.iter().map(move |it| (*metric, *it)))
-        .map(|(name, expression)| ThresholdRow::new(name, expression, summary.metric(name)))
+        .map(|(name, it)| ThresholdRow::new(name, it, summary.metric(name), failed))
         .collect()
+}
+
+/// What is wrong with thresholds and rules of evidence.
+pub(crate) fn judge_thresholds(
+    summary: &Summary,
+    thresholds: &[ThresholdRow],
+    rules: &[ThresholdRow],
+) -> Vec<Reason> {
+    let of_threshold = |row: &ThresholdRow| match row.state {
+        ThresholdState::Passed => None,
+        ThresholdState::Crossed => Some(Reason::ThresholdCrossed(row.clone())),
+        ThresholdState::NotEvaluated => {
+            let metric = summary.metric(&row.metric)?;
+            let skipped = metric.has_samples() && !metric.thresholds.contains_key(&row.expression);
+            skipped.then(|| Reason::ThresholdNotJudged(row.clone()))
+        }
+    };
+    let of_rule = |row: &ThresholdRow| {
+        (row.state != ThresholdState::Passed).then(|| Reason::RuleBroken(row.clone()))
+    };
+    let reasons = thresholds.iter().filter_map(of_threshold);
+    let mut reasons: Vec<Reason> = reasons.chain(rules.iter().filter_map(of_rule)).collect();
+    let skipped = |reason: &Reason| matches!(reason, Reason::ThresholdNotJudged(_));
+    if rules.is_empty() && !reasons.iter().any(skipped) && !proven(summary, thresholds) {
+        reasons.push(Reason::NothingEvaluated);
+    }
+    reasons
+}
+
+/// Whether a threshold that speaks for the test was held against samples: one of the script's own
+/// or, if it has none that samples could keep, any.
+fn proven(summary: &Summary, thresholds: &[ThresholdRow]) -> bool {
+    let raised = |row: &&ThresholdRow| {
+        let metric = summary.metric(&row.metric);
+        metric.is_none_or(|metric| metric.kind != MetricKind::Counter || metric.has_samples())
+    };
+    let own = |row: &&ThresholdRow| {
+        let run = summary.load_test.as_ref();
+        run.is_some_and(|run| run.own_thresholds.contains_key(&row.metric))
+    };
+    let evaluated = |row: &ThresholdRow| row.state != ThresholdState::NotEvaluated;
+    let mut of_script = thresholds.iter().filter(raised).filter(own).peekable();
+    if of_script.peek().is_some() {
+        return of_script.any(evaluated);
+    }
+    thresholds.iter().filter(raised).any(evaluated)
 }

@@ -1,21 +1,24 @@
 //! Whether a test passed.
 
-use serde::{Deserialize, Serialize};
-
-use crate::check::CheckRow;
+use crate::check::{CheckRow, judge_checks};
 use crate::digest::Metrics;
 use crate::evidence::{Evidence, ServerState, SummaryProblem};
+use crate::exceptions::Exceptions;
 use crate::exit_code::{K6Exit, THRESHOLDS_CROSSED};
-use crate::reason::{Reason, with_messages};
+use crate::load::{judge_plan, judge_traffic};
+use crate::reason::Reason;
+use crate::rule::Rules;
 use crate::summary::Summary;
-use crate::threshold::{ThresholdRow, ThresholdState, rows};
+use crate::text::clean;
+use crate::threshold::{ThresholdRow, ThresholdState, judge_thresholds, rows};
 
 /// k6's exit code after a signal asked it to stop.
 const STOPPED_BY_SIGNAL: i32 = 105;
+/// How much of what the script has made up is kept, in characters.
+const LONGEST_NOTICE: usize = 300;
 
 /// How a test ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// All that must hold does.
     Passed,
@@ -26,14 +29,16 @@ pub enum Outcome {
 }
 
 /// How a test ended, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// How it ended.
     pub outcome: Outcome,
     /// Why it did not pass, the most telling first; empty if and only if it passed.
-    #[serde(serialize_with = "with_messages")]
     pub reasons: Vec<Reason>,
-    /// Every threshold, by metric.
+    /// What is to be known of it though it fails nothing, in sentences: exceptions that were few
+    /// enough, parts of the script without effect.
+    pub notices: Vec<String>,
+    /// Every threshold, by metric, and every rule of evidence.
     pub thresholds: Vec<ThresholdRow>,
     /// Every check, in the script's order.
     pub checks: Vec<CheckRow>,
@@ -42,48 +47,105 @@ pub struct Verdict {
 }
 
 /// Weighs the evidence. A test passes only if all of these hold: there is a summary; no threshold
-/// is crossed; an iteration completed, and something was requested; every check passed at least
-/// once, and enough of all; k6's exit code says the same; the server is alive and healthy.
+/// is crossed, and one that speaks for the test was evaluated or a rule of evidence stands for it;
+/// iterations completed, few enough of them with an exception, and reached a server; checks were
+/// made, every one passed at least once, and enough of all; the planned load was made; k6's exit
+/// code says the same; the server is alive and healthy.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
-    let mut reasons = Vec::new();
-    if evidence.interrupted {
-        reasons.push(Reason::Interrupted);
-    }
-    reasons.extend(judge_server(&evidence.server));
-    let summary = evidence.summary.as_ref();
-    let thresholds = summary.map_or_else(|_| Vec::new(), |summary| rows(summary));
-    let checks = summary.map_or_else(|_| Vec::new(), |summary| summary.checks());
-    match summary {
-        Ok(summary) => {
-            reasons.extend(judge_traffic(summary));
-            reasons.extend(judge_checks(&checks, evidence.min_checks));
-            reasons.extend(judge_thresholds(summary, &thresholds));
+    let mut verdict = match &evidence.summary {
+        Ok(summary) => judge_summary(evidence, summary),
+        Err(problem) => {
+            let mut verdict = Verdict::empty();
+            verdict.reasons.push(judge_problem(problem));
+            verdict
+                .reasons
+                .extend(judge_exit(evidence.exit, None, evidence.interrupted));
+            verdict
         }
-        Err(problem) => reasons.push(judge_problem(problem)),
+    };
+    if evidence.interrupted {
+        verdict.reasons.push(Reason::Interrupted);
     }
-    let crossed = summary.is_ok().then(|| {
-        let crossed = |row: &&ThresholdRow| row.state == ThresholdState::Crossed;
-        thresholds.iter().filter(crossed).count()
+    verdict.reasons.extend(judge_server(&evidence.server));
+    let end = evidence.log.end();
+    verdict
+        .reasons
+        .extend(end.map(|(end, exception)| Reason::ScriptEnded {
+            description: format!("{end}: {exception}"),
+        }));
+    verdict.reasons.sort_by_key(Reason::rank);
+    verdict.outcome = match (evidence.interrupted, verdict.reasons.is_empty()) {
+        (true, _) => Outcome::Interrupted,
+        (false, true) => Outcome::Passed,
+        (false, false) => Outcome::Failed,
+    };
+    verdict
+}
+
+impl Verdict {
+    fn empty() -> Self {
+        Self {
+            outcome: Outcome::Failed,
+            reasons: Vec::new(),
+            notices: Vec::new(),
+            thresholds: Vec::new(),
+            checks: Vec::new(),
+            metrics: None,
+        }
+    }
+}
+
+fn judge_summary(evidence: &Evidence<'_>, summary: &Summary) -> Verdict {
+    let run = summary.load_test.as_ref();
+    let nothing = Rules::default();
+    let expected = run.map_or(&nothing, |run| &run.evidence);
+    let mut thresholds = rows(summary);
+    let crossed = |row: &&ThresholdRow| row.state == ThresholdState::Crossed;
+    let crossed = thresholds.iter().filter(crossed).count();
+    let exceptions = Exceptions::of(evidence, summary);
+    exceptions.count_as_errors(summary, &mut thresholds);
+    let rules = expected.rows(summary);
+    let checks = summary.checks();
+    let mut reasons: Vec<Reason> = judge_traffic(summary, exceptions.exceptions)
+        .into_iter()
+        .collect();
+    let idle = !reasons.is_empty();
+    let too_many = exceptions.judge(evidence);
+    let notices = match &too_many {
+        Some(_) => None,
+        None => exceptions.notice(evidence),
+    };
+    reasons.extend(too_many);
+    reasons.extend(judge_plan(evidence, summary));
+    reasons.extend(judge_checks(&checks, evidence.min_checks, &expected.checks));
+    reasons.extend(judge_thresholds(summary, &thresholds, &rules));
+    // What is missing from a run that was cut short, or that reached no server, says nothing more.
+    reasons.retain(|reason| match reason {
+        Reason::NoChecks | Reason::NothingEvaluated => !idle && !evidence.interrupted,
+        reason => !evidence.interrupted || !reason.is_absence(),
     });
-    reasons.extend(judge_exit(evidence.exit, crossed, evidence.interrupted));
-    reasons.sort_by_key(Reason::rank);
+    reasons.extend(judge_exit(
+        evidence.exit,
+        Some(crossed),
+        evidence.interrupted,
+    ));
+    let ignored = run.iter().flat_map(|run| &run.ignored);
+    let ignored = ignored.map(|part| format!("the script's {}", clean(part, LONGEST_NOTICE)));
+    thresholds.extend(rules);
     Verdict {
-        outcome: match (evidence.interrupted, reasons.is_empty()) {
-            (true, _) => Outcome::Interrupted,
-            (false, true) => Outcome::Passed,
-            (false, false) => Outcome::Failed,
-        },
         reasons,
+        notices: notices.into_iter().chain(ignored).collect(),
         thresholds,
         checks,
-        metrics: summary.ok().map(|summary| Metrics::of(summary)),
+        metrics: Some(Metrics::of(summary)),
+        ..Verdict::empty()
     }
 }
 
 fn judge_server(server: &ServerState) -> Option<Reason> {
     match server {
-        ServerState::Healthy | ServerState::NotOurs => None,
+        ServerState::Healthy => None,
         ServerState::Dead(description) => Some(Reason::ServerDied {
             description: description.clone(),
         }),
@@ -99,59 +161,6 @@ fn judge_problem(problem: &SummaryProblem) -> Reason {
         SummaryProblem::Truncated(description) => Reason::SummaryTruncated { description },
         SummaryProblem::Unreadable(description) => Reason::SummaryUnreadable { description },
     }
-}
-
-fn judge_traffic(summary: &Summary) -> Option<Reason> {
-    let iterations = summary.iterations();
-    let http = summary.http_requests();
-    let requests = http.saturating_add(summary.websocket_sessions());
-    if iterations == 0 {
-        return Some(Reason::NoIteration {
-            duration_ms: summary.duration_ms(),
-            requests,
-        });
-    }
-    if requests == 0 {
-        return Some(Reason::NoTraffic { iterations });
-    }
-    let all_failed = http > 0 && summary.failed_http_requests() >= http;
-    all_failed.then_some(Reason::AllRequestsFailed { requests: http })
-}
-
-fn judge_checks(checks: &[CheckRow], minimum: f64) -> Vec<Reason> {
-    let never = checks.iter().filter(|check| check.passes == 0);
-    let mut reasons: Vec<Reason> = never
-        .map(|check| Reason::CheckNeverPassed {
-            check: check.name.clone(),
-            total: check.total(),
-        })
-        .collect();
-    let sum = |part: fn(&CheckRow) -> u64| checks.iter().map(part).fold(0, u64::saturating_add);
-    let (passes, total) = (sum(|check| check.passes), sum(CheckRow::total));
-    let enough = passes as f64 / total as f64 >= minimum;
-    if total > 0 && !enough {
-        reasons.push(Reason::ChecksBelowMinimum {
-            passes,
-            total,
-            minimum,
-        });
-    }
-    reasons
-}
-
-fn judge_thresholds<'a>(
-    summary: &'a Summary,
-    rows: &'a [ThresholdRow],
-) -> impl Iterator<Item = Reason> + 'a {
-    rows.iter().filter_map(|row| match row.state {
-        ThresholdState::Passed => None,
-        ThresholdState::Crossed => Some(Reason::ThresholdCrossed(row.clone())),
-        ThresholdState::NotEvaluated => {
-            let metric = summary.metric(&row.metric)?;
-            let skipped = metric.has_samples() && !metric.thresholds.contains_key(&row.expression);
-            skipped.then(|| Reason::ThresholdNotJudged(row.clone()))
-        }
-    })
 }
 
 /// `crossed` counts the summary's crossed thresholds, and is none without a summary.

@@ -81,6 +81,7 @@ fn metrics(level: f64) -> Metrics {
     Metrics {
         duration_ms: 540_000.0,
         iterations: 4000,
+        iteration_exceptions: 0,
         dropped_iterations: 0,
         vus_max: Some(10),
         http_requests: 8000,

@@ -38,6 +38,7 @@ fn run(name: &str, checks: usize) -> RunRecord {
         value: Some(712.4),
         unit: Unit::Milliseconds,
         state: ThresholdState::Crossed,
+        note: None,
     }];
     let check = CheckRow {
         name: name.into(),

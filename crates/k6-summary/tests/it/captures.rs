@@ -1,20 +1,39 @@
 //! Summaries captured from real runs, and evidence around them.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
-use k6_summary::{DEFAULT_MIN_CHECKS, Evidence, K6Exit, ServerState, Summary, Verdict};
+use k6_summary::{
+    DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, Log, ServerState, Summary,
+    Verdict,
+};
+
+/// A log in which nothing is said.
+pub(crate) static SILENT: LazyLock<Log> = LazyLock::new(Log::default);
 
 /// The k6 versions of which there are captures.
 pub(crate) const VERSIONS: [&str; 2] = ["0.57.0", "1.1.0"];
 
 /// The text of a capture.
 pub(crate) fn text(version: &str, case: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    let path = file(version, case, "json");
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What k6 logged in a capture; nothing if there is no such file.
+pub(crate) fn log(version: &str, case: &str) -> Log {
+    let text = std::fs::read_to_string(file(version, case, "log")).unwrap_or_default();
+    let mut log = Log::default();
+    text.lines().for_each(|line| log.line(line));
+    log
+}
+
+fn file(version: &str, case: &str, extension: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(version)
         .join(case)
-        .with_extension("json");
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .with_extension(extension)
 }
 
 /// A capture, read.
@@ -26,8 +45,11 @@ pub(crate) fn summary(version: &str, case: &str) -> Summary {
 pub(crate) fn evidence(summary: &Summary, code: i32) -> Evidence<'_> {
     Evidence {
         summary: Ok(summary),
+        log: &SILENT,
         exit: K6Exit::Code(code),
         min_checks: DEFAULT_MIN_CHECKS,
+        max_exceptions: DEFAULT_MAX_EXCEPTIONS,
+        planned_vus: None,
         server: ServerState::Healthy,
         interrupted: false,
     }

@@ -1,8 +1,8 @@
 //! What holds for any input at all.
 
 use k6_summary::{
-    Evidence, Expression, K6Exit, Metric, Metrics, Outcome, Quantity, ServerState, Summary,
-    SummaryProblem, ThresholdState, Unit, Verdict, judge,
+    Evidence, Expression, K6Exit, Log, MetricKind, Metrics, Outcome, Quantity, ServerState,
+    Summary, SummaryProblem, ThresholdState, Unit, judge,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -103,6 +103,9 @@ fn summary() -> impl Strategy<Value = Summary> {
         "checks",
         "http_req_duration{expected_response:true}",
         "vus_max",
+        "iteration_exceptions",
+        "http_reqs{phase:setup}",
+        "dropped_iterations",
         "errors",
         "x",
     ]);
@@ -120,7 +123,9 @@ fn summary() -> impl Strategy<Value = Summary> {
                 "root_group": {"groups": [{"name": "g", "checks": checks}]},
                 "state": {"testRunDurationMs": duration},
                 "load_test": {"profile": "p", "test": "t", "time_scale": 1,
-                    "thresholds": {"errors": ["rate<0.01"], "absent": ["count>0"]}},
+                    "thresholds": {"errors": ["rate<0.01"], "absent": ["count>0"]},
+                    "own_thresholds": {"errors": ["rate<0.01"]},
+                    "evidence": {"checks": ["c"], "rules": {"x": ["count >= http_reqs count"]}}},
             });
             Summary::parse(text.to_string().as_bytes()).expect("the right shape")
         })
@@ -132,21 +137,32 @@ fn exit() -> impl Strategy<Value = K6Exit> {
         2 => Just(K6Exit::Code(99)),
         2 => any::<i32>().prop_map(K6Exit::Code),
         1 => any::<i32>().prop_map(K6Exit::Signal),
-        1 => Just(K6Exit::Unknown),
     ]
 }
 
 fn server() -> impl Strategy<Value = ServerState> {
     prop_oneof![
         3 => Just(ServerState::Healthy),
-        3 => Just(ServerState::NotOurs),
         1 => any::<String>().prop_map(ServerState::Dead),
         1 => any::<String>().prop_map(ServerState::Unhealthy),
     ]
 }
 
-fn minimum() -> impl Strategy<Value = f64> {
-    prop_oneof![Just(0.95), Just(0.0), any::<f64>()]
+fn share(usual: f64) -> impl Strategy<Value = f64> {
+    prop_oneof![Just(usual), Just(0.0), any::<f64>()]
+}
+
+fn log() -> impl Strategy<Value = Log> {
+    let line = prop::sample::select(vec![
+        "level=error msg=oops executor=constant-vus",
+        "level=error msg=oops hint=\"script exception\"",
+        "level=warning msg=\"Request Failed\"",
+    ]);
+    vec(line, 0..3).prop_map(|lines| {
+        let mut log = Log::default();
+        lines.iter().for_each(|line| log.line(line));
+        log
+    })
 }
 
 proptest! {
@@ -165,29 +181,45 @@ proptest! {
     #[test]
     fn any_summary_is_judged_by_the_rules(
         summary in summary(),
+        log in log(),
         exit in exit(),
         server in server(),
-        min_checks in minimum(),
+        min_checks in share(0.95),
+        max_exceptions in share(0.01),
+        planned_vus in prop::option::of(0_u64..5),
         interrupted in any::<bool>(),
     ) {
-        let evidence = Evidence { summary: Ok(&summary), exit, min_checks, server, interrupted };
+        let evidence = Evidence {
+            summary: Ok(&summary), log: &log, exit, min_checks, max_exceptions, planned_vus, server,
+            interrupted,
+        };
         let verdict = judge(&evidence);
         for reason in &verdict.reasons {
             prop_assert!(!reason.to_string().is_empty());
         }
         for row in &verdict.thresholds {
             prop_assert!(!row.bound_text().is_empty());
-            let sampled = summary.metric(&row.metric).is_some_and(Metric::has_samples);
-            prop_assert!(sampled || row.state != ThresholdState::Passed);
+            let metric = summary.metric(&row.metric);
+            let known = metric.is_some_and(|metric| {
+                metric.has_samples() || metric.kind == MetricKind::Counter
+            });
+            prop_assert!(known || row.state != ThresholdState::Passed);
         }
         let (passes, fails) = summary.check_totals();
+        let (thrown, _) = summary.iteration_exceptions();
         let crossed = verdict.thresholds.iter().any(|it| it.state == ThresholdState::Crossed);
+        let evaluated =
+            verdict.thresholds.iter().any(|it| it.state != ThresholdState::NotEvaluated);
         let bad = interrupted
             || summary.iterations() == 0
-            || summary.http_requests() + summary.websocket_sessions() == 0
+            || summary.load_requests() == 0
+            || (thrown.max(log.exceptions()) > 0 && max_exceptions == 0.0)
             || verdict.checks.iter().any(|check| check.passes == 0)
-            || (passes + fails > 0 && (passes as f64) < min_checks * (passes + fails) as f64)
+            || passes + fails == 0
+            || (passes as f64) < min_checks * (passes + fails) as f64
             || crossed
+            || !evaluated
+            || planned_vus.zip(summary.vus_max()).is_some_and(|(planned, max)| planned != max)
             || exit != K6Exit::Code(0)
             || matches!(evidence.server, ServerState::Dead(_) | ServerState::Unhealthy(_));
         prop_assert!(!(bad && verdict.outcome == Outcome::Passed));
@@ -196,20 +228,25 @@ proptest! {
     }
 
     #[test]
-    fn every_verdict_survives_json(summary in summary(), exit in exit(), server in server()) {
-        let evidence =
-            Evidence { summary: Ok(&summary), exit, min_checks: 0.95, server, interrupted: false };
-        let verdict = judge(&evidence);
-        let text = serde_json::to_string(&verdict).expect("serializes");
-        let again: Verdict = serde_json::from_str(&text).expect("deserializes");
-        prop_assert_eq!(again, verdict);
+    fn any_log_is_one_line_of_harmless_words(lines in vec("\\PC{0,60}|[ -~\n\t\\\\]{0,60}", 0..8)) {
+        let mut log = Log::default();
+        for line in &lines {
+            log.line(line);
+            log.line(&format!("level=error msg={line} executor=x"));
+            log.line(&format!("level=error msg=\"{line}\" executor=x"));
+        }
+        if let Some(exception) = log.first_exception() {
+            let text = exception.to_string();
+            prop_assert!(!text.contains(char::is_control), "{text:?}");
+            prop_assert!(text.chars().count() < 400, "{text:?}");
+        }
     }
 
     #[test]
     fn nothing_passes_without_a_summary(
+        log in log(),
         exit in exit(),
         server in server(),
-        min_checks in minimum(),
         interrupted in any::<bool>(),
         problem in prop_oneof![
             Just(SummaryProblem::Missing),
@@ -217,8 +254,10 @@ proptest! {
             any::<String>().prop_map(SummaryProblem::Unreadable),
         ],
     ) {
-        let evidence = Evidence { summary: Err(problem), exit, min_checks, server, interrupted };
-        let verdict = judge(&evidence);
+        let verdict = judge(&Evidence {
+            summary: Err(problem), log: &log, exit, min_checks: 0.0, max_exceptions: 1.0,
+            planned_vus: None, server, interrupted,
+        });
         prop_assert_ne!(verdict.outcome, Outcome::Passed);
         prop_assert!(!verdict.reasons.is_empty());
     }
@@ -236,12 +275,14 @@ proptest! {
     }
 
     #[test]
-    fn an_expression_reads_again_as_it_is_written(text in "\\PC{0,20}", percent in 0.0..100.0,
+    fn any_expression_is_read_or_refused(text in "\\PC{0,20}", percent in 0.0..100.0,
             bound in any::<f64>().prop_filter("finite", |it| it.is_finite()),
             sign in prop::sample::select(vec!["<", "<=", ">", ">=", "==", "!="])) {
         let _ = Expression::parse(&text);
         let expression = Expression::parse(&format!("p({percent}) {sign} {bound}"))
             .expect("of the right form");
-        prop_assert_eq!(Expression::parse(&expression.to_string()), Ok(expression));
+        prop_assert_eq!(expression.bound, bound);
+        prop_assert_eq!(expression.operator.to_string(), sign);
+        prop_assert_eq!(expression.aggregation.to_string(), format!("p({percent})"));
     }
 }

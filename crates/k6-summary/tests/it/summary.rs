@@ -12,43 +12,23 @@ use crate::captures::{VERSIONS, summary, text};
 fn totals_of_real_runs_are_read() {
     // version, case, milliseconds, iterations, requests, failed, sessions, VUs, checks
     let table = [
-        ("0.57.0", "passing", 6172, 48, 96, 0, 0, Some(10), (192, 0)),
-        ("1.1.0", "passing", 6169, 48, 96, 0, 0, Some(10), (192, 0)),
-        ("0.57.0", "crossing", 6037, 5, 5, 0, 0, Some(1), (10, 0)),
-        ("1.1.0", "crossing", 6024, 5, 5, 0, 0, Some(1), (10, 0)),
-        ("0.57.0", "websocket", 30_004, 1, 0, 0, 1, Some(1), (8, 0)),
-        ("1.1.0", "websocket", 30_007, 1, 0, 0, 1, Some(1), (8, 0)),
-        ("0.57.0", "status_500", 3025, 3, 6, 6, 0, Some(1), (0, 12)),
-        ("1.1.0", "status_500", 3028, 3, 6, 6, 0, Some(1), (0, 12)),
-        ("0.57.0", "interrupted", 3416, 3, 8, 0, 0, Some(1), (16, 0)),
-        ("1.1.0", "interrupted", 3402, 3, 8, 0, 0, Some(1), (16, 0)),
+        ("0.57.0", "passing", 6195, 48, 96, 0, 0, Some(10), (192, 0)),
+        ("1.1.0", "passing", 6209, 48, 96, 0, 0, Some(10), (192, 0)),
+        ("0.57.0", "crossing", 6035, 5, 5, 0, 0, Some(1), (10, 0)),
+        ("1.1.0", "crossing", 6038, 5, 5, 0, 0, Some(1), (10, 0)),
+        ("0.57.0", "websocket", 30_034, 1, 0, 0, 1, Some(1), (8, 0)),
+        ("1.1.0", "websocket", 30_013, 1, 0, 0, 1, Some(1), (8, 0)),
+        ("0.57.0", "status_500", 3012, 3, 6, 6, 0, Some(1), (0, 12)),
+        ("1.1.0", "status_500", 3017, 3, 6, 6, 0, Some(1), (0, 12)),
+        ("0.57.0", "interrupted", 3432, 3, 8, 0, 0, Some(1), (16, 0)),
+        ("1.1.0", "interrupted", 3451, 3, 8, 0, 0, Some(1), (16, 0)),
         // k6 looks at the number of virtual users once a second.
-        ("0.57.0", "test_abort", 314, 4, 4, 0, 0, None, (4, 0)),
-        ("1.1.0", "test_abort", 313, 4, 4, 0, 0, None, (4, 0)),
+        ("0.57.0", "test_abort", 410, 4, 4, 0, 0, None, (4, 0)),
+        ("1.1.0", "test_abort", 429, 4, 4, 0, 0, None, (4, 0)),
         ("0.57.0", "hanging", 31_501, 0, 0, 0, 0, Some(1), (0, 0)),
-        ("1.1.0", "hanging", 31_501, 0, 0, 0, 0, Some(1), (0, 0)),
-        (
-            "0.57.0",
-            "dead_server",
-            1000,
-            4030,
-            4030,
-            4030,
-            0,
-            Some(1),
-            (0, 8060),
-        ),
-        (
-            "1.1.0",
-            "dead_server",
-            1000,
-            5547,
-            5547,
-            5547,
-            0,
-            Some(1),
-            (0, 11_094),
-        ),
+        ("1.1.0", "hanging", 31_500, 0, 0, 0, 0, Some(1), (0, 0)),
+        ("0.57.0", "dead_server", 3002, 3, 3, 3, 0, Some(1), (0, 6)),
+        ("1.1.0", "dead_server", 3003, 3, 3, 3, 0, Some(1), (0, 6)),
     ];
     for (version, case, ms, iterations, requests, failed, sessions, vus, checks) in table {
         let summary = summary(version, case);
@@ -70,10 +50,10 @@ fn totals_of_real_runs_are_read() {
 fn values_are_found_by_their_name_and_submetrics_by_their_tags() {
     let summary = summary("1.1.0", "crossing");
     let duration = |aggregation| summary.value("http_req_duration", aggregation);
-    assert_eq!(duration("med"), Some(702.998908));
-    assert_eq!(duration("p(50)"), Some(702.998908));
-    assert_eq!(duration("p(95)"), Some(707.0778632));
-    assert_eq!(duration("p(99.0)"), Some(707.82006144));
+    assert_eq!(duration("med"), Some(701.745375));
+    assert_eq!(duration("p(50)"), Some(701.745375));
+    assert_eq!(duration("p(95)"), Some(712.8930968000001));
+    assert_eq!(duration("p(99.0)"), Some(714.94272576));
     assert_eq!(duration("count"), Some(5.0));
     assert_eq!(duration("p(42)"), None);
     assert_eq!(duration("nonsense"), None);
@@ -115,6 +95,14 @@ fn durations_of_nothing_but_zero_were_never_timed() {
         assert_eq!(duration.value("p(95)"), Some(0.0), "as k6 has it");
         assert_eq!(summary.value("http_req_duration", "p(95)"), None);
         assert_eq!(Metrics::of(&summary).http_req_duration, None);
+        let digest = Metrics::of(&crate::captures::summary(version, "dies_midway"));
+        let duration = digest.http_req_duration.expect("some were answered");
+        assert_eq!(
+            (duration.min, duration.med),
+            (None, None),
+            "requests that never arrived"
+        );
+        assert!(duration.max.is_some_and(|max| max > 0.0));
     }
 }
 
@@ -150,20 +138,20 @@ fn the_digest_has_totals_and_every_trend() {
     let digest = Metrics::of(&summary("1.1.0", "passing"));
     assert_eq!(digest.iterations, 48);
     assert_eq!(digest.http_requests, 96);
-    assert_eq!(digest.http_requests_per_second, 15.560918930279128);
+    assert_eq!(digest.http_requests_per_second, 15.460122180334242);
     assert_eq!(digest.http_failed_ratio, Some(0.0));
     assert_eq!(digest.checks_ratio, Some(1.0));
-    assert_eq!(digest.data_received_bytes, 148_788);
-    assert_eq!(digest.data_sent_bytes, 19_776);
+    assert_eq!(digest.data_received_bytes, 601_990);
+    assert_eq!(digest.data_sent_bytes, 20_160);
     assert_eq!(digest.dropped_iterations, 0);
     let duration = digest.http_req_duration.expect("requests were made");
     assert_eq!(duration.count, Some(96));
-    assert_eq!(duration.med, Some(2.0834289999999998));
-    assert_eq!(duration.p95, Some(3.49962975));
-    assert_eq!(duration.p99, Some(12.229071149999891));
+    assert_eq!(duration.med, Some(1.782222));
+    assert_eq!(duration.p95, Some(12.235617999999999));
+    assert_eq!(duration.p99, Some(16.91469369999999));
     let create = &digest.trends["mission_create_duration"];
     assert_eq!(create.unit, Unit::Milliseconds);
-    assert_eq!(create.p95, Some(3.991145799999998));
+    assert_eq!(create.p95, Some(13.86602185));
 
     let digest = Metrics::of(&summary("0.57.0", "websocket"));
     assert_eq!((digest.ws_sessions, digest.ws_messages_received), (1, 7));
@@ -184,6 +172,44 @@ fn what_was_asked_for_stands_beside_what_was_measured() {
     assert_eq!(run.time_scale, 0.01);
     assert_eq!(run.thresholds["mission_list_duration"], ["p(95)<500"]);
     assert_eq!(run.thresholds["http_req_failed"], ["rate<0.01"]);
+    let own: Vec<&String> = run.own_thresholds.keys().collect();
+    assert_eq!(
+        own,
+        ["errors", "mission_create_duration", "mission_list_duration"]
+    );
+    let run = summary("1.1.0", "websocket")
+        .load_test
+        .expect("written by main.js");
+    assert_eq!(
+        run.evidence.checks,
+        ["WebSocket connection successful", "message has type"]
+    );
+    assert_eq!(run.evidence.rules["ws_messages_received"].len(), 1);
+}
+
+#[test]
+fn requests_of_setup_and_teardown_are_not_the_load_s() {
+    for version in VERSIONS {
+        let summary = summary(version, "setup_only");
+        assert_eq!((summary.http_requests(), summary.load_requests()), (3, 0));
+        assert_eq!(summary.iteration_exceptions(), (0, 15));
+        let summary = super::captures::summary(version, "passing");
+        assert_eq!((summary.http_requests(), summary.load_requests()), (96, 96));
+    }
+}
+
+#[test]
+fn percentiles_that_thresholds_name_are_there() {
+    for version in VERSIONS {
+        let summary = summary(version, "percentiles");
+        for percentile in ["p(99.9)", "p(50)", "p(10)"] {
+            let value = summary.value("http_req_duration", percentile);
+            assert!(
+                value.is_some_and(|value| value > 0.0),
+                "{version} {percentile}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -200,11 +226,11 @@ fn every_beginning_of_a_summary_is_cut_off_and_nothing_else() {
     let error = Summary::parse(&whole[..end / 2]).expect_err("half a summary");
     assert_eq!(
         error.to_string(),
-        "the summary is cut off at line 86, column 4"
+        "the summary is cut off at line 89, column 3"
     );
     assert_eq!(
         SummaryProblem::from(error),
-        SummaryProblem::Truncated("the summary is cut off at line 86, column 4".to_owned())
+        SummaryProblem::Truncated("the summary is cut off at line 89, column 3".to_owned())
     );
 }
 

@@ -5,13 +5,16 @@ use k6_summary::{
     Unit, Verdict, judge,
 };
 
-use crate::captures::{evidence, sentences, summary, text};
+use crate::captures::{SILENT, evidence, sentences, summary, text};
 
 fn without_summary(problem: SummaryProblem, exit: K6Exit) -> Verdict {
     judge(&Evidence {
         summary: Err(problem),
+        log: &SILENT,
         exit,
         min_checks: 0.95,
+        max_exceptions: 0.01,
+        planned_vus: None,
         server: ServerState::Healthy,
         interrupted: false,
     })
@@ -55,21 +58,13 @@ fn without_a_summary_nothing_passes_whatever_the_exit_code() {
         ),
         (
             SummaryProblem::Missing,
-            K6Exit::from_parts(None, Some(9)),
+            K6Exit::Signal(9),
             vec!["k6 was killed by signal 9", "k6 wrote no summary"],
         ),
         (
-            SummaryProblem::Missing,
-            K6Exit::from_parts(None, None),
-            vec![
-                "k6 ended in a way that the system did not report",
-                "k6 wrote no summary",
-            ],
-        ),
-        (
             half.into(),
-            K6Exit::from_parts(Some(0), None),
-            vec!["the summary is cut off at line 180, column 6"],
+            K6Exit::Code(0),
+            vec!["the summary is cut off at line 173, column 13"],
         ),
         (
             html.into(),
@@ -117,7 +112,6 @@ fn the_server_must_live_and_be_well() {
             ..evidence(&summary, 0)
         })
     };
-    assert_eq!(with(ServerState::NotOurs).outcome, Outcome::Passed);
     let dead = with(ServerState::Dead("was killed by signal 9".to_owned()));
     assert_eq!(dead.outcome, Outcome::Failed);
     assert_eq!(
@@ -143,8 +137,10 @@ fn a_dead_server_comes_before_what_follows_from_it() {
         sentences(&verdict),
         [
             "the server died during the test: exited with code 1",
-            "http_req_failed rate<0.01: 99.98 %",
-            "0.02 % of checks passed (8 of 50,232), at least 95 % must",
+            "8 of 12 iterations ended with an exception; at most 1 % may",
+            "errors rate<0.01: 66.67 % (with 8 exceptions counted as errors)",
+            "http_req_failed rate<0.01: 66.67 %",
+            "33.33 % of checks passed (8 of 24), at least 95 % must",
         ]
     );
 }
@@ -204,58 +200,117 @@ fn an_expression_of_unknown_form_is_judged_by_what_k6_says() {
             value: None,
             unit: Unit::None,
             state: ThresholdState::Crossed,
+            note: None,
         }
     );
 }
 
-#[test]
-fn a_verdict_in_json_has_kinds_parts_and_sentences_and_is_read_again() {
-    let summary = summary("1.1.0", "crossing");
-    let verdict = judge(&Evidence {
-        server: ServerState::Unhealthy("answered 503".to_owned()),
-        ..evidence(&summary, 108)
-    });
-    let json = serde_json::to_value(&verdict).expect("serializes");
-    assert_eq!(json["outcome"], "failed");
-    assert_eq!(
-        json["reasons"],
-        serde_json::json!([
-            {
-                "kind": "server_unhealthy",
-                "description": "answered 503",
-                "message": "the server is not healthy after the test: answered 503"
-            },
-            {
-                "kind": "k6_exit",
-                "exit": {"code": 108},
-                "message": "k6 exited with 108: the script aborted the test"
-            },
-            {
-                "kind": "threshold_crossed",
-                "metric": "health_check_duration",
-                "expression": "p(95)<100",
-                "aggregation": "p(95)",
-                "operator": "<",
-                "bound": 100.0,
-                "value": 707.0778632,
-                "unit": "milliseconds",
-                "state": "crossed",
-                "message": "health_check_duration p(95)<100: 707.1 ms"
-            },
-            {
-                "kind": "threshold_crossed",
-                "metric": "http_req_duration",
-                "expression": "p(95)<500",
-                "aggregation": "p(95)",
-                "operator": "<",
-                "bound": 500.0,
-                "value": 707.0778632,
-                "unit": "milliseconds",
-                "state": "crossed",
-                "message": "http_req_duration p(95)<500: 707.1 ms"
-            }
-        ])
+/// A summary of 100 iterations with these metrics, thresholds of the script, and evidence.
+fn of_script(metrics: &str, own: &str, evidence: &str) -> Summary {
+    let json = format!(
+        r#"{{"metrics": {{
+            "iterations": {{"type": "counter", "values": {{"count": 100}}}},
+            "http_req_failed": {{"type": "rate", "values": {{"passes": 0, "fails": 100}},
+                "thresholds": {{"rate<0.01": {{"ok": true}}}}}},
+            "http_reqs": {{"type": "counter", "values": {{"count": 100}}}} {metrics}
+          }},
+          "root_group": {{"checks": [{{"name": "a", "passes": 100, "fails": 0}}]}},
+          "state": {{"testRunDurationMs": 1}},
+          "load_test": {{"profile": "smoke", "test": "mine", "time_scale": 1,
+            "thresholds": {{"http_req_failed": ["rate<0.01"]}},
+            "own_thresholds": {{{own}}}, "evidence": {{{evidence}}}}}
+        }}"#
     );
-    let again: Verdict = serde_json::from_value(json).expect("deserializes");
-    assert_eq!(again, verdict);
+    Summary::parse(json.as_bytes()).expect("a summary")
+}
+
+#[test]
+fn a_test_passes_on_positive_evidence_only() {
+    const SILENT_ERRORS: &str = r#", "ws_errors": {"type": "rate", "values":
+        {"rate": 0, "passes": 0, "fails": 0}, "thresholds": {"rate<0.01": {"ok": true}}}"#;
+    const OWN_ERRORS: &str = r#""ws_errors": ["rate<0.01"]"#;
+    const SILENT_COUNTER: &str = r#", "lost": {"type": "counter", "values": {"count": 0},
+        "thresholds": {"count==0": {"ok": true}}}"#;
+    const OWN_COUNTER: &str = r#""lost": ["count==0"]"#;
+    let nothing = "no threshold of the script was evaluated, and no rule of evidence stands for it";
+    let kept = r#""rules": {"http_reqs": ["count >= iterations count"]}"#;
+    let broken = r#""rules": {"http_reqs": ["count > iterations count", "rate > 1"]}"#;
+    let unmade = r#""checks": ["a", "b"]"#;
+    let table: [(&str, &str, &str, &[&str]); 7] = [
+        ("", "", "", &[]),
+        (SILENT_ERRORS, OWN_ERRORS, "", &[nothing]),
+        (SILENT_ERRORS, OWN_ERRORS, kept, &[]),
+        (
+            SILENT_ERRORS,
+            OWN_ERRORS,
+            broken,
+            &[
+                "evidence http_reqs count > iterations count: 100, not > 100",
+                "evidence http_reqs rate > 1: no samples",
+            ],
+        ),
+        // A counter that stays at zero proves nothing, but nothing against the test either.
+        (SILENT_COUNTER, OWN_COUNTER, "", &[]),
+        ("", "", unmade, &["check \"b\" was never made"]),
+        (
+            SILENT_ERRORS,
+            OWN_ERRORS,
+            unmade,
+            &["check \"b\" was never made", nothing],
+        ),
+    ];
+    for (metrics, own, rules, expected) in table {
+        let summary = of_script(metrics, own, rules);
+        let seen = sentences(&judge(&evidence(&summary, 0)));
+        assert_eq!(seen, expected, "{own} {rules}");
+    }
+}
+
+#[test]
+fn exceptions_count_as_errors_in_the_script_s_own_rates() {
+    let rate = |name: &str, passes, fails, expression: &str| {
+        let metric = format!(
+            r#", "{name}": {{"type": "rate", "values": {{"passes": {passes}, "fails": {fails}}},
+            "thresholds": {{"{expression}": {{"ok": true}}}}}}, "iteration_exceptions":
+            {{"type": "rate", "values": {{"passes": 1, "fails": 99}}}}"#
+        );
+        let own = format!(r#""{name}": ["{expression}"]"#);
+        sentences(&judge(&evidence(&of_script(&metric, &own, ""), 0)))
+    };
+    let counted = "with 1 exception counted as an error";
+    assert_eq!(rate("errors", 0, 99, "rate<0.05"), [""; 0]);
+    assert_eq!(
+        rate("errors", 4, 95, "rate<0.05"),
+        [format!("errors rate<0.05: 5 % ({counted})")]
+    );
+    assert_eq!(
+        rate("served", 95, 4, "rate>=0.951"),
+        [format!("served rate>=0.951: 95 % ({counted})")]
+    );
+    // Only ever given errors: the share says nothing, so one exception must not make it 100 %.
+    let unsampled =
+        "no threshold of the script was evaluated, and no rule of evidence stands for it";
+    assert_eq!(rate("errors", 0, 0, "rate<0.05"), [unsampled]);
+}
+
+#[test]
+fn of_many_checks_that_never_passed_some_are_named() {
+    let checks: Vec<String> = (0..30)
+        .map(|n| format!(r#"{{"name": "mission\n{n} is there", "passes": 0, "fails": 1}}"#))
+        .collect();
+    let json = format!(
+        r#"{{"metrics": {{
+            "iterations": {{"type": "counter", "values": {{"count": 1}}}},
+            "http_reqs": {{"type": "counter", "values": {{"count": 1}}}}}},
+          "root_group": {{"checks": [{}]}}, "state": {{"testRunDurationMs": 1}}}}"#,
+        checks.join(", ")
+    );
+    let summary = Summary::parse(json.as_bytes()).expect("a summary");
+    let seen = sentences(&judge(&evidence(&summary, 0)));
+    assert_eq!(
+        seen[0],
+        "check \"mission 0 is there\" never passed (0 of 1)"
+    );
+    assert_eq!(seen[10], "20 more checks never passed");
+    assert_eq!(seen.len(), 13, "{seen:#?}");
 }

@@ -1,0 +1,206 @@
+//! Exceptions in k6's log: the summary knows how many there were, the log what they say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::text::clean;
+
+/// How k6 begins to say that `exec.test.abort` was called.
+const ABORTED: &str = "test aborted: ";
+/// How k6 begins to say that `exec.test.fail` was called.
+const FAILED: &str = "test marked as failed: ";
+/// How much of a message is kept, in characters.
+const LONGEST_MESSAGE: usize = 200;
+
+/// What k6's log says of the script. Feed it every line of the log, in order.
+///
+/// ```
+/// let mut log = k6_summary::Log::default();
+/// log.line(r#"time="…" level=error msg="TypeError: no\n\tat default (file:///t/mine.js:10:20(26))\n" executor=constant-vus scenario=default source=stacktrace"#);
+/// assert_eq!(log.exceptions(), 1);
+/// assert_eq!(log.first_exception().unwrap().to_string(), "TypeError: no, at mine.js:10");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Log {
+    exceptions: u64,
+    first: Option<Exception>,
+    end: Option<(End, Exception)>,
+}
+
+/// An exception of the script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// What it says, on one line and cut if it is long.
+    pub message: String,
+    /// Where it was thrown in the script, as `mine.js:10`, if k6 says.
+    pub place: Option<String>,
+}
+
+/// What it was that ended the test, or marked it as failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Setup,
+    Teardown,
+    Loading,
+    Abort,
+    Failed,
+}
+
+impl Log {
+    /// Takes note of a line.
+    pub fn line(&mut self, line: &str) {
+        if !line.contains("level=error") {
+            return;
+        }
+        let fields = logfmt(line);
+        let (Some("error"), Some(text)) = (
+            fields.get("level").map(String::as_str),
+            fields.get("msg").map(String::as_str),
+        ) else {
+            return;
+        };
+        // k6 names the executor only of an exception that ended an iteration.
+        if fields.contains_key("executor") {
+            self.exceptions += 1;
+            self.first.get_or_insert_with(|| Exception::of(text));
+        } else if let Some(end) = End::of(text, fields.get("hint").map(String::as_str)) {
+            self.end
+                .get_or_insert_with(|| (end, Exception::of(end.words(text))));
+        }
+    }
+
+    /// How many iterations ended with an exception, those in callbacks among them.
+    #[must_use]
+    pub fn exceptions(&self) -> u64 {
+        self.exceptions
+    }
+
+    /// The first exception of an iteration.
+    #[must_use]
+    pub fn first_exception(&self) -> Option<&Exception> {
+        self.first.as_ref()
+    }
+
+    pub(crate) fn end(&self) -> Option<&(End, Exception)> {
+        self.end.as_ref()
+    }
+}
+
+impl Exception {
+    /// Takes message and place out of what k6 logs: the message, then a line for each frame.
+    fn of(text: &str) -> Self {
+        let message = text.split("\n\tat ").next().unwrap_or(text);
+        let message = ["Uncaught (in promise) ", "GoError: "]
+            .iter()
+            .fold(message, |message, prefix| {
+                message.strip_prefix(prefix).unwrap_or(message)
+            });
+        Self {
+            message: clean(message, LONGEST_MESSAGE),
+            place: place(text),
+        }
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.place {
+            Some(place) => write!(f, ", at {place}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl End {
+    fn of(text: &str, hint: Option<&str>) -> Option<Self> {
+        if text.starts_with(ABORTED) {
+            return Some(Self::Abort);
+        }
+        if text.starts_with(FAILED) {
+            return Some(Self::Failed);
+        }
+        (hint == Some("script exception")).then(|| {
+            if text.contains("\tat setup (") {
+                Self::Setup
+            } else if text.contains("\tat teardown (") {
+                Self::Teardown
+            } else {
+                Self::Loading
+            }
+        })
+    }
+
+    /// The script's own words within k6's.
+    fn words(self, text: &str) -> &str {
+        let words = [ABORTED, FAILED]
+            .iter()
+            .find_map(|prefix| text.strip_prefix(prefix))
+            .unwrap_or(text);
+        match self {
+            Self::Abort => words.split(" at ").next().unwrap_or(words),
+            _ => words,
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Setup => "setup() ended with an exception",
+            Self::Teardown => "teardown() ended with an exception",
+            Self::Loading => "the script ended with an exception while it was loaded",
+            Self::Abort => "the script aborted the test",
+            Self::Failed => "the script marked the test as failed",
+        })
+    }
+}
+
+/// The first frame of a stack that is the script's own: not k6's, and not of `main.js`, which calls it.
+fn place(stack: &str) -> Option<String> {
+    stack.split("file://").skip(1).find_map(|frame| {
+        let end = frame.find(['(', ')', '\n']).unwrap_or(frame.len());
+        let mut parts = frame[..end].rsplitn(3, ':');
+        let (_column, line, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let file = path.rsplit('/').next()?;
+        (file != "main.js").then(|| format!("{file}:{line}"))
+    })
+}
+
+/// The fields of a line as k6's logger writes them: `key=word key="quoted text"`.
+fn logfmt(line: &str) -> BTreeMap<&str, String> {
+    let mut fields = BTreeMap::new();
+    let mut rest = line;
+    while let Some((key, value)) = rest.split_once('=') {
+        let (value, after) = match value.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted),
+            None => {
+                let (word, after) = value.split_once(' ').unwrap_or((value, ""));
+                (word.to_owned(), after)
+            }
+        };
+        let key = key.rsplit(' ').next().unwrap_or(key);
+        fields.entry(key).or_insert(value);
+        rest = after;
+    }
+    fields
+}
+
+/// A text up to its closing quote, with Go's escapes resolved, and what follows it.
+fn unquoted(text: &str) -> (String, &str) {
+    let mut out = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, char)) = chars.next() {
+        match char {
+            '"' => return (out, &text[at + 1..]),
+            '\\' => match chars.next() {
+                Some((_, 'n')) => out.push('\n'),
+                Some((_, 't')) => out.push('\t'),
+                Some((_, char)) => out.push(char),
+                None => break,
+            },
+            char => out.push(char),
+        }
+    }
+    (out, "")
+}
