@@ -10,7 +10,6 @@ use std::time::{Instant, SystemTime};
 use anyhow::Context as _;
 
 use crate::cli::{LoadTest, MessageFormat};
-use crate::history::Trend;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus};
@@ -256,8 +255,7 @@ impl Run<'_> {
             self.record.notices.push(notice);
         }
         self.folder.write("run.json", self.json()?.as_bytes())?;
-        let trends = Trend::of_run(&self.plan.results, &self.record);
-        let summary = report::markdown(&self.record, &trends);
+        let summary = report::markdown(&self.record, &self.trends());
         self.folder.write("summary.md", summary.as_bytes())?;
         github::report(&self.record, &self.folder.path, &summary, &self.plan.key);
         if let Some(path) = self.args.junit() {

@@ -2,6 +2,7 @@
 
 mod beside;
 mod comparison;
+mod history;
 pub mod html;
 mod junit;
 mod markdown;
@@ -18,7 +19,8 @@ mod usage;
 
 pub use beside::sentence as past_sentence;
 pub use comparison::{comparison_announcement, comparison_markdown, comparison_terminal};
-pub use html::{comparison_page, history_page};
+pub use history::history;
+pub use html::comparison_page;
 pub use junit::{comparison_junit, junit};
 pub use markdown::markdown;
 pub use open::open;

@@ -10,8 +10,9 @@ use crate::history::Trend;
 use crate::history::percent;
 use crate::record::{PastRecord, PastRow, PastState, TestRecord};
 
-/// The fewest points of a chart.
+/// The fewest points of a chart, and the most: more are not to be told apart on a phone.
 const MIN_POINTS: usize = 3;
+const MAX_POINTS: usize = 30;
 /// How the chart looks: the default colours are too pale to be seen on a phone.
 const LOOK: &str = r##"%%{init: {"xyChart": {"width": 600, "height": 300}, "themeVariables": {"xyChart": {"plotColorPalette": "#0969da"}}}}%%"##;
 
@@ -98,7 +99,7 @@ fn table(past: &PastRecord) -> String {
 
 /// A line of the p95 over the runs; none if it would hardly be one.
 fn chart(trend: &Trend) -> String {
-    let points = &trend.p95_ms;
+    let points = &trend.values[trend.values.len().saturating_sub(MAX_POINTS)..];
     let sound = points.iter().all(|value| value.is_finite());
     if points.len() < MIN_POINTS || !sound {
         return String::new();
@@ -161,7 +162,7 @@ mod tests {
             metrics: vec![row(PastState::Shown)],
         };
         let trend = Trend {
-            p95_ms: vec![1.0, 2.0, 1.5],
+            values: vec![1.0, 2.0, 1.5],
             note: String::new(),
         };
         let section = section(Some(&past), &trend);
@@ -196,7 +197,7 @@ mod tests {
     #[test]
     fn no_chart_without_a_past() {
         let one = Trend {
-            p95_ms: vec![1.0, 2.0],
+            values: vec![1.0, 2.0],
             note: String::new(),
         };
         assert_eq!(section(None, &one), "");

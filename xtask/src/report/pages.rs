@@ -1,6 +1,7 @@
 //! Writing the pages: `report.html` of a run, `index.html` of all, and the command that does it again.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 
@@ -9,7 +10,7 @@ use super::past_runs::{self, PastRuns};
 use super::{markdown, open};
 use crate::cli::Report;
 use crate::error::UsageError;
-use crate::history::Trend;
+use crate::history::{self, Past, Trend};
 use crate::record::{RunRecord, write_whole};
 use crate::ui;
 
@@ -43,19 +44,20 @@ pub fn report(args: &Report, root: &Path) -> anyhow::Result<u8> {
         .results()
         .map_or_else(|| root.join("load-tests/results"), Path::to_owned);
     let shown = if args.all {
+        let past = past(&results)?;
         for name in PastRuns::read(&results)
             .runs
             .iter()
             .map(|found| &found.folder)
         {
-            if let Err(error) = rebuild(&results.join(name)) {
+            if let Err(error) = rebuild(&results.join(name), &past) {
                 ui::notice(&format!("{error:#}"));
             }
         }
         results.join("index.html")
     } else {
         let folder = folder(&results, args.run.as_deref().unwrap_or(Path::new("latest")))?;
-        rebuild(&folder)?;
+        rebuild(&folder, &past(folder.parent().unwrap_or(&folder))?)?;
         folder.join("report.html")
     };
     if !results.is_dir() {
@@ -75,11 +77,16 @@ pub fn report(args: &Report, root: &Path) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn rebuild(folder: &Path) -> anyhow::Result<()> {
+/// The history beside the runs in `results`.
+fn past(results: &Path) -> anyhow::Result<Past> {
+    history::read(&history::history_path(results), SystemTime::now())
+}
+
+fn rebuild(folder: &Path, past: &Past) -> anyhow::Result<()> {
     let run =
         past_runs::read(folder).map_err(|why| anyhow::anyhow!("{}: {why}", folder.display()))?;
     write_run_page(folder, &run)?;
-    let trends = Trend::of_run(folder.parent().unwrap_or(folder), &run);
+    let trends = Trend::of_run(past, &run);
     write_whole(
         &folder.join("summary.md"),
         markdown(&run, &trends).as_bytes(),

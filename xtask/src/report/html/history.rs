@@ -11,6 +11,7 @@ use super::past::{self, Line as Row};
 use super::{page, safe};
 use crate::history::{self, Metric, Point, Series};
 use crate::record::Outcome;
+use crate::report::history::words;
 use crate::report::rows;
 
 /// How many of a series' newest runs are shown: a chart has no room for more.
@@ -87,14 +88,14 @@ fn part(series: &Series) -> Part {
         }
     }
     Part {
-        name: history::name(&series.key),
-        place: history::place(&series.key),
-        runs: history::runs(series),
+        name: words::name(&series.key),
+        place: words::place(&series.key),
+        runs: words::runs(series),
         cut,
         accepted: series
             .accepted
             .iter()
-            .map(|mark| history::accepted(mark, series.runs))
+            .map(|mark| words::accepted(mark, series.runs))
             .collect(),
         rows: series
             .metrics
@@ -109,7 +110,7 @@ fn part(series: &Series) -> Part {
                 changes: metric
                     .changes
                     .iter()
-                    .map(|change| history::change(metric, change))
+                    .map(|change| words::change(metric, change))
                     .collect(),
             })
             .collect(),
@@ -165,11 +166,11 @@ fn chart(series: &Series, metric: &Metric, from: usize, days: &[String]) -> Line
     }
     // A change lies between the last run without it and the first one with it.
     for change in metric.changes.iter().filter(|change| change.index > from) {
-        let text = format!("change of level: {}", history::change(metric, change));
+        let text = format!("change of level: {}", words::change(metric, change));
         chart = chart.mark(place(change.index) - 0.5, text);
     }
     for mark in series.accepted.iter().filter(|mark| mark.index >= from) {
-        let text = history::accepted(mark, series.runs);
+        let text = words::accepted(mark, series.runs);
         chart = chart.flag(place(mark.index) - 0.5, text);
     }
     chart

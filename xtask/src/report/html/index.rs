@@ -1,7 +1,5 @@
 //! `index.html`: all runs, the newest first, and the trends of comparable ones.
 
-use std::collections::BTreeMap;
-
 use k6_summary::Quantity;
 use load_charts::Spark;
 use minijinja::Value;
@@ -9,7 +7,9 @@ use serde::Serialize;
 
 use super::words::{Badge, badge};
 use super::{page, safe};
-use crate::record::{Outcome, RunRecord, TestRecord};
+use crate::history::{self, Key, Past};
+use crate::record::{Measure, RunRecord, TestRecord};
+use crate::report::history::words;
 use crate::report::past_runs::PastRuns;
 use k6_summary::Unit;
 
@@ -76,7 +76,7 @@ pub fn index_page(past: &PastRuns) -> anyhow::Result<String> {
                 .replace('T', " ")
                 .trim_end_matches('Z')
                 .to_owned(),
-            profile: profile(run),
+            profile: profile(&run.profile, run.time_scale),
             revision: revision(run),
             tests: run.tests.iter().map(test).collect(),
         }
@@ -91,11 +91,11 @@ pub fn index_page(past: &PastRuns) -> anyhow::Result<String> {
     )
 }
 
-fn profile(run: &RunRecord) -> String {
-    if run.time_scale == 1.0 {
-        run.profile.clone()
+fn profile(name: &str, time_scale: f64) -> String {
+    if time_scale == 1.0 {
+        name.to_owned()
     } else {
-        format!("{} × {}", run.profile, run.time_scale)
+        format!("{name} × {time_scale}")
     }
 }
 
@@ -135,86 +135,45 @@ fn microseconds(value: f64) -> String {
     format!("{value:.0} µs")
 }
 
-/// The trends by what runs must share to be comparable.
-fn trends(past: &PastRuns) -> Vec<Trend> {
-    let mut groups: BTreeMap<(String, String), Vec<&TestRecord>> = BTreeMap::new();
-    for found in &past.runs {
-        let run = &found.record;
-        let key = shared(run);
-        let measured = run.tests.iter().filter(|test| {
-            matches!(test.outcome, Outcome::Passed | Outcome::Failed) && test.metrics.is_some()
-        });
-        for test in measured {
-            let name = format!("{} {}", profile(run), test.name);
-            groups.entry((name, key.clone())).or_default().push(test);
-        }
-    }
-    let trend = |((name, shared), tests): ((String, String), Vec<&TestRecord>)| {
-        let recent = &tests[tests.len().saturating_sub(MOST)..];
-        Trend {
-            p95: curve(
-                &format!("p95 of requests, {name}"),
-                recent.iter().map(|test| p95(test)),
-                milliseconds,
-            ),
-            cpu: curve(
-                &format!("server CPU per request, {name}"),
-                recent.iter().map(|test| cpu(test)),
-                microseconds,
-            ),
-            name,
-            r#where: shared,
-            runs: tests.len(),
-        }
-    };
-    groups.into_iter().map(trend).collect()
+/// The trends of comparable runs, in the order in which they began.
+fn trends(runs: &PastRuns) -> Vec<Trend> {
+    let past = Past::of(runs.runs.iter().map(|found| &found.record));
+    let keys = past.keys().into_iter().filter(|key| key.k6_args.is_empty());
+    keys.map(|key| trend(&past, key)).collect()
 }
 
-/// What runs must share to be compared, beside profile, time scale and test.
-fn shared(run: &RunRecord) -> String {
-    let mut version = run.k6.version.splitn(3, '.');
-    let k6 = [version.next(), version.next()]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(".");
-    let target = match &run.server {
-        Some(server) => serde_json::to_value(server.kind).ok().and_then(|kind| {
-            kind.as_str()
-                .map(|kind| format!("server {}, ", kind.replace('_', " ")))
+fn trend(past: &Past, key: &Key) -> Trend {
+    let name = format!("{} {}", profile(&key.profile, key.time_scale), key.test);
+    let points = |measure| {
+        let mut points = history::comparable_points(past, key, &measure);
+        points.drain(..points.len().saturating_sub(MOST));
+        points
+    };
+    let p95 = points(Measure::p95_of_requests());
+    let cpu = points(Measure::CpuPerRequest);
+    Trend {
+        p95: curve(&format!("p95 of requests, {name}"), &p95, milliseconds),
+        cpu: curve(&format!("server CPU per request, {name}"), &cpu, |ms| {
+            microseconds(ms * 1e3)
         }),
-        None => None,
-    };
-    let args = if run.k6_args.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", run.k6_args.join(" "))
-    };
-    format!(
-        "{}k6 {k6}, {}{args}",
-        target.unwrap_or_default(),
-        run.host.fingerprint
-    )
+        r#where: words::place(key),
+        runs: past.comparable_with(key).count(),
+        name,
+    }
 }
 
-fn curve(name: &str, values: impl Iterator<Item = Option<f64>>, text: fn(f64) -> String) -> Curve {
-    let values: Vec<f64> = values.map(|value| value.unwrap_or(f64::NAN)).collect();
-    let known: Vec<f64> = values
-        .iter()
-        .copied()
-        .filter(|value| value.is_finite())
-        .collect();
-    let (Some(newest), true) = (known.last().copied(), !values.is_empty()) else {
+fn curve(name: &str, values: &[f64], text: fn(f64) -> String) -> Curve {
+    let Some(newest) = values.last().copied() else {
         return Curve {
             chart: safe(String::new()),
             newest: none(),
         };
     };
-    let least = known.iter().copied().fold(f64::INFINITY, f64::min);
-    let greatest = known.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let label = format!(
         "{name}: {} runs from {} to {}, the newest {}",
-        known.len(),
+        values.len(),
         text(least),
         text(greatest),
         text(newest)
@@ -223,7 +182,7 @@ fn curve(name: &str, values: impl Iterator<Item = Option<f64>>, text: fn(f64) ->
         chart: safe(
             Spark {
                 label: &label,
-                values: &values,
+                values,
             }
             .svg(),
         ),
