@@ -4,9 +4,8 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use super::Run;
-use crate::history::Key;
 use crate::history::{
-    Again, Lineage, Past, Reference, Settled, has_suspects, leave_open, settle, withdraw,
+    Again, Key, Lineage, Past, Reference, Settled, has_suspects, leave_open, settle, withdraw,
 };
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::server::target::Target;
@@ -38,8 +37,7 @@ impl Run<'_> {
 
     /// Puts the numbers of `test` beside those of its past, and says if one is suspect.
     pub(super) fn beside_its_past(&self, test: &mut TestRecord) {
-        let Some(mut past) = self.judged(&crate::history::key(&self.record, &test.name), test)
-        else {
+        let Some(mut past) = self.judged(&Key::of(&self.record, &test.name), test) else {
             return;
         };
         if test.outcome != Outcome::Passed {
@@ -53,6 +51,11 @@ impl Run<'_> {
             ui::notice(&format!("{} is worse than its past: {then}", test.name));
         }
         test.past = Some(past);
+    }
+
+    /// What past runs say; `None` if the run ended before they were read.
+    pub(super) fn past(&self) -> Option<&Past> {
+        self.before.as_ref().map(|before| &before.past)
     }
 
     fn judged(&self, key: &Key, test: &TestRecord) -> Option<PastRecord> {
@@ -139,10 +142,12 @@ impl Run<'_> {
             Some(Ok(test)) if test.outcome != Outcome::Passed => {
                 settle(&mut past, &Again::Failed(&test.reasons.join("; ")))
             }
-            Some(Ok(test)) => match self.judged(&crate::history::key(&self.record, &name), &test) {
-                Some(second) => settle(&mut past, &Again::Judged(&second)),
-                None => settle(&mut past, &Again::Impossible("it had no numbers")),
-            },
+            Some(Ok(test)) => {
+                match self.judged(&Key::of(&self.record, &name).measured_again(), &test) {
+                    Some(second) => settle(&mut past, &Again::Judged(&second)),
+                    None => settle(&mut past, &Again::Impossible("it had no numbers")),
+                }
+            }
         };
         for notice in settled.notices {
             let notice = format!("{name}: {notice}");

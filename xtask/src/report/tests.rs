@@ -236,7 +236,7 @@ fn holds(name: &str, text: &str) {
 #[test]
 fn whole_documents_are_as_they_were() {
     let trends = ["", "no run before", ""].map(|note| Trend {
-        p95_ms: vec![1.0, 2.0, 1.5],
+        values: vec![1.0, 2.0, 1.5],
         note: note.into(),
     });
     let folder = Path::new("/nonexistent");

@@ -1,6 +1,7 @@
 //! Writing the reports: a run's and a comparison's files, `index.html` of all runs, and the command that does it again.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 
@@ -10,7 +11,7 @@ use super::view::Document;
 use super::{junit, open, template, view};
 use crate::cli::Report;
 use crate::error::UsageError;
-use crate::history::{Series, Trend};
+use crate::history::{self, Past, Series, Trend};
 use crate::record::{RunRecord, write_whole};
 use crate::{config, ui};
 
@@ -81,9 +82,9 @@ pub fn write_index(results: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The view of `run`, with what the history in `results` says of its tests.
-pub fn run_view(run: &RunRecord, results: &Path, folder: &Path) -> Document {
-    view::run(run, &Trend::of_run(results, run), folder)
+/// The view of `run`, whose files are in `folder`, with what `past` says of its tests.
+pub fn run_view(run: &RunRecord, past: &Past, folder: &Path) -> Document {
+    view::run(run, &Trend::of_run(past, run), folder)
 }
 
 /// `cargo xtask report`: writes the pages again and says where they are.
@@ -94,16 +95,18 @@ pub fn report(args: &Report, root: &Path) -> anyhow::Result<u8> {
     let results = args
         .results()
         .map_or_else(|| config::results(root), Path::to_owned);
+    let past = |results: &Path| history::read(&history::history_path(results), SystemTime::now());
     let shown = if args.all {
+        let past = past(&results)?;
         for found in Runs::read(&results).found {
-            if let Err(error) = rebuild(&results.join(found.folder)) {
+            if let Err(error) = rebuild(&results.join(found.folder), &past) {
                 ui::notice(&format!("{error:#}"));
             }
         }
         results.join("index.html")
     } else {
         let folder = folder(&results, args.run.as_deref().unwrap_or(Path::new("latest")))?;
-        rebuild(&folder)?;
+        rebuild(&folder, &past(folder.parent().unwrap_or(&folder))?)?;
         folder.join("report.html")
     };
     if !results.is_dir() {
@@ -123,9 +126,9 @@ pub fn report(args: &Report, root: &Path) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn rebuild(folder: &Path) -> anyhow::Result<()> {
+fn rebuild(folder: &Path, past: &Past) -> anyhow::Result<()> {
     let run = runs::read(folder).map_err(|why| anyhow::anyhow!("{}: {why}", folder.display()))?;
-    let document = run_view(&run, folder.parent().unwrap_or(folder), folder);
+    let document = run_view(&run, past, folder);
     let problems = write_pages(&document, folder, None);
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     Ok(())

@@ -1,15 +1,15 @@
 //! How p95 and CPU per request went over comparable runs, as small lines.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use k6_summary::Quantity;
 use serde::Serialize;
 
-use super::profile;
-use crate::record::{Outcome, RunRecord, TestRecord};
+use crate::history::{self, Key, Past};
+use crate::record::Measure;
+use crate::report::history::words;
 use crate::report::runs::Runs;
 use crate::report::text::Text;
-use crate::report::view;
 
 /// How many runs a line shows at most.
 const MOST: usize = 60;
@@ -35,61 +35,29 @@ struct Spark {
     dot: Option<(f64, f64)>,
 }
 
-/// The trends of `runs`.
+/// The trends of `runs`, in the order in which they began.
 pub fn of(runs: &Runs) -> Vec<Trend> {
-    let trend = |((name, place), tests): ((String, String), Vec<&TestRecord>)| {
-        let recent = &tests[tests.len().saturating_sub(MOST)..];
-        let p95 = |test: &&TestRecord| {
-            let all = view::durations(test)?;
-            Some((all.p95?, all.p95_text()))
-        };
-        let cpu = |test: &&TestRecord| {
-            let us = test.server_usage.as_ref()?.cpu_us_per_request?;
-            Some((us, view::cpu_text(test)?))
-        };
-        Trend {
-            p95: spark(&format!("p95 of requests, {name}"), recent.iter().map(p95)),
-            cpu: spark(
-                &format!("server CPU per request, {name}"),
-                recent.iter().map(cpu),
-            ),
-            name: name.into(),
-            place: place.into(),
-            runs: tests.len(),
-        }
+    let past = Past::of(runs.found.iter().map(|found| &found.record));
+    let keys = past.keys().into_iter().filter(|key| key.k6_args.is_empty());
+    keys.map(|key| trend(&past, key)).collect()
+}
+
+fn trend(past: &Past, key: &Key) -> Trend {
+    let name = words::name(key);
+    let line = |what: &str, measure: &Measure| {
+        let points = history::comparable_points(past, key, measure);
+        let recent = &points[points.len().saturating_sub(MOST)..];
+        let text = |value: f64| Quantity::new(value, measure.unit()).to_string();
+        let points = recent.iter().map(|value| Some((*value, text(*value))));
+        spark(&format!("{what}, {name}"), points)
     };
-    comparable(runs).into_iter().map(trend).collect()
-}
-
-/// The tests that are comparable with each other, by what they share.
-fn comparable(runs: &Runs) -> BTreeMap<(String, String), Vec<&TestRecord>> {
-    let mut groups: BTreeMap<(String, String), Vec<&TestRecord>> = BTreeMap::new();
-    for run in runs.found.iter().map(|found| &found.record) {
-        let passed = run
-            .tests
-            .iter()
-            .filter(|test| test.outcome == Outcome::Passed);
-        for test in passed {
-            let name = format!("{} {}", profile(run), test.name);
-            groups.entry((name, place(run))).or_default().push(test);
-        }
+    Trend {
+        p95: line("p95 of requests", &Measure::p95_of_requests()),
+        cpu: line("server CPU per request", &Measure::CpuPerRequest),
+        place: words::place(key).into(),
+        runs: past.comparable_with(key).count(),
+        name: name.into(),
     }
-    groups
-}
-
-fn place(run: &RunRecord) -> String {
-    let kind = run
-        .server
-        .as_ref()
-        .map(|server| format!("{:?}, ", server.kind));
-    let k6: Vec<&str> = run.k6.version.splitn(3, '.').take(2).collect();
-    format!(
-        "{}k6 {}, {} {}",
-        kind.unwrap_or_default(),
-        k6.join("."),
-        run.host.fingerprint,
-        run.k6_args.join(" ")
-    )
 }
 
 /// The line through `values`, each with its text; a gap for what is not known.

@@ -14,6 +14,8 @@ use crate::record::{GrowthRow, Outcome, TestRecord};
 use crate::report::over_time::{Dashboard, Usage, over_time};
 use crate::report::view::run::files;
 
+/// The most points of a small line: more are not to be told apart on a phone.
+const MAX_POINTS: usize = 30;
 const MIB: f64 = 1_048_576.0;
 /// The share of failed requests above which durations say nothing: an error page is quick.
 const HOLLOW: f64 = 0.5;
@@ -64,7 +66,7 @@ pub fn section(
             .into(),
         p95_ms: trend
             .filter(|_| test.outcome != Outcome::NotRun)
-            .map(|trend| trend.p95_ms.clone())
+            .map(|trend| trend.values[trend.values.len().saturating_sub(MAX_POINTS)..].to_vec())
             .unwrap_or_default(),
         links: files(
             folder,
