@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::files::{Panel, list, text};
+use crate::files::{list, text};
 
 /// Those that are in use; Grafana 11 to 13 have them built in.
 const TYPES: [&str; 5] = ["row", "timeseries", "stat", "table", "barchart"];
@@ -23,75 +23,68 @@ const UNITS: [&str; 8] = [
 const WITH_LEGEND: [&str; 2] = ["timeseries", "barchart"];
 
 /// What breaks a rule in `panel`, a line for each.
-pub fn of_panel(panel: Panel<'_>) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let json = panel.json;
-    let kind = panel.kind();
+pub fn broken(panel: &Value) -> Vec<String> {
+    let kind = text(&panel["type"]);
+    let mut wrong = match kind {
+        "row" => Vec::new(),
+        _ => of_data(panel, kind),
+    };
     if !TYPES.contains(&kind) {
         wrong.push(format!("type {kind} is not in use here"));
     }
-    if panel.title().is_empty() {
+    if text(&panel["title"]).is_empty() {
         wrong.push("without title".into());
     }
-    if panel.has_data() {
-        wrong.extend(of_data(json, kind));
-    }
-    wrong
-        .iter()
-        .map(|what| format!("panel {:?} (id {}): {what}", panel.title(), json["id"]))
-        .collect()
+    let place = |what| format!("panel {} (id {}): {what}", panel["title"], panel["id"]);
+    wrong.into_iter().map(place).collect()
 }
 
-fn of_data(json: &Value, kind: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if text(&json["description"]).is_empty() {
-        wrong.push("without description".into());
-    }
-    let unit = text(&json["fieldConfig"]["defaults"]["unit"]);
-    let overrides = list(&json["fieldConfig"]["overrides"]).iter();
-    let of_fields = overrides
-        .flat_map(|it| list(&it["properties"]))
-        .filter(|property| property["id"] == "unit")
-        .map(|property| text(&property["value"]));
-    for unit in std::iter::once(unit).chain(of_fields) {
-        if !UNITS.contains(&unit) {
-            wrong.push(format!("the unit {unit:?} is not known"));
-        }
-    }
-    if json["datasource"].is_null() {
-        wrong.push("without a data source".into());
-    }
-    let legend = &json["options"]["legend"];
-    if WITH_LEGEND.contains(&kind)
-        && (legend["showLegend"] != true || legend["displayMode"] == "hidden")
-    {
-        wrong.push("the legend is not shown".into());
-    }
-    for (key, why) in [
-        ("libraryPanel", "is kept elsewhere"),
-        ("repeat", "is repeated, which the live test does not know"),
-    ] {
-        if !json[key].is_null() {
-            wrong.push(why.into());
-        }
-    }
-    let targets = list(&json["targets"]);
-    if targets.is_empty() {
-        wrong.push("asks for nothing".into());
-    }
+fn of_data(panel: &Value, kind: &str) -> Vec<String> {
+    let targets = list(&panel["targets"]);
     let ids = targets
         .iter()
         .map(|target| text(&target["refId"]).to_owned());
-    if ids.clone().any(|id| id.is_empty()) || !super::unique(ids) {
-        wrong.push("each query needs a refId of its own".into());
-    }
-    for target in targets {
-        if target["datasource"].is_null() {
-            wrong.push("a query without a data source".into());
-        }
-        if text(&target["expr"]).is_empty() {
-            wrong.push("a query without an expression".into());
-        }
-    }
-    wrong
+    let legend = &panel["options"]["legend"];
+    let hidden = legend["showLegend"] != true || legend["displayMode"] == "hidden";
+    let lacks = |key: &str| {
+        targets
+            .iter()
+            .any(|target| target[key].is_null() || target[key] == "")
+    };
+    let rules = [
+        (
+            text(&panel["description"]).is_empty(),
+            "without description",
+        ),
+        (panel["datasource"].is_null(), "without a data source"),
+        (
+            WITH_LEGEND.contains(&kind) && hidden,
+            "the legend is not shown",
+        ),
+        (!panel["libraryPanel"].is_null(), "is kept elsewhere"),
+        (
+            !panel["repeat"].is_null(),
+            "is repeated, which the live test does not know",
+        ),
+        (targets.is_empty(), "asks for nothing"),
+        (
+            lacks("refId") || !super::unique(ids),
+            "each query needs a refId of its own",
+        ),
+        (lacks("datasource"), "a query without a data source"),
+        (lacks("expr"), "a query without an expression"),
+    ];
+    let broken = rules.iter().filter(|(broken, _)| *broken);
+    let broken = broken.map(|(_, what)| (*what).to_owned());
+    let config = &panel["fieldConfig"];
+    let overrides = list(&config["overrides"]).iter();
+    let of_fields = overrides
+        .flat_map(|it| list(&it["properties"]))
+        .filter(|property| property["id"] == "unit")
+        .map(|property| &property["value"]);
+    let units = std::iter::once(&config["defaults"]["unit"]).chain(of_fields);
+    let unknown = units.filter(|unit| !UNITS.contains(&text(unit)));
+    broken
+        .chain(unknown.map(|unit| format!("the unit {unit} is not known")))
+        .collect()
 }
