@@ -20,8 +20,6 @@ mod secret;
 mod server;
 mod target;
 mod ui;
-#[cfg(test)]
-mod workflows;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
