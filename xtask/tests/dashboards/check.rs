@@ -53,9 +53,10 @@ impl Filled<'_> {
         let source = source(variable)?;
         let unknown = match &source {
             Source::Fixed(_) => Vec::new(),
-            Source::Series(selector, label) => self
-                .inventory
-                .unknown(&format!("group by ({label}) ({selector})")),
+            Source::Series(selector, label) => {
+                let grouped = format!("group by ({label}) ({selector})");
+                self.inventory.unknown(&grouped)
+            }
             Source::Query(expr, _) => self.inventory.unknown(expr),
         };
         if !unknown.is_empty() {
@@ -64,8 +65,7 @@ impl Filled<'_> {
         let mut chosen = Vec::new();
         for values in fillings {
             let found: Vec<_> = self.values(&source, values)?.into_iter().collect();
-            let fills = match is_many(variable) {
-                true if found.is_empty() => Vec::new(),
+            let fills = match is_many(variable) && !found.is_empty() {
                 true => vec![Fill::Many(found)],
                 false => found.into_iter().map(Fill::One).collect(),
             };
@@ -122,12 +122,12 @@ impl Filled<'_> {
     /// The variables that every dashboard has.
     pub fn built_in(&self) -> Values {
         let range = (self.window.to - self.window.from).round();
-        let one = |name: &str, value: String| (name.to_owned(), Fill::One(value));
+        // What Grafana makes of it with points that far apart.
+        let rate_interval = format!("{}s", 4 * STEP);
         Values::from([
-            // What Grafana makes of it with points that far apart.
-            one("__rate_interval", format!("{}s", 4 * STEP)),
-            one("__interval", format!("{STEP}s")),
-            one("__range", format!("{range}s")),
+            ("__rate_interval".into(), Fill::One(rate_interval)),
+            ("__interval".into(), Fill::One(format!("{STEP}s"))),
+            ("__range".into(), Fill::One(format!("{range}s"))),
         ])
     }
 }

@@ -75,8 +75,8 @@ fn lines_are_the_thresholds_of_the_scripts() {
 #[test]
 fn another_bound_is_seen_from_both_sides() {
     let metric = "http_req_duration{expected_response:true}";
-    let p99 = threshold(None, metric, "p(99)<1500");
-    let rate = threshold(None, "errors", "rate<0.01");
+    let p99 = threshold(metric, "p(99)<1500");
+    let rate = threshold("errors", "rate<0.01");
     let quantile = |q: &str, metric: &str, matchers: &str| {
         format!("histogram_quantile({q}, sum(rate({metric}{{{matchers}}}[$__rate_interval])))")
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::files::{Dashboard, dashboards, text};
+use crate::files::{Dashboard, dashboards, list, text};
 use crate::variables::question;
 
 const DATASOURCE: &str = "${datasource}";
@@ -88,11 +88,8 @@ fn datasources(json: &Value, wrong: &mut Vec<String>) {
     if json.get("datasource").is_some() && uid != Some(DATASOURCE) && !built_in {
         wrong.push(format!("a data source is {}", json["datasource"]));
     }
-    let fields = json
-        .as_object()
-        .into_iter()
-        .flat_map(|fields| fields.values());
-    for value in fields.chain(json.as_array().into_iter().flatten()) {
+    let fields = json.as_object().map(|fields| fields.values());
+    for value in fields.into_iter().flatten().chain(list(json)) {
         datasources(value, wrong);
     }
 }

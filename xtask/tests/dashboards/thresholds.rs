@@ -36,21 +36,17 @@ pub fn tests() -> Vec<String> {
 
 /// The thresholds of all tests.
 pub fn of_the_scripts() -> Vec<Threshold> {
-    let tests = tests();
-    let all: Vec<_> = tests.iter().flat_map(|test| of_test(test)).collect();
-    let mut thresholds: Vec<Threshold> = Vec::new();
-    for threshold in &all {
-        let has = |test: &String| {
-            let test = Some(test.clone());
-            all.contains(&Threshold {
-                test,
-                ..threshold.clone()
-            })
-        };
-        let mut threshold = threshold.clone();
-        threshold.test = threshold.test.filter(|_| !tests.iter().all(has));
-        if !thresholds.contains(&threshold) {
-            thresholds.push(threshold);
+    let tests = tests().into_iter();
+    let all: Vec<_> = tests.map(|test| (of_test(&test), test)).collect();
+    let mut thresholds = Vec::new();
+    for (its, test) in &all {
+        for threshold in its {
+            let shared = all.iter().all(|(its, _)| its.contains(threshold));
+            let mut threshold = threshold.clone();
+            threshold.test = (!shared).then(|| test.clone());
+            if !thresholds.contains(&threshold) {
+                thresholds.push(threshold);
+            }
         }
     }
     thresholds
@@ -66,19 +62,19 @@ fn of_test(test: &str) -> Vec<Threshold> {
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{test}: {said}");
     let options: Value = serde_json::from_slice(&out.stdout).unwrap();
-    let metrics = options["thresholds"].as_object().unwrap().iter();
-    let of_metric = |(metric, expressions): (&String, &Value)| -> Vec<Threshold> {
-        let expressions = list(expressions).iter();
-        expressions
-            .map(|it| it.as_str().unwrap_or(text(&it["threshold"])))
-            .map(|expression| threshold(Some(test), metric, expression))
-            .collect()
-    };
-    metrics.flat_map(of_metric).collect()
+    let mut thresholds = Vec::new();
+    for (metric, expressions) in options["thresholds"].as_object().unwrap() {
+        for expression in list(expressions) {
+            let plain = expression.as_str();
+            let expression = plain.unwrap_or_else(|| text(&expression["threshold"]));
+            thresholds.push(threshold(metric, expression));
+        }
+    }
+    thresholds
 }
 
 /// Reads `p(95)<500` or `rate<0.01` of `metric` or `metric{tag:value}`.
-pub fn threshold(test: Option<&str>, metric: &str, expression: &str) -> Threshold {
+pub fn threshold(metric: &str, expression: &str) -> Threshold {
     let (name, tag) = metric.split_once('{').unwrap_or((metric, ""));
     let (what, bound) = expression.split_once('<').unwrap();
     let bound: f64 = bound.trim_start_matches('=').trim().parse().unwrap();
@@ -87,7 +83,7 @@ pub fn threshold(test: Option<&str>, metric: &str, expression: &str) -> Threshol
     assert!(quantile.is_some() || what.trim() == "rate", "{expression}");
     let tag = tag.trim_end_matches('}').split_once(':');
     Threshold {
-        test: test.map(ToOwned::to_owned),
+        test: None,
         metric: name.to_owned(),
         tag: tag.map(|(tag, value)| (tag.to_owned(), value.to_owned())),
         quantile,
@@ -157,9 +153,9 @@ impl Threshold {
 
 #[test]
 fn thresholds_are_read() {
-    let rate = threshold(None, "errors", "rate<0.05");
+    let rate = threshold("errors", "rate<0.05");
     assert_eq!(rate.series(), "k6_errors_rate");
-    let custom = threshold(None, "spec_get_duration", "p(95) < 300");
+    let custom = threshold("spec_get_duration", "p(95) < 300");
     assert_eq!(custom.series(), "k6_spec_get_duration");
     assert_eq!((custom.quantile, custom.bound), (Some(0.95), 0.3));
 }

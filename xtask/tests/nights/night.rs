@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::step::{self, git, yaml};
+use crate::step::{self, git, object, yaml};
 use crate::support::{build, read, root};
 
 const LOCAL: &str = "./.github/actions/load-test";
@@ -264,9 +264,4 @@ impl Night {
             }
         }
     }
-}
-
-/// The fields of an object, none if there is none.
-fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flat_map(Map::iter)
 }

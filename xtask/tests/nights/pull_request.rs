@@ -1,12 +1,11 @@
 //! The scripts around the comparison of a pull request, with a `gh` that answers from files.
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::step::{git, program, run, step};
+use crate::step::{git, object, program, run, step};
 use crate::support::read;
 
 /// The commit that the step chooses to compare with after `changed` was changed, and the one where the branch began.
@@ -84,12 +83,8 @@ fn comment(pulls: &Value, comments: &Value, summary: &str) -> Option<(TempDir, S
         ("HEAD_BRANCH", "a$(touch owned)&state=closed".into()),
     ];
     let step = step("compare-comment.yml", "Write or update the comment");
-    for name in step["env"].as_object().unwrap().keys() {
-        assert!(
-            name == "GH_TOKEN" || env.iter().any(|(known, _)| known == name),
-            "{name}"
-        );
-    }
+    let known = |name: &str| name == "GH_TOKEN" || env.iter().any(|(it, _)| *it == name);
+    assert!(object(&step["env"]).all(|(name, _)| known(name)), "{step}");
     let ran = run(&step, &work, env);
     assert!(ran.ok, "{}", ran.said);
     assert!(!work.join("owned").exists());
@@ -97,35 +92,27 @@ fn comment(pulls: &Value, comments: &Value, summary: &str) -> Option<(TempDir, S
     Some((dir, calls))
 }
 
-fn written(dir: &Path) -> String {
-    let written: Value = serde_json::from_str(&read(&dir.join("written.json"))).unwrap();
-    written["body"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn the_comment_is_written_once_and_then_updated() {
-    let pulls =
-        json!([{"number": 3, "head": {"sha": "old"}}, {"number": 4, "head": {"sha": "abc"}}]);
+    let pull = |number: u32, sha: &str| json!({"number": number, "head": {"sha": sha}});
+    let pulls = json!([pull(3, "old"), pull(4, "abc")]);
     let marker = "<!-- tachikoma: compare -->";
     let impostor = json!({"id": 1, "user": {"login": "stranger"}, "body": marker});
     let ours = json!({"id": 2, "user": {"login": "github-actions[bot]"}, "body": format!("{marker}\nold")});
     // Cut between the two bytes of a letter.
     let summary = format!("@everyone `$(touch owned)`\n\nx{}", "ä".repeat(50_000));
-    for (comments, call) in [
-        (
-            json!([impostor]),
-            "--method POST repos/o/r/issues/4/comments",
-        ),
-        (
-            json!([impostor, ours]),
-            "--method PATCH repos/o/r/issues/comments/2",
-        ),
-    ] {
+    let (post, patch) = (
+        "POST repos/o/r/issues/4/comments",
+        "PATCH repos/o/r/issues/comments/2",
+    );
+    for (comments, call) in [(json!([impostor]), post), (json!([impostor, ours]), patch)] {
         let Some((dir, calls)) = comment(&pulls, &comments, &summary) else {
             return;
         };
         assert!(calls.contains(call), "{calls}");
-        let body = written(dir.path());
+        let written = read(&dir.path().join("written.json"));
+        let written: Value = serde_json::from_str(&written).unwrap();
+        let body = written["body"].as_str().unwrap();
         assert!(body.starts_with(&format!("{marker}\n@\u{200b}everyone `$(touch owned)`")));
         let end = "[The run and its results](https://github.example.org/run/7), commit abc\n";
         assert!(body.ends_with(end));

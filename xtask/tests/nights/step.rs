@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::support::{read, root};
 
@@ -29,22 +29,16 @@ pub fn yaml(path: &str) -> Value {
 /// The steps of all jobs of a workflow, or of an action.
 pub fn steps(path: &str) -> Vec<Value> {
     let file = yaml(path);
-    let jobs = file["jobs"]
-        .as_object()
-        .into_iter()
-        .flat_map(|jobs| jobs.values());
+    let jobs = object(&file["jobs"]).map(|(_, job)| job);
     let jobs = jobs.chain(file.get("runs"));
-    let steps = jobs.flat_map(|job| job["steps"].as_array().unwrap().clone());
-    steps.collect()
+    jobs.flat_map(|job| job["steps"].as_array().unwrap().clone())
+        .collect()
 }
 
 /// The step of a workflow that is named so.
 pub fn step(workflow: &str, name: &str) -> Value {
-    let steps = steps(&format!("workflows/{workflow}")).into_iter();
-    steps
-        .filter(|step| step["name"] == name)
-        .next_back()
-        .unwrap()
+    let mut steps = steps(&format!("workflows/{workflow}")).into_iter();
+    steps.find(|step| step["name"] == name).unwrap()
 }
 
 /// Runs the script of `step` in `folder` with the variables `env`.
@@ -76,17 +70,13 @@ fn outputs(text: &str) -> BTreeMap<String, String> {
     let mut outputs = BTreeMap::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        let (name, value) = match line.split_once("<<") {
-            Some((name, end)) => {
-                let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
-                (name, value.join("\n"))
-            }
-            None => line
-                .split_once('=')
-                .map(|(name, value)| (name, value.to_owned()))
-                .unwrap(),
-        };
-        outputs.insert(name.to_owned(), value);
+        if let Some((name, end)) = line.split_once("<<") {
+            let value: Vec<_> = lines.by_ref().take_while(|line| *line != end).collect();
+            outputs.insert(name.to_owned(), value.join("\n"));
+        } else {
+            let (name, value) = line.split_once('=').unwrap();
+            outputs.insert(name.to_owned(), value.to_owned());
+        }
     }
     outputs
 }
@@ -103,12 +93,7 @@ pub fn program(folder: &Path, name: &str, text: &str) -> String {
 /// Runs git in `folder` with `args` (words) and returns what it prints.
 pub fn git(folder: &Path, args: &str) -> String {
     let out = Command::new("git")
-        .args([
-            "-c",
-            "user.name=night",
-            "-c",
-            "user.email=night@example.org",
-        ])
+        .args(["-c", "user.name=night", "-c", "user.email=night@x.org"])
         .args(args.split(' '))
         .current_dir(folder)
         .output()
@@ -116,4 +101,9 @@ pub fn git(folder: &Path, args: &str) -> String {
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "git {args}: {said}");
     String::from_utf8(out.stdout).unwrap().trim().to_owned()
+}
+
+/// The fields of an object, none if there is none.
+pub fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flat_map(Map::iter)
 }
