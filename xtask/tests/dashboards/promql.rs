@@ -71,7 +71,7 @@ fn escaped(value: &str) -> String {
     value.chars().map(escape).collect()
 }
 
-/// Takes `text` apart; a duration stands in it for each variable, for they are of use in a text as well.
+/// Takes `text` apart. A duration stands for each variable, since within quotes any text will do.
 ///
 /// # Errors
 /// If it is not understood.
