@@ -20,8 +20,6 @@ mod secret;
 mod server;
 mod shell;
 mod ui;
-#[cfg(test)]
-mod workflows;
 
 use std::path::Path;
 use std::process::ExitCode;
