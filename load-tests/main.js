@@ -3,7 +3,7 @@
 //   k6 run -e PROFILE=stress -e TEST=missions load-tests/main.js
 //
 //   PROFILE       which load to make: a name in `profiles` below (default: smoke)
-//   TEST          which script to run: a name in `tests` below
+//   TEST          which test to run: NAME is the script tests/NAME.js or tests/api-NAME.js
 //   BLOCK_VUS, BLOCK_DURATION  the load of the profile `block` (default: 10 virtual users, 3s)
 //   TIME_SCALE    multiplies every duration of the profile, 0.001 to 10 (default: 1)
 //   SUMMARY_PATH  where to write the summary as JSON; without it k6 prints its own text
@@ -12,12 +12,28 @@
 //
 // BASE_URL, WS_URL and API_KEY are read by the scripts themselves. Give API_KEY through the
 // environment rather than with `-e`, where the process list shows it.
+//
+// A script exports a default function and, as it needs, `options` (without the load, which the
+// profile gives), `setup` and `teardown`. What a test needs beside its script stands in a JSON file
+// of the script's name, tests/websocket.json for instance; all of it is optional:
+//
+//   comment       for readers
+//   gracefulStop  how long a begun iteration may go on once the profile takes its virtual user
+//                 away (k6: 30 s)
+//   options       k6 options on top of everything else
+//   evidence      what must be seen for the test to pass:
+//     checks      names of checks that must have been made
+//     rules       by metric, as thresholds are: "STATISTIC OPERATOR BOUND", where the bound is a
+//                 number or another metric's statistic: "count >= ws_sessions count"
 
+import exec from 'k6/execution';
+import { sleep } from 'k6';
+import { Rate } from 'k6/metrics';
 import * as config from './k6.config.js';
 
 // Add a profile here, in any form that k6 takes as options: `vus` and `duration`, `stages`,
 // `iterations`, or `scenarios`.
-const profiles = {
+export const profiles = {
   ...config.profiles,
   // A block of a comparison: BLOCK_VUS virtual users for BLOCK_DURATION. They begin one after the other within
   // a second, since together they would go on in step and queue up behind each other.
@@ -29,62 +45,96 @@ const profiles = {
   },
 };
 
-// Add a test here. `script` is the file, relative to this one, which exports a default function
-// and, as it needs, `options` (without the load, which the profile gives), `setup` and `teardown`.
-// `options` here come on top of everything else; `gracefulStop` is how long a begun iteration may
-// go on once the profile takes its virtual user away (k6: 30 s).
-const tests = {
-  health: { script: './tests/api-health.js' },
-  missions: { script: './tests/api-missions.js' },
-  specs: { script: './tests/api-specs.js' },
-  websocket: {
-    script: './tests/websocket.js',
-    // An iteration holds its socket for 30 s after connecting, so k6's own 30 s would cut off
-    // those that begin as the profile ends: the only ones there are in a short run.
-    gracefulStop: '35s',
-    // The API key is part of the socket's URL. k6 would tag every sample with it in `url` and
-    // `name`, and so hand it to each output.
-    options: {
-      systemTags: [
-        'proto', 'subproto', 'status', 'method', 'group', 'check', 'error', 'error_code',
-        'tls_version', 'scenario', 'service', 'expected_response',
-      ],
-    },
-  },
-};
+// Which of k6's options say how much load to make: that is the profile's part, and k6 refuses two
+// answers.
+const LOAD_OPTIONS = ['vus', 'duration', 'iterations', 'stages', 'scenarios'];
 
-const profileName = choose('PROFILE', profiles, 'smoke');
-const testName = choose('TEST', tests);
+// The share of iterations that ended with an exception. k6 itself counts those as complete.
+const iterationExceptions = new Rate('iteration_exceptions');
+
+const profileName = chooseProfile(__ENV.PROFILE || 'smoke');
 const timeScale = readTimeScale(__ENV.TIME_SCALE);
-const test = tests[testName];
-const script = require(test.script);
+const testName = __ENV.TEST;
+const { path: scriptPath, text: scriptText } = findScript(testName);
+const settings = readSettings(scriptPath.replace(/\.js$/, '.json'));
+let script = require(scriptPath);
+// `require` does not wait for an `await` at the script's top level, and loses its rejection. Asked
+// again once it is settled, it throws what was thrown there.
+if (/^(?!\s|\/\/|async\b|export\b.*\basync\b).*\bawait\b/m.test(scriptText)) {
+  await new Promise((resolve) => { setTimeout(resolve, 20); });
+  script = require(scriptPath);
+}
+if (typeof script.default !== 'function') {
+  throw new Error(`${scriptPath} exports no default function: the profile makes the load and runs that one, not functions that \`exec\` of the script's own scenarios names`);
+}
+const scriptOptions = script.options || {};
 // Apart from `options`, whose parts k6 replaces by its own once it has read them.
-const thresholds = mergeThresholds(config.options.thresholds, (script.options || {}).thresholds);
+const thresholds = mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
+const ownThresholds = mergeThresholds(scriptOptions.thresholds);
+const load = withGracefulStop(scaleDurations(profiles[profileName]), settings.gracefulStop);
 
 export const options = {
   // k6 needs `setup` and `teardown` to be functions, so they are always there, and run on request.
   noSetup: !script.setup,
   noTeardown: !script.teardown,
-  summaryTrendStats: ['avg', 'min', 'med', 'max', 'p(90)', 'p(95)', 'p(99)', 'count'],
   ...config.options,
-  ...withoutLoad(script.options || {}),
-  ...withGracefulStop(scaleDurations(profiles[profileName]), test.gracefulStop),
-  ...test.options,
-  thresholds,
+  ...withoutLoad(scriptOptions),
+  ...load,
+  ...settings.options,
+  summaryTrendStats: trendStats(),
+  thresholds: { ...thresholds, ...requestsApart() },
   tags: {
     ...config.options.tags,
-    ...(script.options || {}).tags,
+    ...scriptOptions.tags,
     ...runTags(),
   },
 };
 
-export default script.default;
+// How long this virtual user's latest iteration without an exception took, in milliseconds. A guess
+// until there is one: scripts of this kind sleep for about a second.
+let ordinaryIteration = 1000;
 
+// Runs the script's default function, which may return a promise, and counts its exceptions.
+export default function (data) {
+  const began = Date.now();
+  const returned = () => {
+    ordinaryIteration = Date.now() - began;
+    iterationExceptions.add(false);
+  };
+  const threw = (exception) => {
+    iterationExceptions.add(true);
+    waitAfterException(Date.now() - began);
+    throw exception;
+  };
+  let result;
+  try {
+    result = script.default(data);
+  } catch (exception) {
+    threw(exception);
+  }
+  if (result && typeof result.then === 'function') {
+    return result.then(returned, threw);
+  }
+  returned();
+  return result;
+}
+
+// An exception skips the script's own `sleep`, and a sick server would be flooded. So an iteration
+// with one takes as long as any other, unless the executor starts iterations by the clock.
+function waitAfterException(elapsed) {
+  if (!exec.scenario.executor.endsWith('arrival-rate')) {
+    sleep(Math.max(100, ordinaryIteration - elapsed) / 1000);
+  }
+}
+
+// Requests made in here carry the tag `phase`, since they are not the planned load.
 export function setup() {
+  exec.vu.metrics.tags.phase = 'setup';
   return script.setup();
 }
 
 export function teardown(data) {
+  exec.vu.metrics.tags.phase = 'teardown';
   return script.teardown(data);
 }
 
@@ -104,19 +154,129 @@ export function handleSummary(data) {
     test: testName,
     time_scale: timeScale,
     thresholds: mapValues(thresholds, (list) => list.map(expressionOf)),
+    own_thresholds: mapValues(ownThresholds, (list) => list.map(expressionOf)),
+    evidence: settings.evidence,
+    ignored: ignoredParts(),
   };
   return { [__ENV.SUMMARY_PATH]: `${JSON.stringify(summary, null, 2)}\n` };
 }
 
-// The name in the environment variable, which must be a key of `known`.
-function choose(variable, known, fallback) {
-  const name = __ENV[variable] || fallback;
-  const names = Object.keys(known);
+function chooseProfile(name) {
+  const names = Object.keys(profiles);
   if (!names.includes(name)) {
-    const seen = name === undefined ? `${variable} is not set` : `unknown ${variable} "${name}"`;
-    throw new Error(`${seen}: give one of ${names.join(', ')}, as in \`-e ${variable}=${names[0]}\``);
+    throw new Error(`unknown PROFILE "${name}": give one of ${names.join(', ')}, as in \`-e PROFILE=${names[0]}\``);
   }
   return name;
+}
+
+// The path and text of the one script that has this name.
+function findScript(name) {
+  const naming = 'a test is a file in load-tests/tests, NAME.js or api-NAME.js, and is run with `-e TEST=NAME`';
+  if (!name) {
+    throw new Error(`TEST is not set: ${naming}`);
+  }
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name)) {
+    throw new Error(`TEST is "${name}", and names are made of letters, digits, "-" and "_": ${naming}`);
+  }
+  const found = [`./tests/api-${name}.js`, `./tests/${name}.js`]
+    .map((path) => ({ path, text: textOf(path) }))
+    .filter(({ text }) => text !== undefined);
+  if (found.length === 0) {
+    throw new Error(`unknown TEST "${name}": there is no tests/${name}.js and no tests/api-${name}.js; ${naming}`);
+  }
+  if (found.length > 1) {
+    throw new Error(`TEST "${name}" has two scripts, ${found.map(({ path }) => path).join(' and ')}: rename one`);
+  }
+  return found[0];
+}
+
+// The text of a file, or undefined if it cannot be opened. k6 has no other way to look.
+function textOf(path) {
+  try {
+    return open(path);
+  } catch (_) {
+    return undefined;
+  }
+}
+
+// What stands beside a script, each part checked: a misspelt rule must not be a rule less.
+function readSettings(path) {
+  const text = textOf(path);
+  if (text === undefined) {
+    return {};
+  }
+  const wrong = (what) => new Error(`${path}: ${what}`);
+  const known = (object, where, keys) => {
+    if (object === null || typeof object !== 'object' || Array.isArray(object)) {
+      throw wrong(`${where} must be an object`);
+    }
+    const unknown = Object.keys(object).find((key) => !keys.includes(key));
+    if (unknown !== undefined) {
+      throw wrong(`unknown key "${unknown}" in ${where}: it has ${keys.join(', ')}`);
+    }
+    return object;
+  };
+  let parsed;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw wrong(error.message);
+  }
+  known(parsed, 'the file', ['comment', 'gracefulStop', 'options', 'evidence']);
+  const evidence = known(parsed.evidence || {}, 'evidence', ['checks', 'rules']);
+  if (!(evidence.checks || []).every((name) => typeof name === 'string')) {
+    throw wrong('evidence.checks must be a list of names');
+  }
+  const statistic = '(count|rate|value|avg|min|med|max|p\\(\\d+(\\.\\d+)?\\))';
+  const rule = new RegExp(`^${statistic} *(<|<=|>|>=|==|!=) *(-?\\d+(\\.\\d+)?|[A-Za-z_]\\S* ${statistic})$`);
+  for (const [metric, rules] of Object.entries(evidence.rules || {})) {
+    const bad = [].concat(rules).find((text) => !rule.test(text));
+    if (!Array.isArray(rules) || bad !== undefined) {
+      throw wrong(`evidence.rules.${metric} must be a list of rules such as "p(95) < 500" and "count >= ws_sessions count", not ${JSON.stringify(bad || rules)}`);
+    }
+  }
+  return parsed;
+}
+
+// The statistics of trends that the summary shall have: ours, the script's, and those that
+// thresholds and rules need, for a reason without its value explains nothing.
+function trendStats() {
+  const ours = ['avg', 'min', 'med', 'max', 'p(90)', 'p(95)', 'p(99)', 'count'];
+  const texts = [
+    ...Object.values(thresholds).flat().map(expressionOf),
+    ...Object.values((settings.evidence || {}).rules || {}).flat(),
+  ];
+  const percentiles = texts.flatMap((text) => text.match(/p\(\s*[\d.]+\s*\)/g) || [])
+    .map((percentile) => percentile.replace(/\s/g, ''));
+  return [...new Set([...ours, ...(scriptOptions.summaryTrendStats || []), ...percentiles])];
+}
+
+// Has k6 sum up what `setup` and `teardown` request apart from the load: it does so for a tag that
+// a threshold names, and this one always holds.
+function requestsApart() {
+  if (!__ENV.SUMMARY_PATH) {
+    return {};
+  }
+  const phases = [script.setup && 'setup', script.teardown && 'teardown'].filter(Boolean);
+  const names = phases.flatMap((phase) => ['http_reqs', 'ws_sessions'].map((metric) => `${metric}{phase:${phase}}`));
+  return Object.fromEntries(names.map((name) => [name, ['count>=0']]));
+}
+
+// Which parts of the script have no effect here, each with the reason.
+function ignoredParts() {
+  const ignored = Object.keys(loadOf(scriptOptions))
+    .map((name) => `options.${name}: the profile makes the load`);
+  if (script.handleSummary) {
+    ignored.push('handleSummary: main.js writes the summary');
+  }
+  const scenarios = Object.keys(load.scenarios || { default: true });
+  for (const metric of Object.keys(ownThresholds)) {
+    const named = /[{,]\s*scenario:\s*"?([^,}"]*)/.exec(metric);
+    if (named && !scenarios.includes(named[1].trim())) {
+      ignored.push(`threshold on ${metric}: the profile has no such scenario`);
+    }
+  }
+  return ignored;
 }
 
 function readVus(text) {
@@ -203,11 +363,12 @@ function withGracefulStop(profile, gracefulStop) {
   return profile;
 }
 
-// A script's options less those that say how much load to make: that is the profile's part, and
-// k6 refuses two answers.
-function withoutLoad(scriptOptions) {
-  const { vus, duration, iterations, stages, scenarios, ...rest } = scriptOptions;
-  return rest;
+function loadOf(someOptions) {
+  return Object.fromEntries(Object.entries(someOptions).filter(([key]) => LOAD_OPTIONS.includes(key)));
+}
+
+function withoutLoad(someOptions) {
+  return Object.fromEntries(Object.entries(someOptions).filter(([key]) => !LOAD_OPTIONS.includes(key)));
 }
 
 // Both sets of thresholds. A metric in both gets both lists, an expression in both the later form.

@@ -5,7 +5,6 @@ mod calibrate;
 mod failures;
 mod judge;
 mod measure;
-mod metrics;
 mod plan;
 mod rounds;
 mod stolen;
@@ -21,13 +20,10 @@ use crate::error::COULD_NOT_RUN;
 use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder};
 use crate::server::target;
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, k6, record, repo, report, ui};
+use crate::{github, k6, record, repo, report, secret, ui};
 use judge::Floors;
 use plan::Plan;
 use rounds::Rounds;
-
-/// The kinds of metrics; `--floor` names them.
-pub use metrics::KINDS;
 
 /// Compares as the command line says and returns the exit code.
 ///
@@ -48,13 +44,7 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     let plan = Plan::new(args)?;
     let (base, head) = binaries::wanted(args, root)?;
     let target_dir = repo::target_dir(root);
-    let k6 =
-        k6::ensure(&k6::Wanted::new(&args.k6, &target_dir), &mut ui::tell).map_err(|error| {
-            match error.interrupted() {
-                Some(interrupted) => interrupted.into(),
-                None => anyhow::Error::from(error),
-            }
-        })?;
+    let k6 = k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))?;
     let vus = plan.vus(&k6.path, root)?;
     std::fs::create_dir_all(&target_dir)
         .with_context(|| format!("failed to create {}", target_dir.display()))?;
@@ -212,7 +202,8 @@ fn conclude(
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
     }
     let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;
-    folder.write("compare.json", format!("{json}\n").as_bytes())?;
+    let json = secret::hide_in(Path::new("compare.json"), &format!("{json}\n")).into_owned();
+    folder.write("compare.json", json.as_bytes())?;
     let document = report::comparison_view(&comparison, blocks);
     let junit = args.junit.as_deref();
     let junit = junit.filter(|path| !path.as_os_str().is_empty());
@@ -223,7 +214,7 @@ fn conclude(
     // Blocks that went wrong stay; where none did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
     match args.message_format {
-        MessageFormat::Json => ui::print(&format!("{json}\n")),
+        MessageFormat::Json => ui::print_data(&json),
         MessageFormat::Human => ui::print(&report::terminal(&document, &folder.path)),
     }
     .context("failed to write the report to standard output")?;

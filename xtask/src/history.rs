@@ -11,7 +11,6 @@ mod lines;
 mod page;
 mod points;
 mod read;
-mod series;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -36,7 +35,6 @@ pub use lines::FILE as HISTORY;
 pub use lines::{Key, append, key, path as history_path};
 pub use points::Point;
 pub use read::{Past, read};
-pub use series::measured;
 pub use trend::Trend;
 pub use view::{Metric, Series};
 pub use words::{accepted, change, name, place, runs};

@@ -17,7 +17,7 @@ use crate::record::{Outcome, RunFolder, RunRecord, ServerRecord};
 use crate::server::lock::{self, Lock};
 use crate::server::{self, Server};
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, history, measure, record, repo, report, ui};
+use crate::{github, history, measure, record, repo, report, secret, ui};
 
 /// A run under way.
 struct Run<'a> {
@@ -76,12 +76,7 @@ fn interfering() -> Vec<String> {
 
 fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
     let target_dir = repo::target_dir(root);
-    k6::ensure(&k6::Wanted::new(&args.k6, &target_dir), &mut ui::tell).map_err(|error| match error
-        .interrupted()
-    {
-        Some(interrupted) => interrupted.into(),
-        None => error.into(),
-    })
+    k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))
 }
 
 /// Takes the lock of the server that the plan means; none is needed on a free port.
@@ -234,7 +229,7 @@ impl Run<'_> {
             .extend(record::scrub(&self.folder.path, &self.plan.key)?);
         let document = self.keep()?;
         match self.args.message_format {
-            MessageFormat::Json => ui::print(&self.json()?),
+            MessageFormat::Json => ui::print_data(&self.json()?),
             MessageFormat::Human if gave_up.is_none() => {
                 ui::print(&report::terminal(&document, &self.folder.path))
             }
@@ -273,6 +268,6 @@ impl Run<'_> {
     fn json(&self) -> anyhow::Result<String> {
         let text =
             serde_json::to_string_pretty(&self.record).context("failed to write run.json")?;
-        Ok(format!("{}\n", self.plan.key.scrub(&text)))
+        Ok(secret::hide_in(Path::new("run.json"), &format!("{text}\n")).into_owned())
     }
 }

@@ -38,6 +38,9 @@ fn main() -> ExitCode {
         shell::guard();
         return ExitCode::SUCCESS;
     }
+    if let Ok(key) = std::env::var("API_KEY") {
+        secret::keep(&secret::Secret::new(key));
+    }
     let cli = Cli::parse();
     let runs_load = matches!(cli.command, Command::LoadTest(_) | Command::Compare(_));
     match dispatch(cli) {
@@ -64,7 +67,6 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
             k6::command(
                 &action.unwrap_or(cli::K6Action::Path),
                 &k6::Wanted::new(&find, &repo::target_dir(&root)),
-                &mut ui::tell,
             )
             .map(|()| 0)
         }

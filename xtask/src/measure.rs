@@ -185,7 +185,8 @@ fn sampled(samples: &[Sample], from_unix_ms: f64) -> Option<SampledRecord> {
     })
 }
 
-fn usage(samples: &[Sample], summary: Option<&Summary>) -> Option<UsageRecord> {
+/// What the server spent between the first and the last sample; `None` without samples.
+pub fn usage(samples: &[Sample], summary: Option<&Summary>) -> Option<UsageRecord> {
     let cpu_s = samples.last()?.cpu_s - samples.first()?.cpu_s;
     let requests = summary.map_or(0, Summary::http_requests);
     Some(UsageRecord {

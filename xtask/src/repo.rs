@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::record::Revision;
-use crate::shell::Cmd;
+use crate::shell::{self, cmd};
 
 /// Where results go, in the repository, if nothing else is said.
 pub const RESULTS: &str = "load-tests/results";
@@ -19,11 +19,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// # Errors
 /// If git is not there, takes too long or fails; its words are in the message.
 pub fn ask(root: &Path, args: &[&str]) -> anyhow::Result<String> {
-    let captured = Cmd::new("git")
-        .args(args)
-        .current_dir(root)
-        .capture(LIMIT)
-        .context("git is needed")?;
+    let sh = shell::at(root)?;
+    let captured = shell::capture(cmd!(sh, "git {args...}"), LIMIT).context("git is needed")?;
     anyhow::ensure!(
         captured.ended.success(),
         "`git {}` failed ({}):{}",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::load_test::{FindK6, MessageFormat, Profile, TestArg, path};
+use crate::record::Kind;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -71,7 +72,7 @@ pub struct Compare {
     /// The relative change up to which a kind of metric is never reported, as in `p95=10%`: median, p95, cpu, memory
     /// or bytes.
     #[arg(long, value_name = "KIND=PERCENT", value_parser = floor)]
-    pub floor: Vec<(String, f64)>,
+    pub floor: Vec<(Kind, f64)>,
 
     /// Measure suspects again with fresh pairs: only what is found twice counts.
     #[arg(long, conflicts_with = "replay")]
@@ -118,7 +119,7 @@ fn block(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn floor(text: &str) -> Result<(String, f64), String> {
+fn floor(text: &str) -> Result<(Kind, f64), String> {
     let wrong = || {
         "a floor is a kind and a percentage, as in `p95=10%`; the kinds are median, p95, cpu, memory, bytes"
             .to_owned()
@@ -129,11 +130,13 @@ fn floor(text: &str) -> Result<(String, f64), String> {
         .trim()
         .parse()
         .map_err(|_| wrong())?;
-    let known = crate::compare::KINDS.iter().any(|known| known.name == kind);
-    if !(known && share.is_finite() && share >= 0.0) {
-        return Err(wrong());
+    let kind = Kind::WITH_FLOOR
+        .into_iter()
+        .find(|known| known.name() == kind);
+    match kind {
+        Some(kind) if share.is_finite() && share >= 0.0 => Ok((kind, share / 100.0)),
+        _ => Err(wrong()),
     }
-    Ok((kind.to_owned(), share / 100.0))
 }
 
 #[cfg(test)]
@@ -157,10 +160,7 @@ mod tests {
         let args = parse("compare missions --base HEAD~3 --block 4s --floor p95=20% --floor cpu=1")
             .unwrap();
         assert_eq!(args.block, Duration::from_secs(4));
-        assert_eq!(
-            args.floor,
-            [("p95".to_owned(), 0.2), ("cpu".to_owned(), 0.01)]
-        );
+        assert_eq!(args.floor, [(Kind::P95, 0.2), (Kind::Cpu, 0.01)]);
         assert!(parse("compare --calibrate --head-bin server").is_ok());
     }
 

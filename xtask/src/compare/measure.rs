@@ -7,11 +7,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use k6_summary::{Metrics, Summary};
 
-use super::metrics;
 use super::stolen::Ticks;
 use crate::k6::{Invocation, K6, Ran, Stopped};
 use crate::plan::Test;
-use crate::record::{Block, Side};
+use crate::record::{Block, Measure, Side, measured};
 use crate::secret::Secret;
 use crate::server::target::Target;
 use crate::server::{self, Sampler, Server};
@@ -193,10 +192,17 @@ fn to_block(
     stolen: Option<f64>,
 ) -> Result<Block, Broken> {
     let digest = Metrics::of(summary);
-    let requests = metrics::requests(&digest);
+    let requests = match digest.http_requests {
+        0 => digest.ws_sessions,
+        requests => requests,
+    };
     if requests == 0 {
         return Err(Broken("k6 made no request".into()));
     }
+    let usage = crate::measure::usage(samples, Some(summary));
+    let mut values = measured(&digest, usage.as_ref());
+    // Failures are counted and compared apart.
+    values.remove(&Measure::FailedRequests);
     let failed_checks: BTreeMap<String, u64> = summary
         .checks()
         .into_iter()
@@ -208,7 +214,7 @@ fn to_block(
         pair: which.pair,
         side: which.side,
         round: which.round,
-        values: metrics::values(summary, samples),
+        values,
         stolen,
         requests,
         failed_requests: digest.http_requests_failed,

@@ -1,7 +1,6 @@
 //! Measures the pairs, in an order drawn at random, and suspects once more.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use load_stats::decide::DecisionRule;
 
@@ -10,12 +9,8 @@ use super::judge::{Floors, judge};
 use super::measure::{Bench, Broken, Which};
 use super::plan::Plan;
 use crate::plan::Test;
-use crate::record::{Blocks, Side};
-use crate::record::{Change, TestComparison as TestRecord, percent};
+use crate::record::{Blocks, Change, Measure, Side, TestComparison as TestRecord, percent};
 use crate::ui;
-
-/// How often a comparison without a terminal says that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// The measuring of a comparison.
 pub struct Rounds<'a> {
@@ -48,24 +43,18 @@ impl Rounds<'_> {
         tests: &[Test],
         skip: impl Fn(Test) -> bool,
     ) -> anyhow::Result<()> {
-        let mut last_beat = Instant::now();
+        let progress = ui::Progress::open_ended("measuring");
         // The tests take turns, so that none has the machine's quiet hour to itself.
         for pair in 0..self.plan.pairs {
             for &test in tests.iter().filter(|test| !skip(**test)) {
                 let text = format!("{}: pair {} of {}", test.name(), pair + 1, self.plan.pairs);
-                ui::status(&text);
-                if !ui::is_terminal() && last_beat.elapsed() >= HEARTBEAT {
-                    ui::info(&text);
-                    last_beat = Instant::now();
-                }
+                progress.says(&text);
                 self.measure_pair(test, pair, round)?;
                 if self.broken.is_some() || self.head_fails(test, round) {
-                    ui::clear_status();
                     return Ok(());
                 }
             }
         }
-        ui::clear_status();
         Ok(())
     }
 
@@ -127,7 +116,7 @@ impl Rounds<'_> {
     }
 }
 
-fn suspects(tests: &[TestRecord]) -> Vec<(String, String)> {
+fn suspects(tests: &[TestRecord]) -> Vec<(String, Measure)> {
     let all = tests.iter().flat_map(|test| {
         let worse = |metric: &&crate::record::MetricRecord| metric.change == Change::Regression;
         let worse = test.metrics.iter().filter(worse);

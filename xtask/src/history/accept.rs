@@ -11,11 +11,7 @@ use super::lines::{self, Accepted, AcceptedLine, HISTORY_VERSION};
 use super::read::{Entry, Past, time};
 use crate::cli::TestArg;
 use crate::error::UsageError;
-use crate::shell::Cmd;
-use crate::ui;
-
-/// How long git may take for one question.
-const GIT: Duration = Duration::from_secs(20);
+use crate::{repo, ui};
 
 /// Which revisions come after which accepted one, as git says.
 #[derive(Debug, Default)]
@@ -85,16 +81,20 @@ fn names(tests: &[TestArg]) -> Vec<String> {
 
 /// The commit that `revision` names, and when it was committed, in UTC.
 fn resolve(root: &Path, revision: &str) -> anyhow::Result<(String, String)> {
-    let shown = Cmd::new("git")
-        .args(["show", "--no-patch", "--format=%H %ct", "--end-of-options"])
-        .arg(format!("{revision}^{{commit}}"))
-        .arg("--")
-        .current_dir(root)
-        .capture(GIT)?;
-    let text = String::from_utf8_lossy(&shown.stdout).trim().to_owned();
+    let spec = format!("{revision}^{{commit}}");
+    let format = "--format=%H %ct";
+    let question = [
+        "show",
+        "--no-patch",
+        format,
+        "--end-of-options",
+        &spec,
+        "--",
+    ];
+    let text = repo::ask(root, &question).unwrap_or_default();
     let parts = text.split_once(' ');
     let seconds = parts.and_then(|(_, seconds)| seconds.parse().ok());
-    let (true, Some((commit, _)), Some(seconds)) = (shown.ended.success(), parts, seconds) else {
+    let (Some((commit, _)), Some(seconds)) = (parts, seconds) else {
         return Err(UsageError(format!(
             "{revision} names no commit of {}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone left out",
             root.display()
@@ -111,22 +111,14 @@ fn resolve(root: &Path, revision: &str) -> anyhow::Result<(String, String)> {
 impl Lineage {
     /// Asks git what descends from the accepted revisions. A revision that git does not know is taken by its date.
     pub fn look(root: &Path, accepted: &[Accepted]) -> Self {
-        let git = |args: &[&str]| {
-            let captured = Cmd::new("git")
-                .args(args)
-                .current_dir(root)
-                .capture(GIT)
-                .ok()?;
-            let text = String::from_utf8_lossy(&captured.stdout).into_owned();
-            captured.ended.success().then_some(text)
-        };
         if accepted.is_empty() {
             return Self::default();
         }
         let mut since = HashMap::new();
         for commit in accepted.iter().map(|accepted| &accepted.commit) {
             let range = format!("{commit}..HEAD");
-            if let Some(text) = git(&["rev-list", "--ancestry-path", "--end-of-options", &range]) {
+            let question = ["rev-list", "--ancestry-path", "--end-of-options", &range];
+            if let Ok(text) = repo::ask(root, &question) {
                 let descendants = text.lines().map(str::to_owned);
                 since.insert(
                     commit.clone(),
@@ -135,7 +127,7 @@ impl Lineage {
             }
         }
         Self {
-            head: git(&["rev-parse", "HEAD"]).map(|text| text.trim().to_owned()),
+            head: repo::ask(root, &["rev-parse", "HEAD"]).ok(),
             since,
         }
     }

@@ -2,8 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use super::series::Kind;
-use crate::record::{PastRecord, PastRow, PastState};
+use crate::record::{Kind, PastRecord, PastRow, PastState};
 
 /// The second measurement of a test with suspects.
 #[derive(Debug)]
@@ -118,7 +117,7 @@ pub fn suspicion(row: &PastRow, have: usize) -> String {
         }
         _ => {
             let worst = Quantity::new(row.reference.unwrap_or_default(), Unit::Ratio);
-            let floor = Quantity::new(Kind::Failed.floor(), Unit::Ratio);
+            let floor = Quantity::new(Kind::Failed.floor_by_night(), Unit::Ratio);
             format!(
                 "{} are {value}, and {worst} on the worst of {have} comparable runs; the fence is {floor} above that",
                 row.metric
@@ -142,17 +141,14 @@ mod tests {
     use super::super::accept::Lineage;
     use super::super::fence::Reference;
     use super::super::lines::Line;
-    use super::super::series::measured;
     use super::super::testing;
     use super::*;
+    use crate::record::Measure;
 
     fn judged(line: &Line) -> PastRecord {
         let past = testing::past(31);
         let reference = Reference::of(&past, &Lineage::default(), &line.key);
-        reference.judge(&measured(
-            line.metrics.as_ref().unwrap(),
-            line.server_usage.as_ref(),
-        ))
+        reference.judge(&line.measured())
     }
 
     fn state(record: &PastRecord) -> PastState {
@@ -194,7 +190,7 @@ mod tests {
         let mut first = judged(&testing::scaled(31, 1.5));
         let mut second = judged(&testing::scaled(32, 1.5));
         for row in &mut second.metrics {
-            if row.metric != "server CPU per request" {
+            if row.metric != Measure::CpuPerRequest {
                 row.state = PastState::Within;
             }
         }

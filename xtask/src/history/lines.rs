@@ -1,5 +1,6 @@
 //! `history.jsonl`: one line for each test of each run, for comparison with the past. Lines are only ever appended.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use anyhow::Context as _;
 use k6_summary::Metrics;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Outcome, RunRecord, ServerKind, TestRecord, UsageRecord};
+use crate::record::{Measure, Outcome, RunRecord, ServerKind, TestRecord, UsageRecord, measured};
 
 /// The file's name in the results folder.
 pub const FILE: &str = "history.jsonl";
@@ -51,6 +52,16 @@ pub struct Line {
     pub metrics: Option<Metrics>,
     /// What the server spent on the test.
     pub server_usage: Option<UsageRecord>,
+}
+
+impl Line {
+    /// The numbers that are followed; none if nothing was measured.
+    pub fn measured(&self) -> BTreeMap<Measure, f64> {
+        let metrics = self.metrics.as_ref();
+        metrics.map_or_else(BTreeMap::new, |metrics| {
+            measured(metrics, self.server_usage.as_ref())
+        })
+    }
 }
 
 /// What two lines must share to be comparable.

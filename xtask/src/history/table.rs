@@ -70,7 +70,7 @@ fn row(metric: &Metric, room: usize) -> [String; 6] {
     let values: Vec<f64> = metric.points.iter().map(|point| point.value).collect();
     let change = last.change.map(|change| format!(" {}", percent(change)));
     [
-        last.metric.clone(),
+        last.metric.to_string(),
         sparkline(&values, room),
         format!("{}{}", quantity(last.value), change.unwrap_or_default()),
         last.reference.map_or_else(|| "–".into(), quantity),

@@ -6,9 +6,9 @@ use std::time::{Instant, SystemTime};
 use super::Run;
 use crate::history::Key;
 use crate::history::{
-    Again, Lineage, Past, Reference, Settled, has_suspects, leave_open, measured, settle, withdraw,
+    Again, Lineage, Past, Reference, Settled, has_suspects, leave_open, settle, withdraw,
 };
-use crate::record::{Outcome, PastRecord, TestRecord};
+use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::server::target::Target;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, measure, prometheus, repo, report, ui};

@@ -93,7 +93,7 @@ fn record() -> RunRecord {
 /// A metric beside its past, with `text` for its name and its note.
 fn past(text: &str) -> PastRecord {
     let row = PastRow {
-        metric: text.into(),
+        metric: text.parse().unwrap_or_else(|_| crate::record::Measure::p95(text)),
         unit: Unit::Milliseconds,
         value: 12.0,
         reference: Some(10.0),
@@ -152,7 +152,7 @@ fn comparison() -> (Comparison, Blocks) {
     });
     let blocks = blocks(pairs.collect());
     let metric = |change, note: &str| MetricRecord {
-        metric: "mission_create_duration median".into(),
+        metric: crate::record::Measure::median("mission_create_duration"),
         unit: Unit::Milliseconds,
         change,
         base: 4.25,
@@ -205,7 +205,7 @@ fn comparison() -> (Comparison, Blocks) {
             pairs: 6,
             draws: 200,
             false_regressions: 3,
-            most_often: Some("missions: mission_create_duration p95".into()),
+            most_often: Some("missions: mission_create_duration p(95)".into()),
             fixed_gate: Some(0.42),
             found: Vec::new(),
         }),

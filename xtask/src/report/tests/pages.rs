@@ -97,7 +97,7 @@ fn hostile_text_is_text_wherever_it_stands() {
 #[test]
 fn the_past_is_shown_with_its_fence() {
     let mut run = record();
-    run.tests[0].past = Some(past("http_req_duration p(95)"));
+    run.tests[0].past = Some(past("http_req_duration"));
     let html = page(&run);
     for text in [
         "+20.0 %",

@@ -134,7 +134,7 @@ fn calibration(found: &Calibration) -> Vec<Text> {
     )];
     out.extend(found.fixed_gate.map(|fires| {
         format!(
-            "a fixed gate of +10 % on http_req_duration p95 between two of these blocks would raise one in {}",
+            "a fixed gate of +10 % on http_req_duration p(95) between two of these blocks would raise one in {}",
             percent(fires)
         )
     }));
@@ -204,7 +204,7 @@ fn row(metric: &MetricRecord) -> Row {
     );
     Row {
         tone,
-        what: metric.metric.as_str().into(),
+        what: metric.metric.to_string().into(),
         bound: quantity(metric.base),
         value: quantity(metric.head),
         more: more.into(),
@@ -255,7 +255,7 @@ fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
         ],
         are_pairs: true,
         ..Chart::new(
-            &metric.metric,
+            metric.metric.to_string(),
             unit,
             Axis::Items {
                 label: "pair, in the order of measurement",

@@ -143,7 +143,7 @@ fn chart(series: &Series, metric: &Metric, from: usize, days: &[Text]) -> Chart 
         band: edges.collect(),
         marks: changes.chain(accepted).collect(),
         ..Chart::new(
-            &metric.last.metric,
+            metric.last.metric.to_string(),
             unit,
             Axis::Items {
                 label: "runs, by date",

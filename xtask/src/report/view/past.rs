@@ -70,7 +70,7 @@ fn row(metric: &PastRow, worse: &str) -> Row {
         .unwrap_or_default();
     Row {
         tone,
-        what: metric.metric.as_str().into(),
+        what: metric.metric.to_string().into(),
         value: Figure {
             number: metric.change.map(f64::abs),
             text: quantity(metric.value).into(),

@@ -1,38 +1,55 @@
-//! Request bodies: JSON, of bounded size, sent in bounded time.
+//! What handlers take: queries and JSON bodies that are valid already.
 
-use axum::body::Body;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use percent_encoding::percent_decode_str;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::mission::{MissionPatch, NewMission};
+use crate::mission::Validate;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// A body that checks its own fields once it has been read.
-pub trait Validate {
-    /// Checks every field.
-    ///
-    /// # Errors
-    /// What is wrong, in words for the client.
-    fn validate(&self) -> Result<(), String>;
-}
+/// The parameters of a query. What is given twice or is not UTF-8 is refused, not guessed.
+#[derive(Debug)]
+pub struct ValidQuery<T>(pub T);
 
-impl Validate for NewMission {
-    fn validate(&self) -> Result<(), String> {
-        Self::validate(self)
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for ValidQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // axum would put a replacement character where a byte makes no sense.
+        let raw = parts.uri.query().unwrap_or_default();
+        if percent_decode_str(raw).decode_utf8().is_err() {
+            return Err(Problem::bad_request("the query is not valid UTF-8"));
+        }
+        let Query(parameters) = Query::try_from_uri(&parts.uri)
+            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        Ok(Self(parameters))
     }
 }
 
-impl Validate for MissionPatch {
-    fn validate(&self) -> Result<(), String> {
-        Self::validate(self)
+/// A whole number from 1 to `max`, or `default` if none is given.
+///
+/// # Errors
+/// A 400 for any other number.
+pub fn count(
+    name: &str,
+    given: Option<usize>,
+    default: usize,
+    max: usize,
+) -> Result<usize, Problem> {
+    let count = given.unwrap_or(default);
+    if (1..=max).contains(&count) {
+        return Ok(count);
     }
+    Err(Problem::bad_request(format!(
+        "the query parameter {name} must be a whole number from 1 to {max}"
+    )))
 }
 
-/// A valid JSON body. Handlers that take it begin with good data.
+/// A JSON body of bounded size that came in bounded time and has passed its own checks.
 #[derive(Debug)]
 pub struct ValidJson<T>(pub T);
 
@@ -46,8 +63,7 @@ impl<T: DeserializeOwned + Validate> FromRequest<AppState> for ValidJson<T> {
                 "the body must be JSON, with the header 'Content-Type: application/json'",
             ));
         }
-        let max = state.limits.max_body_bytes;
-        let read = read_body(request.into_body(), max);
+        let read = Bytes::from_request(request, state);
         let bytes = tokio::time::timeout(state.limits.read_timeout, read)
             .await
             .map_err(|_| {
@@ -55,7 +71,8 @@ impl<T: DeserializeOwned + Validate> FromRequest<AppState> for ValidJson<T> {
                     StatusCode::REQUEST_TIMEOUT,
                     "the body did not arrive in time",
                 )
-            })??;
+            })?
+            .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
         parse(&bytes).map(Self)
     }
 }
@@ -82,35 +99,16 @@ pub fn parse<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, Problem>
     Ok(value)
 }
 
-async fn read_body(body: Body, max: usize) -> Result<Bytes, Problem> {
-    let collected = Limited::new(body, max).collect().await.map_err(|error| {
-        if error.downcast_ref::<LengthLimitError>().is_some() {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body may have at most {max} bytes"),
-            )
-        } else {
-            Problem::bad_request("the body could not be read to its end")
-        }
-    })?;
-    Ok(collected.to_bytes())
-}
-
 /// `application/json` or `application/<any>+json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-    else {
-        return false;
-    };
-    let essence = value
-        .split(';')
-        .next()
-        .unwrap_or_default()
+    let value = headers.get(header::CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok());
+    let essence = text.and_then(|text| text.split(';').next()).unwrap_or("");
+    match essence
         .trim()
-        .to_ascii_lowercase();
-    match essence.strip_prefix("application/") {
+        .to_ascii_lowercase()
+        .strip_prefix("application/")
+    {
         Some("json") => true,
         Some(subtype) => subtype.len() > 5 && subtype.ends_with("+json"),
         None => false,
