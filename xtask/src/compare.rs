@@ -13,7 +13,6 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use load_stats::decide::DecisionRule;
 
 use crate::cli::{Compare, MessageFormat};
 use crate::error::COULD_NOT_RUN;
@@ -21,7 +20,7 @@ use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder};
 use crate::server::target;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, k6, record, repo, report, secret, ui};
-use judge::Floors;
+use judge::{Floors, rule};
 use plan::Plan;
 use rounds::Rounds;
 
@@ -140,13 +139,6 @@ fn replay(args: &Compare, path: &Path, floors: &Floors, results: &Path) -> anyho
 fn drawn(blocks: &Blocks, floors: &Floors) -> record::Calibration {
     ui::info("drawing comparisons from the blocks");
     calibrate::calibrate(blocks, floors, &rule(blocks.seed))
-}
-
-fn rule(seed: u64) -> DecisionRule {
-    DecisionRule {
-        seed,
-        ..DecisionRule::default()
-    }
 }
 
 /// The verdict on blocks; where suspects were measured again, both rounds must agree.

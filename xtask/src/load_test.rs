@@ -252,7 +252,7 @@ impl Run<'_> {
         self.folder.write("run.json", json.as_bytes())?;
         // From what is kept, which is without the key.
         let kept = serde_json::from_str(&json)?;
-        let document = report::run_view(&kept, &self.plan.results, &self.folder.path);
+        let document = report::run_view(&kept, &self.trends(), &self.folder.path);
         let mut problems = report::write_pages(&document, &self.folder.path, self.args.junit());
         problems.extend(report::write_index(&self.plan.results));
         if let Err(error) = self.folder.point_latest() {

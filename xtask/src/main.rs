@@ -60,7 +60,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, &root),
         Command::Compare(args) => compare::run(&args, &root),
-        Command::History(args) => history::run(&args, &root),
+        Command::History(args) => report::history(&args, &root),
         Command::Report(args) => report::report(&args, &root),
         Command::K6 { action, find } => {
             interrupt::listen()?;

@@ -4,6 +4,7 @@
 //! [`write_pages`] and [`junit`] only lay it out.
 
 mod chart;
+mod history;
 mod index;
 mod junit;
 mod open;
@@ -17,8 +18,9 @@ mod text;
 mod view;
 mod write;
 
+pub use history::history;
 pub use junit::junit;
 pub use open::open;
 pub use terminal::{announcement, comparison_announcement, one_line, terminal};
-pub use view::{Document, Row, Tone, comparison as comparison_view};
-pub use write::{history_page, markdown, report, run_view, write_index, write_pages};
+pub use view::{Document, Row, Tone, comparison as comparison_view, run as run_view};
+pub use write::{markdown, report, write_index, write_pages};

@@ -28,6 +28,14 @@ impl Floors {
     }
 }
 
+/// The rule of a comparison whose draws come from `seed`.
+pub fn rule(seed: u64) -> DecisionRule {
+    DecisionRule {
+        seed,
+        ..DecisionRule::default()
+    }
+}
+
 /// How `round` of the blocks is judged with `seed`: all metrics of all tests are one family, so that the whole
 /// comparison keeps the level.
 ///

@@ -5,7 +5,7 @@ use std::path::Path;
 use load_stats::decide::DecisionRule;
 
 use super::failures::only_in_head;
-use super::judge::{Floors, judge};
+use super::judge::{Floors, judge, rule};
 use super::measure::{Bench, Broken, Which};
 use super::plan::Plan;
 use crate::plan::Test;
@@ -98,7 +98,7 @@ impl Rounds<'_> {
     /// # Errors
     /// As [`Rounds::measure`].
     pub fn confirm(&mut self, floors: &Floors) -> anyhow::Result<()> {
-        let rule = super::rule(self.blocks.seed);
+        let rule = rule(self.blocks.seed);
         let tests = judge(&self.blocks, 0, floors, &rule, None);
         let failed = tests.iter().any(|test| !test.worse_failures.is_empty());
         let suspects = suspects(&tests);

@@ -81,31 +81,18 @@ fn names(tests: &[TestArg]) -> Vec<String> {
 
 /// The commit that `revision` names, and when it was committed, in UTC.
 fn resolve(root: &Path, revision: &str) -> anyhow::Result<(String, String)> {
-    let spec = format!("{revision}^{{commit}}");
-    let format = "--format=%H %ct";
-    let question = [
-        "show",
-        "--no-patch",
-        format,
-        "--end-of-options",
-        &spec,
-        "--",
-    ];
-    let text = repo::ask(root, &question).unwrap_or_default();
-    let parts = text.split_once(' ');
-    let seconds = parts.and_then(|(_, seconds)| seconds.parse().ok());
-    let (Some((commit, _)), Some(seconds)) = (parts, seconds) else {
-        return Err(UsageError(format!(
+    let commit = repo::commit(root, revision).ok_or_else(|| {
+        UsageError(format!(
             "{revision} names no commit of {}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone left out",
             root.display()
         ))
-        .into());
-    };
+    })?;
+    let shown = repo::ask(root, &["show", "--no-patch", "--format=%ct", &commit])?;
+    let seconds = shown
+        .parse()
+        .with_context(|| format!("git gave no date of {commit}: {shown:?}"))?;
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    Ok((
-        commit.to_owned(),
-        humantime::format_rfc3339_seconds(at).to_string(),
-    ))
+    Ok((commit, humantime::format_rfc3339_seconds(at).to_string()))
 }
 
 impl Lineage {
@@ -117,8 +104,8 @@ impl Lineage {
         let mut since = HashMap::new();
         for commit in accepted.iter().map(|accepted| &accepted.commit) {
             let range = format!("{commit}..HEAD");
-            let question = ["rev-list", "--ancestry-path", "--end-of-options", &range];
-            if let Ok(text) = repo::ask(root, &question) {
+            let descendants = ["rev-list", "--ancestry-path", "--end-of-options", &range];
+            if let Ok(text) = repo::ask(root, &descendants) {
                 let descendants = text.lines().map(str::to_owned);
                 since.insert(
                     commit.clone(),
@@ -127,7 +114,7 @@ impl Lineage {
             }
         }
         Self {
-            head: repo::ask(root, &["rev-parse", "HEAD"]).ok(),
+            head: repo::commit(root, "HEAD"),
             since,
         }
     }

@@ -6,9 +6,9 @@ use k6_summary::Quantity;
 use load_stats::fence::{Fence, FenceLine, FenceRule, Worse, judge};
 
 use super::accept::{Lineage, short};
-use super::key::{comparable, left_out, unfit};
-use super::lines::Key;
+use super::key::Key;
 use super::read::{Entry, Past};
+use super::references::{left_out, unfit};
 use crate::record::{Kind, Measure, PastRecord, PastRow, PastState};
 
 /// What a test is compared with: the numbers of each comparable run that may be a reference, the oldest first.
@@ -34,11 +34,7 @@ pub fn need() -> usize {
 impl Reference {
     /// Looks for what is comparable with `key` in `past`.
     pub fn of(past: &Past, lineage: &Lineage, key: &Key) -> Self {
-        let same: Vec<&Entry> = past
-            .entries
-            .iter()
-            .filter(|entry| comparable(&entry.line.key, key))
-            .collect();
+        let same: Vec<&Entry> = past.comparable_with(key).collect();
         Self::among(past, lineage, key, &same)
     }
 

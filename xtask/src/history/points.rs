@@ -6,8 +6,8 @@ use load_stats::fence::{Fence, judge};
 use serde::Serialize;
 
 use super::fence::{failed_bound, rule};
-use super::key::unfit;
 use super::read::Entry;
+use super::references::unfit;
 use crate::record::{Kind, Measure, Outcome};
 
 /// One run's value.

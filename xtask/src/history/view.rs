@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::accept::Lineage;
 use super::fence::Reference;
-use super::key::{comparable, telling};
-use super::lines::Key;
+use super::key::Key;
 use super::points::{Point, points};
 use super::read::{Entry, Past};
+use super::references::telling;
 use crate::cli::History;
 use crate::record::{Kind, Measure, PastRow};
 
@@ -82,26 +82,21 @@ pub struct Change {
 }
 
 /// The series that `args` asks for, in the order in which they began.
-pub fn series(past: &Past, lineage: &Lineage, args: &History) -> Vec<Series> {
-    let mut keys: Vec<&Key> = Vec::new();
-    for key in past.entries.iter().map(|entry| &entry.line.key) {
+pub fn runs_of(past: &Past, lineage: &Lineage, args: &History) -> Vec<Series> {
+    let wanted = |key: &&Key| {
         let profile = args
             .profile
             .is_none_or(|profile| profile.name() == key.profile);
-        if profile && args.shows(&key.test) && key.k6_args.is_empty() && !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    keys.into_iter()
-        .filter_map(|key| one(past, lineage, key))
-        .collect()
+        profile && args.shows(&key.test) && key.k6_args.is_empty()
+    };
+    let keys = past.keys().into_iter().filter(wanted);
+    keys.filter_map(|key| one(past, lineage, key)).collect()
 }
 
 fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
     let entries: Vec<&Entry> = past
-        .entries
-        .iter()
-        .filter(|entry| comparable(&entry.line.key, key) && entry.line.metrics.is_some())
+        .comparable_with(key)
+        .filter(|entry| entry.line.metrics.is_some())
         .collect();
     let (newest, before) = entries.split_last()?;
     let reference = Reference::among(past, lineage, key, before);
@@ -194,7 +189,7 @@ mod tests {
     }
 
     fn show(lines: Vec<Line>, words: &str) -> Vec<Series> {
-        series(&testing::of(lines), &Lineage::default(), &args(words))
+        runs_of(&testing::of(lines), &Lineage::default(), &args(words))
     }
 
     #[test]

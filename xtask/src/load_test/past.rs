@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use super::Run;
-use crate::history::Key;
 use crate::history::{
-    Again, Lineage, Past, Reference, Settled, has_suspects, leave_open, settle, withdraw,
+    Again, Key, Lineage, Past, Reference, Settled, Trend, has_suspects, leave_open, settle,
+    withdraw,
 };
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::server::target::Target;
@@ -38,8 +38,7 @@ impl Run<'_> {
 
     /// Puts the numbers of `test` beside those of its past, and says if one is suspect.
     pub(super) fn beside_its_past(&self, test: &mut TestRecord) {
-        let Some(mut past) = self.judged(&crate::history::key(&self.record, &test.name), test)
-        else {
+        let Some(mut past) = self.judged(&Key::of(&self.record, &test.name), test) else {
             return;
         };
         if test.outcome != Outcome::Passed {
@@ -53,6 +52,13 @@ impl Run<'_> {
             ui::notice(&format!("{} is worse than its past: {then}", test.name));
         }
         test.past = Some(past);
+    }
+
+    /// How the tests went in the runs before, and in this one.
+    pub(super) fn trends(&self) -> Vec<Trend> {
+        let none = Past::default();
+        let past = self.before.as_ref().map_or(&none, |before| &before.past);
+        Trend::of_run(past, &self.record)
     }
 
     fn judged(&self, key: &Key, test: &TestRecord) -> Option<PastRecord> {
@@ -139,10 +145,12 @@ impl Run<'_> {
             Some(Ok(test)) if test.outcome != Outcome::Passed => {
                 settle(&mut past, &Again::Failed(&test.reasons.join("; ")))
             }
-            Some(Ok(test)) => match self.judged(&crate::history::key(&self.record, &name), &test) {
-                Some(second) => settle(&mut past, &Again::Judged(&second)),
-                None => settle(&mut past, &Again::Impossible("it had no numbers")),
-            },
+            Some(Ok(test)) => {
+                match self.judged(&Key::of(&self.record, &name).measured_again(), &test) {
+                    Some(second) => settle(&mut past, &Again::Judged(&second)),
+                    None => settle(&mut past, &Again::Impossible("it had no numbers")),
+                }
+            }
         };
         for notice in settled.notices {
             let notice = format!("{name}: {notice}");

@@ -93,7 +93,9 @@ fn record() -> RunRecord {
 /// A metric beside its past, with `text` for its name and its note.
 fn past(text: &str) -> PastRecord {
     let row = PastRow {
-        metric: text.parse().unwrap_or_else(|_| crate::record::Measure::p95(text)),
+        metric: text
+            .parse()
+            .unwrap_or_else(|_| crate::record::Measure::p95(text)),
         unit: Unit::Milliseconds,
         value: 12.0,
         reference: Some(10.0),
@@ -233,7 +235,7 @@ fn holds(name: &str, text: &str) {
 #[test]
 fn whole_documents_are_as_they_were() {
     let trends = ["", "no run before", ""].map(|note| Trend {
-        p95_ms: vec![1.0, 2.0, 1.5],
+        values: vec![1.0, 2.0, 1.5],
         note: note.into(),
     });
     let folder = Path::new("/nonexistent");

@@ -8,6 +8,7 @@ use super::{Document, Drawing, Heads, Row, Section, Table, Tone, lines, outcome,
 use crate::history::{self, Metric, Point, Series};
 use crate::record::Outcome;
 use crate::report::chart::{Axis, Chart, Line, Mark, Point as Dot, Shape};
+use crate::report::history::words;
 use crate::report::text::Text;
 
 /// How many of a series' newest runs are shown: a chart has no room for more.
@@ -56,10 +57,10 @@ fn section(series: &Series) -> Section {
     }
     let accepted = series.accepted.iter();
     Section {
-        name: history::name(&series.key).into(),
-        line: history::place(&series.key).into(),
-        notes: std::iter::once(history::runs(series) + &cut)
-            .chain(accepted.map(|mark| history::accepted(mark, series.runs)))
+        name: words::name(&series.key).into(),
+        line: words::place(&series.key).into(),
+        notes: std::iter::once(words::runs(series) + &cut)
+            .chain(accepted.map(|mark| words::accepted(mark, series.runs)))
             .map(Text::from)
             .collect(),
         compared: past::newest(series.metrics.iter().map(|metric| &metric.last)),
@@ -71,7 +72,7 @@ fn section(series: &Series) -> Section {
                 notes: metric
                     .changes
                     .iter()
-                    .map(|change| format!("▼ {}", history::change(metric, change)).into())
+                    .map(|change| format!("▼ {}", words::change(metric, change)).into())
                     .collect(),
             })
             .collect(),
@@ -129,11 +130,11 @@ fn chart(series: &Series, metric: &Metric, from: usize, days: &[Text]) -> Chart 
     };
     let changes = metric.changes.iter().filter(|change| change.index > from);
     let changes = changes.map(|change| {
-        let text = format!("change of level: {}", history::change(metric, change));
+        let text = format!("change of level: {}", words::change(metric, change));
         mark(change.index, false, text)
     });
     let accepted = series.accepted.iter().filter(|mark| mark.index >= from);
-    let accepted = accepted.map(|it| mark(it.index, true, history::accepted(it, series.runs)));
+    let accepted = accepted.map(|it| mark(it.index, true, words::accepted(it, series.runs)));
     Chart {
         lines: vec![Line {
             name: "run".into(),

@@ -2,10 +2,7 @@
 
 use k6_summary::Quantity;
 
-use super::accept::short;
-use super::confirm::percent;
-use super::lines::Key;
-use super::view::{Change, Mark, Metric, Series};
+use crate::history::{Change, Key, Mark, Metric, Series, percent, short};
 
 /// What was run: `load missions`, `smoke health at time scale 0.1`.
 pub fn name(key: &Key) -> String {

@@ -6,9 +6,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use k6_summary::Quantity;
 
-use super::confirm::percent;
-use super::view::{Metric, Series};
 use super::words;
+use crate::history::{Metric, Series, percent};
 use crate::record::PastState;
 use crate::ui::BOLD;
 
