@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::text::Text;
 use super::{template, view};
 use crate::cli::{History, HistoryAction, MessageFormat};
 use crate::history::{self, Lineage, Series};
@@ -45,7 +46,7 @@ fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
     let path = history::history_path(results);
     let past = history::read(&path, SystemTime::now())?;
     for notice in &past.notices {
-        ui::notice(notice);
+        ui::notice(&Text::lines(notice));
     }
     let lineage = Lineage::look(root, &past.accepted);
     let all = history::runs_of(&past, &lineage, args);
