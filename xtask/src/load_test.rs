@@ -11,7 +11,6 @@ use anyhow::Context as _;
 
 use crate::cli::{LoadTest, MessageFormat};
 use crate::config::Config;
-use crate::history::Past;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus};
@@ -256,9 +255,7 @@ impl Run<'_> {
         self.folder.write("run.json", json.as_bytes())?;
         // From what is kept, which is without the key.
         let kept = serde_json::from_str(&json)?;
-        let none = Past::default();
-        let past = self.past().unwrap_or(&none);
-        let document = report::run_view(&kept, past, &self.folder.path);
+        let document = report::run_view(&kept, &self.trends(), &self.folder.path);
         let mut problems = report::write_pages(&document, &self.folder.path, self.args.junit());
         problems.extend(report::write_index(&self.plan.results));
         if let Err(error) = self.folder.point_latest() {

@@ -5,7 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use super::Run;
 use crate::history::{
-    Again, Key, Lineage, Past, Reference, Settled, has_suspects, leave_open, settle, withdraw,
+    Again, Key, Lineage, Past, Reference, Settled, Trend, has_suspects, leave_open, settle,
+    withdraw,
 };
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::server::target::Target;
@@ -53,9 +54,11 @@ impl Run<'_> {
         test.past = Some(past);
     }
 
-    /// What past runs say; `None` if the run ended before they were read.
-    pub(super) fn past(&self) -> Option<&Past> {
-        self.before.as_ref().map(|before| &before.past)
+    /// How the tests went in the runs before, and in this one.
+    pub(super) fn trends(&self) -> Vec<Trend> {
+        let none = Past::default();
+        let past = self.before.as_ref().map_or(&none, |before| &before.past);
+        Trend::of_run(past, &self.record)
     }
 
     fn judged(&self, key: &Key, test: &TestRecord) -> Option<PastRecord> {
