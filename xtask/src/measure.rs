@@ -162,7 +162,9 @@ fn read_summary(path: &Path) -> Result<Summary, SummaryProblem> {
 fn read_log(path: &Path) -> Log {
     let mut log = Log::default();
     let text = std::fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().for_each(|line| log.line(line));
+    String::from_utf8_lossy(&text)
+        .lines()
+        .for_each(|line| log.line(line));
     log
 }
 
