@@ -131,10 +131,7 @@ fn facts(run: &RunRecord) -> Vec<(&'static str, String)> {
         } else {
             ""
         };
-        out.push((
-            "server",
-            format!("tachikoma-server {} ({kind}{faults})", server.version),
-        ));
+        out.push(("server", format!("{} ({kind}{faults})", server.version)));
     }
     out.push(("k6", format!("{}, {}", run.k6.version, run.k6.origin)));
     out.push((
