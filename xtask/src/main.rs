@@ -1,4 +1,4 @@
-//! `cargo xtask`: the orchestrator of Tachikoma's load tests.
+//! `cargo xtask`: the orchestrator of the load tests.
 
 mod actions;
 mod cli;
