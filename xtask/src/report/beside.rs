@@ -7,8 +7,7 @@ use k6_summary::Quantity;
 use super::markdown::text;
 use super::past::heading;
 use crate::history::Trend;
-use crate::history::percent;
-use crate::record::{PastRecord, PastRow, PastState, TestRecord};
+use crate::record::{PastRecord, PastRow, PastState, TestRecord, percent};
 
 /// The fewest points of a chart, and the most: more are not to be told apart on a phone.
 const MIN_POINTS: usize = 3;

@@ -3,8 +3,7 @@
 use k6_summary::Quantity;
 
 use super::rows::{Mark, Row};
-use crate::history::percent;
-use crate::record::{PastRecord, PastRow, PastState};
+use crate::record::{PastRecord, PastRow, PastState, percent};
 
 /// What is said of all metrics together, such as `31 comparable runs` or `history too short: 12 of 30`.
 pub fn heading(past: &PastRecord) -> String {

@@ -3,7 +3,7 @@
 use k6_summary::Quantity;
 
 use crate::record::Outcome;
-use crate::record::{Change, Comparison, MetricRecord, percent};
+use crate::record::{Change, Comparison, MetricRecord, percent, short_commit};
 
 /// The heads of the columns.
 pub const HEADS: [&str; 7] = [
@@ -21,8 +21,12 @@ pub fn cells(metric: &MetricRecord) -> [String; 7] {
     let quantity = |value| Quantity::new(value, metric.unit).to_string();
     let (change, interval, p, bounds) = match &metric.evidence {
         Some(evidence) => (
-            percent(evidence.ratio),
-            format!("{} … {}", percent(evidence.low), percent(evidence.high)),
+            percent(evidence.ratio - 1.0),
+            format!(
+                "{} … {}",
+                percent(evidence.low - 1.0),
+                percent(evidence.high - 1.0)
+            ),
             p_value(evidence.p_adjusted),
             format!(
                 "{} · {}",
@@ -89,7 +93,7 @@ pub fn sides(comparison: &Comparison) -> String {
 /// A side in words.
 pub fn side(side: &crate::record::SideRecord) -> String {
     let commit = side.commit.as_deref().map(|commit| {
-        let short = &commit[..commit.len().min(12)];
+        let short = short_commit(commit);
         let dirty = if side.dirty {
             " with uncommitted changes"
         } else {

@@ -7,8 +7,8 @@ use comfy_table::{ContentArrangement, Table};
 use k6_summary::Quantity;
 
 use super::words;
-use crate::history::{Metric, Series, percent};
-use crate::record::PastState;
+use crate::history::{ComparableRuns, Metric};
+use crate::record::{PastState, percent};
 use crate::ui::BOLD;
 
 /// The blocks of a sparkline, from the least to the greatest value.
@@ -19,7 +19,7 @@ const OTHER_COLUMNS: usize = 84;
 const SPARK: (usize, usize) = (60, 12);
 
 /// Every series, in a terminal of `width` columns.
-pub fn table(all: &[Series], width: usize) -> String {
+pub fn table(all: &[ComparableRuns], width: usize) -> String {
     let mut out = String::new();
     for series in all {
         out.push_str(&one(series, width));
@@ -27,7 +27,7 @@ pub fn table(all: &[Series], width: usize) -> String {
     out
 }
 
-fn one(series: &Series, width: usize) -> String {
+fn one(series: &ComparableRuns, width: usize) -> String {
     let mut out = format!("\n{BOLD}{}{BOLD:#}", words::name(&series.key));
     let _ = writeln!(out, "  {}", words::place(&series.key));
     let _ = writeln!(out, "  {}", words::runs(series));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::comparison::rows;
 use super::{page, safe};
 use crate::record::Outcome;
-use crate::record::{Blocks, Change, Comparison, MetricRecord, TestComparison};
+use crate::record::{Blocks, Change, Comparison, MetricRecord, TestComparison, short_commit};
 
 #[derive(Serialize)]
 struct Page {
@@ -128,7 +128,7 @@ fn repeat(comparison: &Comparison, blocks: &Blocks) -> String {
     let tests: Vec<&str> = comparison.tests.iter().map(|t| t.name.as_str()).collect();
     let side = |option: &str, side: &crate::record::SideRecord| match &side.commit {
         Some(_) if side.dirty => String::new(),
-        Some(commit) => format!(" --{option} {}", &commit[..commit.len().min(12)]),
+        Some(commit) => format!(" --{option} {}", short_commit(commit)),
         None => format!(" --{option}-bin {}", side.name),
     };
     format!(

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::past::{self, Line as Row};
 use super::{page, safe};
-use crate::history::{self, Metric, Point, Series};
-use crate::record::Outcome;
+use crate::history::{ComparableRuns, Metric, Point};
+use crate::record::{Outcome, short_commit};
 use crate::report::history::words;
 use crate::report::rows;
 
@@ -55,7 +55,11 @@ struct Run {
 ///
 /// # Errors
 /// If the template does not fit, which is a mistake of ours.
-pub fn history_page(all: &[Series], notices: &[String], source: &Path) -> anyhow::Result<String> {
+pub fn history_page(
+    all: &[ComparableRuns],
+    notices: &[String],
+    source: &Path,
+) -> anyhow::Result<String> {
     page(
         "history.html",
         Page {
@@ -66,7 +70,7 @@ pub fn history_page(all: &[Series], notices: &[String], source: &Path) -> anyhow
     )
 }
 
-fn part(series: &Series) -> Part {
+fn part(series: &ComparableRuns) -> Part {
     let from = series.runs.saturating_sub(MOST);
     let worse = "worse than its fence allows";
     let cut = if from > 0 {
@@ -129,7 +133,7 @@ fn part(series: &Series) -> Part {
     }
 }
 
-fn chart(series: &Series, metric: &Metric, from: usize, days: &[String]) -> LineChart {
+fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[String]) -> LineChart {
     let points: Vec<&Point> = metric
         .points
         .iter()
@@ -223,7 +227,7 @@ fn when(point: &Point) -> String {
 }
 
 fn revision(point: &Point) -> String {
-    let commit = point.commit.as_deref().map(history::short);
+    let commit = point.commit.as_deref().map(short_commit);
     let dirty = if point.dirty == Some(true) { "+" } else { "" };
     format!("{}{dirty}", commit.unwrap_or("unknown revision"))
 }

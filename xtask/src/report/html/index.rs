@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::words::{Badge, badge};
 use super::{page, safe};
 use crate::history::{self, Key, Past};
-use crate::record::{Measure, RunRecord, TestRecord};
+use crate::record::{Measure, RunRecord, TestRecord, short_commit};
 use crate::report::history::words;
 use crate::report::past_runs::PastRuns;
 use k6_summary::Unit;
@@ -101,7 +101,7 @@ fn profile(name: &str, time_scale: f64) -> String {
 
 fn revision(run: &RunRecord) -> String {
     run.revision.as_ref().map_or_else(String::new, |revision| {
-        let short: String = revision.commit.chars().take(9).collect();
+        let short = short_commit(&revision.commit);
         format!("{short}{}", if revision.dirty { "+" } else { "" })
     })
 }
