@@ -42,7 +42,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         return replay(args, path, &floors, &results);
     }
     let plan = Plan::new(args, config)?;
-    let (base, head) = binaries::wanted(args, root)?;
+    let (base, head) = binaries::sources(args, root)?;
     let target_dir = repo::target_dir(root);
     let k6 = k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))?;
     let vus = plan.vus(&k6.path, config)?;
@@ -164,7 +164,7 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
         vus: blocks.vus,
         block_s: blocks.block_s,
         alpha: rule.alpha,
-        tests: judge::judge(blocks, 0, floors, &rule, None),
+        tests: judge::judge_blocks(blocks, 0, floors, &rule, None),
         calibration: None,
     };
     if blocks.blocks.iter().any(|block| block.round == 1) {

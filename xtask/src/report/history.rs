@@ -14,7 +14,7 @@ use super::text::Text;
 use super::{template, view};
 use crate::cli::{History, HistoryAction, MessageFormat};
 use crate::config::Config;
-use crate::history::{self, Lineage, Series};
+use crate::history::{self, ComparableRuns, Lineage};
 use crate::record::write_whole;
 use crate::ui;
 
@@ -46,7 +46,7 @@ pub fn history(args: &History, root: &Path, config: &Config) -> anyhow::Result<u
 }
 
 /// The page of all `series` that were read from `source`, with what is to be said of it.
-fn filled(series: &[Series], notices: &[String], source: &Path) -> anyhow::Result<String> {
+fn filled(series: &[ComparableRuns], notices: &[String], source: &Path) -> anyhow::Result<String> {
     template::fill("history.html", view::history(series, notices, source))
 }
 

@@ -7,8 +7,8 @@ use comfy_table::{ContentArrangement, Table};
 use k6_summary::Quantity;
 
 use super::words;
-use crate::history::{Metric, Series, percent};
-use crate::record::PastState;
+use crate::history::{ComparableRuns, Metric};
+use crate::record::{PastState, percent};
 use crate::report::text::Text;
 use crate::ui::BOLD;
 
@@ -20,7 +20,7 @@ const OTHER_COLUMNS: usize = 84;
 const SPARK: (usize, usize) = (60, 12);
 
 /// Every series, in a terminal of `width` columns.
-pub fn table(all: &[Series], width: usize) -> String {
+pub fn table(all: &[ComparableRuns], width: usize) -> String {
     let mut out = String::new();
     for series in all {
         out.push_str(&one(series, width));
@@ -28,8 +28,12 @@ pub fn table(all: &[Series], width: usize) -> String {
     out
 }
 
-fn one(series: &Series, width: usize) -> String {
-    let mut out = format!("\n{BOLD}{}{BOLD:#}", Text::from(words::name(&series.key)));
+fn one(series: &ComparableRuns, width: usize) -> String {
+    let mut out = format!(
+        "\
+{BOLD}{}{BOLD:#}",
+        Text::from(words::name(&series.key))
+    );
     let _ = writeln!(out, "  {}", Text::from(words::place(&series.key)));
     let _ = writeln!(out, "  {}", Text::from(words::runs(series)));
     let mut table = Table::new();
