@@ -49,7 +49,9 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     let (base, head) = binaries::wanted(args, root)?;
     let target_dir = repo::target_dir(root);
     let k6 = k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))?;
-    let vus = plan.vus(&k6.path, root)?;
+    let key = target::api_key(true)?;
+    let options = k6::Options::read(&[])?;
+    let vus = plan.vus(&k6.path, root, &key, &options)?;
     std::fs::create_dir_all(&target_dir)
         .with_context(|| format!("failed to create {}", target_dir.display()))?;
     let kept = tempfile::Builder::new()
@@ -62,8 +64,6 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     drop(building);
     let now = SystemTime::now();
     let folder = RunFolder::create(&results, "compare", now)?;
-    let key = target::api_key(true)?;
-    let interfering = k6::interfering(std::env::vars_os().map(|(name, _)| name));
     let mut rounds = Rounds {
         bench: measure::Bench {
             root,
@@ -72,7 +72,7 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
             key: &key,
             vus,
             block: plan.block,
-            interfering: &interfering,
+            options: &options,
             dir: &folder.path,
         },
         plan: &plan,

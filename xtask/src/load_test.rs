@@ -23,6 +23,8 @@ use crate::{github, history, measure, record, repo, report, secret, ui};
 /// A run under way.
 struct Run<'a> {
     args: &'a LoadTest,
+    /// What the user says to k6.
+    options: k6::Options,
     root: &'a Path,
     plan: Plan,
     k6: K6,
@@ -45,17 +47,19 @@ struct Run<'a> {
 pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let plan = Plan::new(args, root)?;
+    let options = k6::Options::read(&args.k6_args)?;
     let k6 = find_k6(args, root)?;
-    let shapes = plan.shapes(&k6.path, &repo::main_js(root))?;
+    let shapes = plan.shapes(&k6.path, &repo::main_js(root), &options)?;
     let lock = lock_for(&plan, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, plan.profile.name(), now)?;
     if let Some(lock) = &lock {
         lock.say_results(&folder.path)?;
     }
-    let record = begin::begin(args, &plan, &k6, &shapes, root, &folder.name, now);
+    let record = begin::begin(&options, &plan, &k6, &shapes, root, &folder.name, now);
     let mut run = Run {
         args,
+        options,
         root,
         plan,
         k6,
@@ -68,11 +72,6 @@ pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
     };
     let went = run.measure();
     run.conclude(went)
-}
-
-/// The variables that would change the test.
-fn interfering() -> Vec<String> {
-    k6::interfering(std::env::vars_os().map(|(name, _)| name))
 }
 
 fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
@@ -207,7 +206,7 @@ impl Run<'_> {
                 test_id: &self.folder.name,
                 revision: &prometheus::revision(&self.record),
                 prometheus: self.prometheus.as_ref(),
-                interfering: &interfering(),
+                options: &self.options,
             };
             let running = github::group(&format!("{} {}", self.record.profile, one.test.name()));
             let (mut test, notices) = one.run(server)?;

@@ -8,13 +8,16 @@ use std::time::SystemTime;
 use k6_summary::{Evidence, K6Exit, ServerState, Summary, SummaryProblem, Verdict};
 
 use crate::cli::LoadTest;
-use crate::k6::{Invocation, K6, Ran, Shape, Stopped};
+use crate::k6::{Invocation, K6, Options, Ran, Shape, Stopped};
 use crate::plan::{Plan, Test};
 use crate::prometheus::{self, Prometheus, Tags, unix_ms};
 use crate::record::{Outcome, SampledRecord, StageRecord, TestRecord, UsageRecord};
 use crate::server::{Sample, Server};
 use crate::shell::Ended;
 use crate::ui;
+
+/// The exit code of k6 for crossed thresholds, which the summary explains.
+const THRESHOLDS_CROSSED: i32 = 99;
 
 /// What a test needs.
 pub struct OneTest<'a> {
@@ -38,8 +41,8 @@ pub struct OneTest<'a> {
     pub revision: &'a str,
     /// Takes the metrics, if anything does.
     pub prometheus: Option<&'a Prometheus>,
-    /// Variables to take out of k6's environment.
-    pub interfering: &'a [String],
+    /// What the user says to k6.
+    pub options: &'a Options,
 }
 
 impl OneTest<'_> {
@@ -62,13 +65,14 @@ impl OneTest<'_> {
             dir: self.dir,
             env: &env,
             key: &self.plan.key,
-            remove: self.interfering,
             outputs: &outputs,
-            args: &self.args.k6_args,
+            options: self.options,
+            tags: &self.shape.tags,
             dashboard: true,
             open: self.args.open,
             load: self.shape.duration(),
-            at_most: self.args.k6_args.is_empty().then_some(self.shape.at_most),
+            at_most: self.shape.at_most,
+            teardown_limit: self.shape.teardown_limit,
         };
         let mut record = TestRecord::planned(
             self.test.name(),
@@ -122,6 +126,7 @@ impl OneTest<'_> {
     fn notices(&self, ran: &Ran) -> Vec<String> {
         let test = self.test.name();
         let mut notices: Vec<String> = ran.log_problem.clone().into_iter().collect();
+        notices.extend(ran.limits.iter().map(|limit| format!("{test}: {limit}")));
         if ran.stopped.is_none() && !self.dir.join("report.html").is_file() {
             notices.push(format!(
                 "{test}: k6 wrote no report.html, for it ran too short or could not write it"
@@ -205,10 +210,7 @@ fn fill(record: &mut TestRecord, verdict: Verdict, ran: &Ran, summary: Option<&S
             .reasons
             .insert(0, "k6 took much longer than its plan and was ended".into());
     }
-    if summary.is_none() {
-        // Without a summary, k6's own last words are the only explanation there is.
-        record.reasons.extend(last_words(ran));
-    }
+    record.reasons.extend(explanations(ran, summary.is_some()));
     let grown = record.growth.iter().filter(|row| row.ok == Some(false));
     let grown: Vec<String> = grown.map(growth::reason).collect();
     record.outcome = match verdict.outcome {
@@ -219,18 +221,25 @@ fn fill(record: &mut TestRecord, verdict: Verdict, ran: &Ran, summary: Option<&S
         _ => Outcome::Failed,
     };
     record.reasons.extend(grown);
+    if record.outcome == Outcome::Failed
+        && let Some((error, count)) = ran.said.commonest()
+    {
+        record.reasons.push(format!(
+            "the commonest error of requests, {count} times: {error}"
+        ));
+    }
     record.duration_s = summary.map(|summary| summary.duration().as_secs_f64());
     record.thresholds = verdict.thresholds;
     record.checks = verdict.checks;
     record.metrics = verdict.metrics;
 }
 
-fn last_words(ran: &Ran) -> Option<String> {
-    let lines = ran.tail.lines();
-    let line = lines
-        .iter()
-        .rev()
-        .find(|line| line.contains("level=error"))
-        .or(lines.last())?;
-    Some(format!("k6's last words: {}", line.trim()))
+/// What k6's log has to explain a failure that the summary does not explain: its last words of an error.
+fn explanations(ran: &Ran, summary: bool) -> Option<String> {
+    if summary && matches!(ran.ended, Ended::Code(0 | THRESHOLDS_CROSSED)) {
+        return None;
+    }
+    let words = ran.said.last_error.clone();
+    let words = words.or_else(|| ran.tail.lines().last().map(|line| line.trim().to_owned()))?;
+    Some(format!("k6's last words: {words}"))
 }

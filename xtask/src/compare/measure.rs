@@ -9,7 +9,7 @@ use k6_summary::{Metrics, Summary};
 
 use super::metrics;
 use super::stolen::Ticks;
-use crate::k6::{Invocation, K6, Ran, Stopped};
+use crate::k6::{Invocation, K6, Options, Ran, Stopped};
 use crate::plan::Test;
 use crate::record::{Block, Side};
 use crate::secret::Secret;
@@ -39,8 +39,8 @@ pub struct Bench<'a> {
     pub vus: u64,
     /// How long a block is under full load.
     pub block: Duration,
-    /// Variables to take out of k6's environment.
-    pub interfering: &'a [String],
+    /// What the user says to k6.
+    pub options: &'a Options,
     /// The folder of the comparison; blocks that went wrong stay in it.
     pub dir: &'a Path,
 }
@@ -94,13 +94,14 @@ impl Bench<'_> {
             dir: &dir,
             env: &invocation_env,
             key: self.key,
-            remove: self.interfering,
             outputs: &[],
-            args: &[],
+            options: self.options,
+            tags: &BTreeMap::new(),
             load: self.block,
             dashboard: false,
             open: false,
-            at_most: Some(self.block),
+            at_most: self.block,
+            teardown_limit: Duration::ZERO,
         };
         let ticks = Ticks::now();
         let ran = invocation.run(|| server.gone())?;

@@ -11,6 +11,7 @@ use crate::cli::{Compare, Profile};
 use crate::error::UsageError;
 use crate::k6;
 use crate::plan::{Test, chosen};
+use crate::secret::Secret;
 
 /// Metrics of a test at most: the median and the p95 of three trends, CPU, memory and bytes.
 const METRICS_OF_A_TEST: usize = 9;
@@ -70,7 +71,13 @@ impl Plan {
     ///
     /// # Errors
     /// If k6 cannot read the scripts.
-    pub fn vus(&self, k6: &Path, root: &Path) -> anyhow::Result<u64> {
+    pub fn vus(
+        &self,
+        k6: &Path,
+        root: &Path,
+        key: &Secret,
+        options: &k6::Options,
+    ) -> anyhow::Result<u64> {
         let Some(profile) = self.profile else {
             return Ok(self.vus);
         };
@@ -78,7 +85,7 @@ impl Plan {
             ("PROFILE", profile.name().to_owned()),
             ("TEST", Test::Health.name().to_owned()),
         ];
-        let shape = k6::inspect(k6, &root.join("load-tests/main.js"), &env)?;
+        let shape = k6::inspect(k6, &root.join("load-tests/main.js"), &env, key, options)?;
         Ok(shape.max_vus)
     }
 

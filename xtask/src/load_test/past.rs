@@ -110,7 +110,7 @@ impl Run<'_> {
             test_id: &format!("{}-confirm", self.folder.name),
             revision: &prometheus::revision(&self.record),
             prometheus: self.prometheus.as_ref(),
-            interfering: &super::interfering(),
+            options: &self.options,
         }
         .run(&mut server);
         self.record.notices.extend(server.stop());
