@@ -50,7 +50,7 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     let target_dir = repo::target_dir(root);
     let k6 = k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))?;
     let key = target::api_key(true)?;
-    let options = k6::Options::read(&[])?;
+    let options = k6::Options::read(&[], None)?;
     let vus = plan.vus(&k6.path, root, &key, &options)?;
     std::fs::create_dir_all(&target_dir)
         .with_context(|| format!("failed to create {}", target_dir.display()))?;

@@ -47,7 +47,7 @@ struct Run<'a> {
 pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let plan = Plan::new(args, root)?;
-    let options = k6::Options::read(&args.k6_args)?;
+    let options = k6::Options::read(&args.k6_args, args.ca_cert.as_deref())?;
     let k6 = find_k6(args, root)?;
     let shapes = plan.shapes(&k6.path, &repo::main_js(root), &options)?;
     let lock = lock_for(&plan, args.wait)?;

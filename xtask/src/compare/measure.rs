@@ -219,7 +219,7 @@ fn to_block(
 
 /// Some requests to each route, one after the other, whose answers do not matter here: the block will judge them.
 fn warm_up(base_url: &str, key: &Secret) -> anyhow::Result<()> {
-    let client = crate::http::client()
+    let client = crate::http::client_for(base_url)?
         .timeout(Duration::from_secs(5))
         .build()
         .context("failed to set up the HTTP client")?;

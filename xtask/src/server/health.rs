@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use reqwest::blocking::Client;
 use serde::Deserialize;
 
-use crate::http::root_cause;
+use crate::http::{self, root_cause};
 use crate::secret::Secret;
 
 /// What tachikoma-server calls itself in its health answer.
@@ -58,9 +58,8 @@ impl Prober {
     /// # Errors
     /// If the HTTP client cannot be set up.
     pub fn new(base_url: &str, timeout: Duration) -> anyhow::Result<Self> {
-        let client = crate::http::client()
+        let client = http::client_for(base_url)?
             .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
             .build()
             .context("failed to set up the HTTP client")?;
         Ok(Self {
@@ -78,11 +77,14 @@ impl Prober {
         {
             Ok(answer) => answer,
             Err(error) if error.is_timeout() => return Health::Silent,
-            Err(error) if error.is_connect() => return Health::Unreachable(root_cause(&error)),
+            Err(error) if error.is_connect() => return Health::Unreachable(http::why(&error)),
             Err(error) => {
                 return Health::Foreign(format!("the connection failed: {}", root_cause(&error)));
             }
         };
+        if let Some(to) = http::redirection(&answer) {
+            return Health::Foreign(format!("it sends its callers elsewhere, to {to}"));
+        }
         let status = answer.status();
         let mut body = Vec::new();
         if let Err(error) =
@@ -104,7 +106,7 @@ impl Prober {
         let url = format!("{}/api/missions?limit=1", self.base_url);
         let status = match self.client.get(&url).bearer_auth(key.expose()).send() {
             Ok(answer) => answer.status(),
-            Err(error) => return Err(format!("{url} does not answer: {}", root_cause(&error))),
+            Err(error) => return Err(format!("{url} does not answer: {}", http::why(&error))),
         };
         match status {
             StatusCode::OK => Ok(()),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::table::{self, Class, Known, plain};
 use crate::error::UsageError;
+use crate::http::{self, Trust};
 use crate::secret::{self, Secret};
 use crate::shell::Cmd;
 
@@ -55,11 +56,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the arguments, the environment and k6's configuration file.
+    /// Reads the arguments, the environment and k6's configuration file, and from here on has our own requests to the
+    /// server check its certificate as k6 will; `ca_cert` holds the certificates to trust.
     ///
     /// # Errors
     /// If an argument is one that we set ourselves or that cannot be had, with what to use instead.
-    pub fn read(args: &[String]) -> Result<Self, UsageError> {
+    pub fn read(args: &[String], ca_cert: Option<&Path>) -> Result<Self, UsageError> {
         let file = config_file(|name| std::env::var_os(name));
         let content = file.as_ref().and_then(|path| std::fs::read(path).ok());
         let mut options = Self::of_args(args)?;
@@ -72,6 +74,17 @@ impl Options {
                 secret::keep(&Secret::new(value.clone()));
             }
         }
+        if let Some(path) = ca_cert {
+            let Some(text) = path.to_str() else {
+                return Err(UsageError("--ca-cert: the path is not valid UTF-8".into()));
+            };
+            // What Go heeds on Linux; on macOS k6 asks the keychain.
+            options.env.push(("SSL_CERT_FILE".into(), text.into()));
+        }
+        http::trust(Trust {
+            insecure: options.insecure,
+            ca_cert: ca_cert.map(Path::to_owned),
+        });
         Ok(options)
     }
 
