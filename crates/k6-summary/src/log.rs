@@ -59,11 +59,20 @@ impl Log {
         ) else {
             return;
         };
-        // k6 names the executor only of an exception that ended an iteration.
-        if fields.contains_key("executor") {
+        let hint = fields.get("hint").map(String::as_str);
+        self.entry("error", text, fields.contains_key("executor"), hint);
+    }
+
+    /// Takes note of an entry of the log: its level, its message, whether it names an executor, as k6 does only of an
+    /// exception that ended an iteration, and its hint.
+    pub fn entry(&mut self, level: &str, text: &str, in_iteration: bool, hint: Option<&str>) {
+        if level != "error" {
+            return;
+        }
+        if in_iteration {
             self.exceptions += 1;
             self.first.get_or_insert_with(|| Exception::of(text));
-        } else if let Some(end) = End::of(text, fields.get("hint").map(String::as_str)) {
+        } else if let Some(end) = End::of(text, hint) {
             self.end
                 .get_or_insert_with(|| (end, Exception::of(end.words(text))));
         }
