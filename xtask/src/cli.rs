@@ -3,18 +3,65 @@
 mod compare;
 mod history;
 mod load_test;
+mod names;
 mod report;
 
-use clap::{Parser, Subcommand};
-
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use semver::Version;
+
+use crate::config::Config;
 
 pub use compare::Compare;
 pub use history::{History, HistoryAction};
-pub use load_test::{
-    DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, FindK6, LoadTest, MessageFormat, Profile, TestArg,
-};
+pub use load_test::{DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, FindK6, LoadTest, MessageFormat};
 pub use report::Report;
+
+/// Reads this process's command line; help, and what is wrong with it, end the process as clap does.
+///
+/// Without `config` any name passes for a profile or a test.
+pub fn parse(config: Option<&Config>) -> Cli {
+    parse_from(config, std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+fn parse_from<W: Into<std::ffi::OsString> + Clone>(
+    config: Option<&Config>,
+    words: impl IntoIterator<Item = W>,
+) -> Result<Cli, clap::Error> {
+    let mut command = command(config);
+    let matches = command.try_get_matches_from_mut(words)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The command line with the profiles and tests of `config`.
+fn command(config: Option<&Config>) -> clap::Command {
+    let command = Cli::command();
+    let Some(config) = config else {
+        return command;
+    };
+    let profile = || names::profiles(config);
+    let test = || names::tests(config);
+    command
+        .mut_subcommand("load-test", |command| {
+            command
+                .mut_arg("profile", |arg| arg.value_parser(profile().or(test())))
+                .mut_arg("tests", |arg| arg.value_parser(test()))
+                // An argument that is changed goes to the end, and this one is to stay behind those.
+                .mut_arg("k6_args", |arg| arg)
+        })
+        .mut_subcommand("compare", |command| {
+            command
+                .mut_arg("profile", |arg| arg.value_parser(profile()))
+                .mut_arg("tests", |arg| arg.value_parser(test()))
+        })
+        .mut_subcommand("history", |command| {
+            command
+                .mut_arg("profile", |arg| arg.value_parser(profile()))
+                .mut_arg("test", |arg| arg.value_parser(test()))
+                .mut_subcommand("accept", |command| {
+                    command.mut_arg("tests", |arg| arg.value_parser(test()))
+                })
+        })
+}
 
 /// Load tests for Tachikoma's API server, run by k6 and judged so that the result can be trusted.
 #[derive(Debug, Parser)]

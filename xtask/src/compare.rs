@@ -5,7 +5,6 @@ mod calibrate;
 mod failures;
 mod judge;
 mod measure;
-mod metrics;
 mod plan;
 mod rounds;
 mod stolen;
@@ -14,48 +13,39 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use load_stats::decide::DecisionRule;
 
 use crate::cli::{Compare, MessageFormat};
+use crate::config::Config;
 use crate::error::COULD_NOT_RUN;
-use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, write_whole};
+use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder};
 use crate::server::target;
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, k6, record, repo, report, ui};
-use judge::Floors;
+use crate::{github, k6, record, repo, report, secret, ui};
+use judge::{Floors, rule};
 use plan::Plan;
 use rounds::Rounds;
-
-/// The kinds of metrics; `--floor` names them.
-pub use metrics::KINDS;
 
 /// Compares as the command line says and returns the exit code.
 ///
 /// # Errors
 /// If nothing could be compared or its results not be kept: a wrong command line, a revision that does not build, no
 /// k6, blocks that do not pair.
-pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
+pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let results = args
         .results
         .clone()
         .filter(|path| !path.as_os_str().is_empty())
-        .unwrap_or_else(|| root.join(repo::RESULTS));
+        .unwrap_or_else(|| config.results());
     let floors = Floors::new(&args.floor);
     if let Some(path) = &args.replay {
         return replay(args, path, &floors, &results);
     }
-    let plan = Plan::new(args)?;
+    let plan = Plan::new(args, config)?;
     let (base, head) = binaries::wanted(args, root)?;
     let target_dir = repo::target_dir(root);
-    let k6 =
-        k6::ensure(&k6::Wanted::new(&args.k6, &target_dir), &mut ui::tell).map_err(|error| {
-            match error.interrupted() {
-                Some(interrupted) => interrupted.into(),
-                None => anyhow::Error::from(error),
-            }
-        })?;
-    let vus = plan.vus(&k6.path, root)?;
+    let k6 = k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))?;
+    let vus = plan.vus(&k6.path, config)?;
     std::fs::create_dir_all(&target_dir)
         .with_context(|| format!("failed to create {}", target_dir.display()))?;
     let kept = tempfile::Builder::new()
@@ -73,6 +63,7 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     let mut rounds = Rounds {
         bench: measure::Bench {
             root,
+            config,
             target_dir: &target_dir,
             k6: &k6,
             key: &key,
@@ -104,14 +95,14 @@ pub fn run(args: &Compare, root: &Path) -> anyhow::Result<u8> {
     ui::step(&report::comparison_announcement(
         &rounds.blocks,
         &plan.tests,
-        plan.expected(),
+        plan.expected(config),
     ));
     let mut notices = Vec::new();
     if !args.calibrate && binaries::same(&base.path, &head.path) {
         notices.push("base and head are the same program to the byte".to_owned());
     }
     let began = SystemTime::now();
-    let went = rounds.measure(0, &plan.tests, |_| false);
+    let went = rounds.measure(0, &plan.tests);
     let went = went.and_then(|()| match args.confirm {
         true => rounds.confirm(&floors),
         false => Ok(()),
@@ -150,13 +141,6 @@ fn replay(args: &Compare, path: &Path, floors: &Floors, results: &Path) -> anyho
 fn drawn(blocks: &Blocks, floors: &Floors) -> record::Calibration {
     ui::info("drawing comparisons from the blocks");
     calibrate::calibrate(blocks, floors, &rule(blocks.seed))
-}
-
-fn rule(seed: u64) -> DecisionRule {
-    DecisionRule {
-        seed,
-        ..DecisionRule::default()
-    }
 }
 
 /// The verdict on blocks; where suspects were measured again, both rounds must agree.
@@ -212,24 +196,20 @@ fn conclude(
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
     }
     let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;
-    folder.write("compare.json", format!("{json}\n").as_bytes())?;
-    let markdown = report::comparison_markdown(&comparison);
-    folder.write("summary.md", markdown.as_bytes())?;
+    let json = secret::hide_in(Path::new("compare.json"), &format!("{json}\n")).into_owned();
+    folder.write("compare.json", json.as_bytes())?;
+    let document = report::comparison_view(&comparison, blocks);
     let junit = args.junit.as_deref();
-    if let Some(path) = junit.filter(|path| !path.as_os_str().is_empty()) {
-        let xml = report::comparison_junit(&comparison)?;
-        write_whole(path, xml.as_bytes()).context("the JUnit report")?;
+    let junit = junit.filter(|path| !path.as_os_str().is_empty());
+    for problem in report::write_pages(&document, &folder.path, junit) {
+        ui::notice(&problem);
     }
-    match report::comparison_page(&comparison, blocks) {
-        Ok(page) => folder.write("report.html", page.as_bytes())?,
-        Err(error) => ui::notice(&format!("report.html was not written: {error:#}")),
-    }
-    github::report_comparison(&comparison, &folder.path, &markdown);
+    github::hand_over(&document, &folder.path);
     // Blocks that went wrong stay; where none did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
     match args.message_format {
-        MessageFormat::Json => ui::print(&format!("{json}\n")),
-        MessageFormat::Human => ui::print(&report::comparison_terminal(&comparison, &folder.path)),
+        MessageFormat::Json => ui::print_data(&json),
+        MessageFormat::Human => ui::print(&report::terminal(&document, &folder.path)),
     }
     .context("failed to write the report to standard output")?;
     match gave_up {

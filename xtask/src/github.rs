@@ -3,18 +3,14 @@
 //! All of it is an extra: whatever is missing or cannot be written there is said in a notice, and the run goes on. The
 //! commands go to standard error, which the runner reads as it reads standard output, for that is data.
 
-mod comparison;
 mod files;
 mod handover;
-mod run;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub use comparison::report_comparison;
-pub use run::report;
+pub use handover::hand_over;
 
 use files::{output, summary};
-use handover::{Annotation, Handover, hand_over};
 
 use crate::actions::{self, Level, on};
 use crate::secret::Secret;
@@ -26,11 +22,15 @@ pub const OUTPUTS: [&str; 3] = ["verdict", "results", "regressions"];
 /// Whether a verdict has been handed over already.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// Shows `message` at the top of the run's page, if there is one.
-pub fn annotate(level: Level, title: &str, message: &str) {
-    if on() {
-        ui::command(&actions::annotation(level, title, message));
-    }
+/// Shows `message` at the top of the run's page.
+fn annotate(level: Level, title: &str, message: &str) {
+    ui::command(&actions::annotation(level, title, &without_key(message)));
+}
+
+/// `text` without the key: everything that is handed over passes here.
+fn without_key(text: &str) -> String {
+    let key = std::env::var("API_KEY").unwrap_or_default();
+    Secret::new(key).scrub(text).into_owned()
 }
 
 /// Log lines that are folded under a title until this is dropped.
@@ -52,21 +52,19 @@ impl Drop for Group {
     }
 }
 
-/// A verdict has been handed over, so that [`gave_up`] need not.
-fn told() {
+/// A verdict has been handed over, so that [`hand_over_error`] need not.
+fn is_told() {
     TOLD.store(true, Ordering::Relaxed);
 }
 
-/// Says that nothing came of it, and why, unless a report has been handed over already.
-pub fn gave_up(verdict: &str, why: &str) {
+/// Hands over the error that a run or a comparison ended with, unless its report has been handed over already.
+pub fn hand_over_error(verdict: &str, error: &str) {
     if !on() || TOLD.load(Ordering::Relaxed) {
         return;
     }
-    let key = std::env::var("API_KEY").unwrap_or_default();
-    let why = Secret::new(key).scrub(why).into_owned();
     let words = verdict.replace('_', " ");
-    annotate(Level::Error, &words, &why);
+    annotate(Level::Error, &words, error);
     output("verdict", verdict);
-    let quoted: String = why.lines().map(|line| format!("    {line}\n")).collect();
+    let quoted: String = error.lines().map(|line| format!("    {line}\n")).collect();
     summary(&format!("# ❌ {words}\n\n{quoted}"));
 }

@@ -1,5 +1,7 @@
 //! The HTTP client that everything here uses.
 
+use std::borrow::Cow;
+
 use reqwest::blocking::{Client, ClientBuilder};
 
 /// Begins a blocking HTTP client.
@@ -11,6 +13,18 @@ pub fn client() -> ClientBuilder {
     Client::builder()
 }
 
+/// An address as it may be shown: without the user's name and password in it.
+pub fn without_credentials(url: &str) -> Cow<'_, str> {
+    let Some((front, rest)) = url.split_once("://") else {
+        return Cow::Borrowed(url);
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    match authority.rfind('@') {
+        Some(at) => Cow::Owned(format!("{front}://{}", &rest[at + 1..])),
+        None => Cow::Borrowed(url),
+    }
+}
+
 /// The innermost cause of an error: the layers above it only repeat that a request failed.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut error = error;
@@ -18,4 +32,24 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
         error = source;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_credentials;
+
+    #[test]
+    fn addresses_are_shown_without_credentials() {
+        for (url, shown) in [
+            (
+                "https://me:s3@cret@mirror.example/k6",
+                "https://mirror.example/k6",
+            ),
+            ("https://token@mirror.example", "https://mirror.example"),
+            ("http://mirror.example/a@b", "http://mirror.example/a@b"),
+            ("mirror", "mirror"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
 }

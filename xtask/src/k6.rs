@@ -3,5 +3,5 @@
 pub mod install;
 pub mod run;
 
-pub use install::{K6, Told, Wanted, command, ensure};
+pub use install::{K6, Wanted, command, ensure};
 pub use run::{Invocation, Ran, Shape, Stopped, inspect, interfering, short};

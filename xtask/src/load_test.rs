@@ -10,7 +10,8 @@ use std::time::{Instant, SystemTime};
 use anyhow::Context as _;
 
 use crate::cli::{LoadTest, MessageFormat};
-use crate::history::Trend;
+use crate::config::Config;
+use crate::history::Past;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus};
@@ -18,12 +19,13 @@ use crate::record::{Outcome, RunFolder, RunRecord, ServerRecord};
 use crate::server::lock::{self, Lock};
 use crate::server::{self, Server};
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, history, measure, record, repo, report, ui};
+use crate::{github, history, measure, record, repo, report, secret, ui};
 
 /// A run under way.
 struct Run<'a> {
     args: &'a LoadTest,
     root: &'a Path,
+    config: &'a Config,
     plan: Plan,
     k6: K6,
     /// The load of each test of the plan.
@@ -42,14 +44,14 @@ struct Run<'a> {
 ///
 /// # Errors
 /// If the run could not be made or its results not be kept: a wrong command line, no k6, no server, no room.
-pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
+pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
-    let plan = Plan::new(args, root)?;
+    let plan = Plan::new(args, config)?;
     let k6 = find_k6(args, root)?;
-    let shapes = plan.shapes(&k6.path, &repo::main_js(root))?;
+    let shapes = plan.shapes(&k6.path, &config.main_js())?;
     let lock = lock_for(&plan, args.wait)?;
     let now = SystemTime::now();
-    let folder = RunFolder::create(&plan.results, plan.profile.name(), now)?;
+    let folder = RunFolder::create(&plan.results, &plan.profile, now)?;
     if let Some(lock) = &lock {
         lock.say_results(&folder.path)?;
     }
@@ -57,6 +59,7 @@ pub fn run(args: &LoadTest, root: &Path) -> anyhow::Result<u8> {
     let mut run = Run {
         args,
         root,
+        config,
         plan,
         k6,
         shapes,
@@ -77,12 +80,7 @@ fn interfering() -> Vec<String> {
 
 fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
     let target_dir = repo::target_dir(root);
-    k6::ensure(&k6::Wanted::new(&args.k6, &target_dir), &mut ui::tell).map_err(|error| match error
-        .interrupted()
-    {
-        Some(interrupted) => interrupted.into(),
-        None => error.into(),
-    })
+    k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))
 }
 
 /// Takes the lock of the server that the plan means; none is needed on a free port.
@@ -158,7 +156,7 @@ impl Run<'_> {
             target_dir: &repo::target_dir(self.root),
             run_dir: dir,
             key: &self.plan.key,
-            needs_key: self.plan.needs_key(),
+            needs_key: self.plan.needs_key,
             may_start: !self.args.no_start_server,
             binary,
             pid: self.args.server_pid,
@@ -203,18 +201,18 @@ impl Run<'_> {
             }
             let one = measure::OneTest {
                 plan: &self.plan,
-                test: self.plan.tests[index],
+                test: &self.plan.tests[index],
                 shape: &self.shapes[index],
                 k6: &self.k6,
                 args: self.args,
-                main_js: &repo::main_js(self.root),
-                dir: &self.folder.test_dir(self.plan.tests[index].name())?,
+                main_js: &self.config.main_js(),
+                dir: &self.folder.test_dir(&self.plan.tests[index])?,
                 test_id: &self.folder.name,
                 revision: &prometheus::revision(&self.record),
                 prometheus: self.prometheus.as_ref(),
                 interfering: &interfering(),
             };
-            let running = github::group(&format!("{} {}", self.record.profile, one.test.name()));
+            let running = github::group(&format!("{} {}", self.record.profile, one.test));
             let (mut test, notices) = one.run(server)?;
             drop(running);
             ui::info(&report::one_line(&test));
@@ -233,12 +231,11 @@ impl Run<'_> {
         self.record
             .notices
             .extend(record::scrub(&self.folder.path, &self.plan.key)?);
-        self.keep()?;
-        self.write_pages();
+        let document = self.keep()?;
         match self.args.message_format {
-            MessageFormat::Json => ui::print(&self.json()?),
+            MessageFormat::Json => ui::print_data(&self.json()?),
             MessageFormat::Human if gave_up.is_none() => {
-                ui::print(&report::terminal(&self.record, &self.folder.path))
+                ui::print(&report::terminal(&document, &self.folder.path))
             }
             MessageFormat::Human => Ok(()),
         }
@@ -249,50 +246,34 @@ impl Run<'_> {
         }
     }
 
-    /// Writes everything that is kept of the run.
-    fn keep(&mut self) -> anyhow::Result<()> {
+    /// Writes everything that is kept of the run, and returns its report.
+    fn keep(&mut self) -> anyhow::Result<report::Document> {
         if let Some(notice) = history::append(&self.plan.results, &self.record)? {
             ui::notice(&notice);
             self.record.notices.push(notice);
         }
-        self.folder.write("run.json", self.json()?.as_bytes())?;
-        let trends = Trend::of_run(&self.plan.results, &self.record);
-        let summary = report::markdown(&self.record, &trends);
-        self.folder.write("summary.md", summary.as_bytes())?;
-        github::report(&self.record, &self.folder.path, &summary, &self.plan.key);
-        if let Some(path) = self.args.junit() {
-            let xml = report::junit(&self.record)?;
-            record::write_whole(path, self.plan.key.scrub(&xml).as_bytes())
-                .context("the JUnit report")?;
-        }
+        let json = self.json()?;
+        self.folder.write("run.json", json.as_bytes())?;
+        // From what is kept, which is without the key.
+        let kept = serde_json::from_str(&json)?;
+        let none = Past::default();
+        let past = self.past().unwrap_or(&none);
+        let document = report::run_view(&kept, past, &self.folder.path);
+        let mut problems = report::write_pages(&document, &self.folder.path, self.args.junit());
+        problems.extend(report::write_index(&self.plan.results));
         if let Err(error) = self.folder.point_latest() {
-            ui::notice(&format!("{error:#}"));
+            problems.push(format!("{error:#}"));
         }
-        Ok(())
-    }
-
-    /// Writes the pages that show the run. That they cannot be written must not lose it.
-    fn write_pages(&self) {
-        // From what was kept, which is without the key.
-        let kept = self
-            .json()
-            .and_then(|text| Ok(serde_json::from_str(&text)?));
-        if let Err(error) = kept.and_then(|run| report::write_run_page(&self.folder.path, &run)) {
-            ui::notice(&format!("{error:#}"));
+        for problem in &problems {
+            ui::notice(problem);
         }
-        match report::write_index(&self.plan.results) {
-            Ok(skipped) => {
-                for skipped in skipped {
-                    ui::notice(&format!("left out of index.html: {skipped}"));
-                }
-            }
-            Err(error) => ui::notice(&format!("{error:#}")),
-        }
+        github::hand_over(&document, &self.folder.path);
+        Ok(document)
     }
 
     fn json(&self) -> anyhow::Result<String> {
         let text =
             serde_json::to_string_pretty(&self.record).context("failed to write run.json")?;
-        Ok(format!("{}\n", self.plan.key.scrub(&text)))
+        Ok(secret::hide_in(Path::new("run.json"), &format!("{text}\n")).into_owned())
     }
 }

@@ -3,6 +3,7 @@
 mod actions;
 mod cli;
 mod compare;
+mod config;
 mod error;
 mod github;
 mod history;
@@ -22,11 +23,11 @@ mod ui;
 #[cfg(test)]
 mod workflows;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use cli::{Cli, Command};
+use config::Config;
 use error::{COULD_NOT_RUN, USAGE, UsageError};
 use shell::interrupt::{self, Interrupted};
 
@@ -38,33 +39,36 @@ fn main() -> ExitCode {
         shell::guard();
         return ExitCode::SUCCESS;
     }
-    let cli = Cli::parse();
+    if let Ok(key) = std::env::var("API_KEY") {
+        secret::keep(&secret::Secret::new(key));
+    }
+    let root = repo::root();
+    let config = Config::load(&root);
+    let cli = cli::parse(config.as_ref().ok());
     let runs_load = matches!(cli.command, Command::LoadTest(_) | Command::Compare(_));
-    match dispatch(cli) {
+    match dispatch(cli, &root, config) {
         Ok(code) => code.into(),
         Err(error) => {
             ui::error(&format!("{error:#}"));
             if runs_load {
-                github::gave_up(verdict(&error), &format!("{error:#}"));
+                github::hand_over_error(verdict(&error), &format!("{error:#}"));
             }
             exit_code(&error).into()
         }
     }
 }
 
-fn dispatch(cli: Cli) -> anyhow::Result<u8> {
-    let root = repo::root();
+fn dispatch(cli: Cli, root: &Path, config: Result<Config, UsageError>) -> anyhow::Result<u8> {
     match cli.command {
-        Command::LoadTest(args) => load_test::run(&args, &root),
-        Command::Compare(args) => compare::run(&args, &root),
-        Command::History(args) => history::run(&args, &root),
-        Command::Report(args) => report::report(&args, &root),
+        Command::LoadTest(args) => load_test::run(&args, root, &config?),
+        Command::Compare(args) => compare::run(&args, root, &config?),
+        Command::History(args) => report::history(&args, root, &config?),
+        Command::Report(args) => report::report(&args, root),
         Command::K6 { action, find } => {
             interrupt::listen()?;
             k6::command(
                 &action.unwrap_or(cli::K6Action::Path),
-                &k6::Wanted::new(&find, &repo::target_dir(&root)),
-                &mut ui::tell,
+                &k6::Wanted::new(&find, &repo::target_dir(root)),
             )
             .map(|()| 0)
         }

@@ -11,7 +11,7 @@ use k6_summary::{
 
 use crate::cli::LoadTest;
 use crate::k6::{Invocation, K6, Ran, Shape, Stopped};
-use crate::plan::{Plan, Test};
+use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus, Tags, unix_ms};
 use crate::record::{Outcome, SampledRecord, StageRecord, TestRecord, UsageRecord};
 use crate::server::{Sample, Server};
@@ -23,7 +23,7 @@ pub struct OneTest<'a> {
     /// The run's plan.
     pub plan: &'a Plan,
     /// Which test.
-    pub test: Test,
+    pub test: &'a str,
     /// Its load.
     pub shape: &'a Shape,
     /// The load generator.
@@ -50,7 +50,7 @@ impl OneTest<'_> {
     /// # Errors
     /// If k6 cannot be started or the results folder not be written to. A test that fails is no error.
     pub fn run(&self, server: &mut Server) -> anyhow::Result<(TestRecord, Vec<String>)> {
-        ui::step(&format!("{}: {}", self.test.name(), self.shape));
+        ui::step(&format!("{}: {}", self.test, self.shape));
         let mut env = self.plan.run_env(self.test, self.test_id, self.revision);
         let mut outputs = Vec::new();
         if let Some(prometheus) = self.prometheus {
@@ -60,7 +60,7 @@ impl OneTest<'_> {
         let invocation = Invocation {
             k6: &self.k6.path,
             main_js: self.main_js,
-            test: self.test.name(),
+            test: self.test,
             dir: self.dir,
             env: &env,
             key: &self.plan.key,
@@ -73,7 +73,7 @@ impl OneTest<'_> {
             at_most: self.args.k6_args.is_empty().then_some(self.shape.at_most),
         };
         let mut record = TestRecord::planned(
-            self.test.name(),
+            self.test,
             self.shape.max_vus,
             self.shape.stages.iter().map(StageRecord::from).collect(),
         );
@@ -119,15 +119,15 @@ impl OneTest<'_> {
     fn tags(&self) -> Tags {
         Tags {
             testid: self.test_id.to_owned(),
-            profile: self.plan.profile.name().to_owned(),
-            test: self.test.name().to_owned(),
+            profile: self.plan.profile.clone(),
+            test: self.test.to_owned(),
             revision: self.revision.to_owned(),
         }
     }
 
     /// What may explain the result, said and kept.
     fn notices(&self, ran: &Ran) -> Vec<String> {
-        let test = self.test.name();
+        let test = self.test;
         let mut notices: Vec<String> = ran.log_problem.clone().into_iter().collect();
         if ran.stopped.is_none() && !self.dir.join("report.html").is_file() {
             notices.push(format!(
@@ -202,7 +202,8 @@ fn sampled(samples: &[Sample], from_unix_ms: f64) -> Option<SampledRecord> {
     })
 }
 
-fn usage(samples: &[Sample], summary: Option<&Summary>) -> Option<UsageRecord> {
+/// What the server spent between the first and the last sample; `None` without samples.
+pub fn usage(samples: &[Sample], summary: Option<&Summary>) -> Option<UsageRecord> {
     let cpu_s = samples.last()?.cpu_s - samples.first()?.cpu_s;
     let requests = summary.map_or(0, Summary::http_requests);
     Some(UsageRecord {

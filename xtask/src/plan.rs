@@ -2,35 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, LoadTest, Profile, TestArg};
+use crate::cli::{DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, LoadTest};
+use crate::config::Config;
 use crate::error::UsageError;
+use crate::k6;
 use crate::prometheus::Addresses;
 use crate::secret::Secret;
 use crate::server::target::{self, Target};
-use crate::{k6, repo};
-
-/// One of the k6 scripts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Test {
-    /// `api-health.js`.
-    Health,
-    /// `api-missions.js`.
-    Missions,
-    /// `api-specs.js`.
-    Specs,
-    /// `websocket.js`.
-    Websocket,
-}
 
 /// A checked command line.
 #[derive(Debug)]
 pub struct Plan {
     /// The profile.
-    pub profile: Profile,
+    pub profile: String,
     /// The tests, each once, in the order in which they run.
-    pub tests: Vec<Test>,
+    pub tests: Vec<String>,
     /// Multiplies every duration of the profile.
     pub time_scale: f64,
+    /// Whether one of the tests shows the server the key.
+    pub needs_key: bool,
     /// Where the load goes.
     pub target: Target,
     /// The key.
@@ -41,25 +31,13 @@ pub struct Plan {
     pub prometheus: Option<Addresses>,
 }
 
-impl Test {
-    /// The name, as typed and as in `load-tests/main.js`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Health => "health",
-            Self::Missions => "missions",
-            Self::Specs => "specs",
-            Self::Websocket => "websocket",
-        }
-    }
-}
-
 impl Plan {
     /// Checks the command line.
     ///
     /// # Errors
     /// A [`UsageError`] that says what is wrong and what to give instead.
-    pub fn new(args: &LoadTest, root: &Path) -> Result<Self, UsageError> {
-        let tests = chosen(&args.tests);
+    pub fn new(args: &LoadTest, config: &Config) -> Result<Self, UsageError> {
+        let tests = config.chosen(&args.tests(config));
         // A variable that is set to nothing, as workflows like to do, counts as not set.
         let base_url = Some(args.base_url.as_str()).filter(|url| !url.is_empty());
         let ws_url = args.ws_url.as_deref().filter(|url| !url.is_empty());
@@ -78,12 +56,13 @@ impl Plan {
         let prometheus = prometheus
             .map(|url| Addresses::new(url, grafana.unwrap_or(DEFAULT_GRAFANA_URL)))
             .transpose()?;
-        let key = target::api_key(tests.contains(&Test::Websocket))?;
+        let key = target::api_key(tests.iter().any(|test| test == "websocket"))?;
         let results = args
             .results()
-            .map_or_else(|| root.join(repo::RESULTS), Path::to_owned);
+            .map_or_else(|| config.results(), Path::to_owned);
         Ok(Self {
-            profile: args.profile,
+            profile: args.profile(config).to_owned(),
+            needs_key: tests.iter().any(|test| config.needs_key(test)),
             tests,
             time_scale: args.time_scale,
             target,
@@ -93,16 +72,11 @@ impl Plan {
         })
     }
 
-    /// Whether one of the tests uses the key.
-    pub fn needs_key(&self) -> bool {
-        self.tests.iter().any(|test| *test != Test::Health)
-    }
-
     /// The variables that choose the load and the script, for `k6 inspect`.
-    pub fn script_env(&self, test: Test) -> Vec<(&'static str, String)> {
+    pub fn script_env(&self, test: &str) -> Vec<(&'static str, String)> {
         vec![
-            ("PROFILE", self.profile.name().into()),
-            ("TEST", test.name().into()),
+            ("PROFILE", self.profile.clone()),
+            ("TEST", test.into()),
             ("TIME_SCALE", self.time_scale.to_string()),
         ]
     }
@@ -110,7 +84,7 @@ impl Plan {
     /// All variables for the script but the key.
     pub fn run_env(
         &self,
-        test: Test,
+        test: &str,
         test_id: &str,
         revision: &str,
     ) -> Vec<(&'static str, String)> {
@@ -129,47 +103,7 @@ impl Plan {
     pub fn shapes(&self, k6: &Path, main_js: &Path) -> anyhow::Result<Vec<k6::Shape>> {
         self.tests
             .iter()
-            .map(|test| k6::inspect(k6, main_js, &self.script_env(*test)))
+            .map(|test| k6::inspect(k6, main_js, &self.script_env(test)))
             .collect()
-    }
-}
-
-/// The tests in the order of the command line, each once; `all` stands for the specification's three.
-pub fn chosen(args: &[TestArg]) -> Vec<Test> {
-    let mut tests = Vec::new();
-    for arg in args {
-        let add: &[Test] = match arg {
-            TestArg::All => &[Test::Health, Test::Missions, Test::Specs],
-            TestArg::Health => &[Test::Health],
-            TestArg::Missions => &[Test::Missions],
-            TestArg::Specs => &[Test::Specs],
-            TestArg::Websocket => &[Test::Websocket],
-        };
-        for test in add {
-            if !tests.contains(test) {
-                tests.push(*test);
-            }
-        }
-    }
-    tests
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_is_the_specifications_three() {
-        assert_eq!(
-            chosen(&[TestArg::All]),
-            [Test::Health, Test::Missions, Test::Specs]
-        );
-        assert_eq!(
-            chosen(&[TestArg::Health, TestArg::Websocket]),
-            [Test::Health, Test::Websocket]
-        );
-        let all_four = [Test::Websocket, Test::Health, Test::Missions, Test::Specs];
-        assert_eq!(chosen(&[TestArg::Websocket, TestArg::All]), all_four);
-        assert_eq!(chosen(&[TestArg::Specs, TestArg::Specs]), [Test::Specs]);
     }
 }

@@ -4,6 +4,7 @@ mod blocks;
 mod comparison;
 mod folder;
 mod host;
+mod measured;
 mod run;
 mod scrub;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use comparison::{
 };
 pub use folder::{RunFolder, write_whole};
 pub use host::{Host, Revision};
+pub use measured::{Kind, Measure, measured};
 pub use run::{
     GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, RunRecord, SCHEMA_VERSION,
     SampledRecord, ServerKind, ServerRecord, StageRecord, TargetRecord, TestRecord, UsageRecord,

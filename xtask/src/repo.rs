@@ -6,10 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::record::Revision;
-use crate::shell::Cmd;
-
-/// Where results go, in the repository, if nothing else is said.
-pub const RESULTS: &str = "load-tests/results";
+use crate::shell::{self, cmd};
 
 /// A question is answered within this time; checking out a tree may take longer.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -19,11 +16,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// # Errors
 /// If git is not there, takes too long or fails; its words are in the message.
 pub fn ask(root: &Path, args: &[&str]) -> anyhow::Result<String> {
-    let captured = Cmd::new("git")
-        .args(args)
-        .current_dir(root)
-        .capture(LIMIT)
-        .context("git is needed")?;
+    let sh = shell::at(root)?;
+    let captured = shell::capture(cmd!(sh, "git {args...}"), LIMIT).context("git is needed")?;
     anyhow::ensure!(
         captured.ended.success(),
         "`git {}` failed ({}):{}",
@@ -71,9 +65,4 @@ pub fn root() -> PathBuf {
 /// Where build output and our own k6 go.
 pub fn target_dir(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
-}
-
-/// k6's one entry point.
-pub fn main_js(root: &Path) -> PathBuf {
-    root.join("load-tests/main.js")
 }

@@ -1,26 +1,26 @@
-//! What people read of a run.
+//! What people read of a run, a comparison and the past.
+//!
+//! A view ([`run_view`], [`comparison_view`]) says what there is to say, once; [`terminal`], [`markdown`],
+//! [`write_pages`] and [`junit`] only lay it out.
 
-mod beside;
-mod comparison;
-pub mod html;
+mod chart;
+mod history;
+mod index;
 mod junit;
-mod markdown;
 mod open;
-mod pages;
-mod past;
-mod past_runs;
-mod rows;
-mod series;
+mod over_time;
+mod runs;
+mod template;
 mod terminal;
 #[cfg(test)]
 mod tests;
-mod usage;
+mod text;
+mod view;
+mod write;
 
-pub use beside::sentence as past_sentence;
-pub use comparison::{comparison_announcement, comparison_markdown, comparison_terminal};
-pub use html::{comparison_page, history_page};
-pub use junit::{comparison_junit, junit};
-pub use markdown::markdown;
+pub use history::history;
+pub use junit::junit;
 pub use open::open;
-pub use pages::{report, write_index, write_run_page};
-pub use terminal::{announcement, one_line, terminal};
+pub use terminal::{announcement, comparison_announcement, one_line, terminal};
+pub use view::{Document, Row, Tone, comparison as comparison_view};
+pub use write::{markdown, report, run_view, write_index, write_pages};

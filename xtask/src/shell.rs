@@ -5,7 +5,8 @@
 //! end drops each [`Process`], a second Ctrl-C calls [`kill_all`], and after a SIGKILL the guardian of `groups`
 //! cleans up.
 
-mod cmd;
+mod capture;
+mod command;
 mod ended;
 mod groups;
 pub mod interrupt;
@@ -14,7 +15,8 @@ pub mod logs;
 mod running;
 mod tail;
 
-pub use cmd::{Cmd, Stream};
+pub use capture::capture;
+pub use command::{Cmd, Stream, at, cmd, here, spawn, spawn_tied};
 pub use ended::Ended;
 pub use groups::{GUARDIAN, guard};
 pub use lines::clean;

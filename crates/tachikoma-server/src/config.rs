@@ -28,8 +28,6 @@ pub struct Config {
     pub key: ApiKey,
     /// Whether `/metrics` answers clients from other machines too.
     pub metrics_public: bool,
-    /// Threads that read from the database.
-    pub readers: usize,
     /// All bounds.
     pub limits: Limits,
     /// What to break on purpose; empty for a sound server.
@@ -117,7 +115,6 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], which says what to set.
     pub fn new(args: &ServeArgs, environment: Environment) -> Result<Self, ConfigError> {
-        let limits = &args.limits;
         #[cfg(not(feature = "faults"))]
         if environment.faults.is_some() {
             return Err(ConfigError::FaultsUnknown);
@@ -128,21 +125,7 @@ impl Config {
             specs_dir: args.specs_dir.clone(),
             key: read_key(environment.key, args.api_key_file.as_deref())?,
             metrics_public: args.metrics_public,
-            readers: limits.readers,
-            limits: Limits {
-                request_timeout: limits.request_timeout,
-                read_timeout: limits.read_timeout,
-                idle_timeout: limits.idle_timeout,
-                write_timeout: limits.write_timeout,
-                shutdown_timeout: limits.shutdown_timeout,
-                ping_interval: limits.ping_interval,
-                max_connections: limits.max_connections,
-                max_websockets: limits.max_websockets,
-                max_in_flight: limits.max_in_flight,
-                max_body_bytes: limits.max_body_bytes,
-                max_queue: limits.max_queue,
-                ..Limits::default()
-            },
+            limits: args.limits.clone(),
             #[cfg(feature = "faults")]
             faults: read_faults(environment.faults, environment.allow_faults)?,
         })

@@ -29,7 +29,6 @@ pub mod mission;
 pub mod openapi;
 pub mod os;
 pub mod problem;
-pub mod query;
 pub mod router;
 pub mod serve;
 pub mod shutdown;

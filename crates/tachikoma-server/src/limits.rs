@@ -1,35 +1,52 @@
 //! Every bound that keeps one client, or all of them together, from taking the server down.
+//!
+//! The doc comments are the help of the options.
 
 use std::time::Duration;
 
-/// The limits of a running server. Each has an option of the same name, see `--help`.
-#[derive(Debug, Clone)]
+use clap::{Args, Parser};
+
+/// Bounds on time, number and size.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Longest time from a request's head to its answer; 503 after it.
+    /// Longest time from a request to its answer (503 after it)
+    #[arg(long, env = "TACHIKOMA_REQUEST_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
     pub request_timeout: Duration,
-    /// Longest time for a client to send a request's head, and again its body (408).
+    /// Longest time to receive a request's head, and again its body (408)
+    #[arg(long, env = "TACHIKOMA_READ_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
     pub read_timeout: Duration,
-    /// Longest time for which a connection may be idle between requests.
+    /// Longest time a connection may be idle between requests
+    #[arg(long, env = "TACHIKOMA_IDLE_TIMEOUT", default_value = "75s", value_parser = duration, hide_env_values = true)]
     pub idle_timeout: Duration,
-    /// Longest time for which a client may leave an answer or event unread.
+    /// Longest time a client may leave an answer or event unread
+    #[arg(long, env = "TACHIKOMA_WRITE_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
     pub write_timeout: Duration,
-    /// Time for requests in flight to end once the server has been told to stop.
+    /// Time for requests in flight to end when the server stops
+    #[arg(long, env = "TACHIKOMA_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
     pub shutdown_timeout: Duration,
-    /// Time between pings to a silent WebSocket client; it is closed after two without an answer.
+    /// Time between pings to a WebSocket client; two unanswered ones close it
+    #[arg(long, env = "TACHIKOMA_PING_INTERVAL", default_value = "30s", value_parser = duration, hide_env_values = true)]
     pub ping_interval: Duration,
-    /// Open connections; further ones get a bare 503.
+    /// Open connections; further ones get a bare 503
+    #[arg(long, env = "TACHIKOMA_MAX_CONNECTIONS", default_value = "8192", value_parser = count, hide_env_values = true)]
     pub max_connections: usize,
-    /// Open WebSocket sessions; further ones get 503.
+    /// Open WebSocket sessions; further ones get 503
+    #[arg(long, env = "TACHIKOMA_MAX_WEBSOCKETS", default_value = "4096", value_parser = count, hide_env_values = true)]
     pub max_websockets: usize,
-    /// Requests being worked on; further ones get 503. Health and metrics are exempt.
+    /// Requests being worked on at once; further ones get 503, but for health and metrics
+    #[arg(long, env = "TACHIKOMA_MAX_IN_FLIGHT", default_value = "1024", value_parser = count, hide_env_values = true)]
     pub max_in_flight: usize,
-    /// Bytes of a request's body; 413 beyond. The longest valid mission fits, also if each of its
-    /// characters is written as two `\uXXXX` escapes.
+    // The longest valid mission fits, also if each of its characters is written as two `\uXXXX`.
+    /// Bytes of a request's body (413 beyond)
+    #[arg(long, env = "TACHIKOMA_MAX_BODY_BYTES", default_value = "131072", value_parser = count, hide_env_values = true)]
     pub max_body_bytes: usize,
-    /// Bytes of a request's head; 431 beyond.
-    pub max_head_bytes: usize,
-    /// Writes, and likewise reads, that may wait for the database; 503 beyond.
+    /// Writes, and likewise reads, that may wait for the database (503 beyond)
+    #[arg(long, env = "TACHIKOMA_MAX_QUEUE", default_value = "1024", value_parser = count, hide_env_values = true)]
     pub max_queue: usize,
+    /// Threads that read from the database
+    #[arg(long, env = "TACHIKOMA_READERS", default_value = "2", value_parser = readers, hide_env_values = true)]
+    pub readers: usize,
 }
 
 impl Limits {
@@ -42,20 +59,38 @@ impl Limits {
 }
 
 impl Default for Limits {
+    /// What holds without options.
     fn default() -> Self {
-        Self {
-            request_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(75),
-            write_timeout: Duration::from_secs(10),
-            shutdown_timeout: Duration::from_secs(10),
-            ping_interval: Duration::from_secs(30),
-            max_connections: 8192,
-            max_websockets: 4096,
-            max_in_flight: 1024,
-            max_body_bytes: 128 * 1024,
-            max_head_bytes: 32 * 1024,
-            max_queue: 1024,
+        #[derive(Parser)]
+        struct Bare {
+            #[command(flatten)]
+            limits: Limits,
         }
+        Bare::parse_from::<_, &str>([]).limits
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write a number and a unit, such as 500ms, 10s or 2m"))?;
+    let allowed = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
+    if allowed.contains(&duration) {
+        return Ok(duration);
+    }
+    Err("must be between 1ms and 24h".to_owned())
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    bounded(text, 1_000_000_000)
+}
+
+fn readers(text: &str) -> Result<usize, String> {
+    bounded(text, 64)
+}
+
+fn bounded(text: &str, max: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=max).contains(&count) => Ok(count),
+        _ => Err(format!("must be a whole number from 1 to {max}")),
     }
 }

@@ -41,6 +41,13 @@ pub struct Mission {
     pub updated_at: Timestamp,
 }
 
+/// Reads a mission id in its one form, 36 characters with hyphens; the letters' case is free.
+pub fn parse_id(text: &str) -> Option<Uuid> {
+    (text.len() == 36)
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten()
+}
+
 /// How far a mission has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +89,15 @@ impl MissionStatus {
     }
 }
 
+/// A body that checks its own fields once it has been read.
+pub trait Validate {
+    /// Checks every field that is given.
+    ///
+    /// # Errors
+    /// The first field that breaks its rule, in words for the client.
+    fn validate(&self) -> Result<(), String>;
+}
+
 /// The body of `POST /api/missions`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,12 +117,8 @@ pub struct NewMission {
     pub backend: String,
 }
 
-impl NewMission {
-    /// Checks every field.
-    ///
-    /// # Errors
-    /// The first field that breaks its rule, in words for the client.
-    pub fn validate(&self) -> Result<(), String> {
+impl Validate for NewMission {
+    fn validate(&self) -> Result<(), String> {
         check_name(&self.name)?;
         check_prompt(&self.prompt)?;
         check_backend(&self.backend)
@@ -136,12 +148,8 @@ pub struct MissionPatch {
     pub status: Option<MissionStatus>,
 }
 
-impl MissionPatch {
-    /// Checks every field that is given.
-    ///
-    /// # Errors
-    /// The first field that breaks its rule, in words for the client.
-    pub fn validate(&self) -> Result<(), String> {
+impl Validate for MissionPatch {
+    fn validate(&self) -> Result<(), String> {
         if *self == Self::default() {
             return Err(
                 "at least one of name, prompt, backend and status must be given".to_owned(),
@@ -239,6 +247,16 @@ mod tests {
         let patch: MissionPatch = serde_json::from_str(r#"{"status":"running"}"#).expect("parses");
         assert_eq!(patch.status, Some(MissionStatus::Running));
         assert_eq!(patch.validate(), Ok(()));
+    }
+
+    #[test]
+    fn ids_have_one_form() {
+        let id = "018f3a3e-5b7c-7def-8a01-0123456789ab";
+        assert!(parse_id(id).is_some());
+        assert!(parse_id(&id.replace('-', "")).is_none());
+        assert!(parse_id(&format!("{{{id}}}")).is_none());
+        assert!(parse_id(&format!("urn:uuid:{id}")).is_none());
+        assert!(parse_id("").is_none());
     }
 
     #[test]

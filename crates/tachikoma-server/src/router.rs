@@ -1,12 +1,14 @@
 //! All routes on one screen.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::api::{health, metrics, missions, specs};
-use crate::http::key::RequireKey;
-use crate::http::layer::Observe;
+use crate::auth::require_key;
+use crate::http::observe::observe;
 use crate::problem::Problem;
 use crate::state::AppState;
 use crate::{openapi, ws};
@@ -29,17 +31,15 @@ pub fn app(state: AppState) -> Router {
         )
         .route("/api/specs/search", get(specs::search))
         .route("/api/specs/{id}", get(specs::get))
-        .route_layer(RequireKey::new(state.clone()));
+        .route_layer(from_fn_with_state(state.clone(), require_key));
     let routes = open.merge(keyed);
     #[cfg(feature = "faults")]
-    let routes = routes.route_layer(axum::middleware::from_fn_with_state(
-        state.clone(),
-        crate::faults::inject,
-    ));
+    let routes = routes.route_layer(from_fn_with_state(state.clone(), crate::faults::inject));
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .layer(Observe::new(state.clone()))
+        .layer(DefaultBodyLimit::max(state.limits.max_body_bytes))
+        .layer(from_fn_with_state(state.clone(), observe))
         .with_state(state)
 }
 

@@ -1,11 +1,7 @@
 //! Accepts connections and serves the router on them, within the limits.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,10 +10,11 @@ use axum::extract::Request;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt;
 
 use crate::http::io::{Progress, Watched};
 use crate::http::peer::Peer;
@@ -31,6 +28,9 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n\
 /// How long to wait when the operating system has no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Bytes of a request's head; 431 beyond.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
 /// Most headers of a request.
 const MAX_HEADERS: usize = 100;
 
@@ -39,7 +39,7 @@ const MAX_HEADERS: usize = 100;
 pub async fn serve(listener: TcpListener, app: Router, state: AppState) {
     let max = state.limits.max_connections.min(Semaphore::MAX_PERMITS);
     let places = Arc::new(Semaphore::new(max));
-    let http = builder(&state);
+    let http = builder();
     let mut stop = state.shutdown.clone();
     loop {
         let accepted = tokio::select! {
@@ -65,10 +65,10 @@ pub async fn serve(listener: TcpListener, app: Router, state: AppState) {
     drain(&places, max, &state).await;
 }
 
-fn builder(state: &AppState) -> http1::Builder {
+fn builder() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.max_headers(MAX_HEADERS)
-        .max_buf_size(state.limits.max_head_bytes)
+        .max_buf_size(MAX_HEAD_BYTES)
         .header_read_timeout(None)
         .half_close(true);
     http
@@ -100,11 +100,7 @@ async fn connection(
     let open = OpenConnection::new(&state);
     let progress = Arc::new(Progress::new());
     let io = TokioIo::new(Watched::new(stream, progress.clone(), place));
-    let service = ConnectionService {
-        app,
-        peer,
-        progress: progress.clone(),
-    };
+    let service = service_fn(|request| answer(request, app.clone(), peer, progress.clone()));
     let serving = http.serve_connection(io, service).with_upgrades();
     tokio::pin!(serving);
     let mut stop = state.shutdown.clone();
@@ -140,56 +136,27 @@ async fn connection(
     drop(open);
 }
 
-/// The router, with the notes that the connection's timer reads.
-struct ConnectionService {
+/// Hands a request to the router, and notes when it begins and ends for the connection's timer.
+async fn answer(
+    request: hyper::Request<Incoming>,
     app: Router,
     peer: SocketAddr,
     progress: Arc<Progress>,
-}
-
-impl Service<hyper::Request<Incoming>> for ConnectionService {
-    type Response = Response;
-    type Error = std::io::Error;
-    type Future = Noted<axum::routing::future::RouteFuture<Infallible>>;
-
-    fn call(&self, request: hyper::Request<Incoming>) -> Self::Future {
-        self.progress.request_begins();
-        let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(self.peer));
-        let inner = tower::Service::call(&mut self.app.clone(), request);
-        Noted {
-            inner,
-            progress: self.progress.clone(),
-        }
+) -> std::io::Result<Response> {
+    progress.request_begins();
+    let mut request: Request = request.map(Body::new);
+    request.extensions_mut().insert(Peer(peer));
+    let Ok(response) = app.oneshot(request).await;
+    progress.request_ends();
+    #[cfg(feature = "faults")]
+    if response
+        .extensions()
+        .get::<crate::faults::DropConnection>()
+        .is_some()
+    {
+        return Err(std::io::ErrorKind::ConnectionAborted.into());
     }
-}
-
-pin_project_lite::pin_project! {
-    /// Notes that the request is answered.
-    struct Noted<F> {
-        #[pin]
-        inner: F,
-        progress: Arc<Progress>,
-    }
-}
-
-impl<F: Future<Output = Result<Response, Infallible>>> Future for Noted<F> {
-    type Output = Result<Response, std::io::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let Ok(response) = std::task::ready!(this.inner.poll(cx));
-        this.progress.request_ends();
-        #[cfg(feature = "faults")]
-        if response
-            .extensions()
-            .get::<crate::faults::DropConnection>()
-            .is_some()
-        {
-            return Poll::Ready(Err(std::io::ErrorKind::ConnectionAborted.into()));
-        }
-        Poll::Ready(Ok(response))
-    }
+    Ok(response)
 }
 
 /// Counts a connection as long as it is served.
@@ -197,23 +164,20 @@ struct OpenConnection(AppState);
 
 impl OpenConnection {
     fn new(state: &AppState) -> Self {
-        state.metrics.connections.fetch_add(1, Ordering::Relaxed);
+        state.metrics.connections.inc();
         Self(state.clone())
     }
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.0.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.connections.dec();
     }
 }
 
 /// Says 503 without waiting for anything, and closes.
 fn refuse(stream: &TcpStream, state: &AppState) {
-    state
-        .metrics
-        .connections_refused
-        .fetch_add(1, Ordering::Relaxed);
+    state.metrics.connections_refused.inc();
     // A fresh socket has room for these bytes; if it is gone already, nobody misses them.
     let _ = stream.try_write(REFUSAL);
 }

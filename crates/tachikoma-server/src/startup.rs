@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::events::EventHub;
 use crate::health::Health;
-use crate::metrics::{DatabaseMetrics, Metrics};
+use crate::metrics::Metrics;
 use crate::specs::files::SpecsError;
-use crate::specs::{SpecSearch, index};
+use crate::specs::index;
 use crate::state::{App, AppState};
 use crate::store::lock::DirectoryLock;
 use crate::store::{OpenError, Store, StoreOptions};
@@ -44,8 +44,7 @@ pub enum StartError {
 pub fn build(config: &Config, shutdown: watch::Receiver<bool>) -> Result<AppState, StartError> {
     let lock = DirectoryLock::take(&config.data_dir)?;
     let specs_index = index::index_path(&config.data_dir);
-    let specs = SpecSearch::new(config.specs_dir.clone(), specs_index.clone());
-    let changes = specs.reindex()?;
+    let changes = index::update(&specs_index, &config.specs_dir)?;
     tracing::info!(
         total = changes.total,
         read = changes.read,
@@ -59,21 +58,21 @@ pub fn build(config: &Config, shutdown: watch::Receiver<bool>) -> Result<AppStat
         );
     }
     let hub = EventHub::new();
-    let database_metrics = Arc::new(DatabaseMetrics::new());
+    let metrics = Arc::new(Metrics::new());
     let options = StoreOptions {
         data_dir: config.data_dir.clone(),
-        specs_index,
-        readers: config.readers,
+        specs_index: specs_index.clone(),
+        readers: config.limits.readers,
         queue: config.limits.max_queue,
     };
-    let store = Store::open(&options, lock, hub.clone(), database_metrics.clone())?;
+    let store = Store::open(&options, lock, hub.clone(), metrics.clone())?;
     Ok(Arc::new(App {
         store,
-        specs,
+        specs_dir: config.specs_dir.clone(),
+        specs_index,
         hub,
         health: Health::new(),
-        metrics: Metrics::new(),
-        database_metrics,
+        metrics,
         key: config.key.clone(),
         limits: config.limits.clone(),
         metrics_public: config.metrics_public,

@@ -1,5 +1,6 @@
 //! What every handler can reach.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -8,10 +9,9 @@ use crate::auth::ApiKey;
 use crate::events::EventHub;
 use crate::health::Health;
 use crate::limits::Limits;
-use crate::metrics::{DatabaseMetrics, Metrics};
-use crate::specs::SpecSearch;
+use crate::metrics::Metrics;
 use crate::specs::files::SpecsError;
-use crate::specs::index::Changes;
+use crate::specs::index::{self, Changes};
 use crate::store::Store;
 
 /// The state behind the router, shared by all requests.
@@ -22,16 +22,16 @@ pub type AppState = Arc<App>;
 pub struct App {
     /// Missions.
     pub store: Store,
-    /// Specs: their search and what it remembers.
-    pub specs: SpecSearch,
+    /// Where the specs are.
+    pub specs_dir: PathBuf,
+    /// The database that indexes them.
+    pub specs_index: PathBuf,
     /// Mission events for WebSocket clients.
     pub hub: EventHub,
     /// Whether the database works.
     pub health: Health,
-    /// What is counted about requests and sessions.
-    pub metrics: Metrics,
-    /// What is counted about the database.
-    pub database_metrics: Arc<DatabaseMetrics>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// The key that clients must show.
     pub key: ApiKey,
     /// All bounds.
@@ -51,12 +51,10 @@ impl App {
     /// # Errors
     /// [`SpecsError`]; specs are then as they were before.
     pub fn reindex(&self) -> Result<Changes, SpecsError> {
-        let changes = self.specs.reindex()?;
+        let changes = index::update(&self.specs_index, &self.specs_dir)?;
         if changes.is_new {
             self.store.reopen_specs();
         }
-        // Last, so that no search through an old file is remembered.
-        self.specs.forget();
         Ok(changes)
     }
 }

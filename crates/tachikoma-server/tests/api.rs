@@ -554,6 +554,24 @@ async fn a_lost_or_damaged_index_of_specs_is_built_anew_for_the_readers_too() {
 }
 
 #[tokio::test]
+async fn a_search_that_fails_leaves_no_transaction_open() {
+    let app = TestApp::new();
+    let index = app.data.path().join("specs.db");
+    let other = rusqlite::Connection::open(index).expect("opens");
+    other
+        .execute_batch("ALTER TABLE specs RENAME TO gone")
+        .expect("renamed");
+    for _ in 0..10 {
+        app.get("/api/specs/search?q=loop").await.problem(500);
+    }
+    // A reader within a transaction would keep the log from being emptied.
+    let busy: i64 = other
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .expect("works");
+    assert_eq!(busy, 0);
+}
+
+#[tokio::test]
 async fn a_broken_spec_file_leaves_the_index_as_it_was() {
     let app = TestApp::new();
     std::fs::write(app.specs.path().join("009-bad.md"), b"# \xff\n").expect("written");
@@ -624,12 +642,14 @@ async fn metrics_are_for_this_machine() {
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(
         answer.header("content-type"),
-        Some("text/plain; version=0.0.4")
+        Some(tachikoma_server::metrics::MEDIA_TYPE)
     );
     for line in [
         "tachikoma_http_request_duration_seconds_count{method=\"POST\",route=\"/api/missions\",status=\"201\"} 1",
         "tachikoma_http_requests_in_flight 1",
-        "tachikoma_db_commit_batch_size_sum 1",
+        "tachikoma_db_commit_batch_size_sum 1.0",
+        "tachikoma_db_commit_duration_seconds_bucket{le=\"0.1\"} 1",
+        "# EOF",
         "tachikoma_db_write_queue_length 0",
         "tachikoma_websocket_sessions 0",
     ] {

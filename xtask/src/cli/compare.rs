@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::load_test::{FindK6, MessageFormat, Profile, TestArg, path};
+use super::load_test::{FindK6, MessageFormat, path};
+use crate::record::Kind;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -28,9 +29,9 @@ The guide is load-tests/comparing.md.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_CODES, after_help = "The exit codes and examples are in --help.")]
 pub struct Compare {
-    /// Which tests; `all` is health, missions and specs.
-    #[arg(value_enum, value_name = "TEST", default_values_t = [TestArg::All])]
-    pub tests: Vec<TestArg>,
+    /// Which tests [default: all].
+    #[arg(value_name = "TEST")]
+    pub tests: Vec<String>,
 
     /// The revision to compare with [default: where this branch left the main one; on the main one: the last commit].
     #[arg(long, value_name = "REV", conflicts_with_all = ["base_bin", "calibrate", "replay"])]
@@ -52,7 +53,7 @@ pub struct Compare {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PAIRS)]
     pub pairs: usize,
 
-    /// How long a block is under full load, as in `3s`; the WebSocket test takes at least 30s.
+    /// How long a block is under full load, as in `3s`; never shorter than an iteration of the test.
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_BLOCK, value_parser = block)]
     pub block: Duration,
 
@@ -61,8 +62,8 @@ pub struct Compare {
     pub vus: u64,
 
     /// As many virtual users as this profile has at most.
-    #[arg(long, value_enum, conflicts_with = "vus")]
-    pub profile: Option<Profile>,
+    #[arg(long, conflicts_with = "vus")]
+    pub profile: Option<String>,
 
     /// Draws the order of the blocks and the resamples [default: a new one, printed].
     #[arg(long, value_name = "N")]
@@ -71,7 +72,7 @@ pub struct Compare {
     /// The relative change up to which a kind of metric is never reported, as in `p95=10%`: median, p95, cpu, memory
     /// or bytes.
     #[arg(long, value_name = "KIND=PERCENT", value_parser = floor)]
-    pub floor: Vec<(String, f64)>,
+    pub floor: Vec<(Kind, f64)>,
 
     /// Measure suspects again with fresh pairs: only what is found twice counts.
     #[arg(long, conflicts_with = "replay")]
@@ -118,7 +119,7 @@ fn block(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn floor(text: &str) -> Result<(String, f64), String> {
+fn floor(text: &str) -> Result<(Kind, f64), String> {
     let wrong = || {
         "a floor is a kind and a percentage, as in `p95=10%`; the kinds are median, p95, cpu, memory, bytes"
             .to_owned()
@@ -129,24 +130,26 @@ fn floor(text: &str) -> Result<(String, f64), String> {
         .trim()
         .parse()
         .map_err(|_| wrong())?;
-    let known = crate::compare::KINDS.iter().any(|known| known.name == kind);
-    if !(known && share.is_finite() && share >= 0.0) {
-        return Err(wrong());
+    let kind = Kind::WITH_FLOOR
+        .into_iter()
+        .find(|known| known.name() == kind);
+    match kind {
+        Some(kind) if share.is_finite() && share >= 0.0 => Ok((kind, share / 100.0)),
+        _ => Err(wrong()),
     }
-    Ok((kind.to_owned(), share / 100.0))
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
     use clap::error::ErrorKind;
 
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Command, parse_from};
+    use crate::config::testing::ours;
 
     fn parse(line: &str) -> Result<Compare, clap::Error> {
         let words = std::iter::once("xtask").chain(line.split_whitespace());
-        match Cli::try_parse_from(words)?.command {
+        match parse_from(Some(&ours()), words)?.command {
             Command::Compare(args) => Ok(*args),
             _ => panic!("not a comparison: {line}"),
         }
@@ -157,10 +160,7 @@ mod tests {
         let args = parse("compare missions --base HEAD~3 --block 4s --floor p95=20% --floor cpu=1")
             .unwrap();
         assert_eq!(args.block, Duration::from_secs(4));
-        assert_eq!(
-            args.floor,
-            [("p95".to_owned(), 0.2), ("cpu".to_owned(), 0.01)]
-        );
+        assert_eq!(args.floor, [(Kind::P95, 0.2), (Kind::Cpu, 0.01)]);
         assert!(parse("compare --calibrate --head-bin server").is_ok());
     }
 

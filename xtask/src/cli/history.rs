@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::TypedValueParser;
-use clap::{Args, Subcommand, ValueEnum as _};
+use clap::{Args, Subcommand};
 
-use super::load_test::{MessageFormat, Profile, TestArg, path};
+use super::load_test::{MessageFormat, path};
+use crate::config::ALL;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,12 +27,10 @@ The guide is load-tests/history.md.";
 )]
 pub struct History {
     /// Only runs of this profile.
-    #[arg(value_enum)]
-    pub profile: Option<Profile>,
+    pub profile: Option<String>,
 
     /// Only this test.
-    #[arg(value_enum)]
-    pub test: Option<TestArg>,
+    pub test: Option<String>,
 
     /// Write a page with one chart for each metric [default path: history.html in the results folder].
     #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "", value_parser = page())]
@@ -65,8 +64,8 @@ pub enum HistoryAction {
         #[arg(value_name = "REV")]
         revision: String,
         /// The tests that it changed; all if left out.
-        #[arg(value_enum, value_name = "TEST")]
-        tests: Vec<TestArg>,
+        #[arg(value_name = "TEST")]
+        tests: Vec<String>,
         /// Why it is intended: read by everyone who looks at the history.
         #[arg(long, value_name = "TEXT", value_parser = reason)]
         why: String,
@@ -93,11 +92,9 @@ impl History {
 
     /// The tests to show; all if none is named.
     pub fn shows(&self, test: &str) -> bool {
-        match self.test {
-            None | Some(TestArg::All) => true,
-            Some(only) => only
-                .to_possible_value()
-                .is_some_and(|value| value.get_name() == test),
+        match self.test.as_deref() {
+            None | Some(ALL) => true,
+            Some(only) => only == test,
         }
     }
 }
@@ -123,15 +120,15 @@ fn reason(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
     use clap::error::ErrorKind;
 
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Command, parse_from};
+    use crate::config::testing::ours;
 
     fn parse(words: &[&str]) -> Result<History, clap::Error> {
         let words = ["xtask", "history"].iter().chain(words);
-        match Cli::try_parse_from(words)?.command {
+        match parse_from(Some(&ours()), words)?.command {
             Command::History(args) => Ok(args),
             other => panic!("not a history: {other:?}"),
         }
@@ -143,7 +140,7 @@ mod tests {
         assert!(bare.profile.is_none() && bare.test.is_none() && bare.html.is_none());
         assert!(bare.shows("health"));
         let one = parse(&["load", "missions", "--html"]).unwrap();
-        assert_eq!(one.profile, Some(Profile::Load));
+        assert_eq!(one.profile, Some("load".into()));
         assert!(one.shows("missions") && !one.shows("health"));
         let results = Path::new("r");
         assert_eq!(one.page(results), Some(results.join("history.html")));
@@ -159,7 +156,7 @@ mod tests {
         assert!(matches!(
             accept.action,
             Some(HistoryAction::Accept { revision, tests, why })
-                if revision == "HEAD" && tests == [TestArg::Missions] && why == "wanted"
+                if revision == "HEAD" && tests == ["missions"] && why == "wanted"
         ));
     }
 

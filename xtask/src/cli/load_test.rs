@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
+use crate::config::{Config, DEFAULT_PROFILE};
+
 /// Where the scripts look for the server.
 pub const DEFAULT_BASE_URL: &str = "http://localhost:3000";
 
@@ -36,13 +38,12 @@ The guide is load-tests/README.md.";
 #[derive(Debug, Args)]
 #[command(after_long_help = EXIT_CODES, after_help = "The exit codes and examples are in --help.")]
 pub struct LoadTest {
-    /// How much load, and for how long.
-    #[arg(value_enum, default_value_t = Profile::Smoke)]
-    pub profile: Profile,
+    /// How much load, and for how long; before a test it may be left out [default: smoke].
+    pub profile: Option<String>,
 
-    /// Which tests, in this order; `all` is health, missions and specs.
-    #[arg(value_enum, value_name = "TEST", default_values_t = [TestArg::All])]
-    pub tests: Vec<TestArg>,
+    /// Which tests, in this order [default: all].
+    #[arg(value_name = "TEST")]
+    pub tests: Vec<String>,
 
     /// Where the server is, or is to be started: port 0 takes a free one.
     #[arg(
@@ -151,36 +152,6 @@ pub struct FindK6 {
     pub no_install: bool,
 }
 
-/// The load profiles of `k6.config.js`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Profile {
-    /// 1 virtual user for 30 s: does it work at all?
-    Smoke,
-    /// Up to 10 virtual users, 9 minutes: an ordinary day.
-    Load,
-    /// Up to 100 virtual users, 19 minutes: where does it bend?
-    Stress,
-    /// 10 virtual users, 70 minutes: does it leak?
-    Soak,
-    /// From 5 to 100 virtual users in 10 s and back, 8 minutes 20 s: does it recover?
-    Spike,
-}
-
-/// A test as typed: one of the scripts, or `all`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TestArg {
-    /// health, missions and specs.
-    All,
-    /// GET /api/health.
-    Health,
-    /// Create and list missions.
-    Missions,
-    /// Get and search specs.
-    Specs,
-    /// Hold a WebSocket open and receive events.
-    Websocket,
-}
-
 /// What standard output carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MessageFormat {
@@ -195,6 +166,20 @@ pub enum MessageFormat {
 pub struct GrowthBound(pub Option<f64>);
 
 impl LoadTest {
+    /// The profile that is named. Where a test stands in its place, that is the first of the tests.
+    pub fn profile(&self, config: &Config) -> &str {
+        match self.profile.as_deref() {
+            Some(profile) if !config.is_test(profile) => profile,
+            _ => DEFAULT_PROFILE,
+        }
+    }
+
+    /// The tests that are named, as typed; none stands for the default ones.
+    pub fn tests(&self, config: &Config) -> Vec<String> {
+        let first = self.profile.iter().filter(|name| config.is_test(name));
+        first.chain(&self.tests).cloned().collect()
+    }
+
     /// The server binary that is given, if one is.
     pub fn server_bin(&self) -> Option<&Path> {
         self.server_bin
@@ -214,19 +199,6 @@ impl LoadTest {
         self.results
             .as_deref()
             .filter(|path| !path.as_os_str().is_empty())
-    }
-}
-
-impl Profile {
-    /// The name, as typed and as in `k6.config.js`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Smoke => "smoke",
-            Self::Load => "load",
-            Self::Stress => "stress",
-            Self::Soak => "soak",
-            Self::Spike => "spike",
-        }
     }
 }
 
@@ -263,14 +235,14 @@ fn growth_bound(text: &str) -> Result<GrowthBound, String> {
 #[cfg(test)]
 mod tests {
     use clap::error::ErrorKind;
-    use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Command, command, parse_from};
+    use crate::config::testing::ours;
 
     fn parse(line: &str) -> Result<LoadTest, clap::Error> {
         let words = std::iter::once("xtask").chain(line.split_whitespace());
-        match Cli::try_parse_from(words)?.command {
+        match parse_from(Some(&ours()), words)?.command {
             Command::LoadTest(args) => Ok(*args),
             _ => panic!("not a load test: {line}"),
         }
@@ -278,20 +250,23 @@ mod tests {
 
     #[test]
     fn definition_is_sound() {
-        Cli::command().debug_assert();
+        command(None).debug_assert();
+        command(Some(&ours())).debug_assert();
     }
 
     #[test]
     fn valid_command_lines() {
         let bare = parse("load-test").unwrap();
-        assert_eq!(
-            (bare.profile, bare.tests),
-            (Profile::Smoke, vec![TestArg::All])
-        );
+        let config = ours();
+        assert_eq!(bare.profile(&config), "smoke");
+        assert!(bare.tests(&config).is_empty());
         let args = parse("load-test smoke health websocket").unwrap();
-        assert_eq!(args.tests, [TestArg::Health, TestArg::Websocket]);
+        assert_eq!(args.tests(&config), ["health", "websocket"]);
+        let args = parse("load-test missions all").unwrap();
+        assert_eq!(args.profile(&config), "smoke");
+        assert_eq!(args.tests(&config), ["missions", "all"]);
         let args = parse("load-test stress missions --time-scale 0.02 -- --vus 3").unwrap();
-        assert_eq!((args.profile, args.time_scale), (Profile::Stress, 0.02));
+        assert_eq!((args.profile(&config), args.time_scale), ("stress", 0.02));
         assert_eq!(args.k6_args, ["--vus", "3"]);
         assert_eq!(
             parse("load-test --max-memory-growth off")
@@ -304,7 +279,16 @@ mod tests {
     #[test]
     fn invalid_command_lines() {
         for (line, kind, hint) in [
-            ("load-test strss", ErrorKind::InvalidValue, "stress"),
+            (
+                "load-test strss",
+                ErrorKind::InvalidValue,
+                "similar value exists: 'stress'",
+            ),
+            (
+                "load-test misions",
+                ErrorKind::InvalidValue,
+                "similar value exists: 'missions'",
+            ),
             (
                 "load-test smoke mission",
                 ErrorKind::InvalidValue,

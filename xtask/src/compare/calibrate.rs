@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use load_stats::decide::{DecisionRule, PairedMetric, Verdict, verdicts};
 use load_stats::fence::Worse;
 
-use super::judge::{Floors, common_metrics, disturbances};
-use super::metrics::{self, CPU, MEDIAN, P95};
-use crate::record::{Blocks, Calibration, Found};
+use super::judge::{Floors, common_measures, disturbances, values};
+use crate::record::{Blocks, Calibration, Found, Kind, Measure};
 
 /// Comparisons drawn without a change.
 const DRAWS: usize = 2_000;
@@ -23,13 +22,10 @@ const RESAMPLES: usize = 200;
 const CHANGES: [f64; 4] = [0.05, 0.10, 0.20, 0.40];
 /// The bound of a gate as others have it, for comparison.
 const FIXED_GATE: f64 = 0.10;
-/// The metric that such a gate looks at.
-const GATED: &str = "http_req_duration p95";
-
 /// One metric's pairs, and what is needed to judge it.
 struct Series {
     name: String,
-    metric: String,
+    measure: Measure,
     test: String,
     floor: f64,
     pairs: Vec<(f64, f64)>,
@@ -153,17 +149,14 @@ fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
     for test in blocks.tests() {
         let pairs = blocks.pairs_of(&test, 0);
         let disturbances = disturbances(&pairs);
-        for metric in common_metrics(&pairs) {
+        for measure in common_measures(&pairs) {
             all.push(Series {
-                name: format!("{test}: {metric}"),
-                floor: floors.of(&metric),
-                pairs: pairs
-                    .iter()
-                    .map(|(base, head)| (base.values[&metric], head.values[&metric]))
-                    .collect(),
+                name: format!("{test}: {measure}"),
+                floor: floors.of(&measure),
+                pairs: values(&pairs, &measure),
                 disturbances: disturbances.clone(),
                 test: test.clone(),
-                metric,
+                measure,
             });
         }
     }
@@ -176,25 +169,24 @@ fn changed(all: &[Series]) -> Vec<usize> {
     let mut tests: Vec<&str> = all.iter().map(|series| series.test.as_str()).collect();
     tests.dedup();
     for test in tests {
-        for kind in [MEDIAN, P95, CPU] {
-            let of_kind = |series: &&(usize, &Series)| {
-                series.1.test == test && metrics::kind(&series.1.metric) == kind
-            };
-            let common = |series: &(usize, &Series)| series.1.metric.starts_with("http_req_");
-            let list: Vec<(usize, &Series)> = all.iter().enumerate().collect();
-            let mut of_kind: Vec<(usize, &Series)> = list.iter().filter(of_kind).copied().collect();
-            of_kind.sort_by_key(common);
-            chosen.extend(of_kind.first().map(|(index, _)| *index));
+        for kind in [Kind::Median, Kind::P95, Kind::Cpu] {
+            let of_kind = all
+                .iter()
+                .enumerate()
+                .filter(|(_, series)| series.test == test && series.measure.kind() == kind);
+            let own_first = of_kind.min_by_key(|(_, series)| series.measure.is_of_all_requests());
+            chosen.extend(own_first.map(|(index, _)| index));
         }
     }
     chosen
 }
 
-/// How many single pairs, taken either way, are further apart than a fixed gate lets pass.
+/// How many single pairs of the p95 of requests, taken either way, are further apart than a fixed gate lets pass.
 fn fixed_gate(all: &[Series]) -> Option<f64> {
+    let gated = Measure::p95_of_requests();
     let pairs: Vec<(f64, f64)> = all
         .iter()
-        .filter(|series| series.metric == GATED)
+        .filter(|series| series.measure == gated)
         .flat_map(|series| series.pairs.iter().copied())
         .filter(|(base, head)| *base > 0.0 && *head > 0.0)
         .collect();
@@ -222,10 +214,9 @@ mod tests {
         assert!(found.false_regressions * 100 <= found.draws, "{found:?}");
         let gate = found.fixed_gate.unwrap();
         assert!(gate > 0.2, "a fixed gate cries wolf: {gate}");
-        let cpu = found
-            .found
-            .iter()
-            .find(|found| found.metric.ends_with(metrics::CPU_PER_REQUEST) && found.change > 0.15);
+        let cpu = found.found.iter().find(|found| {
+            found.metric.ends_with(&Measure::CpuPerRequest.to_string()) && found.change > 0.15
+        });
         assert!(cpu.unwrap().share > 0.95, "{found:?}");
     }
 
@@ -246,7 +237,7 @@ mod tests {
         assert_eq!(found.pairs, 20);
         let by_twenty = found.found.iter().find(|found| found.change > 0.15);
         let by_twenty = by_twenty.unwrap();
-        assert_eq!(by_twenty.metric, "missions: mission_create_duration median");
+        assert_eq!(by_twenty.metric, "missions: mission_create_duration med");
         assert!(
             by_twenty.share > 0.95 && by_twenty.alone > 0.95,
             "{found:?}"

@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use load_stats::sign_test;
 
-use crate::record::Block;
+use crate::record::{Block, Kind};
 
 /// Failures that both sides have are worse in the head only if chance would make it so in fewer cases than this.
 const LEVEL: f64 = 0.01;
-/// And only if they are more by this share of the requests.
-const FLOOR: f64 = 0.001;
 /// What failed requests are called among the checks.
 const REQUESTS: &str = "requests";
 
@@ -49,7 +47,7 @@ pub fn worse(pairs: &Pairs<'_>) -> Vec<String> {
                 share(count.base, requests.base),
                 share(count.head, requests.head),
             );
-            (p <= level && head - base > FLOOR).then(|| {
+            (p <= level && head - base > Kind::Failed.floor_in_pairs()).then(|| {
                 format!(
                     "{}: {:.2} failures per 100 requests in head, {:.2} in base; more in {larger} of {} pairs that differ (p = {p:.1e})",
                     label(what),

@@ -5,24 +5,34 @@ use std::collections::BTreeMap;
 use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, decide};
 use load_stats::fence::Worse;
 
-use super::{failures, metrics};
-use crate::record::{Block, Blocks};
-use crate::record::{Change, MetricRecord, TestComparison as TestRecord};
+use super::failures;
+use crate::record::{
+    Block, Blocks, Change, Kind, Measure, MetricRecord, TestComparison as TestRecord,
+};
 
 /// Floors by kind, as changed on the command line.
 #[derive(Debug, Clone, Default)]
-pub struct Floors(BTreeMap<String, f64>);
+pub struct Floors(BTreeMap<Kind, f64>);
 
 impl Floors {
     /// The floors of the command line, on top of each kind's own.
-    pub fn new(given: &[(String, f64)]) -> Self {
-        Self(given.iter().cloned().collect())
+    pub fn new(given: &[(Kind, f64)]) -> Self {
+        Self(given.iter().copied().collect())
     }
 
-    /// The floor of the metric called `name`.
-    pub fn of(&self, name: &str) -> f64 {
-        let kind = metrics::kind(name);
-        self.0.get(kind.name).copied().unwrap_or(kind.floor)
+    /// The floor of `measure`.
+    pub fn of(&self, measure: &Measure) -> f64 {
+        let kind = measure.kind();
+        let given = self.0.get(&kind).copied();
+        given.unwrap_or_else(|| kind.floor_in_pairs())
+    }
+}
+
+/// The rule of a comparison whose draws come from `seed`.
+pub fn rule(seed: u64) -> DecisionRule {
+    DecisionRule {
+        seed,
+        ..DecisionRule::default()
     }
 }
 
@@ -35,31 +45,25 @@ pub fn judge(
     round: u8,
     floors: &Floors,
     rule: &DecisionRule,
-    only: Option<&[(String, String)]>,
+    only: Option<&[(String, Measure)]>,
 ) -> Vec<TestRecord> {
-    let mut family: Vec<(String, PairedMetric)> = Vec::new();
+    let mut family: Vec<(String, Measure, PairedMetric)> = Vec::new();
     let mut tests: Vec<TestRecord> = Vec::new();
     for test in blocks.tests() {
         let pairs = blocks.pairs_of(&test, round);
         let disturbances = disturbances(&pairs);
-        let wanted = |name: &str| {
-            only.is_none_or(|only| only.iter().any(|(t, metric)| *t == test && metric == name))
+        let wanted = |measure: &Measure| {
+            only.is_none_or(|only| only.iter().any(|(t, known)| *t == test && known == measure))
         };
-        for name in common_metrics(&pairs)
-            .into_iter()
-            .filter(|name| wanted(name))
-        {
-            let values = |(base, head): &(&Block, &Block)| (base.values[&name], head.values[&name]);
-            family.push((
-                test.clone(),
-                PairedMetric {
-                    pairs: pairs.iter().map(values).collect(),
-                    disturbances: disturbances.clone(),
-                    floor: floors.of(&name),
-                    worse: Worse::Higher,
-                    name,
-                },
-            ));
+        for measure in common_measures(&pairs).into_iter().filter(wanted) {
+            let metric = PairedMetric {
+                pairs: values(&pairs, &measure),
+                disturbances: disturbances.clone(),
+                floor: floors.of(&measure),
+                worse: Worse::Higher,
+                name: measure.to_string(),
+            };
+            family.push((test.clone(), measure, metric));
         }
         tests.push(TestRecord {
             pairs: pairs.len(),
@@ -69,25 +73,29 @@ pub fn judge(
             metrics: Vec::new(),
         });
     }
-    let metrics: Vec<PairedMetric> = family.iter().map(|(_, metric)| metric.clone()).collect();
-    for ((test, metric), decision) in family.iter().zip(decide(&metrics, rule)) {
-        if let Some(record) = tests.iter_mut().find(|record| record.name == *test) {
-            record.metrics.push(to_record(metric, decision));
+    let metrics: Vec<PairedMetric> = family.iter().map(|(_, _, metric)| metric.clone()).collect();
+    for ((test, measure, metric), decision) in family.into_iter().zip(decide(&metrics, rule)) {
+        if let Some(record) = tests.iter_mut().find(|record| record.name == test) {
+            record.metrics.push(to_record(measure, &metric, decision));
         }
     }
     tests
 }
 
-/// The metrics that every block has: a trend without samples in one block has no pairs to speak of.
-pub fn common_metrics(pairs: &[(&Block, &Block)]) -> Vec<String> {
+/// The values of `measure` in each pair, as (base, head).
+pub fn values(pairs: &[(&Block, &Block)], measure: &Measure) -> Vec<(f64, f64)> {
+    let both = |(base, head): &(&Block, &Block)| {
+        Some((*base.values.get(measure)?, *head.values.get(measure)?))
+    };
+    pairs.iter().filter_map(both).collect()
+}
+
+/// What was measured in every block: a trend without samples in one of them has no pairs to speak of.
+pub fn common_measures(pairs: &[(&Block, &Block)]) -> Vec<Measure> {
     let Some((first, _)) = pairs.first() else {
         return Vec::new();
     };
-    let everywhere = |name: &&String| {
-        pairs
-            .iter()
-            .all(|(base, head)| base.values.contains_key(*name) && head.values.contains_key(*name))
-    };
+    let everywhere = |measure: &&Measure| values(pairs, measure).len() == pairs.len();
     first.values.keys().filter(everywhere).cloned().collect()
 }
 
@@ -102,7 +110,7 @@ pub fn disturbances(pairs: &[(&Block, &Block)]) -> Vec<f64> {
         .unwrap_or_default()
 }
 
-fn to_record(metric: &PairedMetric, decision: MetricDecision) -> MetricRecord {
+fn to_record(measure: Measure, metric: &PairedMetric, decision: MetricDecision) -> MetricRecord {
     let side = |pick: fn(&(f64, f64)) -> f64| median(metric.pairs.iter().map(pick).collect());
     let (change, note) = match decision.verdict {
         Verdict::Regression => (Change::Regression, String::new()),
@@ -120,8 +128,8 @@ fn to_record(metric: &PairedMetric, decision: MetricDecision) -> MetricRecord {
         Verdict::NotComparable { why } => (Change::NotJudged, why),
     };
     MetricRecord {
-        unit: metrics::unit(&metric.name),
-        metric: metric.name.clone(),
+        unit: measure.unit(),
+        metric: measure,
         change,
         base: side(|pair| pair.0),
         head: side(|pair| pair.1),
@@ -174,7 +182,7 @@ mod tests {
         assert_eq!(change(&compared(1.0, 12), &floors), Change::Unchanged);
         assert_eq!(change(&compared(0.8, 12), &floors), Change::Improvement);
         assert_eq!(change(&compared(1.2, 5), &floors), Change::NotJudged);
-        let wide = Floors::new(&[("median".into(), 0.5)]);
+        let wide = Floors::new(&[(Kind::Median, 0.5)]);
         assert_eq!(change(&compared(1.2, 12), &wide), Change::Unchanged);
     }
 }

@@ -7,11 +7,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use k6_summary::{Metrics, Summary};
 
-use super::metrics;
 use super::stolen::Ticks;
+use crate::config::Config;
 use crate::k6::{Invocation, K6, Ran, Stopped};
-use crate::plan::Test;
-use crate::record::{Block, Side};
+use crate::record::{Block, Measure, Side, measured};
 use crate::secret::Secret;
 use crate::server::target::Target;
 use crate::server::{self, Sampler, Server};
@@ -29,6 +28,8 @@ const PROFILE: &str = "block";
 pub struct Bench<'a> {
     /// The repository, whose scripts and specs both sides get.
     pub root: &'a Path,
+    /// Where the scripts are.
+    pub config: &'a Config,
     /// Where build output and fresh data go.
     pub target_dir: &'a Path,
     /// The load generator.
@@ -47,9 +48,9 @@ pub struct Bench<'a> {
 
 /// Which block.
 #[derive(Debug, Clone, Copy)]
-pub struct Which {
+pub struct Which<'a> {
     /// The test.
-    pub test: Test,
+    pub test: &'a str,
     /// The pair within the test.
     pub pair: usize,
     /// The round.
@@ -67,7 +68,11 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// If the server does not start, k6 cannot be started, files cannot be written, or an interruption arrives.
-    pub fn measure(&self, which: Which, binary: &Path) -> anyhow::Result<Result<Block, Broken>> {
+    pub fn measure(
+        &self,
+        which: Which<'_>,
+        binary: &Path,
+    ) -> anyhow::Result<Result<Block, Broken>> {
         interrupt::check()?;
         let dir = self.folder(which)?;
         let mut target = Target::new("http://127.0.0.1:0", None)?;
@@ -89,8 +94,8 @@ impl Bench<'_> {
         let invocation_env = self.env(which.test, &target);
         let invocation = Invocation {
             k6: &self.k6.path,
-            main_js: &self.root.join("load-tests/main.js"),
-            test: which.test.name(),
+            main_js: &self.config.main_js(),
+            test: which.test,
             dir: &dir,
             env: &invocation_env,
             key: self.key,
@@ -125,29 +130,24 @@ impl Bench<'_> {
         Ok(block.map_err(|Broken(why)| Broken(format!("{why} (see {})", dir.display()))))
     }
 
-    fn folder(&self, which: Which) -> anyhow::Result<PathBuf> {
+    fn folder(&self, which: Which<'_>) -> anyhow::Result<PathBuf> {
         let Which {
             test,
             pair,
             round,
             side,
         } = which;
-        let name = format!(
-            "{}-{round}-{:03}-{}",
-            test.name(),
-            pair + 1,
-            side_name(side)
-        );
+        let name = format!("{}-{round}-{:03}-{}", test, pair + 1, side_name(side));
         let dir = self.dir.join("blocks").join(name);
         std::fs::create_dir_all(&dir)
             .with_context(|| format!("failed to create {}", dir.display()))?;
         Ok(dir)
     }
 
-    fn env(&self, test: Test, target: &Target) -> Vec<(&'static str, String)> {
+    fn env(&self, test: &str, target: &Target) -> Vec<(&'static str, String)> {
         vec![
             ("PROFILE", PROFILE.into()),
-            ("TEST", test.name().into()),
+            ("TEST", test.into()),
             ("TIME_SCALE", "1".into()),
             ("BLOCK_VUS", self.vus.to_string()),
             ("BLOCK_DURATION", format!("{}ms", self.block.as_millis())),
@@ -187,16 +187,23 @@ fn summary(server: &mut Server, ran: &Ran, path: &Path) -> Result<Summary, Broke
 }
 
 fn to_block(
-    which: Which,
+    which: Which<'_>,
     summary: &Summary,
     samples: &[server::Sample],
     stolen: Option<f64>,
 ) -> Result<Block, Broken> {
     let digest = Metrics::of(summary);
-    let requests = metrics::requests(&digest);
+    let requests = match digest.http_requests {
+        0 => digest.ws_sessions,
+        requests => requests,
+    };
     if requests == 0 {
         return Err(Broken("k6 made no request".into()));
     }
+    let usage = crate::measure::usage(samples, Some(summary));
+    let mut values = measured(&digest, usage.as_ref());
+    // Failures are counted and compared apart.
+    values.remove(&Measure::FailedRequests);
     let failed_checks: BTreeMap<String, u64> = summary
         .checks()
         .into_iter()
@@ -204,11 +211,11 @@ fn to_block(
         .map(|check| (check.name, check.fails))
         .collect();
     Ok(Block {
-        test: which.test.name().into(),
+        test: which.test.into(),
         pair: which.pair,
         side: which.side,
         round: which.round,
-        values: metrics::values(summary, samples),
+        values,
         stolen,
         requests,
         failed_requests: digest.http_requests_failed,

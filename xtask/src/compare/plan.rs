@@ -7,23 +7,21 @@ use load_stats::decide::DecisionRule;
 use load_stats::signed_rank::{pairs_for_p, smallest_p};
 
 use super::judge::too_few;
-use crate::cli::{Compare, Profile};
+use crate::cli::Compare;
+use crate::config::Config;
 use crate::error::UsageError;
 use crate::k6;
-use crate::plan::{Test, chosen};
 
 /// Metrics of a test at most: the median and the p95 of three trends, CPU, memory and bytes.
 const METRICS_OF_A_TEST: usize = 9;
 /// What a block takes beside its full load: the server's start, warming up, k6's start, the ramp, the last iterations.
 const AROUND_A_BLOCK: Duration = Duration::from_millis(3_000);
-/// How long an iteration of the WebSocket test holds its connection.
-const WEBSOCKET_HOLD: Duration = Duration::from_secs(31);
 
 /// A checked command line.
 #[derive(Debug)]
 pub struct Plan {
     /// The tests.
-    pub tests: Vec<Test>,
+    pub tests: Vec<String>,
     /// Pairs for each test.
     pub pairs: usize,
     /// How long a block is under full load.
@@ -31,7 +29,7 @@ pub struct Plan {
     /// Drew everything that is drawn.
     pub seed: u64,
     vus: u64,
-    profile: Option<Profile>,
+    profile: Option<String>,
 }
 
 impl Plan {
@@ -39,8 +37,8 @@ impl Plan {
     ///
     /// # Errors
     /// A [`UsageError`] with the arithmetic if so few pairs could never be significant.
-    pub fn new(args: &Compare) -> Result<Self, UsageError> {
-        let tests = chosen(&args.tests);
+    pub fn new(args: &Compare, config: &Config) -> Result<Self, UsageError> {
+        let tests = config.chosen(&args.tests);
         let rule = DecisionRule::default();
         let family = tests.len() * METRICS_OF_A_TEST;
         let required_p = rule.alpha / family as f64;
@@ -62,7 +60,7 @@ impl Plan {
             block: args.block,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
             vus: args.vus,
-            profile: args.profile,
+            profile: args.profile.clone(),
         })
     }
 
@@ -70,24 +68,18 @@ impl Plan {
     ///
     /// # Errors
     /// If k6 cannot read the scripts.
-    pub fn vus(&self, k6: &Path, root: &Path) -> anyhow::Result<u64> {
-        let Some(profile) = self.profile else {
+    pub fn vus(&self, k6: &Path, config: &Config) -> anyhow::Result<u64> {
+        let (Some(profile), Some(test)) = (&self.profile, self.tests.first()) else {
             return Ok(self.vus);
         };
-        let env = [
-            ("PROFILE", profile.name().to_owned()),
-            ("TEST", Test::Health.name().to_owned()),
-        ];
-        let shape = k6::inspect(k6, &root.join("load-tests/main.js"), &env)?;
+        let env = [("PROFILE", profile.clone()), ("TEST", test.clone())];
+        let shape = k6::inspect(k6, &config.main_js(), &env)?;
         Ok(shape.max_vus)
     }
 
     /// About how long the blocks will take.
-    pub fn expected(&self) -> Duration {
-        let block = |test: &Test| match test {
-            Test::Websocket => self.block.max(WEBSOCKET_HOLD) + AROUND_A_BLOCK,
-            _ => self.block + AROUND_A_BLOCK,
-        };
+    pub fn expected(&self, config: &Config) -> Duration {
+        let block = |test: &str| self.block.max(config.longest_iteration(test)) + AROUND_A_BLOCK;
         let pairs = u32::try_from(self.pairs).unwrap_or(u32::MAX);
         self.tests
             .iter()

@@ -1,21 +1,15 @@
 //! Measures the pairs, in an order drawn at random, and suspects once more.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use load_stats::decide::DecisionRule;
 
 use super::failures::only_in_head;
-use super::judge::{Floors, judge};
+use super::judge::{Floors, judge, rule};
 use super::measure::{Bench, Broken, Which};
 use super::plan::Plan;
-use crate::plan::Test;
-use crate::record::{Blocks, Side};
-use crate::record::{Change, TestComparison as TestRecord, percent};
+use crate::record::{Blocks, Change, Measure, Side, TestComparison as TestRecord, percent};
 use crate::ui;
-
-/// How often a comparison without a terminal says that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// The measuring of a comparison.
 pub struct Rounds<'a> {
@@ -36,40 +30,29 @@ pub struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    /// Measures all pairs of `tests` for `round`, one after the other, except tests that `skip` names.
+    /// Measures all pairs of `tests` for `round`, one after the other.
     ///
     /// Ends early where the head fails and the base does not: no statistics are needed then.
     ///
     /// # Errors
     /// If a block cannot be measured, or an interruption arrives; what was measured is in `blocks`.
-    pub fn measure(
-        &mut self,
-        round: u8,
-        tests: &[Test],
-        skip: impl Fn(Test) -> bool,
-    ) -> anyhow::Result<()> {
-        let mut last_beat = Instant::now();
+    pub fn measure(&mut self, round: u8, tests: &[String]) -> anyhow::Result<()> {
+        let progress = ui::Progress::open_ended("measuring");
         // The tests take turns, so that none has the machine's quiet hour to itself.
         for pair in 0..self.plan.pairs {
-            for &test in tests.iter().filter(|test| !skip(**test)) {
-                let text = format!("{}: pair {} of {}", test.name(), pair + 1, self.plan.pairs);
-                ui::status(&text);
-                if !ui::is_terminal() && last_beat.elapsed() >= HEARTBEAT {
-                    ui::info(&text);
-                    last_beat = Instant::now();
-                }
+            for test in tests {
+                let text = format!("{test}: pair {} of {}", pair + 1, self.plan.pairs);
+                progress.says(&text);
                 self.measure_pair(test, pair, round)?;
                 if self.broken.is_some() || self.head_fails(test, round) {
-                    ui::clear_status();
                     return Ok(());
                 }
             }
         }
-        ui::clear_status();
         Ok(())
     }
 
-    fn measure_pair(&mut self, test: Test, pair: usize, round: u8) -> anyhow::Result<()> {
+    fn measure_pair(&mut self, test: &str, pair: usize, round: u8) -> anyhow::Result<()> {
         let order = match self.random.bool() {
             true => [Side::Base, Side::Head],
             false => [Side::Head, Side::Base],
@@ -88,11 +71,11 @@ impl Rounds<'_> {
             match (self.bench.measure(which, binary)?, side) {
                 (Ok(block), _) => self.blocks.blocks.push(block),
                 (Err(Broken(why)), Side::Head) => {
-                    self.broken = Some(format!("{}: {why}", test.name()));
+                    self.broken = Some(format!("{test}: {why}"));
                     return Ok(());
                 }
                 (Err(Broken(why)), Side::Base) => {
-                    anyhow::bail!("the base does not stand the load of {}: {why}", test.name())
+                    anyhow::bail!("the base does not stand the load of {test}: {why}")
                 }
             }
         }
@@ -100,8 +83,8 @@ impl Rounds<'_> {
     }
 
     /// Whether something failed in the head and never in the base so far.
-    fn head_fails(&self, test: Test, round: u8) -> bool {
-        !only_in_head(&self.blocks.pairs_of(test.name(), round)).is_empty()
+    fn head_fails(&self, test: &str, round: u8) -> bool {
+        !only_in_head(&self.blocks.pairs_of(test, round)).is_empty()
     }
 
     /// Measures the tests with regressions once more.
@@ -109,7 +92,7 @@ impl Rounds<'_> {
     /// # Errors
     /// As [`Rounds::measure`].
     pub fn confirm(&mut self, floors: &Floors) -> anyhow::Result<()> {
-        let rule = super::rule(self.blocks.seed);
+        let rule = rule(self.blocks.seed);
         let tests = judge(&self.blocks, 0, floors, &rule, None);
         let failed = tests.iter().any(|test| !test.worse_failures.is_empty());
         let suspects = suspects(&tests);
@@ -121,13 +104,13 @@ impl Rounds<'_> {
                 "suspect: {metric} of {test}: measuring {test} once more"
             ));
         }
-        let again = |test: Test| suspects.iter().any(|(name, _)| name == test.name());
-        let tests = self.plan.tests.clone();
-        self.measure(1, &tests, |test| !again(test))
+        let mut tests = self.plan.tests.clone();
+        tests.retain(|test| suspects.iter().any(|(name, _)| name == test));
+        self.measure(1, &tests)
     }
 }
 
-fn suspects(tests: &[TestRecord]) -> Vec<(String, String)> {
+fn suspects(tests: &[TestRecord]) -> Vec<(String, Measure)> {
     let all = tests.iter().flat_map(|test| {
         let worse = |metric: &&crate::record::MetricRecord| metric.change == Change::Regression;
         let worse = test.metrics.iter().filter(worse);

@@ -1,85 +1,123 @@
-//! What a run or a comparison hands over to GitHub when it is done.
+//! What a run or a comparison hands over to GitHub when it is done: annotations, outputs, and the job's summary.
 
 use std::path::Path;
 
-use super::{OUTPUTS, annotate, output, summary, told};
+use super::{OUTPUTS, annotate, output, summary};
 use crate::actions::{Level, on};
+use crate::record::Outcome;
+use crate::report::{self, Document, Row, Tone};
+use crate::ui;
 
 /// A sentence at the top of the run's page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Annotation {
-    /// How bad it is.
-    pub level: Level,
-    /// What it is about.
-    pub title: String,
-    /// The sentence, with metric, bound and value.
-    pub message: String,
+#[derive(Debug, PartialEq, Eq)]
+struct Annotation {
+    level: Level,
+    title: String,
+    message: String,
 }
 
-/// Everything that is handed over.
-#[derive(Debug)]
-pub struct Handover<'a> {
-    /// `passed`, `failed`, `interrupted` or `could_not_run`.
-    pub verdict: &'a str,
-    /// The folder of the results.
-    pub results: &'a Path,
-    /// The regressions, one a line.
-    pub regressions: &'a str,
-    /// The most telling first, for GitHub shows ten of each level for a step.
-    pub annotations: Vec<Annotation>,
-    /// The report as Markdown.
-    pub summary: &'a str,
-}
-
-/// Hands it over; nothing outside of GitHub Actions.
-pub fn hand_over(it: &Handover<'_>) {
+/// Hands over what `document` says; the results are in `folder`. Nothing outside of GitHub Actions.
+pub fn hand_over(document: &Document, folder: &Path) {
     if !on() {
         return;
     }
-    told();
-    for Annotation {
-        level,
-        title,
-        message,
-    } in &it.annotations
-    {
-        annotate(*level, title, message);
+    super::is_told();
+    for it in annotations(document) {
+        annotate(it.level, &it.title, &it.message);
     }
     let values = [
-        it.verdict,
-        &it.results.display().to_string(),
-        it.regressions,
+        verdict(document.outcome).to_owned(),
+        folder.display().to_string(),
+        regressions(document).join("\n"),
     ];
     for (name, value) in OUTPUTS.into_iter().zip(values) {
-        output(name, value);
+        output(name, &value);
     }
-    summary(&format!("{}{}", it.summary, links()));
+    match report::markdown(document) {
+        Ok(markdown) => summary(&format!("{markdown}{}", links())),
+        Err(error) => ui::notice(&format!("the job's summary is not written: {error:#}")),
+    }
+}
+
+/// An outcome as a word for other steps.
+fn verdict(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "passed",
+        Outcome::Failed => "failed",
+        Outcome::Interrupted => "interrupted",
+        Outcome::NotRun | Outcome::CouldNotRun => "could_not_run",
+    }
+}
+
+/// What is shown at the top of the page, the most telling first: GitHub shows ten of each level for a step.
+fn annotations(document: &Document) -> Vec<Annotation> {
+    let mut out: Vec<Annotation> = Vec::new();
+    let mut add = |level, title: &str, message: &str| {
+        out.push(Annotation {
+            level,
+            title: title.to_owned(),
+            message: message.to_owned(),
+        });
+    };
+    for reason in document.own_reasons() {
+        add(Level::Error, &document.subject, reason);
+    }
+    for one in &document.sections {
+        let title = format!("{} {}", document.subject, one.name);
+        for reason in &one.reasons {
+            add(Level::Error, &title, reason);
+        }
+        for row in &one.compared.rows {
+            match row.tone {
+                Tone::Bad if !one.reasons.iter().any(|reason| is_about(reason, row)) => {
+                    add(Level::Error, &title, &row.sentence());
+                }
+                Tone::Warn => add(Level::Warning, &title, &row.sentence()),
+                _ => {}
+            }
+        }
+    }
+    for notice in &document.notices {
+        add(Level::Notice, &document.subject, notice);
+    }
+    out
+}
+
+/// Whether `reason` is the sentence for which the row failed its test, and not one about another metric or a threshold
+/// whose name holds the row's.
+fn is_about(reason: &str, row: &Row) -> bool {
+    let reason = reason.strip_prefix("regression: ").unwrap_or(reason);
+    let rest = reason.strip_prefix(&*row.what);
+    rest.is_some_and(|rest| rest.starts_with(" is "))
+}
+
+/// What is worse than its past or than its base, one a line.
+fn regressions(document: &Document) -> Vec<String> {
+    let rows = document.sections.iter().flat_map(|one| {
+        let worse = one.compared.rows.iter().filter(|row| row.tone == Tone::Bad);
+        worse.map(move |row| format!("{}: {}", one.name, row.sentence()))
+    });
+    rows.collect()
 }
 
 /// Links from the summary to where more is to be had.
 fn links() -> String {
     let variable = |name| {
-        std::env::var(name)
-            .ok()
-            .filter(|text: &String| !text.is_empty())
+        let value = std::env::var(name).ok();
+        value.filter(|text: &String| !text.is_empty())
     };
-    let Some((server, repository)) =
-        variable("GITHUB_SERVER_URL").zip(variable("GITHUB_REPOSITORY"))
-    else {
+    let place = variable("GITHUB_SERVER_URL").zip(variable("GITHUB_REPOSITORY"));
+    let Some((server, repository)) = place else {
         return String::new();
     };
     let repository = format!("{server}/{repository}");
-    let mut links = Vec::new();
-    if let Some(run) = variable("GITHUB_RUN_ID") {
-        links.push(format!(
-            "[all results]({repository}/actions/runs/{run}#artifacts)"
-        ));
-    }
-    if let Some(commit) = variable("GITHUB_SHA") {
-        links.push(format!("[commit]({repository}/commit/{commit})"));
-        links.push(format!(
-            "[how to read this]({repository}/blob/{commit}/load-tests/ci.md)"
-        ));
-    }
+    let run = variable("GITHUB_RUN_ID")
+        .map(|run| format!("[all results]({repository}/actions/runs/{run}#artifacts)"));
+    let commit = variable("GITHUB_SHA").map(|commit| {
+        format!(
+            "[commit]({repository}/commit/{commit}) · [how to read this]({repository}/blob/{commit}/load-tests/ci.md)"
+        )
+    });
+    let links: Vec<String> = run.into_iter().chain(commit).collect();
     format!("\n{}\n", links.join(" · "))
 }

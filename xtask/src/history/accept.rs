@@ -5,17 +5,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use clap::ValueEnum as _;
 
 use super::lines::{self, Accepted, AcceptedLine, HISTORY_VERSION};
 use super::read::{Entry, Past, time};
-use crate::cli::TestArg;
 use crate::error::UsageError;
-use crate::shell::Cmd;
-use crate::ui;
-
-/// How long git may take for one question.
-const GIT: Duration = Duration::from_secs(20);
+use crate::{repo, ui};
 
 /// Which revisions come after which accepted one, as git says.
 #[derive(Debug, Default)]
@@ -34,14 +28,14 @@ pub fn accept(
     root: &Path,
     results: &Path,
     revision: &str,
-    tests: &[TestArg],
+    tests: Vec<String>,
     why: &str,
 ) -> anyhow::Result<()> {
     let (commit, committed_at) = resolve(root, revision)?;
     let accepted = Accepted {
         commit,
         committed_at,
-        tests: names(tests),
+        tests,
         why: why.to_owned(),
         accepted_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
     };
@@ -65,68 +59,33 @@ pub fn accept(
     .context("failed to write to standard output")
 }
 
-/// The names of the tests; none for all.
-fn names(tests: &[TestArg]) -> Vec<String> {
-    let mut names = Vec::new();
-    for test in tests {
-        let add: &[TestArg] = match test {
-            TestArg::All => &[TestArg::Health, TestArg::Missions, TestArg::Specs],
-            one => std::slice::from_ref(one),
-        };
-        for value in add.iter().filter_map(TestArg::to_possible_value) {
-            let name = value.get_name().to_owned();
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    names
-}
-
 /// The commit that `revision` names, and when it was committed, in UTC.
 fn resolve(root: &Path, revision: &str) -> anyhow::Result<(String, String)> {
-    let shown = Cmd::new("git")
-        .args(["show", "--no-patch", "--format=%H %ct", "--end-of-options"])
-        .arg(format!("{revision}^{{commit}}"))
-        .arg("--")
-        .current_dir(root)
-        .capture(GIT)?;
-    let text = String::from_utf8_lossy(&shown.stdout).trim().to_owned();
-    let parts = text.split_once(' ');
-    let seconds = parts.and_then(|(_, seconds)| seconds.parse().ok());
-    let (true, Some((commit, _)), Some(seconds)) = (shown.ended.success(), parts, seconds) else {
-        return Err(UsageError(format!(
+    let commit = repo::commit(root, revision).ok_or_else(|| {
+        UsageError(format!(
             "{revision} names no commit of {}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone left out",
             root.display()
         ))
-        .into());
-    };
+    })?;
+    let shown = repo::ask(root, &["show", "--no-patch", "--format=%ct", &commit])?;
+    let seconds = shown
+        .parse()
+        .with_context(|| format!("git gave no date of {commit}: {shown:?}"))?;
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    Ok((
-        commit.to_owned(),
-        humantime::format_rfc3339_seconds(at).to_string(),
-    ))
+    Ok((commit, humantime::format_rfc3339_seconds(at).to_string()))
 }
 
 impl Lineage {
     /// Asks git what descends from the accepted revisions. A revision that git does not know is taken by its date.
     pub fn look(root: &Path, accepted: &[Accepted]) -> Self {
-        let git = |args: &[&str]| {
-            let captured = Cmd::new("git")
-                .args(args)
-                .current_dir(root)
-                .capture(GIT)
-                .ok()?;
-            let text = String::from_utf8_lossy(&captured.stdout).into_owned();
-            captured.ended.success().then_some(text)
-        };
         if accepted.is_empty() {
             return Self::default();
         }
         let mut since = HashMap::new();
         for commit in accepted.iter().map(|accepted| &accepted.commit) {
             let range = format!("{commit}..HEAD");
-            if let Some(text) = git(&["rev-list", "--ancestry-path", "--end-of-options", &range]) {
+            let descendants = ["rev-list", "--ancestry-path", "--end-of-options", &range];
+            if let Ok(text) = repo::ask(root, &descendants) {
                 let descendants = text.lines().map(str::to_owned);
                 since.insert(
                     commit.clone(),
@@ -135,7 +94,7 @@ impl Lineage {
             }
         }
         Self {
-            head: git(&["rev-parse", "HEAD"]).map(|text| text.trim().to_owned()),
+            head: repo::commit(root, "HEAD"),
             since,
         }
     }
@@ -252,14 +211,5 @@ mod tests {
             start(&Lineage::default(), accepted("unknown", &[])),
             Some(10)
         );
-    }
-
-    #[test]
-    fn all_means_the_three_and_none_means_every_test() {
-        assert_eq!(
-            names(&[TestArg::All, TestArg::Specs]),
-            ["health", "missions", "specs"]
-        );
-        assert_eq!(names(&[]), [""; 0]);
     }
 }

@@ -2,13 +2,12 @@
 
 use k6_summary::{Quantity, Unit};
 
-use super::series::Kind;
-use crate::record::{PastRecord, PastRow, PastState};
+use crate::record::{Kind, PastRecord, PastRow, PastState};
 
 /// The second measurement of a test with suspects.
 #[derive(Debug)]
 pub enum Again<'a> {
-    /// It was made, and this is how its numbers compare with the same past.
+    /// It was made, and this is how its numbers compare with the past of such measurements.
     Judged(&'a PastRecord),
     /// It was made, and the test failed in it; why.
     Failed(&'a str),
@@ -93,10 +92,19 @@ fn second_value(row: &PastRow, second: &PastRecord) -> (bool, String) {
     };
     let value = Quantity::new(again.value, again.unit);
     let change = again.change.map(|change| format!(" ({})", percent(change)));
-    (
-        again.state == PastState::Regression,
-        format!("measured once more: {value}{}", change.unwrap_or_default()),
-    )
+    let said = format!("measured once more: {value}{}", change.unwrap_or_default());
+    match again.state {
+        PastState::Within | PastState::Better => (false, said),
+        PastState::Regression | PastState::NotConfirmed => (true, said),
+        // On a server of its own it may be like no run that is known.
+        PastState::Shown | PastState::NotComparable => (
+            true,
+            format!(
+                "{said}, which cannot be judged with {} of {} runs that it is comparable with: the suspicion stands",
+                second.have, second.need
+            ),
+        ),
+    }
 }
 
 /// The sentence that names metric, value and bound.
@@ -118,7 +126,7 @@ pub fn suspicion(row: &PastRow, have: usize) -> String {
         }
         _ => {
             let worst = Quantity::new(row.reference.unwrap_or_default(), Unit::Ratio);
-            let floor = Quantity::new(Kind::Failed.floor(), Unit::Ratio);
+            let floor = Quantity::new(Kind::Failed.floor_by_night(), Unit::Ratio);
             format!(
                 "{} are {value}, and {worst} on the worst of {have} comparable runs; the fence is {floor} above that",
                 row.metric
@@ -141,18 +149,16 @@ pub fn percent(change: f64) -> String {
 mod tests {
     use super::super::accept::Lineage;
     use super::super::fence::Reference;
+    use super::super::key::Key;
     use super::super::lines::Line;
-    use super::super::series::measured;
     use super::super::testing;
     use super::*;
+    use crate::record::Measure;
 
     fn judged(line: &Line) -> PastRecord {
         let past = testing::past(31);
         let reference = Reference::of(&past, &Lineage::default(), &line.key);
-        reference.judge(&measured(
-            line.metrics.as_ref().unwrap(),
-            line.server_usage.as_ref(),
-        ))
+        reference.judge(&line.measured())
     }
 
     fn state(record: &PastRecord) -> PastState {
@@ -189,12 +195,61 @@ mod tests {
         );
     }
 
+    /// The missions test after the health test, in nights that need 20 % more memory there than on a server of their own.
+    fn nights_after_health(alone: usize) -> super::super::Past {
+        let after = |night| {
+            let mut line = testing::line(night);
+            line.key.after = vec!["health".into()];
+            line.server_usage.as_mut().unwrap().peak_rss_bytes = 24_000_000;
+            line
+        };
+        let nights = (0..31).map(after);
+        testing::of(nights.chain((0..alone).map(testing::line)).collect())
+    }
+
+    /// Settles 15 % more memory, on a server that has served the health test and on one of its own.
+    fn settle_more_memory(past: &super::super::Past) -> (Settled, PastState) {
+        let judged = |key: &Key, peak_rss_bytes| {
+            let mut line = testing::line(31);
+            line.server_usage.as_mut().unwrap().peak_rss_bytes = peak_rss_bytes;
+            Reference::of(past, &Lineage::default(), key).judge(&line.measured())
+        };
+        let key = Key {
+            after: vec!["health".into()],
+            ..testing::line(31).key
+        };
+        let mut first = judged(&key, 27_600_000);
+        let second = judged(&key.clone().measured_again(), 23_000_000);
+        let settled = settle(&mut first, &Again::Judged(&second));
+        let memory = |row: &&PastRow| row.metric == Measure::PeakMemory;
+        let state = first.metrics.iter().find(memory).unwrap().state;
+        (settled, state)
+    }
+
+    #[test]
+    fn a_second_measurement_is_judged_by_runs_on_servers_of_their_own() {
+        let (settled, state) = settle_more_memory(&nights_after_health(31));
+        assert_eq!(state, PastState::Regression, "{settled:?}");
+        assert!(settled.reasons[0].ends_with("measured once more: 23 MB (+15.0 %)"));
+    }
+
+    #[test]
+    fn without_comparable_runs_for_the_second_measurement_the_suspicion_stands() {
+        for alone in [0, 12] {
+            let (settled, state) = settle_more_memory(&nights_after_health(alone));
+            assert_eq!(state, PastState::Regression, "{settled:?}");
+            let said =
+                format!("{alone} of 30 runs that it is comparable with: the suspicion stands");
+            assert!(settled.reasons[0].ends_with(&said), "{settled:?}");
+        }
+    }
+
     #[test]
     fn each_metric_needs_its_own_confirmation() {
         let mut first = judged(&testing::scaled(31, 1.5));
         let mut second = judged(&testing::scaled(32, 1.5));
         for row in &mut second.metrics {
-            if row.metric != "server CPU per request" {
+            if row.metric != Measure::CpuPerRequest {
                 row.state = PastState::Within;
             }
         }

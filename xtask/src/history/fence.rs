@@ -1,16 +1,15 @@
 //! The fence over the past of one test: its numbers of now beside those of comparable runs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use k6_summary::Quantity;
-use load_stats::fence::{Fence, FenceLine, FenceRule, judge};
+use load_stats::fence::{Fence, FenceLine, FenceRule, Worse, judge};
 
 use super::accept::{Lineage, short};
-use super::key::{comparable, left_out, unfit};
-use super::lines::Key;
+use super::key::Key;
 use super::read::{Entry, Past};
-use super::series::{FAILED_FLOOR, Kind, Measured, measured};
-use crate::record::{PastRecord, PastRow, PastState};
+use super::references::{left_out, unfit};
+use crate::record::{Kind, Measure, PastRecord, PastRow, PastState};
 
 /// What a test is compared with: the numbers of each comparable run that may be a reference, the oldest first.
 #[derive(Debug, Default)]
@@ -19,12 +18,12 @@ pub struct Reference {
     pub have: usize,
     /// What is to be said of them: which were left out and why, where the past begins.
     pub note: String,
-    series: HashMap<String, Vec<f64>>,
+    series: BTreeMap<Measure, Vec<f64>>,
 }
 
 /// The rule for numbers of this kind.
 pub fn rule(kind: Kind) -> FenceRule {
-    FenceRule::new(kind.floor(), kind.worse())
+    FenceRule::new(kind.floor_by_night(), Worse::Higher)
 }
 
 /// Past runs that a verdict needs.
@@ -35,11 +34,7 @@ pub fn need() -> usize {
 impl Reference {
     /// Looks for what is comparable with `key` in `past`.
     pub fn of(past: &Past, lineage: &Lineage, key: &Key) -> Self {
-        let same: Vec<&Entry> = past
-            .entries
-            .iter()
-            .filter(|entry| comparable(&entry.line.key, key))
-            .collect();
+        let same: Vec<&Entry> = past.comparable_with(key).collect();
         Self::among(past, lineage, key, &same)
     }
 
@@ -77,16 +72,13 @@ impl Reference {
     /// Adds one run.
     pub fn add(&mut self, entry: &Entry) {
         self.have += 1;
-        let Some(metrics) = &entry.line.metrics else {
-            return;
-        };
-        for one in measured(metrics, entry.line.server_usage.as_ref()) {
-            self.series.entry(one.metric).or_default().push(one.value);
+        for (measure, value) in entry.line.measured() {
+            self.series.entry(measure).or_default().push(value);
         }
     }
 
     /// Puts the numbers of now beside those of the past. A suspect has the state [`PastState::Regression`].
-    pub fn judge(&self, now: &[Measured]) -> PastRecord {
+    pub fn judge(&self, now: &BTreeMap<Measure, f64>) -> PastRecord {
         let short =
             (self.have < need()).then(|| format!("history too short: {} of {}", self.have, need()));
         let notes = short.into_iter().chain([self.note.clone()]);
@@ -95,30 +87,29 @@ impl Reference {
             have: self.have,
             need: need(),
             note: notes.join("; "),
-            metrics: now.iter().map(|one| self.row(one)).collect(),
+            metrics: now
+                .iter()
+                .map(|(measure, value)| self.row(measure, *value))
+                .collect(),
         }
     }
 
-    fn row(&self, now: &Measured) -> PastRow {
-        let history = self
-            .series
-            .get(&now.metric)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        if now.kind == Kind::Failed {
-            return failed_row(now, history);
+    fn row(&self, measure: &Measure, value: f64) -> PastRow {
+        let history = self.series.get(measure).map_or(&[][..], Vec::as_slice);
+        if *measure == Measure::FailedRequests {
+            return failed_row(value, history);
         }
         let shown = |state, line: Option<&FenceLine>, note: String| PastRow {
-            metric: now.metric.clone(),
-            unit: now.unit,
-            value: now.value,
+            metric: measure.clone(),
+            unit: measure.unit(),
+            value,
             reference: line.map(|line| line.reference),
             change: line.map(|line| line.change),
             fence: line.map(|line| line.fence),
             state,
             note,
         };
-        match judge(history, now.value, &rule(now.kind)) {
+        match judge(history, value, &rule(measure.kind())) {
             Fence::NotEnough { have, need } => {
                 shown(PastState::Shown, None, too_few(self, have, need))
             }
@@ -153,24 +144,25 @@ fn worst_failed(history: &[f64]) -> f64 {
 }
 
 /// The share of failed requests above which a run is suspect. It is 0 on most nights, so that it has no relative change:
-/// the bound is [`FAILED_FLOOR`] above the worst of them.
+/// the bound lies the floor above the worst of them.
 pub fn failed_bound(history: &[f64]) -> f64 {
-    worst_failed(history) + FAILED_FLOOR
+    worst_failed(history) + Kind::Failed.floor_by_night()
 }
 
-fn failed_row(now: &Measured, history: &[f64]) -> PastRow {
+fn failed_row(value: f64, history: &[f64]) -> PastRow {
     let state = if history.len() < need() {
         PastState::Shown
-    } else if now.value > failed_bound(history) {
+    } else if value > failed_bound(history) {
         PastState::Regression
     } else {
         PastState::Within
     };
-    let bound = Quantity::new(failed_bound(history), now.unit);
+    let unit = Measure::FailedRequests.unit();
+    let bound = Quantity::new(failed_bound(history), unit);
     PastRow {
-        metric: now.metric.clone(),
-        unit: now.unit,
-        value: now.value,
+        metric: Measure::FailedRequests,
+        unit,
+        value,
         reference: (!history.is_empty()).then(|| worst_failed(history)),
         change: None,
         fence: None,
@@ -191,11 +183,11 @@ mod tests {
 
     fn judged(past: &Past, now: &Line) -> PastRecord {
         let reference = Reference::of(past, &Lineage::default(), &now.key);
-        let metrics = now.metrics.as_ref().unwrap();
-        reference.judge(&measured(metrics, now.server_usage.as_ref()))
+        reference.judge(&now.measured())
     }
 
     fn state(record: &PastRecord, metric: &str) -> PastState {
+        let metric = metric.parse().unwrap();
         let row = record.metrics.iter().find(|row| row.metric == metric);
         row.unwrap_or_else(|| panic!("no {metric}")).state
     }

@@ -1,58 +1,84 @@
-//! Which lines can be compared, and which of them may serve as a reference.
+//! Which runs can be compared.
 
-use super::lines::{Key, Line};
-use crate::record::Outcome;
+use serde::{Deserialize, Serialize};
 
-/// Whether numbers under these keys may be compared at all.
-pub fn comparable(one: &Key, other: &Key) -> bool {
-    one == other && one.k6_args.is_empty()
+use crate::record::{RunRecord, ServerKind};
+
+/// What two lines must share to be comparable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Key {
+    /// The test.
+    pub test: String,
+    /// The profile.
+    pub profile: String,
+    /// What every duration of the profile was multiplied with.
+    pub time_scale: f64,
+    /// Arguments for k6: with any a line is comparable with none.
+    pub k6_args: Vec<String>,
+    /// Whether the server was started for the run.
+    pub target: Option<ServerKind>,
+    /// The server's address, if it was not started for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The tests that ran before on the same server: what they left in its memory is there still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// k6's major and minor version.
+    pub k6: String,
+    /// The host's fingerprint.
+    pub host: String,
 }
 
-/// Why `line` is no reference for others, if so, in words that fit behind a count.
-pub fn unfit(line: &Line) -> Option<&'static str> {
-    match line.run_outcome {
-        Outcome::Passed if line.outcome == Outcome::Passed => {}
-        Outcome::Interrupted => return Some("interrupted"),
-        _ => return Some("failed"),
-    }
-    if line.metrics.is_none() {
-        return Some("without numbers");
-    }
-    tainted(line)
-}
-
-/// Why the numbers of `line` say nothing about a revision, if so.
-pub fn tainted(line: &Line) -> Option<&'static str> {
-    match (line.dirty, line.faults) {
-        (Some(true), _) => Some("with uncommitted changes"),
-        (None, _) => Some("without a known revision"),
-        (_, Some(true)) => Some("with injected faults"),
-        (_, None) => Some("that do not say whether faults were injected"),
-        (Some(false), Some(false)) => None,
-    }
-}
-
-/// Whether `line` shows what a revision is like, though it may have failed: such lines make the series in which
-/// changes of level are looked for.
-pub fn telling(line: &Line) -> bool {
-    let whole = |outcome| matches!(outcome, Outcome::Passed | Outcome::Failed);
-    whole(line.outcome)
-        && whole(line.run_outcome)
-        && line.metrics.is_some()
-        && tainted(line).is_none()
-}
-
-/// How many lines are left out for which reason: `10 failed, 4 with uncommitted changes`; empty if none is.
-pub fn left_out<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
-    let mut counts: Vec<(&str, usize)> = Vec::new();
-    for why in lines.filter_map(unfit) {
-        match counts.iter_mut().find(|(known, _)| *known == why) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((why, 1)),
+impl Key {
+    /// The key of one test of a run.
+    pub fn of(run: &RunRecord, test: &str) -> Self {
+        let mut parts = run.k6.version.splitn(3, '.');
+        let k6: Vec<&str> = parts.by_ref().take(2).collect();
+        let target = run.server.as_ref().map(|server| server.kind);
+        let before = run.tests.iter().take_while(|before| before.name != test);
+        Self {
+            test: test.to_owned(),
+            profile: run.profile.clone(),
+            time_scale: run.time_scale,
+            k6_args: run.k6_args.clone(),
+            target,
+            url: (target == Some(ServerKind::Url)).then(|| run.target.base_url.clone()),
+            after: before.map(|before| before.name.clone()).collect(),
+            k6: k6.join("."),
+            host: run.host.fingerprint.clone(),
         }
     }
-    let texts: Vec<String> = counts.iter().map(|(why, n)| format!("{n} {why}")).collect();
-    texts.join(", ")
+
+    /// The key of the same test, measured once more: on a server of its own, if servers are started for the run.
+    #[must_use]
+    pub fn measured_again(mut self) -> Self {
+        if self.target == Some(ServerKind::StartedHere) {
+            self.after.clear();
+        }
+        self
+    }
+
+    /// Whether numbers under these keys may be compared at all.
+    pub fn is_comparable_with(&self, other: &Self) -> bool {
+        self == other && self.k6_args.is_empty()
+    }
+
+    /// What differs between this key and an earlier one, in words.
+    pub fn differences(&self, then: &Self) -> String {
+        let fields = |key: &Self| serde_json::to_value(key).unwrap_or_default();
+        let (then, now) = (fields(then), fields(self));
+        let bare = |value: &serde_json::Value| match value.as_str() {
+            Some(text) => text.to_owned(),
+            None => value.to_string(),
+        };
+        let all = now.as_object().into_iter().flatten();
+        let differing = all.filter(|(name, value)| then[name.as_str()] != **value);
+        let words = differing.map(|(name, value)| {
+            let (name, then) = (name.replace('_', " "), bare(&then[name.as_str()]));
+            format!("the {name} was {then}, now it is {}", bare(value))
+        });
+        words.collect::<Vec<String>>().join("; ")
+    }
 }
 
 #[cfg(test)]
@@ -63,7 +89,7 @@ mod tests {
     #[test]
     fn every_part_of_the_key_counts() {
         let key = || testing::line(0).key;
-        assert!(comparable(&key(), &key()));
+        assert!(key().is_comparable_with(&key()));
         let others = [
             Key {
                 test: "specs".into(),
@@ -78,7 +104,7 @@ mod tests {
                 ..key()
             },
             Key {
-                target: Some(crate::record::ServerKind::Url),
+                target: Some(ServerKind::Url),
                 ..key()
             },
             Key {
@@ -103,7 +129,7 @@ mod tests {
             },
         ];
         for other in others {
-            assert!(!comparable(&key(), &other), "{other:?}");
+            assert!(!key().is_comparable_with(&other), "{other:?}");
         }
     }
 
@@ -113,78 +139,6 @@ mod tests {
             k6_args: vec!["--vus".into(), "3".into()],
             ..testing::line(0).key
         };
-        assert!(!comparable(&key, &key));
-    }
-
-    #[test]
-    fn only_clean_whole_passing_runs_are_references() {
-        let good = testing::line(0);
-        assert_eq!(unfit(&good), None);
-        let table = [
-            (
-                Line {
-                    run_outcome: Outcome::Failed,
-                    ..good.clone()
-                },
-                "failed",
-            ),
-            (
-                Line {
-                    outcome: Outcome::Failed,
-                    ..good.clone()
-                },
-                "failed",
-            ),
-            (
-                Line {
-                    run_outcome: Outcome::Interrupted,
-                    ..good.clone()
-                },
-                "interrupted",
-            ),
-            (
-                Line {
-                    dirty: Some(true),
-                    ..good.clone()
-                },
-                "uncommitted",
-            ),
-            (
-                Line {
-                    dirty: None,
-                    ..good.clone()
-                },
-                "revision",
-            ),
-            (
-                Line {
-                    faults: Some(true),
-                    ..good.clone()
-                },
-                "injected",
-            ),
-            (
-                Line {
-                    faults: None,
-                    ..good.clone()
-                },
-                "do not say",
-            ),
-            (
-                Line {
-                    metrics: None,
-                    ..good.clone()
-                },
-                "numbers",
-            ),
-        ];
-        for (line, why) in &table {
-            assert!(unfit(line).unwrap().contains(why), "{why}");
-        }
-        assert_eq!(
-            left_out(table.iter().map(|(line, _)| line).take(4)),
-            "2 failed, 1 interrupted, 1 with uncommitted changes"
-        );
-        assert!(telling(&table[0].0) && !telling(&table[2].0) && !telling(&table[3].0));
+        assert!(!key.is_comparable_with(&key));
     }
 }

@@ -1,5 +1,6 @@
 //! `history.jsonl`: one line for each test of each run, for comparison with the past. Lines are only ever appended.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use anyhow::Context as _;
 use k6_summary::Metrics;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Outcome, RunRecord, ServerKind, TestRecord, UsageRecord};
+use super::key::Key;
+use crate::record::{Measure, Outcome, RunRecord, TestRecord, UsageRecord, measured};
 
 /// The file's name in the results folder.
 pub const FILE: &str = "history.jsonl";
@@ -53,29 +55,14 @@ pub struct Line {
     pub server_usage: Option<UsageRecord>,
 }
 
-/// What two lines must share to be comparable.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Key {
-    /// The test.
-    pub test: String,
-    /// The profile.
-    pub profile: String,
-    /// What every duration of the profile was multiplied with.
-    pub time_scale: f64,
-    /// Arguments for k6: with any a line is comparable with none.
-    pub k6_args: Vec<String>,
-    /// Whether the server was started for the run.
-    pub target: Option<ServerKind>,
-    /// The server's address, if it was not started for the run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// The tests that ran before on the same server: what they left in its memory is there still.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub after: Vec<String>,
-    /// k6's major and minor version.
-    pub k6: String,
-    /// The host's fingerprint.
-    pub host: String,
+impl Line {
+    /// The numbers that are followed; none if nothing was measured.
+    pub fn measured(&self) -> BTreeMap<Measure, f64> {
+        let metrics = self.metrics.as_ref();
+        metrics.map_or_else(BTreeMap::new, |metrics| {
+            measured(metrics, self.server_usage.as_ref())
+        })
+    }
 }
 
 /// An intended change of performance: from its revision on the past counts no more.
@@ -180,29 +167,6 @@ fn ends_with_newline(file: &mut std::fs::File) -> std::io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// The key of one test of a run.
-pub fn key(run: &RunRecord, test: &str) -> Key {
-    let mut parts = run.k6.version.splitn(3, '.');
-    let k6 = [parts.next(), parts.next()]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(".");
-    let target = run.server.as_ref().map(|server| server.kind);
-    let before = run.tests.iter().take_while(|before| before.name != test);
-    Key {
-        test: test.to_owned(),
-        profile: run.profile.clone(),
-        time_scale: run.time_scale,
-        k6_args: run.k6_args.clone(),
-        target,
-        url: (target == Some(ServerKind::Url)).then(|| run.target.base_url.clone()),
-        after: before.map(|before| before.name.clone()).collect(),
-        k6,
-        host: run.host.fingerprint.clone(),
-    }
-}
-
 fn line(run: &RunRecord, test: &TestRecord) -> Line {
     let revision = run.revision.as_ref();
     Line {
@@ -217,7 +181,7 @@ fn line(run: &RunRecord, test: &TestRecord) -> Line {
         k6_version: Some(run.k6.version.clone()),
         server_version: run.server.as_ref().map(|server| server.version.clone()),
         imported: false,
-        key: key(run, &test.name),
+        key: Key::of(run, &test.name),
         metrics: test.metrics.clone(),
         server_usage: test.server_usage,
     }

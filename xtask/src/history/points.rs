@@ -1,13 +1,14 @@
 //! Every run's value of one metric, and the fence that each of them had.
 
+use std::collections::BTreeMap;
+
 use load_stats::fence::{Fence, judge};
 use serde::Serialize;
 
 use super::fence::{failed_bound, rule};
-use super::key::unfit;
 use super::read::Entry;
-use super::series::{Kind, Measured};
-use crate::record::Outcome;
+use super::references::unfit;
+use crate::record::{Kind, Measure, Outcome};
 
 /// One run's value.
 #[derive(Debug, Clone, Serialize)]
@@ -47,12 +48,12 @@ pub struct Edges {
     pub verdict: bool,
 }
 
-/// Every run's value of `metric`. `entries` and `all`, their numbers, belong together; the past begins anew at each run
+/// Every run's value of `measure`. `entries` and `all`, their numbers, belong together; the past begins anew at each run
 /// of `starts`.
 pub fn points(
     entries: &[&Entry],
-    all: &[Vec<Measured>],
-    metric: &Measured,
+    all: &[BTreeMap<Measure, f64>],
+    measure: &Measure,
     starts: &[usize],
 ) -> Vec<Point> {
     let mut history = Vec::new();
@@ -61,7 +62,7 @@ pub fn points(
         if starts.contains(&index) {
             history.clear();
         }
-        let Some(now) = numbers.iter().find(|one| one.metric == metric.metric) else {
+        let Some(&value) = numbers.get(measure) else {
             continue;
         };
         let line = &entry.line;
@@ -82,12 +83,12 @@ pub fn points(
             ),
             outcome: line.run_outcome,
             test_outcome: line.outcome,
-            value: now.value,
+            value,
             unfit,
-            fence: edges(now.kind, &history),
+            fence: edges(measure.kind(), &history),
         });
         if unfit.is_none() {
-            history.push(now.value);
+            history.push(value);
         }
     }
     out
@@ -127,20 +128,13 @@ impl Point {
 mod tests {
     use super::super::accept::Lineage;
     use super::super::fence::Reference;
-    use super::super::series::measured;
     use super::super::testing;
     use super::*;
 
     fn all_points(past: &super::super::Past, starts: &[usize]) -> Vec<Point> {
         let entries: Vec<&Entry> = past.entries.iter().collect();
-        let numbers = |entry: &&Entry| {
-            measured(
-                entry.line.metrics.as_ref().unwrap(),
-                entry.line.server_usage.as_ref(),
-            )
-        };
-        let all: Vec<Vec<Measured>> = entries.iter().map(numbers).collect();
-        points(&entries, &all, &all[0][0], starts)
+        let all: Vec<_> = entries.iter().map(|entry| entry.line.measured()).collect();
+        points(&entries, &all, all[0].keys().next().unwrap(), starts)
     }
 
     #[test]
@@ -152,10 +146,7 @@ mod tests {
             let before: Vec<&Entry> = past.entries[..index].iter().collect();
             let line = &past.entries[index].line;
             let reference = Reference::among(&past, &Lineage::default(), &line.key, &before);
-            let row = reference
-                .judge(&measured(line.metrics.as_ref().unwrap(), None))
-                .metrics
-                .remove(0);
+            let row = reference.judge(&line.measured()).metrics.remove(0);
             let upper = row
                 .reference
                 .zip(row.fence)

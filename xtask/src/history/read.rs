@@ -7,7 +7,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::lines::{Accepted, AcceptedLine, HISTORY_VERSION, Line};
+use super::key::Key;
+use super::lines::{Accepted, AcceptedLine, HISTORY_VERSION, Line, lines};
+use crate::record::RunRecord;
 
 /// How far ahead of this machine's clock a run may be dated before its clock counts as wrong.
 const CLOCK_SLACK: Duration = Duration::from_secs(300);
@@ -119,6 +121,38 @@ pub fn parse(text: &str, name: &str, now: SystemTime) -> Past {
 }
 
 impl Past {
+    /// The past that the lines of these runs are, for readers who have the runs and not their history.
+    pub fn of<'a>(runs: impl Iterator<Item = &'a RunRecord>) -> Self {
+        let lines = runs.flat_map(lines);
+        let entry = |line: Line| {
+            let at = time(&line.at).ok()?;
+            Some(Entry { at, line })
+        };
+        let mut entries: Vec<Entry> = lines.filter_map(entry).collect();
+        entries.sort_by_key(|entry| entry.at);
+        Self {
+            entries,
+            ..Self::default()
+        }
+    }
+
+    /// The keys of all runs, in the order in which they first came.
+    pub fn keys(&self) -> Vec<&Key> {
+        let mut keys: Vec<&Key> = Vec::new();
+        for entry in &self.entries {
+            if !keys.contains(&&entry.line.key) {
+                keys.push(&entry.line.key);
+            }
+        }
+        keys
+    }
+
+    /// The runs that are comparable with `key`, the oldest first, whatever came of them.
+    pub fn comparable_with(&self, key: &Key) -> impl DoubleEndedIterator<Item = &Entry> {
+        let same = |entry: &&Entry| entry.line.key.is_comparable_with(key);
+        self.entries.iter().filter(same)
+    }
+
     /// Every line that could be read, whatever its date.
     pub fn all(&self) -> impl Iterator<Item = &Line> {
         let entries = self.entries.iter().chain(&self.future);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use k6_summary::{Metrics, TrendDigest, Unit};
 
-use super::lines::{HISTORY_VERSION, Key, Line};
+use super::key::Key;
+use super::lines::{HISTORY_VERSION, Line};
 use super::read::{Entry, Past, time};
 use crate::record::{Outcome, UsageRecord};
 

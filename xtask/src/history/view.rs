@@ -1,17 +1,18 @@
 //! What `history` shows: for each series of comparable runs and each metric its points, verdict and changes of level.
 
+use std::collections::BTreeMap;
+
 use load_stats::change_points::{ChangeRule, change_points};
 use serde::Serialize;
 
 use super::accept::Lineage;
 use super::fence::Reference;
-use super::key::{comparable, telling};
-use super::lines::Key;
+use super::key::Key;
 use super::points::{Point, points};
 use super::read::{Entry, Past};
-use super::series::{Kind, Measured, measured};
+use super::references::telling;
 use crate::cli::History;
-use crate::record::PastRow;
+use crate::record::{Kind, Measure, PastRow};
 
 /// How many of the newest runs are searched for changes of level: the time grows with the square of it.
 const SEARCHED: usize = 120;
@@ -81,30 +82,24 @@ pub struct Change {
 }
 
 /// The series that `args` asks for, in the order in which they began.
-pub fn series(past: &Past, lineage: &Lineage, args: &History) -> Vec<Series> {
-    let mut keys: Vec<&Key> = Vec::new();
-    for key in past.entries.iter().map(|entry| &entry.line.key) {
-        let profile = args
-            .profile
-            .is_none_or(|profile| profile.name() == key.profile);
-        if profile && args.shows(&key.test) && key.k6_args.is_empty() && !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    keys.into_iter()
-        .filter_map(|key| one(past, lineage, key))
-        .collect()
+pub fn runs_of(past: &Past, lineage: &Lineage, args: &History) -> Vec<Series> {
+    let wanted = |key: &&Key| {
+        let profile = args.profile.as_ref();
+        let profile = profile.is_none_or(|profile| *profile == key.profile);
+        profile && args.shows(&key.test) && key.k6_args.is_empty()
+    };
+    let keys = past.keys().into_iter().filter(wanted);
+    keys.filter_map(|key| one(past, lineage, key)).collect()
 }
 
 fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
     let entries: Vec<&Entry> = past
-        .entries
-        .iter()
-        .filter(|entry| comparable(&entry.line.key, key) && entry.line.metrics.is_some())
+        .comparable_with(key)
+        .filter(|entry| entry.line.metrics.is_some())
         .collect();
     let (newest, before) = entries.split_last()?;
     let reference = Reference::among(past, lineage, key, before);
-    let judged = reference.judge(&numbers(newest));
+    let judged = reference.judge(&newest.line.measured());
     let accepted: Vec<Mark> = lineage
         .places(past, &entries, &key.test)
         .map(|(index, accepted)| Mark {
@@ -114,19 +109,18 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
         })
         .collect();
     let starts: Vec<usize> = accepted.iter().map(|mark| mark.index).collect();
-    let all: Vec<Vec<Measured>> = entries.iter().map(|entry| numbers(entry)).collect();
-    let metrics = numbers(newest)
-        .into_iter()
-        .zip(judged.metrics)
-        .map(|(now, last)| {
-            let points = points(&entries, &all, &now, &starts);
-            Metric {
-                kind: now.kind,
-                changes: changes(&entries, &points, now.kind),
-                points,
-                last,
-            }
-        });
+    let all: Vec<BTreeMap<Measure, f64>> =
+        entries.iter().map(|entry| entry.line.measured()).collect();
+    let metrics = judged.metrics.into_iter().map(|last| {
+        let kind = last.metric.kind();
+        let points = points(&entries, &all, &last.metric, &starts);
+        Metric {
+            kind,
+            changes: changes(&entries, &points, kind),
+            points,
+            last,
+        }
+    });
     Some(Series {
         key: key.clone(),
         runs: entries.len(),
@@ -136,12 +130,6 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
         accepted,
         metrics: metrics.collect(),
     })
-}
-
-fn numbers(entry: &Entry) -> Vec<Measured> {
-    let usage = entry.line.server_usage.as_ref();
-    let metrics = entry.line.metrics.as_ref();
-    metrics.map_or_else(Vec::new, |metrics| measured(metrics, usage))
 }
 
 /// Changes of level beyond the metric's floor among the newest runs that show what a revision is like.
@@ -163,8 +151,8 @@ fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
         let last = newest.get(point.index.checked_sub(1)?)?;
         let change = point.after / point.before - 1.0;
         let large = match kind {
-            Kind::Failed => (point.after - point.before).abs() > kind.floor(),
-            _ => change.abs() > kind.floor(),
+            Kind::Failed => (point.after - point.before).abs() > kind.floor_by_night(),
+            _ => change.abs() > kind.floor_by_night(),
         };
         large.then(|| Change {
             index: first.index,
@@ -200,7 +188,7 @@ mod tests {
     }
 
     fn show(lines: Vec<Line>, words: &str) -> Vec<Series> {
-        series(&testing::of(lines), &Lineage::default(), &args(words))
+        runs_of(&testing::of(lines), &Lineage::default(), &args(words))
     }
 
     #[test]

@@ -15,7 +15,6 @@ mod pip;
 mod probe;
 mod release;
 mod sources;
-mod tell;
 
 #[cfg(test)]
 mod tests;
@@ -23,4 +22,3 @@ mod tests;
 pub use command::command;
 pub use error::K6Error;
 pub use find::{K6, Wanted, ensure};
-pub use tell::Told;

@@ -24,9 +24,9 @@ pub fn begin(
     name: &str,
     now: SystemTime,
 ) -> RunRecord {
-    let planned = |(test, shape): (&crate::plan::Test, &Shape)| {
+    let planned = |(test, shape): (&String, &Shape)| {
         TestRecord::planned(
-            test.name(),
+            test,
             shape.max_vus,
             shape.stages.iter().map(StageRecord::from).collect(),
         )
@@ -41,7 +41,7 @@ pub fn begin(
         started_at: humantime::format_rfc3339_seconds(now).to_string(),
         duration_s: 0.0,
         teardown_s: 0.0,
-        profile: plan.profile.name().to_owned(),
+        profile: plan.profile.clone(),
         time_scale: plan.time_scale,
         command: Some(command::line()),
         k6_args: args.k6_args.clone(),

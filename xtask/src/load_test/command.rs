@@ -1,5 +1,7 @@
 //! The command line of this run, for those who want to repeat it.
 
+use std::borrow::Cow;
+
 /// The variables that `load-test` heeds, but the one with the key.
 const HEEDED: [&str; 7] = [
     "BASE_URL",
@@ -33,17 +35,14 @@ fn shell_line(
         words.push("API_KEY=…".into());
     }
     words.extend(["cargo".into(), "xtask".into()]);
-    words.extend(args.map(|arg| quoted(&arg)));
+    words.extend(args.map(|arg| quoted(&arg).into_owned()));
     words.join(" ")
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+fn quoted(word: &str) -> Cow<'_, str> {
+    // A word cannot hold the byte 0: the operating system ends it there.
+    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
 
 #[cfg(test)]
@@ -59,7 +58,7 @@ mod tests {
         let args = ["load-test", "smoke", "--", "--tag", "a=it's"].map(str::to_owned);
         assert_eq!(
             shell_line(variables.into_iter(), true, args.into_iter()),
-            r"BASE_URL=http://127.0.0.1:0 API_KEY=… cargo xtask load-test smoke -- --tag 'a=it'\''s'"
+            r#"BASE_URL=http://127.0.0.1:0 API_KEY=… cargo xtask load-test smoke -- --tag "a=it's""#
         );
     }
 }

@@ -4,14 +4,13 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use super::Run;
-use crate::history::Key;
 use crate::history::{
-    Again, Lineage, Past, Reference, Settled, has_suspects, leave_open, measured, settle, withdraw,
+    Again, Key, Lineage, Past, Reference, Settled, has_suspects, leave_open, settle, withdraw,
 };
-use crate::record::{Outcome, PastRecord, TestRecord};
+use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::server::target::Target;
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, measure, prometheus, repo, report, ui};
+use crate::{github, measure, prometheus, report, ui};
 
 /// What past runs say, read once before the first test.
 pub struct Before {
@@ -38,8 +37,7 @@ impl Run<'_> {
 
     /// Puts the numbers of `test` beside those of its past, and says if one is suspect.
     pub(super) fn beside_its_past(&self, test: &mut TestRecord) {
-        let Some(mut past) = self.judged(&crate::history::key(&self.record, &test.name), test)
-        else {
+        let Some(mut past) = self.judged(&Key::of(&self.record, &test.name), test) else {
             return;
         };
         if test.outcome != Outcome::Passed {
@@ -53,6 +51,11 @@ impl Run<'_> {
             ui::notice(&format!("{} is worse than its past: {then}", test.name));
         }
         test.past = Some(past);
+    }
+
+    /// What past runs say; `None` if the run ended before they were read.
+    pub(super) fn past(&self) -> Option<&Past> {
+        self.before.as_ref().map(|before| &before.past)
     }
 
     fn judged(&self, key: &Key, test: &TestRecord) -> Option<PastRecord> {
@@ -91,8 +94,8 @@ impl Run<'_> {
         target: &Target,
         binary: Option<&Path>,
     ) -> anyhow::Result<TestRecord> {
-        let name = format!("{}-confirm", self.plan.tests[index].name());
-        let test_name = self.plan.tests[index].name();
+        let name = format!("{}-confirm", self.plan.tests[index]);
+        let test_name = self.plan.tests[index].clone();
         let _group = github::group(&format!("{} {test_name}, once more", self.record.profile));
         ui::step(&format!("{test_name}: once more"));
         let dir = self.folder.test_dir(&name)?;
@@ -101,11 +104,11 @@ impl Run<'_> {
         server.watch()?;
         let ran = measure::OneTest {
             plan: &self.plan,
-            test: self.plan.tests[index],
+            test: &test_name,
             shape: &self.shapes[index],
             k6: &self.k6,
             args: self.args,
-            main_js: &repo::main_js(self.root),
+            main_js: &self.config.main_js(),
             dir: &dir,
             test_id: &format!("{}-confirm", self.folder.name),
             revision: &prometheus::revision(&self.record),
@@ -139,10 +142,12 @@ impl Run<'_> {
             Some(Ok(test)) if test.outcome != Outcome::Passed => {
                 settle(&mut past, &Again::Failed(&test.reasons.join("; ")))
             }
-            Some(Ok(test)) => match self.judged(&crate::history::key(&self.record, &name), &test) {
-                Some(second) => settle(&mut past, &Again::Judged(&second)),
-                None => settle(&mut past, &Again::Impossible("it had no numbers")),
-            },
+            Some(Ok(test)) => {
+                match self.judged(&Key::of(&self.record, &name).measured_again(), &test) {
+                    Some(second) => settle(&mut past, &Again::Judged(&second)),
+                    None => settle(&mut past, &Again::Impossible("it had no numbers")),
+                }
+            }
         };
         for notice in settled.notices {
             let notice = format!("{name}: {notice}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, write_whole};
+use super::{Host, Measure, write_whole};
 
 /// What marks a file as one of these.
 pub const FORMAT: &str = "tachikoma-blocks";
@@ -75,8 +75,8 @@ pub struct Block {
     /// The round: 0, or 1 for the second measurement of a suspect.
     #[serde(default)]
     pub round: u8,
-    /// One value per metric, by name.
-    pub values: BTreeMap<String, f64>,
+    /// One value per metric.
+    pub values: BTreeMap<Measure, f64>,
     /// The share of the processor time that was wanted on this machine, 0 to 1, and that its host gave to others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stolen: Option<f64>,

@@ -4,7 +4,7 @@ use k6_summary::Unit;
 use load_stats::decide::Evidence;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Outcome, SideRecord};
+use super::{Host, Measure, Outcome, SideRecord};
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -100,8 +100,8 @@ pub struct TestRecord {
 /// A metric of a comparison. Ratios are head by base: 1.1 is +10 %.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricRecord {
-    /// The metric, such as `mission_create_duration median`.
-    pub metric: String,
+    /// The metric, such as `mission_create_duration med`.
+    pub metric: Measure,
     /// The unit of `base` and `head`.
     pub unit: Unit,
     /// What is made of it.
@@ -167,7 +167,7 @@ impl Comparison {
 /// A metric that is worse, with bound and value.
 fn sentence(metric: &MetricRecord) -> String {
     let Some(evidence) = &metric.evidence else {
-        return metric.metric.clone();
+        return metric.metric.to_string();
     };
     format!(
         "{} is {} [{}, {}], more than the {} % that are let pass (p = {:.1e})",

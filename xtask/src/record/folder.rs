@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use crate::secret;
+
 /// What a run needs at the very least: a folder that cannot take this much is full.
 const PROBE_BYTES: usize = 256 * 1024;
 /// How many runs of one second are told apart.
@@ -114,6 +116,8 @@ fn unusable(path: &Path) -> String {
 /// If any of that fails; the message names the file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
+    let clean = std::str::from_utf8(bytes).map(|text| secret::hide_in(path, text));
+    let bytes = clean.as_ref().map_or(bytes, |text| text.as_bytes());
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::Builder::new()
             .prefix(".")

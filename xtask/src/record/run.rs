@@ -3,7 +3,7 @@
 use k6_summary::{CheckRow, Metrics, ThresholdRow, Unit};
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Revision};
+use super::{Host, Measure, Revision};
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -164,7 +164,7 @@ pub struct PastRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PastRow {
     /// The metric, such as `http_req_duration p(95)`.
-    pub metric: String,
+    pub metric: Measure,
     /// The unit of `value` and `reference`.
     pub unit: Unit,
     /// What was measured now.

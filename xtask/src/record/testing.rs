@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{BLOCKS_VERSION as SCHEMA_VERSION, Block, Blocks, FORMAT, Host, Side, SideRecord};
+use super::{
+    BLOCKS_VERSION as SCHEMA_VERSION, Block, Blocks, FORMAT, Host, Measure, Side, SideRecord,
+};
 
 /// A block of the missions test whose only metric is the median of creating.
 pub fn block(pair: usize, side: Side, median: f64) -> Block {
@@ -11,7 +13,7 @@ pub fn block(pair: usize, side: Side, median: f64) -> Block {
         pair,
         side,
         round: 0,
-        values: BTreeMap::from([("mission_create_duration median".into(), median)]),
+        values: BTreeMap::from([(Measure::median("mission_create_duration"), median)]),
         stolen: None,
         requests: 200,
         failed_requests: 0,

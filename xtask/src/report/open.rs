@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::shell::Cmd;
+use crate::shell::{self, cmd};
 use crate::ui;
 
 /// The desktop's opener.
@@ -22,17 +22,14 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Opens a page or an address. That it cannot be is a notice: it has been printed anyway.
 pub fn open(what: &str) {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if !std::env::split_paths(&path).any(|dir| dir.join(OPENER).is_file()) {
+    if which::which_global(OPENER).is_err() {
         ui::notice(&format!(
             "there is no {OPENER} to open {what}: open it by hand"
         ));
         return;
     }
-    let opened = Cmd::new("sh")
-        .args(["-c", DETACHED, "sh", what])
-        .env_remove("API_KEY")
-        .capture(LIMIT);
+    let opened =
+        shell::here().and_then(|sh| shell::capture(cmd!(sh, "sh -c {DETACHED} sh {what}"), LIMIT));
     match opened {
         Ok(captured) if captured.ended.success() => {}
         Ok(captured) => ui::notice(&format!(

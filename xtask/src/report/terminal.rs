@@ -1,4 +1,4 @@
-//! The report on a terminal.
+//! Reports on a terminal.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anstyle::Style;
 use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, Table as Grid};
 
-use super::past;
-use super::rows::{self, Mark};
+use super::text::Text;
+use super::view::{self, Document, Row, Section, Table, Tone};
+use crate::actions;
 use crate::k6::{Shape, short};
-use crate::record::{Outcome, RunRecord, TestRecord};
+use crate::record::{Blocks, Outcome, RunRecord, TestRecord};
 use crate::ui::{self, BAD, DIM, GOOD, WARN};
 
 /// What is about to run, before it does.
@@ -20,131 +21,170 @@ pub fn announcement(run: &RunRecord, shapes: &[Shape]) -> String {
     let at_most: Duration = shapes.iter().map(|shape| shape.at_most).sum();
     format!(
         "running {}: {}, at most {}, with k6 {}",
-        rows::title(run),
+        view::title(run),
         short(total),
         short(at_most),
         run.k6.version
     )
 }
 
-/// A test that has just ended, in one line.
-pub fn one_line(test: &TestRecord) -> String {
-    let (glyph, style) = glyph_of(test.outcome);
-    let first = test
-        .reasons
-        .first()
-        .map(|reason| format!(": {}", first_line(reason)))
-        .unwrap_or_default();
+/// What is about to be compared.
+pub fn comparison_announcement(blocks: &Blocks, tests: &[String], expected: Duration) -> String {
     format!(
-        "{style}{glyph} {} {}{style:#}{first}",
-        test.name,
-        rows::outcome(test.outcome)
+        "comparing {} against {}: {}, {} pairs each of {} s blocks with {} virtual users, about {}, with k6 {} (seed {})",
+        view::side(&blocks.head),
+        view::side(&blocks.base),
+        tests.join(", "),
+        blocks.pairs,
+        blocks.block_s,
+        blocks.vus,
+        short(expected),
+        blocks.k6,
+        blocks.seed
     )
 }
 
-/// The whole report: the verdict and its reasons first, then a table for each test, then where the results are.
-pub fn terminal(run: &RunRecord, folder: &Path) -> String {
+/// A test that has just ended, in one line.
+pub fn one_line(test: &TestRecord) -> String {
+    let tone = Tone::of(test.outcome);
+    let (style, glyph) = (style(tone), tone.look().glyph);
+    let reason = test
+        .reasons
+        .first()
+        .and_then(|reason| reason.lines().next());
+    let reason = reason.map_or_else(String::new, |reason| format!(": {}", Text::from(reason)));
+    format!(
+        "{style}{glyph} {} {}{style:#}{reason}",
+        Text::from(&test.name),
+        view::outcome(test.outcome)
+    )
+}
+
+/// The whole report of a run or a comparison: the verdict and its reasons first, then each test, then where the results
+/// are.
+pub fn terminal(document: &Document, folder: &Path) -> String {
     let mut out = String::new();
-    let (glyph, style) = glyph_of(run.outcome);
-    let verdict = rows::outcome(run.outcome).to_uppercase();
     let _ = writeln!(
         out,
-        "\n{style}{glyph} {verdict}{style:#}  {}",
-        rows::title(run)
+        "\n{}  {}",
+        headline(document.tone, &document.verdict.to_uppercase()),
+        document.title
     );
-    for reason in &run.reasons {
-        let _ = writeln!(out, "  {BAD}✗{BAD:#} {reason}");
+    said(&mut out, Tone::Bad, &document.reasons);
+    for notice in document.notices.iter().chain(&document.remarks) {
+        let _ = writeln!(out, "  {WARN}notice:{WARN:#} {notice}");
     }
-    for test in &run.tests {
-        out.push_str(&one_table(test));
+    for one in &document.sections {
+        section(&mut out, one);
     }
-    let _ = writeln!(out, "\nresults: {}", folder.display());
-    if let Some(link) = &run.dashboard {
+    let _ = writeln!(out, "\n{DIM}{}{DIM:#}", document.line);
+    let _ = writeln!(out, "results: {}", folder.display());
+    if let Some(link) = &document.dashboard {
         let _ = writeln!(out, "grafana: {link}");
     }
+    if actions::on() {
+        out = actions::neutral(&out);
+    }
     out
 }
 
-fn one_table(test: &TestRecord) -> String {
-    let (glyph, style) = glyph_of(test.outcome);
-    let took = test
-        .duration_s
-        .map(|s| format!(", {}", short(Duration::from_secs_f64(s))))
-        .unwrap_or_default();
-    let mut out = format!(
-        "\n{style}{glyph} {}{style:#} {}{took}\n",
-        test.name,
-        rows::outcome(test.outcome)
-    );
-    if test.outcome == Outcome::NotRun {
-        return out;
+fn headline(tone: Tone, text: &str) -> String {
+    let style = style(tone);
+    format!("{style}{} {text}{style:#}", tone.look().glyph)
+}
+
+fn said(out: &mut String, tone: Tone, sentences: &[Text]) {
+    for sentence in sentences {
+        let (style, glyph) = (style(tone), tone.look().glyph);
+        let _ = writeln!(out, "  {style}{glyph}{style:#} {sentence}");
     }
-    let mut table = Table::new();
-    table
-        .load_style(NOTHING)
+}
+
+fn section(out: &mut String, one: &Section) {
+    let words = format!("{} {}", one.name, one.verdict);
+    let head = match one.outcome {
+        Some(_) => headline(one.tone, words.trim_end()),
+        None => one.name.to_string(),
+    };
+    let _ = writeln!(out, "\n{head}, {}", one.line);
+    if one.outcome == Some(Outcome::NotRun) {
+        return;
+    }
+    if one.outcome.is_none() {
+        // Those of a run's tests stand above all.
+        said(out, Tone::Bad, &one.reasons);
+    }
+    said(out, Tone::Warn, &one.notes);
+    table(out, &[&one.judged, &one.measured], false);
+    if !one.compared.title.is_empty() {
+        let _ = writeln!(out, "  {}", one.compared.title);
+    }
+    table(out, &[&one.compared], one.outcome.is_none());
+}
+
+/// The rows of `tables` under common columns.
+fn table(out: &mut String, tables: &[&Table], with_heads: bool) {
+    let mut grid = Grid::new();
+    grid.load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(ui::width()).unwrap_or(u16::MAX));
-    for row in rows::judged(test) {
-        table.add_row([
-            glyph_for(row.mark).to_owned(),
-            row.what,
-            row.bound,
-            row.value,
-        ]);
-    }
-    for (what, value) in rows::measured(test) {
-        table.add_row([" ".to_owned(), what.to_owned(), String::new(), value]);
-    }
-    if let Some(beside) = &test.past {
-        table.add_row([
-            " ".to_owned(),
-            "beside the past".to_owned(),
-            String::new(),
-            past::heading(beside),
-        ]);
-        for row in past::rows(beside) {
-            table.add_row([
-                glyph_for(row.mark).to_owned(),
-                row.what,
-                row.bound,
-                row.value,
-            ]);
+    grid.set_width(u16::try_from(ui::width()).unwrap_or(u16::MAX));
+    for table in tables {
+        let heads = table.heads;
+        if with_heads && !table.rows.is_empty() {
+            let more = heads.more.iter().copied();
+            grid.add_row(
+                [" ", heads.what, heads.bound, heads.value]
+                    .into_iter()
+                    .chain(more),
+            );
+        }
+        for row in &table.rows {
+            grid.add_row(cells(row));
         }
     }
-    for line in table.lines() {
+    for line in grid.lines() {
         let _ = writeln!(out, "{}", coloured(line.trim_end()));
     }
-    out
 }
 
-/// Colours the mark at the begin of a line; the table itself must not count escape sequences as width.
-pub(super) fn coloured(line: &str) -> String {
+fn cells(row: &Row) -> Vec<String> {
+    let glyph = match row.tone {
+        Tone::Plain => " ",
+        tone => tone.look().glyph,
+    };
+    let mut cells = [glyph, &row.what, &row.bound.text, &row.value.text]
+        .map(str::to_owned)
+        .to_vec();
+    cells.extend(row.more.iter().map(Text::to_string));
+    // A remark has a column of its own only behind further figures: it would take the others' room.
+    match cells.last_mut() {
+        Some(value) if row.more.is_empty() && !row.note.is_empty() => {
+            *value = row.found();
+        }
+        _ => cells.push(row.note.to_string()),
+    }
+    cells
+}
+
+/// Colours the sign at the begin of a line; the table itself must not count escape sequences as width.
+fn coloured(line: &str) -> String {
     let trimmed = line.trim_start();
-    for (glyph, style) in [("✓", GOOD), ("✗", BAD), ("–", WARN)] {
-        if let Some(rest) = trimmed.strip_prefix(glyph) {
+    for tone in [Tone::Good, Tone::Bad, Tone::Warn, Tone::Open] {
+        let (style, glyph) = (style(tone), tone.look().glyph);
+        let indent = line.len() - trimmed.len();
+        if let Some(rest) = trimmed.strip_prefix(glyph).filter(|_| indent == 1) {
             return format!("  {style}{glyph}{style:#}{rest}");
         }
     }
     format!(" {line}")
 }
 
-fn glyph_for(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Passed => "✓",
-        Mark::Failed => "✗",
-        Mark::NotEvaluated => "–",
+fn style(tone: Tone) -> Style {
+    match tone {
+        Tone::Good => GOOD,
+        Tone::Bad => BAD,
+        Tone::Warn => WARN,
+        Tone::Open => DIM,
+        Tone::Plain => Style::new(),
     }
-}
-
-fn glyph_of(outcome: Outcome) -> (&'static str, Style) {
-    match outcome {
-        Outcome::Passed => ("✓", GOOD),
-        Outcome::Failed | Outcome::CouldNotRun => ("✗", BAD),
-        Outcome::Interrupted => ("–", WARN),
-        Outcome::NotRun => ("–", DIM),
-    }
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or(text)
 }

@@ -1,13 +1,25 @@
-//! The reports are read as their readers read them: Markdown by a parser of GitHub's dialect, JUnit as XML.
+//! The reports are held against whole documents, and read as their readers read them: Markdown by a parser of GitHub's
+//! dialect, JUnit as XML.
+
+mod pages;
+
+use std::path::Path;
 
 use k6_summary::{CheckRow, ThresholdRow, ThresholdState, Unit};
+use load_stats::decide::Evidence;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
 
-use super::{junit, markdown};
+use super::{Document, comparison_view, junit, markdown, terminal, view};
 use crate::history::Trend;
-use crate::record::{Host, K6Record, Outcome, RunRecord, SCHEMA_VERSION, TargetRecord, TestRecord};
+use crate::record::testing::{block, blocks};
+use crate::record::{
+    Blocks, Calibration, Change, Comparison, Host, K6Record, MetricRecord, Outcome, PastRecord,
+    PastRow, PastState, RunRecord, SCHEMA_VERSION, Side, TargetRecord, TestComparison, TestRecord,
+};
+
+const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
 
 const HOSTILE: &str = "a|b` **c** <img src=x onerror=alert(1)>\r\n| d | ~~e~~ [f](javascript:g) ```\n::error::h @i #1 \u{0}\u{1b}[31m ]]> & \"'";
 
@@ -70,9 +82,228 @@ fn run(name: &str, checks: usize) -> RunRecord {
     }
 }
 
+fn seen(run: &RunRecord) -> Document {
+    view::run(run, &[], Path::new("/nonexistent"))
+}
+
+/// The record of a real run of missions.
+fn record() -> RunRecord {
+    serde_json::from_str(include_str!("fixtures/run.json")).unwrap()
+}
+
+/// A metric beside its past, with `text` for its name and its note.
+fn past(text: &str) -> PastRecord {
+    let row = PastRow {
+        metric: text
+            .parse()
+            .unwrap_or_else(|_| crate::record::Measure::p95(text)),
+        unit: Unit::Milliseconds,
+        value: 12.0,
+        reference: Some(10.0),
+        change: Some(0.2),
+        fence: Some(0.15),
+        state: PastState::Regression,
+        note: text.into(),
+    };
+    PastRecord {
+        have: 31,
+        need: 30,
+        note: text.into(),
+        metrics: vec![row],
+    }
+}
+
+/// A run in which each kind of row stands: a test whose durations say nothing, one that is worse than its past, and one
+/// that was not run.
+fn eventful() -> RunRecord {
+    let mut run = record();
+    run.outcome = Outcome::Failed;
+    run.exit_code = 1;
+    run.notices = vec!["the server injects faults".into()];
+    let good = run.tests[0].clone();
+    let mut hollow = good.clone();
+    hollow.outcome = Outcome::Failed;
+    hollow.reasons = vec!["http_req_failed rate<0.01: 99.6 %".into()];
+    for row in &mut hollow.thresholds {
+        if row.metric == "http_req_failed" {
+            (row.state, row.value) = (ThresholdState::Crossed, Some(0.996));
+        }
+    }
+    hollow.metrics.as_mut().unwrap().http_failed_ratio = Some(0.996);
+    let mut worse = good;
+    worse.name = "specs".into();
+    worse.outcome = Outcome::Failed;
+    worse.reasons = vec!["regression: http_req_duration med is 12 ms\nlog:\n  its end".into()];
+    worse.past = Some(past("http_req_duration med"));
+    worse.checks[0].fails = 1;
+    let mut skipped = TestRecord::planned("health", 1, Vec::new());
+    skipped.max_vus = 10;
+    let reasons = |test: &TestRecord| format!("{}: {}", test.name, test.reasons[0]);
+    run.reasons = vec![reasons(&hollow), reasons(&worse)];
+    run.tests = vec![hollow, worse, skipped];
+    run
+}
+
+/// A comparison with a metric for each thing that can be made of one.
+fn comparison() -> (Comparison, Blocks) {
+    let pairs = (0..6).flat_map(|pair| {
+        let median = 4.0 + pair as f64 / 10.0;
+        [
+            block(pair, Side::Base, median),
+            block(pair, Side::Head, median * 1.2),
+        ]
+    });
+    let blocks = blocks(pairs.collect());
+    let metric = |change, note: &str| MetricRecord {
+        metric: crate::record::Measure::median("mission_create_duration"),
+        unit: Unit::Milliseconds,
+        change,
+        base: 4.25,
+        head: 5.1,
+        evidence: (change != Change::NotJudged).then_some(Evidence {
+            pairs: 6,
+            ratio: 1.2,
+            low: 1.15,
+            high: 1.254,
+            p: 0.001,
+            p_adjusted: 0.031,
+            floor: 0.05,
+            slope: 0.0,
+            sd_log_ratio: 0.01,
+            smallest_visible: Some(0.034),
+        }),
+        note: note.into(),
+    };
+    let mut comparison = Comparison {
+        schema_version: 1,
+        run: "2026-11-23T02-00-00Z-compare".into(),
+        outcome: Outcome::Failed,
+        exit_code: 1,
+        reasons: Vec::new(),
+        notices: vec!["a neighbour was busy".into()],
+        started_at: blocks.started_at.clone(),
+        duration_s: 60.0,
+        base: blocks.base.clone(),
+        head: blocks.head.clone(),
+        host: blocks.host.clone(),
+        k6: "1.1.0".into(),
+        seed: 1,
+        vus: 10,
+        block_s: 2.0,
+        alpha: 0.05,
+        tests: vec![TestComparison {
+            name: "missions".into(),
+            pairs: 6,
+            worse_failures: vec!["1 of 200 requests failed in head and none in base".into()],
+            in_both: vec!["check x failed on both sides".into()],
+            metrics: vec![
+                metric(Change::Regression, ""),
+                metric(Change::Improvement, ""),
+                metric(Change::Unchanged, ""),
+                metric(Change::NotConfirmed, "+1.0 % when measured again"),
+                metric(Change::NotJudged, "it does not vary"),
+            ],
+        }],
+        calibration: Some(Calibration {
+            pairs: 6,
+            draws: 200,
+            false_regressions: 3,
+            most_often: Some("missions: mission_create_duration p(95)".into()),
+            fixed_gate: Some(0.42),
+            found: Vec::new(),
+        }),
+    };
+    comparison.settle();
+    (comparison, blocks)
+}
+
+/// Compares `text` with the file `name` beside the tests; `UPDATE_SNAPSHOTS=1` writes it.
+#[track_caller]
+fn holds(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/report/fixtures")
+        .join(name);
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some_and(|value| value == "1") {
+        std::fs::write(&path, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        text, kept,
+        "{name} differs: look, and write it anew with UPDATE_SNAPSHOTS=1"
+    );
+}
+
+#[test]
+fn whole_documents_are_as_they_were() {
+    let trends = ["", "no run before", ""].map(|note| Trend {
+        values: vec![1.0, 2.0, 1.5],
+        note: note.into(),
+    });
+    let folder = Path::new("/nonexistent");
+    let passed = view::run(&record(), &[], folder);
+    let failed = view::run(&eventful(), &trends, folder);
+    let (comparison, blocks) = comparison();
+    let compared = comparison_view(&comparison, &blocks);
+    for (name, document) in [
+        ("passed", passed),
+        ("failed", failed),
+        ("compared", compared),
+    ] {
+        let shown = anstream::adapter::strip_str(&terminal(&document, folder)).to_string();
+        holds(&format!("{name}.txt"), &shown);
+        holds(&format!("{name}.md"), &markdown(&document).unwrap());
+        holds(&format!("{name}.xml"), &junit(&document).unwrap());
+    }
+}
+
+#[test]
+fn no_row_is_red_where_the_run_is_green() {
+    let mut run = record();
+    let checks = &mut run.tests[0].checks;
+    checks[0].fails = checks[0].passes;
+    let document = seen(&run);
+    let xml = junit(&document).unwrap();
+    assert!(
+        !xml.contains("<failure") && xml.contains("<skipped"),
+        "{xml}"
+    );
+    run.outcome = Outcome::CouldNotRun;
+    run.reasons = vec!["nothing answers".into()];
+    run.tests = vec![TestRecord::planned("health", 1, Vec::new())];
+    let xml = junit(&seen(&run)).unwrap();
+    for part in [
+        "failures=\"0\" errors=\"1\" skipped=\"1\"",
+        "<error message=\"nothing answers\"",
+    ] {
+        assert!(xml.contains(part), "{part}: {xml}");
+    }
+}
+
+#[test]
+fn many_checks_are_told_by_those_that_failed() {
+    let mut run = record();
+    run.tests[0].checks = (0..4521)
+        .map(|nth| CheckRow {
+            name: format!("mission {nth} is there"),
+            passes: 1,
+            fails: u64::from(nth == 4000),
+        })
+        .collect();
+    let document = seen(&run);
+    for text in [
+        terminal(&document, Path::new("r")),
+        markdown(&document).unwrap(),
+        junit(&document).unwrap(),
+    ] {
+        assert!(text.lines().count() < 150, "{}", text.lines().count());
+        assert!(text.contains("mission 4000 is there"), "{text}");
+        assert!(text.contains("and 4471 more that passed"), "{text}");
+    }
+}
+
 #[test]
 fn hostile_names_break_no_table() {
-    let text = markdown(&run(HOSTILE, 3), &[Trend::default()]);
+    let text = markdown(&seen(&run(HOSTILE, 3))).unwrap();
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
     let (mut rows, mut tables) = (Vec::<Vec<String>>::new(), 0);
     let mut shown = String::new();
@@ -114,7 +345,7 @@ fn hostile_names_break_no_table() {
 #[test]
 fn a_summary_is_never_longer_than_a_comment_may_be() {
     for name in [HOSTILE, &"x".repeat(5000)] {
-        let text = markdown(&run(name, 3000), &[Trend::default()]);
+        let text = markdown(&seen(&run(name, 3000))).unwrap();
         assert!(text.len() < 64 * 1024, "{}", text.len());
         assert!(text.contains("run.json has all of it"));
         assert!(text.contains("❌ smoke: failed"));
@@ -123,7 +354,7 @@ fn a_summary_is_never_longer_than_a_comment_may_be() {
 
 #[test]
 fn junit_counts_what_it_holds() {
-    let text = junit(&run(HOSTILE, 2)).unwrap();
+    let text = junit(&seen(&run(HOSTILE, 2))).unwrap();
     let mut reader = Reader::from_str(&text);
     let (mut cases, mut failures, mut said) = (0, 0, String::new());
     let mut declared = Vec::new();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::shell::{Cmd, Process, Stream};
+use crate::shell::{self, Process, Stream, cmd};
 use crate::ui;
 
 /// The longest build that is waited for: a cold one takes minutes, not hours.
@@ -38,32 +38,25 @@ pub fn release_binary(root: &Path, target_dir: Option<&Path>) -> anyhow::Result<
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let messages = Arc::new(Mutex::new(None));
     let found = Arc::clone(&messages);
-    let mut cmd = Cmd::new(cargo);
+    let sh = shell::at(root)?;
+    let format = "--message-format=json-render-diagnostics";
+    let mut command = cmd!(
+        sh,
+        "{cargo} build --release --locked --package {PACKAGE} --bin {PACKAGE} {format}"
+    );
     if let Some(dir) = target_dir {
-        cmd = cmd.env("CARGO_TARGET_DIR", dir);
+        command = command.env("CARGO_TARGET_DIR", dir);
     }
-    let mut build = cmd
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            PACKAGE,
-            "--bin",
-            PACKAGE,
-        ])
-        .arg("--message-format=json-render-diagnostics")
-        .args(ui::is_terminal().then_some("--color=always"))
-        .current_dir(root)
-        .spawn(move |stream, line| match stream {
-            Stream::Out => {
-                if let Some(path) = executable(line) {
-                    *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
-                }
+    let progress = ui::Progress::open_ended("building the server");
+    let mut build = shell::spawn(command, move |stream, line| match stream {
+        Stream::Out => {
+            if let Some(path) = executable(line) {
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
             }
-            Stream::Err => show(line),
-        })
-        .context("failed to start cargo to build the server")?;
+        }
+        Stream::Err => show(&progress, line),
+    })
+    .context("failed to start cargo to build the server")?;
     wait(&mut build)?;
     let path = messages
         .lock()
@@ -79,7 +72,6 @@ fn wait(build: &mut Process) -> anyhow::Result<()> {
             LIMIT.as_secs() / 60
         )
     })?;
-    ui::clear_status();
     anyhow::ensure!(
         ended.success(),
         "failed to build {PACKAGE} ({ended}): mend what the compiler says above, or give a ready one with --server-bin"
@@ -87,8 +79,8 @@ fn wait(build: &mut Process) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows a line of cargo's: what is being compiled goes to the status line, the rest stays in sight.
-fn show(line: &str) {
+/// Shows a line of cargo's: what is being compiled is progress, the rest stays in sight.
+fn show(progress: &ui::Progress, line: &str) {
     let passing = [
         "Compiling",
         "Downloaded",
@@ -99,8 +91,8 @@ fn show(line: &str) {
         "Fresh",
     ];
     let trimmed = line.trim_start();
-    if ui::is_terminal() && passing.iter().any(|word| trimmed.starts_with(word)) {
-        ui::status(line);
+    if passing.iter().any(|word| trimmed.starts_with(word)) {
+        progress.says(trimmed);
     } else {
         ui::info(line);
     }

@@ -11,9 +11,8 @@ use reqwest::Url;
 use super::health::{Health, Prober};
 use crate::secret::Secret;
 use crate::server::target::Target;
-use crate::shell::interrupt;
 use crate::shell::logs::LogFile;
-use crate::shell::{Cmd, Process, Stream};
+use crate::shell::{self, Process, Stream, cmd, interrupt};
 
 /// How long the server may take to answer its first health request.
 const READY_LIMIT: Duration = Duration::from_secs(30);
@@ -54,22 +53,20 @@ pub fn start(start: Start<'_>, target: &mut Target) -> anyhow::Result<Process> {
         log,
     } = start;
     let (listening, said) = channel();
-    let mut process = Cmd::new(&binary)
-        .arg("--exit-with-parent")
+    let sh = shell::here()?;
+    let command = cmd!(sh, "{binary} --exit-with-parent")
         .env("TACHIKOMA_ADDR", address.to_string())
         .env("TACHIKOMA_DATA_DIR", data_dir)
         .env("TACHIKOMA_SPECS_DIR", specs_dir)
-        .env("TACHIKOMA_API_KEY", key.expose())
-        .env_remove("API_KEY")
-        .tied_stdin()
-        .spawn(move |stream, line| {
-            log.write(line);
-            if stream == Stream::Out
-                && let Some(url) = line.strip_prefix(LISTENING)
-            {
-                let _nobody_waits_any_more = listening.send(url.to_owned());
-            }
-        })?;
+        .env("TACHIKOMA_API_KEY", key.expose());
+    let mut process = shell::spawn_tied(command, move |stream, line| {
+        log.write(line);
+        if stream == Stream::Out
+            && let Some(url) = line.strip_prefix(LISTENING)
+        {
+            let _nobody_waits_any_more = listening.send(url.to_owned());
+        }
+    })?;
     wait_until_ready(&mut process, &said, target)
         .with_context(|| {
             format!(

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use reqwest::Url;
 
 use crate::error::UsageError;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 
 /// The key of the specification's scripts.
 const DEFAULT_API_KEY: &str = "test-api-key";
@@ -123,7 +123,9 @@ pub fn api_key(websocket: bool) -> Result<Secret, UsageError> {
         }
     };
     check_key(&key, websocket)?;
-    Ok(Secret::new(key))
+    let key = Secret::new(key);
+    secret::keep(&key);
+    Ok(key)
 }
 
 fn check_key(key: &str, websocket: bool) -> Result<(), UsageError> {

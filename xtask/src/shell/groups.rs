@@ -34,7 +34,7 @@ struct Live {
 /// If this program cannot be started once more.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the guardian outlives us, so it is no `Cmd`"
+    reason = "the guardian outlives us, so `start` cannot be its way"
 )]
 pub fn ensure_guardian() -> anyhow::Result<()> {
     let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);

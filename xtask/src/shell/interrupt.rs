@@ -1,6 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first one asks the run to end in order, a second one ends it at once.
 
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -8,6 +8,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::groups;
+use crate::ui;
+
+/// How long the signal thread waits for its words to be written: whoever has stopped reading must not make it deaf.
+const SAYING: Duration = Duration::from_millis(200);
 
 /// The first signal that arrived.
 static FIRST: Mutex<Option<i32>> = Mutex::new(None);
@@ -53,19 +57,30 @@ fn arrived(signal: i32) {
     if first.is_none() {
         *first = Some(signal);
         ARRIVED.notify_all();
-        eprintln!(
-            "\n{}: ending the run in order and keeping what was measured; once more ends everything at once",
+        drop(first);
+        say(format!(
+            "{}: ending the run in order and keeping what was measured; once more ends everything at once",
             name(signal)
-        );
+        ));
         return;
     }
     // The user does not want to wait: no drain, no report, but no process left either.
     groups::kill_all();
-    eprintln!(
+    say(format!(
         "{} again: ended at once, nothing more was kept",
         name(signal)
-    );
+    ));
     std::process::exit(i32::from(Interrupted(signal).exit_code()));
+}
+
+/// Says it on standard error, which may be closed, or held by a writer that a full pipe holds up.
+fn say(text: String) {
+    let (done, said) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        ui::info(&text);
+        drop(done);
+    });
+    let _said_or_not = said.recv_timeout(SAYING);
 }
 
 /// The interruption, if one has arrived.

@@ -47,11 +47,11 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
     let done = compare(&format!("missions {SHORT}"), server(), &slow).done();
     done.exits(1)
         .says("WORSE")
-        .says("missions: mission_list_duration median is +");
+        .says("missions: mission_list_duration med is +");
     let found = comparison(&done);
     let worse = changes(&found, "regression");
     assert!(
-        worse.contains(&"mission_list_duration median".into()),
+        worse.contains(&"mission_list_duration med".into()),
         "{worse:?}"
     );
     assert!(
@@ -63,7 +63,7 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
     let folder = folder(&done.results);
     let page = read(&folder.join("report.html"));
     assert!(page.contains("WORSE") && page.contains("<svg"), "{page}");
-    assert!(read(&folder.join("summary.md")).contains("mission\\_list\\_duration median"));
+    assert!(read(&folder.join("summary.md")).contains("mission\\_list\\_duration med"));
     assert!(
         !folder.join("blocks").exists(),
         "blocks that went well are not kept"

@@ -2,7 +2,7 @@
 //!
 //! The past is made from the line of one real run, with noise written by the test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use rustix::process::Signal;
@@ -175,18 +175,17 @@ fn without_confirmation_one_measurement_is_enough() {
     assert_eq!(tests_folders(&done), ["missions"]);
 }
 
-#[test]
-fn what_is_not_seen_again_is_a_notice() {
-    // Slow at its first start only.
-    let dir = tempfile::tempdir().unwrap();
-    let been = dir.path().join("been");
-    let slow = program_with_faults(dir.path(), "slow", SLOW);
-    let program = dir.path().join("once");
+/// A program that is a server with one set of faults at its first start, and with another at every later one.
+fn once(dir: &Path, first: &str, later: &str) -> PathBuf {
+    let been = dir.join("been");
+    let first = program_with_faults(dir, "first", first);
+    let later = program_with_faults(dir, "later", later);
+    let program = dir.join("once");
     let script = format!(
-        "#!/bin/sh\nif [ -e '{been}' ]; then exec '{sound}' \"$@\"; fi\n: >'{been}'\nexec '{slow}' \"$@\"\n",
+        "#!/bin/sh\nif [ -e '{been}' ]; then exec '{later}' \"$@\"; fi\n: >'{been}'\nexec '{first}' \"$@\"\n",
         been = been.display(),
-        sound = faulty_server().display(),
-        slow = slow.display()
+        later = later.display(),
+        first = first.display()
     );
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(
@@ -194,6 +193,13 @@ fn what_is_not_seen_again_is_a_notice() {
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
     )
     .unwrap();
+    program
+}
+
+#[test]
+fn what_is_not_seen_again_is_a_notice() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = once(dir.path(), SLOW, "POST /api/missions: latency=0ms");
     let run = Run::new(RUN).server_bin(&program);
     let done = with_past(run, &nights(40, LOUD)).done();
     done.exits(0)
@@ -203,6 +209,25 @@ fn what_is_not_seen_again_is_a_notice() {
         "not_confirmed"
     );
     assert_eq!(tests_folders(&done), ["missions", "missions-confirm"]);
+}
+
+#[test]
+fn a_second_measurement_on_a_fresh_server_is_not_judged_by_runs_on_a_used_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = once(dir.path(), SLOW, "POST /api/missions: latency=50ms");
+    let nights = (0..40).map(|nth| {
+        let mut line = night(nth, LOUD);
+        line["key"]["after"] = json!(["health"]);
+        // Slower than the second measurement, which thus looks as good as these runs.
+        line["metrics"]["trends"]["mission_create_duration"]["med"] = 150.0.into();
+        line
+    });
+    let before = text(&nights.collect::<Vec<Value>>());
+    let run = Run::new("smoke health missions --time-scale 0.1").server_bin(&program);
+    let done = with_past(run, &before).done();
+    done.exits(1)
+        .says("regression: mission_create_duration med is 3")
+        .says("0 of 30 runs that it is comparable with: the suspicion stands");
 }
 
 #[test]

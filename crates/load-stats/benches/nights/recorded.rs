@@ -71,8 +71,8 @@ impl Recorded {
 fn kind(name: &str) -> Option<Metric> {
     match name {
         "server CPU per request" => Some(CPU),
-        _ if name.ends_with(" median") => Some(MEDIAN),
-        _ if name.ends_with(" p95") => Some(TAIL),
+        _ if name.ends_with(" median") || name.ends_with(" med") => Some(MEDIAN),
+        _ if name.ends_with(" p95") || name.ends_with(" p(95)") => Some(TAIL),
         _ => None,
     }
 }

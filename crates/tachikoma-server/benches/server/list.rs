@@ -59,7 +59,7 @@ fn fill(data_dir: &Path, rows: usize) -> Result<(), Box<dyn std::error::Error>> 
     for row in 0..rows {
         let now = Timestamp::now();
         let mission = Mission {
-            id: ids.next(now.0)?,
+            id: ids.next(now.0),
             name: format!("Load Test Mission {row}"),
             prompt: "Test mission for load testing".to_owned(),
             backend: "mock".to_owned(),

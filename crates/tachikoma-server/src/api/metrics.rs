@@ -6,15 +6,16 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::peer::Peer;
+use crate::metrics::MEDIA_TYPE;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::AppState;
 
-/// What the server counts about itself, as Prometheus text.
+/// What the server counts about itself, as OpenMetrics text.
 #[utoipa::path(
     get, path = "/metrics", tag = "operations", operation_id = "metrics",
     responses(
-        (status = 200, description = "Prometheus text, format 0.0.4", body = String,
-         content_type = "text/plain; version=0.0.4"),
+        (status = 200, description = "OpenMetrics text", body = String,
+         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
         (status = 403, description = "The client is on another machine",
          body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -29,8 +30,8 @@ pub async fn metrics(State(state): State<AppState>, peer: Option<Extension<Peer>
         )
         .into_response();
     }
-    let text = state
-        .metrics
-        .render(&state.database_metrics, state.store.queued());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    match state.metrics.render(state.store.queued()) {
+        Ok(text) => ([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
+        Err(error) => Problem::internal(error).into_response(),
+    }
 }

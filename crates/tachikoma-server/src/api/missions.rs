@@ -1,22 +1,29 @@
 //! `/api/missions` and `/api/missions/{id}`.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use uuid::Uuid;
 
 use super::json::json;
-use crate::http::body::ValidJson;
-use crate::mission::{Mission, MissionPatch, NewMission};
+use crate::http::extract::{ValidJson, ValidQuery, count};
+use crate::mission::{Mission, MissionPatch, NewMission, parse_id};
 use crate::problem::{ApiResult, Problem, ProblemBody};
-use crate::query::{Query, parse_id};
 use crate::state::AppState;
 
 /// Missions of a page, if the client asks for no other number.
 pub const PAGE_DEFAULT: usize = 50;
 /// Most missions of a page.
 pub const PAGE_MAX: usize = 200;
+
+/// The query of [`list`].
+#[derive(Debug, Deserialize)]
+pub struct Page {
+    limit: Option<usize>,
+    before: Option<String>,
+}
 
 /// Creates a mission. It is on disk before the answer is sent.
 #[utoipa::path(
@@ -63,10 +70,17 @@ pub async fn create(
     ),
     security(("key" = []))
 )]
-pub async fn list(State(state): State<AppState>, RawQuery(query): RawQuery) -> ApiResult<Response> {
-    let query = Query::new(query.as_deref());
-    let limit = query.count("limit", PAGE_DEFAULT, PAGE_MAX)?;
-    let before = query.mission_id("before")?;
+pub async fn list(
+    State(state): State<AppState>,
+    ValidQuery(page): ValidQuery<Page>,
+) -> ApiResult<Response> {
+    let limit = count("limit", page.limit, PAGE_DEFAULT, PAGE_MAX)?;
+    let before = page.before.map(|text| {
+        parse_id(&text).ok_or_else(|| {
+            Problem::bad_request("the query parameter before must be a mission's id")
+        })
+    });
+    let before = before.transpose()?;
     // One more than asked for tells whether there is a next page.
     let mut missions = state.store.list(before, limit + 1).await?;
     let more = missions.len() > limit;

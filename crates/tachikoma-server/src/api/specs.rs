@@ -1,14 +1,15 @@
 //! `/api/specs/{id}` and `/api/specs/search`.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
 
-use super::json::{json, raw_json};
+use super::json::json;
+use crate::http::extract::{ValidQuery, count};
 use crate::problem::{ApiResult, Problem, ProblemBody};
-use crate::query::Query;
-use crate::specs::{Spec, SpecHit};
+use crate::specs::search::{self, Spec, SpecHit};
 use crate::state::AppState;
 
 /// Specs of a search, if the client asks for no other number.
@@ -17,6 +18,13 @@ pub const HITS_DEFAULT: usize = 20;
 pub const HITS_MAX: usize = 100;
 /// Longest search, in Unicode characters.
 pub const SEARCH_MAX: usize = 256;
+
+/// The query of [`search`].
+#[derive(Debug, Deserialize)]
+pub struct Search {
+    q: String,
+    limit: Option<usize>,
+}
 
 /// One spec.
 #[utoipa::path(
@@ -37,8 +45,8 @@ pub async fn get(
     let missing = || Problem::not_found("there is no spec with this id");
     let Path(id) = id.map_err(|_| missing())?;
     let spec = state
-        .specs
-        .get(&state.store, id)
+        .store
+        .read(move |connections| search::get(&connections.specs, &id))
         .await?
         .ok_or_else(missing)?;
     Ok(json(StatusCode::OK, &spec))
@@ -62,18 +70,17 @@ pub async fn get(
 )]
 pub async fn search(
     State(state): State<AppState>,
-    RawQuery(query): RawQuery,
+    ValidQuery(Search { q, limit }): ValidQuery<Search>,
 ) -> ApiResult<Response> {
-    let query = Query::new(query.as_deref());
-    let text = query
-        .get("q")?
-        .ok_or_else(|| Problem::bad_request("the query parameter q is missing"))?;
-    if text.chars().count() > SEARCH_MAX {
+    if q.chars().count() > SEARCH_MAX {
         return Err(Problem::bad_request(format!(
             "the query parameter q may have at most {SEARCH_MAX} characters"
         )));
     }
-    let limit = query.count("limit", HITS_DEFAULT, HITS_MAX)?;
-    let answer = state.specs.search(&state.store, &text, limit).await?;
-    Ok(raw_json(StatusCode::OK, answer))
+    let limit = count("limit", limit, HITS_DEFAULT, HITS_MAX)?;
+    let hits = state
+        .store
+        .read(move |connections| search::find(&connections.specs, &q, limit))
+        .await?;
+    Ok(json(StatusCode::OK, &hits))
 }

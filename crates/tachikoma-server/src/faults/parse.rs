@@ -99,14 +99,10 @@ fn parse_route(part: &str) -> Result<RouteFaults, String> {
             METHODS.join(", ")
         ));
     }
-    let known = ROUTES
-        .iter()
-        .filter(|route| route.len() > 1 && route.starts_with('/'));
-    if !known.clone().any(|known| *known == route) {
-        let known: Vec<&str> = known.copied().collect();
+    if !ROUTES.contains(&route) {
         return Err(format!(
             "the route {route:?} is not one of {}",
-            known.join(", ")
+            ROUTES.join(", ")
         ));
     }
     let fault = parse_faults(faults)?;

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -101,15 +100,12 @@ impl Default for Progress {
     }
 }
 
-pin_project! {
-    /// A stream that notes its progress, and holds its place among the connections for as long as
-    /// it lives, also after an upgrade to WebSocket.
-    pub struct Watched<T> {
-        #[pin]
-        inner: T,
-        progress: Arc<Progress>,
-        _place: OwnedSemaphorePermit,
-    }
+/// A stream that notes its progress, and holds its place among the connections for as long as it
+/// lives, also after an upgrade to WebSocket.
+pub struct Watched<T> {
+    inner: T,
+    progress: Arc<Progress>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl<T> Watched<T> {
@@ -123,42 +119,39 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncRead> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.project();
         let before = buffer.filled().len();
-        let answer = this.inner.poll_read(cx, buffer);
+        let answer = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if answer.is_ready() && buffer.filled().len() > before {
-            this.progress.received();
+            self.progress.received();
         }
         answer
     }
 }
 
-impl<T: AsyncWrite> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        let answer = this.inner.poll_write(cx, bytes);
-        this.progress.blocked(answer.is_pending());
+        let answer = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.progress.blocked(answer.is_pending());
         answer
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.project();
-        let answer = this.inner.poll_write_vectored(cx, slices);
-        this.progress.blocked(answer.is_pending());
+        let answer = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.progress.blocked(answer.is_pending());
         answer
     }
 
@@ -166,12 +159,12 @@ impl<T: AsyncWrite> AsyncWrite for Watched<T> {
         self.inner.is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().inner.poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().inner.poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
 

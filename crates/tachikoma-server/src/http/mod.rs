@@ -1,7 +1,6 @@
 //! What lies between the socket and the handlers.
 
-pub mod body;
+pub mod extract;
 pub mod io;
-pub mod key;
-pub mod layer;
+pub mod observe;
 pub mod peer;

@@ -9,23 +9,11 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::files::{self, SpecFile, SpecsError};
 
 /// The version of the index's layout; an index of another version is built anew.
-const VERSION: i64 = 2;
-
-/// How FTS5 makes terms of text.
-pub(super) const TOKENIZER: &str = "porter unicode61 remove_diacritics 2";
-
-/// What an occurrence counts for in a title, and elsewhere, as the schema tells FTS5.
-pub(super) const TITLE_WEIGHT: u32 = 5;
-pub(super) const CONTENT_WEIGHT: u32 = 1;
+const VERSION: i64 = 3;
 
 /// A spec's row and its words change together, by triggers (the pattern that SQLite's
 /// documentation gives for external content tables).
-///
-/// `spec_terms` shows the words' occurrences, and `spec_state` has another number after each
-/// change, so that readers notice that what they remember is of the past.
 const SCHEMA: &str = "
-    CREATE TABLE spec_state (generation INTEGER NOT NULL) STRICT;
-    INSERT INTO spec_state VALUES (random());
     CREATE TABLE specs (
         row      INTEGER PRIMARY KEY,
         id       TEXT    NOT NULL UNIQUE,
@@ -39,7 +27,6 @@ const SCHEMA: &str = "
         title, content, content = 'specs', content_rowid = 'row',
         tokenize = 'porter unicode61 remove_diacritics 2'
     );
-    CREATE VIRTUAL TABLE spec_terms USING fts5vocab (spec_words, instance);
     INSERT INTO spec_words (spec_words, rank) VALUES ('rank', 'bm25(5.0, 1.0)');
     CREATE TRIGGER specs_added AFTER INSERT ON specs BEGIN
         INSERT INTO spec_words (rowid, title, content) VALUES (new.row, new.title, new.content);
@@ -126,9 +113,6 @@ fn update_from(
                 "INSERT INTO spec_words (spec_words) VALUES ('optimize')",
                 [],
             )
-            .map_err(sqlite)?;
-        transaction
-            .execute("UPDATE spec_state SET generation = random()", [])
             .map_err(sqlite)?;
     }
     transaction.commit().map_err(sqlite)?;

@@ -4,15 +4,7 @@
 //! files, so it is not flushed to disk with care, is rebuilt when it is damaged or of another
 //! version, and re-indexing never holds up the writer of missions.
 
-mod bounded;
-mod cache;
-mod excerpt;
 pub mod files;
 pub mod index;
-mod postings;
 pub mod query;
-mod rank;
-mod search;
-mod tokenizer;
-
-pub use search::{Spec, SpecHit, SpecSearch};
+pub mod search;

@@ -1,5 +1,7 @@
 //! Mission ids: UUID version 7 (RFC 9562, 5.7), always growing.
 
+use std::hash::{BuildHasher, RandomState};
+
 use uuid::{Uuid, Variant, Version};
 
 /// The low 62 bits of a UUID, below the variant: random, then counted up.
@@ -24,17 +26,12 @@ impl IdGenerator {
     }
 
     /// The next id, for a time in milliseconds since the Unix epoch.
-    ///
-    /// # Errors
-    /// When the operating system has no random bytes.
-    pub fn next(&mut self, now_millis: i64) -> Result<Uuid, getrandom::Error> {
+    pub fn next(&mut self, now_millis: i64) -> Uuid {
         let now = u64::try_from(now_millis).unwrap_or(0) & ((1 << 48) - 1);
         if now > self.millis {
-            let mut random = [0; 8];
-            getrandom::fill(&mut random)?;
             self.millis = now;
             // The top bit stays free, so that counting up within the millisecond cannot overflow.
-            self.counter = u64::from_be_bytes(random) >> (65 - COUNTER_BITS);
+            self.counter = RandomState::new().hash_one(now) >> (65 - COUNTER_BITS);
         } else {
             self.counter += 1;
         }
@@ -44,7 +41,7 @@ impl IdGenerator {
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         let id = Uuid::from_bytes(bytes);
         debug_assert_eq!(id.get_variant(), Variant::RFC4122);
-        Ok(id)
+        id
     }
 }
 
@@ -67,7 +64,7 @@ mod tests {
             2_001,
             i64::MAX,
         ] {
-            let id = generator.next(now).expect("random bytes");
+            let id = generator.next(now);
             assert!(id > last, "{id} after {last} at {now}");
             assert_eq!(id.get_version(), Some(Version::SortRand));
             assert_eq!(id.get_variant(), Variant::RFC4122);
@@ -77,10 +74,8 @@ mod tests {
 
     #[test]
     fn a_restart_continues_where_the_last_run_ended() {
-        let last = IdGenerator::after(None).next(5_000).expect("random bytes");
-        let next = IdGenerator::after(Some(last))
-            .next(4_000)
-            .expect("random bytes");
+        let last = IdGenerator::after(None).next(5_000);
+        let next = IdGenerator::after(Some(last)).next(4_000);
         assert!(next > last);
     }
 }

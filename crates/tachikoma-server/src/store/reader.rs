@@ -1,12 +1,12 @@
 //! A few threads that read, each with its own connections.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{OpenError, StoreError, open};
 
@@ -23,7 +23,7 @@ type Job = Box<dyn FnOnce(&ReadConnections) + Send>;
 /// The threads, behind one bounded queue.
 #[derive(Debug)]
 pub struct ReaderPool {
-    jobs: Sender<Job>,
+    jobs: mpsc::Sender<Job>,
     /// How often the index of specs became another file.
     specs_files: Arc<AtomicU64>,
 }
@@ -39,20 +39,26 @@ impl ReaderPool {
         threads: usize,
         queue: usize,
     ) -> Result<Self, OpenError> {
-        let (sender, receiver) = crossbeam_channel::bounded::<Job>(queue);
+        let (sender, receiver) = mpsc::channel::<Job>(queue);
+        let receiver = Arc::new(Mutex::new(receiver));
         let specs_files = Arc::new(AtomicU64::new(0));
         for index in 0..threads {
             let mut connections = ReadConnections {
                 missions: open::open_reader(missions)?,
                 specs: open::open_reader(specs)?,
             };
-            let receiver: Receiver<Job> = receiver.clone();
+            let receiver = receiver.clone();
+            // One thread waits for the next job, the others for their turn to wait.
+            let next = move || {
+                let mut jobs = receiver.lock().unwrap_or_else(PoisonError::into_inner);
+                jobs.blocking_recv()
+            };
             let (specs, specs_files) = (specs.to_owned(), specs_files.clone());
             std::thread::Builder::new()
                 .name(format!("db-reader-{index}"))
                 .spawn(move || {
                     let mut opened = 0;
-                    for job in receiver {
+                    while let Some(job) = next() {
                         let newest = specs_files.load(Ordering::Acquire);
                         if newest != opened && reopen(&specs, &mut connections.specs) {
                             opened = newest;
@@ -87,7 +93,7 @@ impl ReaderPool {
         });
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
-            TrySendError::Disconnected(_) => StoreError::Closed,
+            TrySendError::Closed(_) => StoreError::Closed,
         })?;
         Ok(answer.await.map_err(|_| StoreError::Closed)??)
     }
@@ -99,7 +105,7 @@ impl ReaderPool {
 
     /// Jobs that wait for a reader.
     pub fn queued(&self) -> usize {
-        self.jobs.len()
+        self.jobs.max_capacity() - self.jobs.capacity()
     }
 }
 

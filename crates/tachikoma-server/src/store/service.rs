@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, TrySendError};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::lock::DirectoryLock;
@@ -14,7 +14,7 @@ use super::reader::{ReadConnections, ReaderPool};
 use super::writer::{Write, WriteRequest, Writer};
 use super::{OpenError, StoreError, missions, open};
 use crate::events::EventHub;
-use crate::metrics::DatabaseMetrics;
+use crate::metrics::Metrics;
 use crate::mission::{Mission, MissionPatch, NewMission};
 
 /// How to open a store.
@@ -34,7 +34,7 @@ pub struct StoreOptions {
 #[derive(Debug)]
 pub struct Store {
     /// `None` only while the store is being dropped.
-    writes: Option<Sender<WriteRequest>>,
+    writes: Option<mpsc::Sender<WriteRequest>>,
     writer_thread: Option<JoinHandle<()>>,
     readers: ReaderPool,
     database: PathBuf,
@@ -52,7 +52,7 @@ impl Store {
         options: &StoreOptions,
         lock: DirectoryLock,
         hub: EventHub,
-        metrics: Arc<DatabaseMetrics>,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, OpenError> {
         let database = open::database_path(&options.data_dir);
         let connection = open::open_writer(&database)?;
@@ -68,10 +68,10 @@ impl Store {
             path: database.clone(),
             source,
         })?;
-        let (sender, receiver) = crossbeam_channel::bounded(options.queue);
+        let (sender, receiver) = mpsc::channel(options.queue);
         let thread = std::thread::Builder::new()
             .name("db-writer".to_owned())
-            .spawn(move || writer.run(&receiver))
+            .spawn(move || writer.run(receiver))
             .map_err(OpenError::Thread)?;
         Ok(Self {
             writes: Some(sender),
@@ -169,7 +169,9 @@ impl Store {
     /// Requests that wait for the writer, and jobs that wait for a reader.
     pub fn queued(&self) -> (usize, usize) {
         (
-            self.writes.as_ref().map_or(0, Sender::len),
+            self.writes
+                .as_ref()
+                .map_or(0, |writes| writes.max_capacity() - writes.capacity()),
             self.readers.queued(),
         )
     }
@@ -181,7 +183,7 @@ impl Store {
             .try_send(WriteRequest { write, reply })
             .map_err(|error| match error {
                 TrySendError::Full(_) => StoreError::Busy,
-                TrySendError::Disconnected(_) => StoreError::Closed,
+                TrySendError::Closed(_) => StoreError::Closed,
             })?;
         answer.await.map_err(|_| StoreError::Closed)?
     }

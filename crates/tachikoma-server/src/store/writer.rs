@@ -4,20 +4,19 @@
 //! requests that came in while the last flush ran, puts them into one transaction, and answers
 //! them together once that is on disk.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::Receiver;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::ids::IdGenerator;
 use super::{StoreError, missions};
 use crate::events::{EventHub, MissionEvent};
-use crate::metrics::DatabaseMetrics;
+use crate::metrics::Metrics;
 use crate::mission::{Mission, MissionPatch, MissionStatus, NewMission};
 use crate::timestamp::Timestamp;
-use std::sync::Arc;
 
 /// Most requests in one transaction: bounds the time that the first of them waits for the rest.
 const BATCH_MAX: usize = 512;
@@ -49,7 +48,7 @@ pub struct Writer {
     connection: Connection,
     ids: IdGenerator,
     hub: EventHub,
-    metrics: Arc<DatabaseMetrics>,
+    metrics: Arc<Metrics>,
 }
 
 /// A write that was carried out but is not on disk yet.
@@ -67,7 +66,7 @@ impl Writer {
     pub fn new(
         connection: Connection,
         hub: EventHub,
-        metrics: Arc<DatabaseMetrics>,
+        metrics: Arc<Metrics>,
     ) -> rusqlite::Result<Self> {
         let ids = IdGenerator::after(missions::last_id(&connection)?);
         Ok(Self {
@@ -79,12 +78,10 @@ impl Writer {
     }
 
     /// Works until every sender is gone, then checkpoints the log and closes the database.
-    pub fn run(mut self, requests: &Receiver<WriteRequest>) {
+    pub fn run(mut self, mut requests: mpsc::Receiver<WriteRequest>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut carried = Vec::with_capacity(BATCH_MAX);
-        while let Ok(first) = requests.recv() {
-            batch.push(first);
-            batch.extend(requests.try_iter().take(BATCH_MAX - 1));
+        while requests.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
             // Nobody waits any longer for a request whose deadline has passed.
             batch.retain(|request| !request.reply.is_closed());
             self.commit(&mut batch, &mut carried);
@@ -156,12 +153,8 @@ impl Writer {
 
     fn create(&mut self, new: NewMission) -> Result<Mission, StoreError> {
         let now = Timestamp::now();
-        let id = self
-            .ids
-            .next(now.0)
-            .map_err(|error| StoreError::Commit(format!("no random bytes: {error}")))?;
         let mission = Mission {
-            id,
+            id: self.ids.next(now.0),
             name: new.name,
             prompt: new.prompt,
             backend: new.backend,

@@ -1,16 +1,15 @@
 //! From an HTTP request to a WebSocket session.
 
-use std::sync::atomic::Ordering;
-
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
 use super::{protocol, session};
+use crate::http::extract::ValidQuery;
 use crate::problem::{ApiResult, Problem};
-use crate::query::Query;
 use crate::state::AppState;
 
 /// Bytes of each of a session's buffers: frames are small and sessions are many.
@@ -18,18 +17,23 @@ const BUFFER_BYTES: usize = 4 * 1024;
 /// Bytes of frames that may wait for a slow client before sending itself waits.
 const WRITE_BUFFER_MAX: usize = 256 * 1024;
 
+/// The query of [`connect`].
+#[derive(Debug, Deserialize)]
+pub struct Credentials {
+    token: Option<String>,
+}
+
 /// Opens a session for a client with the key, in the query as `token` or as a bearer token.
 ///
 /// # Errors
 /// 401 without the key, 400 or 426 for what is no WebSocket handshake, 503 at the limit.
 pub async fn connect(
     State(state): State<AppState>,
-    RawQuery(query): RawQuery,
+    ValidQuery(query): ValidQuery<Credentials>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> ApiResult<Response> {
-    let token = Query::new(query.as_deref()).get("token")?;
-    let authorized = match token {
+    let authorized = match query.token {
         Some(token) => state.key.matches(token.as_bytes()),
         None => state.key.authorizes(&headers),
     };
@@ -64,8 +68,8 @@ impl Place {
     fn take(state: &AppState) -> Option<Self> {
         let max = i64::try_from(state.limits.max_websockets).unwrap_or(i64::MAX);
         let sessions = &state.metrics.websocket_sessions;
-        if sessions.fetch_add(1, Ordering::Relaxed) >= max {
-            sessions.fetch_sub(1, Ordering::Relaxed);
+        if sessions.inc() >= max {
+            sessions.dec();
             return None;
         }
         Some(Self(state.clone()))
@@ -74,9 +78,6 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0
-            .metrics
-            .websocket_sessions
-            .fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.websocket_sessions.dec();
     }
 }

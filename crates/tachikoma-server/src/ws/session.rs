@@ -1,6 +1,5 @@
 //! One client's session: its requests, its events, its heartbeat.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
@@ -32,10 +31,7 @@ pub(super) async fn run(socket: WebSocket, state: &AppState) {
     match session.serve().await {
         End::Left => {}
         End::Unresponsive => {
-            state
-                .metrics
-                .websocket_dropped
-                .fetch_add(1, Ordering::Relaxed);
+            state.metrics.websocket_dropped.inc();
         }
         End::Shutdown => {
             let close = CloseFrame {
@@ -121,10 +117,7 @@ impl Session<'_> {
         match event {
             Ok(text) => self.send(Message::Text(text)).await,
             Err(RecvError::Lagged(missed)) => {
-                self.app
-                    .metrics
-                    .websocket_lagged
-                    .fetch_add(missed, Ordering::Relaxed);
+                self.app.metrics.websocket_lagged.inc_by(missed);
                 self.send(Message::Text(Reply::Lagged { missed }.render().into()))
                     .await
             }
@@ -144,10 +137,7 @@ impl Session<'_> {
         let limit = self.app.limits.write_timeout;
         match tokio::time::timeout(limit, self.socket.send(message)).await {
             Ok(Ok(())) => {
-                self.app
-                    .metrics
-                    .websocket_sent
-                    .fetch_add(1, Ordering::Relaxed);
+                self.app.metrics.websocket_sent.inc();
                 Ok(())
             }
             Ok(Err(_)) => Err(End::Left),

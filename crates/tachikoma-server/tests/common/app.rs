@@ -82,7 +82,6 @@ impl TestApp {
             specs_dir: specs.path().to_owned(),
             key: ApiKey::new(KEY).expect("a valid key"),
             metrics_public: false,
-            readers: 2,
             limits,
             #[cfg(feature = "faults")]
             faults: Vec::new(),

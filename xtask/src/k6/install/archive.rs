@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::Failure;
-use crate::shell::Cmd;
+use crate::shell::{self, cmd};
 
 /// How long that may take; it takes about a second.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -16,26 +15,19 @@ const LIMIT: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// If `tar` is missing or fails, or if the archive does not hold the member.
-pub fn extract(archive: &Path, member: &str, folder: &Path) -> Result<PathBuf, Failure> {
-    let done = Cmd::new("tar")
-        .arg("-xf")
-        .arg(archive)
-        .arg("-C")
-        .arg(folder)
-        .arg(member)
-        .capture(LIMIT)?;
-    if !done.ended.success() {
-        return Err(Failure::because(format!(
-            "`tar` failed to take {member} out of it with {}{}",
-            done.ended,
-            done.stderr.indented()
-        )));
-    }
+pub fn extract(archive: &Path, member: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let sh = shell::here()?;
+    let tar = cmd!(sh, "tar --no-same-owner -xf {archive} -C {folder} {member}");
+    let done = shell::capture(tar, LIMIT)?;
+    anyhow::ensure!(
+        done.ended.success(),
+        "`tar` failed to take {member} out of it with {}{}",
+        done.ended,
+        done.stderr.indented()
+    );
     let program = folder.join(member);
     match std::fs::symlink_metadata(&program) {
         Ok(about) if about.is_file() => Ok(program),
-        _ => Err(Failure::because(format!(
-            "the archive has no file {member}"
-        ))),
+        _ => anyhow::bail!("the archive has no file {member}"),
     }
 }

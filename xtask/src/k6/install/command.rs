@@ -4,41 +4,37 @@ use std::io::Write as _;
 
 use anyhow::Context as _;
 
+use super::K6;
 use super::find::{Wanted, ensure};
 use super::own_copy::install;
 use super::sources::Sources;
-use super::tell::Tell;
-use super::{K6, K6Error};
 use crate::cli::K6Action as Action;
 
 /// Does `action` and prints the answer alone on standard output.
 ///
 /// # Errors
-/// If there is no k6 to be had, as a [`K6Error`]; if an interruption arrives, as that; if standard output is closed.
-pub fn command(action: &Action, wanted: &Wanted<'_>, tell: &mut Tell<'_>) -> anyhow::Result<()> {
-    let line = answer(action, wanted, tell).map_err(|error| match error.interrupted() {
-        Some(interrupted) => anyhow::Error::new(interrupted),
-        None => anyhow::Error::new(error),
-    })?;
+/// If there is no k6 to be had, as a [`K6Error`](super::K6Error); if an interruption arrives, as that; if standard
+/// output is closed.
+pub fn command(action: &Action, wanted: &Wanted<'_>) -> anyhow::Result<()> {
+    let line = answer(action, wanted)?;
     writeln!(std::io::stdout(), "{line}").context("failed to write to standard output")
 }
 
-fn answer(action: &Action, wanted: &Wanted<'_>, tell: &mut Tell<'_>) -> Result<String, K6Error> {
+fn answer(action: &Action, wanted: &Wanted<'_>) -> anyhow::Result<String> {
     let path = |k6: K6| k6.path.display().to_string();
     let without_installing = Wanted {
         may_install: false,
         ..*wanted
     };
     match action {
-        Action::Install { version: None } => ensure(wanted, tell).map(path),
+        Action::Install { version: None } => ensure(wanted).map(path),
         Action::Install { version } => install(
             version.as_ref(),
             &wanted.folder(),
             &Sources::of_this_machine()?,
-            tell,
         )
         .map(path),
-        Action::Path => ensure(&without_installing, tell).map(path),
-        Action::Version => ensure(&without_installing, tell).map(|k6| k6.version.to_string()),
+        Action::Path => ensure(&without_installing).map(path),
+        Action::Version => ensure(&without_installing).map(|k6| k6.version.to_string()),
     }
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, anyhow, bail, ensure};
 use reqwest::Url;
 use ring::digest;
 
-use super::error::Failure;
 use super::pins::Sha256;
 use super::sources::Limits;
 use crate::http;
@@ -44,9 +44,8 @@ pub fn download(
     to: &Path,
     limits: &Limits,
     progress: &mut dyn FnMut(u64, Option<u64>),
-) -> Result<Sha256, Failure> {
-    let url =
-        Url::parse(url).map_err(|error| Failure::because(format!("{url} is no URL: {error}")))?;
+) -> anyhow::Result<Sha256> {
+    let url = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
     let (sender, events) = sync_channel(16);
     let (connect, answer) = (limits.connect, limits.answer);
     // The thread may be stuck in a look-up or a read that nothing can break off; it is left behind then, and ends with
@@ -56,8 +55,8 @@ pub fn download(
             let _nobody_listens = sender.send(Event::Failed(reason));
         }
     });
-    let unwritable = |error| Failure::because(format!("failed to write {}: {error}", to.display()));
-    let mut file = File::create_new(to).map_err(unwritable)?;
+    let unwritable = || format!("failed to write {}", to.display());
+    let mut file = File::create_new(to).with_context(unwritable)?;
     let mut digest = digest::Context::new(&digest::SHA256);
     let mut expected = None;
     let mut received = 0;
@@ -72,56 +71,40 @@ pub fn download(
             }
             Some(Event::Bytes(bytes)) => {
                 received += bytes.len() as u64;
-                if received > MAX_BYTES {
-                    return Err(Failure::because(format!(
-                        "more than {MAX_BYTES} bytes came: that is no k6"
-                    )));
-                }
+                ensure!(
+                    received <= MAX_BYTES,
+                    "more than {MAX_BYTES} bytes came: that is no k6"
+                );
                 digest.update(&bytes);
-                file.write_all(&bytes).map_err(unwritable)?;
+                file.write_all(&bytes).with_context(unwritable)?;
                 progress(received, expected);
             }
             Some(Event::Failed(reason)) if received > 0 => {
-                return Err(Failure::because(format!(
-                    "broke off after {}: {reason}",
-                    of(received, expected)
-                )));
+                bail!("broke off after {}: {reason}", of(received, expected))
             }
-            Some(Event::Failed(reason)) => return Err(Failure::Reason(reason)),
+            Some(Event::Failed(reason)) => return Err(anyhow!(reason)),
             Some(Event::End) if expected.is_some_and(|expected| expected != received) => {
-                return Err(Failure::because(format!(
-                    "ended after {}",
-                    of(received, expected)
-                )));
+                bail!("ended after {}", of(received, expected))
             }
             Some(Event::End) => break,
-            None if started.elapsed() >= limits.total => {
-                return Err(Failure::because(format!(
-                    "not done within {} s: {} came",
-                    limits.total.as_secs_f64(),
-                    of(received, expected)
-                )));
-            }
-            None if received == 0 => {
-                return Err(Failure::because(format!(
-                    "no answer within {} s",
-                    wait.as_secs_f64()
-                )));
-            }
-            None => {
-                return Err(Failure::because(format!(
-                    "nothing came for {} s after {}",
-                    wait.as_secs_f64(),
-                    of(received, expected)
-                )));
-            }
+            None if started.elapsed() >= limits.total => bail!(
+                "not done within {} s: {} came",
+                limits.total.as_secs_f64(),
+                of(received, expected)
+            ),
+            None if received == 0 => bail!("no answer within {} s", wait.as_secs_f64()),
+            None => bail!(
+                "nothing came for {} s after {}",
+                wait.as_secs_f64(),
+                of(received, expected)
+            ),
         }
     }
     Ok(Sha256::of(&digest.finish()))
 }
 
 /// The next event, or none within `limit`.
-fn next(events: &Receiver<Event>, limit: Duration) -> Result<Option<Event>, Failure> {
+fn next(events: &Receiver<Event>, limit: Duration) -> anyhow::Result<Option<Event>> {
     let until = Instant::now() + limit;
     loop {
         interrupt::check()?;
@@ -130,9 +113,7 @@ fn next(events: &Receiver<Event>, limit: Duration) -> Result<Option<Event>, Fail
             Ok(event) => return Ok(Some(event)),
             Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::because("the download ended without a word"));
-            }
+            Err(RecvTimeoutError::Disconnected) => bail!("the download ended without a word"),
         }
     }
 }

@@ -9,8 +9,8 @@ use super::K6Error;
 use super::own_copy::{install, installed};
 use super::probe::{Unusable, probe};
 use super::sources::Sources;
-use super::tell::{Tell, Told};
 use crate::cli::FindK6;
+use crate::ui;
 
 /// A k6 that has shown its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,17 +91,13 @@ impl<'a> Wanted<'a> {
 /// Finds k6, or installs it.
 ///
 /// # Errors
-/// If there is none to be had; see [`K6Error`].
-pub fn ensure(wanted: &Wanted<'_>, tell: &mut Tell<'_>) -> Result<K6, K6Error> {
-    ensure_from(&Sources::of_this_machine()?, wanted, tell)
+/// If there is none to be had, see [`K6Error`], or an interruption arrives.
+pub fn ensure(wanted: &Wanted<'_>) -> anyhow::Result<K6> {
+    ensure_from(&Sources::of_this_machine()?, wanted)
 }
 
 /// As [`ensure`], from `sources`.
-pub fn ensure_from(
-    sources: &Sources,
-    wanted: &Wanted<'_>,
-    tell: &mut Tell<'_>,
-) -> Result<K6, K6Error> {
+pub fn ensure_from(sources: &Sources, wanted: &Wanted<'_>) -> anyhow::Result<K6> {
     // A variable that is set to nothing counts as not set.
     if let Some(named) = wanted.named.filter(|path| !path.as_os_str().is_empty()) {
         return take(named, sources);
@@ -121,9 +117,9 @@ pub fn ensure_from(
         }
     }
     for passed in &passed_over {
-        tell(Told::Notice(&format!("passing over {passed}")));
+        ui::notice(&format!("passing over {passed}"));
     }
-    if let Some(k6) = installed(None, &folder, sources, tell)? {
+    if let Some(k6) = installed(None, &folder, sources)? {
         return Ok(k6);
     }
     let mut tried = match passed_over.is_empty() {
@@ -132,19 +128,20 @@ pub fn ensure_from(
     };
     if !wanted.may_install {
         tried.push(format!("{}: no k6 there", folder.display()));
-        return Err(K6Error::NotFound { tried });
+        return Err(K6Error::NotFound { tried }.into());
     }
-    install(None, &folder, sources, tell).map_err(|error| match error {
-        K6Error::NotInstalled { tried: then } => {
+    install(None, &folder, sources).map_err(|error| match error.downcast() {
+        Ok(K6Error::NotInstalled { tried: then }) => {
             tried.extend(then);
-            K6Error::NotInstalled { tried }
+            K6Error::NotInstalled { tried }.into()
         }
-        other => other,
+        Ok(other) => other.into(),
+        Err(error) => error,
     })
 }
 
 /// Takes the k6 that the user names, or none.
-fn take(named: &Path, sources: &Sources) -> Result<K6, K6Error> {
+fn take(named: &Path, sources: &Sources) -> anyhow::Result<K6> {
     let no_use = |why| K6Error::Named {
         path: named.to_owned(),
         why,
@@ -161,6 +158,6 @@ fn take(named: &Path, sources: &Sources) -> Result<K6, K6Error> {
             version,
             origin: Origin::Named,
         }),
-        Err(why) => Err(no_use(why)),
+        Err(why) => Err(no_use(why).into()),
     }
 }

@@ -5,16 +5,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, bail, ensure};
 use semver::Version;
 
-use super::error::Failure;
 use super::find::{K6, Origin};
 use super::pip::Pip;
 use super::probe::probe;
 use super::sources::Sources;
-use super::tell::{Tell, Told};
 use super::{K6Error, release};
 use crate::shell::interrupt::{self, Interrupted};
+use crate::{http, ui};
 
 /// The start of the names of folders in which an installation is prepared.
 const STAGING: &str = ".staging-";
@@ -29,7 +29,6 @@ pub fn installed(
     version: Option<&Version>,
     folder: &Path,
     sources: &Sources,
-    tell: &mut Tell<'_>,
 ) -> Result<Option<K6>, Interrupted> {
     let release = sources
         .pins
@@ -52,14 +51,8 @@ pub fn installed(
                     origin,
                 }));
             }
-            Ok(found) => tell(Told::Notice(&format!(
-                "{} is k6 {found}: passed over",
-                path.display()
-            ))),
-            Err(why) => tell(Told::Notice(&format!(
-                "{}: {why}: passed over",
-                path.display()
-            ))),
+            Ok(found) => ui::notice(&format!("{} is k6 {found}: passed over", path.display())),
+            Err(why) => ui::notice(&format!("{}: {why}: passed over", path.display())),
         }
     }
     Ok(None)
@@ -70,20 +63,11 @@ pub fn installed(
 ///
 /// # Errors
 /// If every way fails, the folder cannot be used, or an interruption arrives.
-pub fn install(
-    version: Option<&Version>,
-    folder: &Path,
-    sources: &Sources,
-    tell: &mut Tell<'_>,
-) -> Result<K6, K6Error> {
-    let in_folder = |doing, path: &Path, error| K6Error::Folder {
-        doing,
-        path: path.to_owned(),
-        error,
-    };
-    std::fs::create_dir_all(folder).map_err(|error| in_folder("create", folder, error))?;
-    let _lock = lock(folder, tell)?;
-    if let Some(k6) = installed(version, folder, sources, tell)? {
+pub fn install(version: Option<&Version>, folder: &Path, sources: &Sources) -> anyhow::Result<K6> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("failed to create {}", folder.display()))?;
+    let _lock = lock(folder)?;
+    if let Some(k6) = installed(version, folder, sources)? {
         return Ok(k6);
     }
     // Whoever holds the lock is alone here: these are what an installation left that was killed.
@@ -95,9 +79,8 @@ pub fn install(
         let staging = tempfile::Builder::new()
             .prefix(STAGING)
             .tempdir_in(folder)
-            .map_err(|error| in_folder("create a folder in", folder, error))?;
-        let Some((what, version, fetched)) = fetch(origin, version, staging.path(), sources, tell)
-        else {
+            .with_context(|| format!("failed to create a folder in {}", folder.display()))?;
+        let Some((what, version, fetched)) = fetch(origin, version, staging.path(), sources) else {
             continue;
         };
         match fetched.and_then(|staged| promote(&staged, &program(folder, version), version)) {
@@ -107,16 +90,16 @@ pub fn install(
                     version: version.clone(),
                     origin,
                 };
-                tell(Told::Info(&format!(
+                ui::info(&format!(
                     "installed {k6} in {:.1} s",
                     started.elapsed().as_secs_f64()
-                )));
+                ));
                 return Ok(k6);
             }
-            Err(Failure::Interrupted(interrupted)) => return Err(interrupted.into()),
-            Err(Failure::Reason(reason)) => {
-                tell(Told::Notice(&format!("cannot have {what}: {reason}")));
-                tried.push(format!("{what}: {reason}"));
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => {
+                ui::notice(&format!("cannot have {what}: {error:#}"));
+                tried.push(format!("{what}: {error:#}"));
             }
         }
     }
@@ -130,8 +113,9 @@ pub fn install(
                 .map(ToString::to_string)
                 .collect::<Vec<_>>()
                 .join(", "),
-        }),
-        _ => Err(K6Error::NotInstalled { tried }),
+        }
+        .into()),
+        _ => Err(K6Error::NotInstalled { tried }.into()),
     }
 }
 
@@ -142,21 +126,19 @@ fn fetch<'a>(
     version: Option<&Version>,
     staging: &Path,
     sources: &'a Sources,
-    tell: &mut Tell<'_>,
-) -> Option<(String, &'a Version, Result<PathBuf, Failure>)> {
+) -> Option<(String, &'a Version, anyhow::Result<PathBuf>)> {
     let platform = &sources.platform;
-    let unpinned = || {
-        Err(Failure::because(format!(
-            "no SHA-256 is pinned for {platform}"
-        )))
-    };
+    let unpinned = || Err(anyhow::anyhow!("no SHA-256 is pinned for {platform}"));
     match origin {
         Origin::Release => {
             let (version, pin) = sources.pins.release(version, platform)?;
             let (url, fetched) = match pin {
                 Some(pin) => (
-                    format!(" ({})", release::url(sources, version, pin)),
-                    release::fetch(version, pin, staging, sources, tell),
+                    format!(
+                        " ({})",
+                        http::without_credentials(&release::url(sources, version, pin))
+                    ),
+                    release::fetch(version, pin, staging, sources),
                 ),
                 None => (String::new(), unpinned()),
             };
@@ -169,9 +151,7 @@ fn fetch<'a>(
         _ => {
             let (version, pin) = sources.pins.wheel(version, platform)?;
             let fetched = match pin {
-                Some(pin) => {
-                    Pip::find(sources).and_then(|pip| pip.fetch(version, pin, staging, tell))
-                }
+                Some(pin) => Pip::find(sources).and_then(|pip| pip.fetch(version, pin, staging)),
                 None => unpinned(),
             };
             Some((
@@ -184,28 +164,24 @@ fn fetch<'a>(
 }
 
 /// Has a fetched program show that it runs, then moves it to its place, where it thus never lies half-written.
-fn promote(staged: &Path, place: &Path, version: &Version) -> Result<PathBuf, Failure> {
-    let failed = |doing: &str, error: std::io::Error| {
-        Failure::because(format!("failed to {doing} {}: {error}", place.display()))
-    };
+fn promote(staged: &Path, place: &Path, version: &Version) -> anyhow::Result<PathBuf> {
+    let failed = |doing| move || format!("failed to {doing} {}", place.display());
     std::fs::set_permissions(staged, Permissions::from_mode(0o755))
-        .map_err(|e| failed("prepare", e))?;
+        .with_context(failed("prepare"))?;
     match probe(staged)? {
-        Ok(found) if found == *version => {}
-        Ok(found) => {
-            return Err(Failure::because(format!(
-                "it is k6 {found}, and {version} was expected"
-            )));
-        }
-        Err(why) => return Err(Failure::because(why.to_string())),
+        Ok(found) => ensure!(
+            found == *version,
+            "it is k6 {found}, and {version} was expected"
+        ),
+        Err(why) => bail!(why),
     }
     File::open(staged)
         .and_then(|file| file.sync_all())
-        .map_err(|e| failed("write", e))?;
+        .with_context(failed("write"))?;
     if let Some(folder) = place.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| failed("create the folder of", e))?;
+        std::fs::create_dir_all(folder).with_context(failed("create the folder of"))?;
     }
-    std::fs::rename(staged, place).map_err(|e| failed("move k6 to", e))?;
+    std::fs::rename(staged, place).with_context(failed("move k6 to"))?;
     Ok(place.to_owned())
 }
 
@@ -214,30 +190,27 @@ fn program(folder: &Path, version: &Version) -> PathBuf {
 }
 
 /// Takes the lock of `folder`, which the operating system frees however this program ends.
-fn lock(folder: &Path, tell: &mut Tell<'_>) -> Result<File, K6Error> {
+fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join(".lock");
-    let failed = |doing, error| K6Error::Folder {
-        doing,
-        path: path.clone(),
-        error,
-    };
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(|error| failed("open", error))?;
+        .with_context(|| format!("failed to open {}", path.display()))?;
     let mut said = false;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {
                 if !std::mem::replace(&mut said, true) {
-                    tell(Told::Info("waiting for another installation of k6 to end"));
+                    ui::info("waiting for another installation of k6 to end");
                 }
                 interrupt::pause(LOOK_AGAIN)?;
             }
-            Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("failed to lock {}", path.display()));
+            }
         }
     }
 }

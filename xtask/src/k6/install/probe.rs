@@ -9,7 +9,7 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::shell::interrupt::Interrupted;
-use crate::shell::{Cmd, Ended};
+use crate::shell::{self, Ended, cmd};
 
 /// The oldest k6 that runs our scripts.
 pub const MINIMUM: Version = Version::new(0, 57, 0);
@@ -74,7 +74,8 @@ pub fn probe_within(
             lines.push(line.to_owned());
         }
     };
-    let mut process = match Cmd::new(program).arg("version").spawn(output) {
+    let started = shell::here().and_then(|sh| shell::spawn(cmd!(sh, "{program} version"), output));
+    let mut process = match started {
         Ok(process) => process,
         Err(error) => return Ok(Err(Unusable::CannotStart(error.root_cause().to_string()))),
     };
@@ -129,7 +130,7 @@ fn look_at(program: &Path) -> Result<(), Unusable> {
 }
 
 /// Whether anybody may run the file.
-pub fn is_executable(about: &std::fs::Metadata) -> bool {
+fn is_executable(about: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     about.is_file() && about.permissions().mode() & 0o111 != 0
 }
@@ -176,7 +177,7 @@ mod tests {
                 "2.2.0",
             ),
             (
-                "k6.exe v2.2.0 (commit/00a9a1b7f5, go1.26.5, windows/amd64)",
+                "k6-of-ours v2.2.0 (commit/00a9a1b7f5, go1.26.5, darwin/amd64)",
                 "2.2.0",
             ),
             ("k6-with-sql v0.57.0 (go1.23.6, darwin/arm64)", "0.57.0"),

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::K6Error;
+use anyhow::Context as _;
+
 use super::pins::{self, Pins};
-use super::probe::is_executable;
+use crate::http;
+use crate::secret::{self, Secret};
 
 /// The maker's releases.
 const RELEASES: &str = "https://github.com/grafana/k6/releases/download";
@@ -57,34 +59,41 @@ impl Sources {
     ///
     /// # Errors
     /// If the pins cannot be read or the variable for a mirror holds no URL.
-    pub fn of_this_machine() -> Result<Self, K6Error> {
+    pub fn of_this_machine() -> anyhow::Result<Self> {
         Ok(Self {
             path: std::env::var_os("PATH").unwrap_or_default(),
-            pins: Pins::committed()?,
+            pins: Pins::committed().context("failed to read xtask/k6-pins.json")?,
             platform: pins::platform(),
-            releases: releases(std::env::var(RELEASES_VARIABLE).unwrap_or_default())?,
+            releases: releases(&std::env::var(RELEASES_VARIABLE).unwrap_or_default())?,
             limits: Limits::default(),
         })
     }
 
     /// Every executable file called `name` on `PATH`, in its order.
     pub fn on_path(&self, name: &str) -> impl Iterator<Item = PathBuf> {
-        std::env::split_paths(&self.path)
-            .filter(|folder| folder.is_absolute())
-            .map(move |folder| folder.join(name))
-            .filter(|file| std::fs::metadata(file).is_ok_and(|about| is_executable(&about)))
+        let folders = std::env::split_paths(&self.path).filter(|folder| folder.is_absolute());
+        let path = std::env::join_paths(folders).unwrap_or_default();
+        which::which_in_global(name, Some(path))
+            .into_iter()
+            .flatten()
     }
 }
 
-fn releases(mirror: String) -> Result<String, K6Error> {
+fn releases(mirror: &str) -> anyhow::Result<String> {
     if mirror.is_empty() {
         return Ok(RELEASES.to_owned());
     }
-    match reqwest::Url::parse(&mirror) {
+    match reqwest::Url::parse(mirror) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => {
+            if let Some(password) = url.password() {
+                secret::keep(&Secret::new(password.to_owned()));
+            }
             Ok(mirror.trim_end_matches('/').to_owned())
         }
-        _ => Err(K6Error::Releases(mirror)),
+        _ => anyhow::bail!(
+            "{RELEASES_VARIABLE} is \"{}\", which is no http or https URL; leave it away to use the maker's",
+            http::without_credentials(mirror)
+        ),
     }
 }
 
@@ -94,17 +103,19 @@ mod tests {
 
     #[test]
     fn a_mirror_replaces_the_makers_address() {
-        assert_eq!(releases(String::new()).unwrap(), RELEASES);
+        assert_eq!(releases("").unwrap(), RELEASES);
         assert_eq!(
-            releases("http://127.0.0.1:8/k6/".into()).unwrap(),
+            releases("http://127.0.0.1:8/k6/").unwrap(),
             "http://127.0.0.1:8/k6"
         );
         for bad in ["mirror", "/srv/k6", "ftp://mirror.example/k6"] {
-            let error = releases(bad.into()).unwrap_err().to_string();
+            let error = releases(bad).unwrap_err().to_string();
             assert!(
                 error.contains("TACHIKOMA_K6_RELEASES") && error.contains(bad),
                 "{error}"
             );
         }
+        let error = releases("ftp://me:s3cret@mirror.example").unwrap_err();
+        assert!(!error.to_string().contains("s3cret"), "{error}");
     }
 }

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use crate::secret::Secret;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::shell::logs::LogFile;
-use crate::shell::{Cmd, Ended, Process, Signal, Tail};
-use crate::ui;
+use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd};
 
 use super::progress::Progress;
 
@@ -30,7 +29,7 @@ pub struct Invocation<'a> {
     /// The entry point, `load-tests/main.js`.
     pub main_js: &'a Path,
     /// The test's name, for people.
-    pub test: &'static str,
+    pub test: &'a str,
     /// The folder of the test.
     pub dir: &'a Path,
     /// Variables for the script, none of them secret.
@@ -89,10 +88,11 @@ impl Invocation<'_> {
     /// If k6 cannot be started or its log not be written.
     pub fn run(&self, mut useless: impl FnMut() -> Option<String>) -> anyhow::Result<Ran> {
         let log = LogFile::create(&self.dir.join("k6.log"), self.key)?;
-        let progress = Arc::new(Mutex::new(Progress::new(self.test, self.open)));
+        let progress = Arc::new(Mutex::new(Progress::new(self.test, self.load, self.open)));
         let followed = Arc::clone(&progress);
         let (lines, key) = (log.clone(), self.key.clone());
-        let mut process = self.command().spawn(move |_, line| {
+        let sh = shell::here()?;
+        let mut process = shell::spawn(self.command(&sh), move |_, line| {
             let line = key.scrub(line);
             if progress
                 .lock()
@@ -106,7 +106,6 @@ impl Invocation<'_> {
             .at_most
             .map(|planned| Instant::now() + planned + OVERTIME);
         let (ended, stopped) = attend(&mut process, deadline, &mut useless)?;
-        ui::clear_status();
         let opening = followed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -123,29 +122,31 @@ impl Invocation<'_> {
         })
     }
 
-    fn command(&self) -> Cmd {
-        let mut cmd = Cmd::new(self.k6).args(["run", "--address="]);
+    fn command<'sh>(&self, sh: &'sh xshell::Shell) -> Cmd<'sh> {
+        let (k6, main_js) = (self.k6, self.main_js);
+        let (outputs, args) = (self.outputs, self.args);
+        let mut command = cmd!(sh, "{k6} run --address= {outputs...} {args...} {main_js}");
         for name in self.remove {
-            cmd = cmd.env_remove(name);
+            command = command.env_remove(name);
         }
         for (name, value) in self.env {
-            cmd = cmd.env(name, value);
+            command = command.env(name, value);
         }
-        cmd = cmd
+        command = command
             .env("API_KEY", self.key.expose())
             .env("SUMMARY_PATH", self.summary_path())
             .env("K6_NO_USAGE_REPORT", "true");
         if self.dashboard {
             let period = (self.load.as_millis() / DASHBOARD_POINTS)
                 .clamp(*PERIOD_MS.start(), *PERIOD_MS.end());
-            cmd = cmd
+            command = command
                 .env("K6_WEB_DASHBOARD", "true")
                 .env("K6_WEB_DASHBOARD_HOST", "127.0.0.1")
                 .env("K6_WEB_DASHBOARD_PORT", "0")
                 .env("K6_WEB_DASHBOARD_PERIOD", format!("{period}ms"))
                 .env("K6_WEB_DASHBOARD_EXPORT", self.dir.join("report.html"));
         }
-        cmd.args(self.outputs).args(self.args).arg(self.main_js)
+        command
     }
 }
 

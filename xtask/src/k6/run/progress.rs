@@ -1,21 +1,17 @@
-//! k6's own progress, taken from its output: one status line on a terminal, a heartbeat elsewhere.
+//! k6's own progress, taken from its output.
 
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::shape::go_duration;
 use crate::{report, shell, ui};
 
-/// How often a run without a terminal says that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How many warnings and errors of k6 are shown while it runs; the log has them all.
 const MAX_SHOWN: u32 = 5;
 
 /// Follows the lines of one k6 run.
 pub struct Progress {
-    test: &'static str,
-    began: Instant,
-    last_beat: Instant,
-    running: String,
+    bar: ui::Progress,
     shown: u32,
     open: bool,
     opening: Option<JoinHandle<()>>,
@@ -25,9 +21,9 @@ pub struct Progress {
 #[derive(Debug, PartialEq, Eq)]
 enum Line<'a> {
     /// The summed-up progress, as in `running (0m05.0s), 1/1 VUs, 9 complete and 0 interrupted iterations`.
-    Running(&'a str),
+    Running(Option<Duration>, &'a str),
     /// The progress of one scenario, as in `default   [  17% ] 1 VUs  05.0s/30.0s`.
-    Scenario(&'a str),
+    Scenario,
     /// A log line with at least the level of a warning, its message.
     Problem(String),
     /// The address of the live dashboard.
@@ -37,14 +33,10 @@ enum Line<'a> {
 }
 
 impl Progress {
-    /// Begins to follow a run of `test`; `open` has its live dashboard opened in the browser.
-    pub fn new(test: &'static str, open: bool) -> Self {
-        let now = Instant::now();
+    /// Begins to follow a run of `test` that makes load for `load`; `open` has its live dashboard opened in the browser.
+    pub fn new(test: &str, load: Duration, open: bool) -> Self {
         Self {
-            test,
-            began: now,
-            last_beat: now,
-            running: String::new(),
+            bar: ui::Progress::over(test, load),
             shown: 0,
             open,
             opening: None,
@@ -54,15 +46,15 @@ impl Progress {
     /// Takes note of a line; returns whether it is worth keeping in the log.
     pub fn line(&mut self, line: &str) -> bool {
         match classify(line) {
-            Line::Running(text) => {
-                self.running = text.to_owned();
-                self.beat();
+            Line::Running(elapsed, text) => {
+                if let Some(elapsed) = elapsed {
+                    self.bar
+                        .done(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+                }
+                self.bar.says(text);
                 false
             }
-            Line::Scenario(text) => {
-                ui::status(&format!("{}: {text}  {}", self.test, self.running));
-                false
-            }
+            Line::Scenario => false,
             Line::Problem(message) => {
                 self.shown += 1;
                 if self.shown <= MAX_SHOWN {
@@ -91,14 +83,6 @@ impl Progress {
     pub fn opening(&mut self) -> Option<JoinHandle<()>> {
         self.opening.take()
     }
-
-    fn beat(&mut self) {
-        if !ui::is_terminal() && self.last_beat.elapsed() >= HEARTBEAT {
-            self.last_beat = Instant::now();
-            let seconds = self.began.elapsed().as_secs();
-            ui::info(&format!("{}: {seconds} s, {}", self.test, self.running));
-        }
-    }
 }
 
 fn shorten(text: &str, most: usize) -> String {
@@ -113,13 +97,14 @@ fn shorten(text: &str, most: usize) -> String {
 fn classify(line: &str) -> Line<'_> {
     let trimmed = line.trim();
     if let Some(rest) = trimmed.strip_prefix("running (") {
-        return Line::Running(rest.split_once("), ").map_or(rest, |(_, rest)| rest));
+        let (elapsed, text) = rest.split_once("), ").unwrap_or(("", rest));
+        return Line::Running(go_duration(elapsed).ok(), text);
     }
     if let Some((name, rest)) = trimmed.split_once(" [")
         && !name.contains('"')
         && rest.contains("% ]")
     {
-        return Line::Scenario(trimmed);
+        return Line::Scenario;
     }
     if let Some(address) = trimmed.strip_prefix("web dashboard:") {
         // Only what k6 listens on for us: a script may print such a line too.
@@ -167,10 +152,13 @@ mod tests {
         let running = "running (0m05.0s), 1/1 VUs, 9 complete and 0 interrupted iterations";
         assert_eq!(
             classify(running),
-            Line::Running("1/1 VUs, 9 complete and 0 interrupted iterations")
+            Line::Running(
+                Some(Duration::from_secs(5)),
+                "1/1 VUs, 9 complete and 0 interrupted iterations"
+            )
         );
         let scenario = "default   [  17% ] 1 VUs  05.0s/30.0s";
-        assert_eq!(classify(scenario), Line::Scenario(scenario));
+        assert_eq!(classify(scenario), Line::Scenario);
         let warning = r#"time="2026-11-23T12:00:00Z" level=warning msg="Request Failed" error="Get \"x\": refused""#;
         assert_eq!(classify(warning), Line::Problem("Request Failed".into()));
         let error =

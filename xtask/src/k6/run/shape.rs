@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 use crate::record::StageRecord;
-use crate::shell::Cmd;
+use crate::shell::{self, cmd};
 
 /// `k6 inspect` runs only the script's top level.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -62,17 +62,18 @@ struct InspectedStage {
 /// # Errors
 /// If k6 finds fault with the script; its words are in the message.
 pub fn inspect(k6: &Path, main_js: &Path, env: &[(&str, String)]) -> anyhow::Result<Shape> {
-    let mut cmd = Cmd::new(k6).args(["inspect", "--execution-requirements"]);
+    let sh = shell::here()?;
+    let mut command = cmd!(sh, "{k6} inspect --execution-requirements");
     // `inspect` does not look at the process's environment.
     for (name, value) in env {
-        cmd = cmd.arg("-e").arg(format!("{name}={value}"));
+        command = command.arg("-e").arg(format!("{name}={value}"));
     }
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("K6_"))
     {
-        cmd = cmd.env_remove(name);
+        command = command.env_remove(name);
     }
-    let captured = cmd.arg(main_js).capture(LIMIT)?;
+    let captured = shell::capture(command.arg(main_js), LIMIT)?;
     anyhow::ensure!(
         captured.ended.success(),
         "k6 cannot read {} ({}):{}",
@@ -114,7 +115,7 @@ fn shape(text: &str) -> anyhow::Result<Shape> {
 }
 
 /// Reads a duration as Go writes it, such as `1h10m0s` or `2.4s`.
-fn go_duration(text: &str) -> anyhow::Result<Duration> {
+pub(super) fn go_duration(text: &str) -> anyhow::Result<Duration> {
     let mut seconds = 0.0;
     let mut rest = text;
     while !rest.is_empty() {

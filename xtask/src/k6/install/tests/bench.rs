@@ -8,11 +8,11 @@ use std::time::Duration;
 use ring::digest;
 use tempfile::TempDir;
 
+use crate::k6::install::K6Error;
 use crate::k6::install::find::{K6, Wanted, ensure_from};
 use crate::k6::install::pins::{Pins, Sha256};
 use crate::k6::install::sources::{Limits, Sources};
-use crate::k6::install::{K6Error, Told};
-use crate::shell::Cmd;
+use crate::shell::{self, cmd};
 
 /// Of the stubs: short enough for a test that waits for it, long enough for a busy machine.
 pub const SHORT: Duration = Duration::from_millis(500);
@@ -26,8 +26,6 @@ pub struct Bench {
     dir: TempDir,
     /// Where k6 comes from here.
     pub sources: Sources,
-    /// Everything that was told, one message a line, with its kind.
-    pub told: Vec<String>,
 }
 
 impl Bench {
@@ -47,11 +45,7 @@ impl Bench {
                 total: LONG,
             },
         };
-        Self {
-            dir,
-            sources,
-            told: Vec::new(),
-        }
+        Self { dir, sources }
     }
 
     /// One where nothing can be installed.
@@ -74,17 +68,14 @@ impl Bench {
     }
 
     /// Finds or installs k6.
-    pub fn ensure(&mut self, named: Option<&Path>, may_install: bool) -> Result<K6, K6Error> {
+    pub fn ensure(&self, named: Option<&Path>, may_install: bool) -> anyhow::Result<K6> {
         let target_dir = self.path("target");
         let wanted = Wanted {
             named,
             may_install,
             target_dir: &target_dir,
         };
-        let told = &mut self.told;
-        ensure_from(&self.sources, &wanted, &mut |message| {
-            told.push(line(message));
-        })
+        ensure_from(&self.sources, &wanted)
     }
 
     /// The names in our own copies' folder, sorted.
@@ -101,13 +92,9 @@ impl Bench {
     }
 }
 
-/// A message as text, with its kind.
-pub fn line(message: Told<'_>) -> String {
-    match message {
-        Told::Info(text) => format!("info: {text}"),
-        Told::Notice(text) => format!("notice: {text}"),
-        Told::Status(text) => format!("status: {text}"),
-    }
+/// The kind of an expected failure.
+pub fn kind(error: &anyhow::Error) -> &K6Error {
+    error.downcast_ref().unwrap()
 }
 
 /// A script that answers like k6 `version`.
@@ -123,7 +110,8 @@ pub fn program(path: &Path, script: &str) -> PathBuf {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let text = path.with_extension("text");
     std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
-    let copied = Cmd::new("cp").arg(&text).arg(path).capture(LONG).unwrap();
+    let sh = shell::here().unwrap();
+    let copied = shell::capture(cmd!(sh, "cp {text} {path}"), LONG).unwrap();
     assert!(copied.ended.success(), "{copied:?}");
     std::fs::remove_file(text).unwrap();
     std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
@@ -135,13 +123,8 @@ pub fn archive(member: &str, script: &str) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     program(&dir.path().join(member), script);
     let file = dir.path().join("archive.tar.gz");
-    let made = Cmd::new("tar")
-        .arg("-czf")
-        .arg(&file)
-        .arg("-C")
-        .arg(dir.path())
-        .arg(member);
-    let made = made.capture(LONG).unwrap();
+    let sh = shell::at(dir.path()).unwrap();
+    let made = shell::capture(cmd!(sh, "tar -czf {file} {member}"), LONG).unwrap();
     assert!(made.ended.success(), "{made:?}");
     std::fs::read(file).unwrap()
 }

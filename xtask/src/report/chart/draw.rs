@@ -1,0 +1,384 @@
+//! Where the parts of a chart lie, for the template.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use k6_summary::{Quantity, Unit};
+use serde::Serialize;
+
+use super::scale::{along, median, range_of, sound, thinned, ticks, time_ticks};
+use super::{Axis, Chart, Line, Point, Shape};
+use crate::report::text::Text;
+
+/// The width of a chart in px of its own coordinates: pages scale it.
+const WIDTH: f64 = 560.0;
+/// The height of the plane, in px.
+const PLANE: f64 = 160.0;
+/// What is left of, right of and below the plane, in px.
+const MARGINS: (f64, f64, f64) = (60.0, 14.0, 44.0);
+/// How wide a sample in the legend is with the space behind it, and how high its row, in px.
+const SAMPLE: (f64, f64) = (32.0, 18.0);
+/// The most points that a line is drawn with: more than one a pixel shows nothing.
+const MOST_POINTS: usize = 500;
+/// The most points of a line that each say what they are.
+const MOST_HOVERED: usize = 160;
+/// A bound so many times the greatest value is named but not drawn: it would press the values flat.
+const FAR: f64 = 8.0;
+
+/// A chart as the template takes it: places in px, texts as they read.
+#[derive(Debug, Serialize)]
+pub struct Drawn<'a> {
+    title: &'a Text,
+    unit: &'a Text,
+    description: Text,
+    width: f64,
+    height: f64,
+    /// None without a single number to show.
+    plane: Option<Plane<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Plane<'a> {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    x_label: String,
+    x_ticks: Vec<(f64, String)>,
+    y_ticks: Vec<(f64, String)>,
+    legend: Vec<Entry>,
+    bands: Vec<String>,
+    bounds: Vec<(f64, &'a Text)>,
+    marks: Vec<DrawnMark<'a>>,
+    stems: Vec<(f64, f64, f64)>,
+    lines: Vec<DrawnLine>,
+}
+
+/// One entry of the legend.
+#[derive(Debug, Serialize)]
+struct Entry {
+    at: (f64, f64),
+    name: String,
+    /// `line`, `band` or `bound`.
+    kind: &'static str,
+    /// The line that it names.
+    index: usize,
+    shape: Shape,
+}
+
+#[derive(Debug, Serialize)]
+struct DrawnMark<'a> {
+    x: f64,
+    title: &'a Text,
+    is_flag: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct DrawnLine {
+    path: String,
+    /// Where the median lies, if it is drawn.
+    median: Option<f64>,
+    points: Vec<(f64, f64, Shape, Text)>,
+}
+
+/// How a chart's values become places.
+struct Scale {
+    x: Range<f64>,
+    y: Range<f64>,
+    px: Range<f64>,
+    /// The lower edge first.
+    py: Range<f64>,
+}
+
+impl Scale {
+    fn x(&self, value: f64) -> f64 {
+        along(&self.x, &self.px, value)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        along(&self.y, &self.py, value)
+    }
+}
+
+/// Lays `chart` out.
+pub fn drawn(chart: &Chart) -> Drawn<'_> {
+    let mut drawn = Drawn {
+        title: &chart.title,
+        unit: &chart.unit,
+        description: "no data".into(),
+        width: WIDTH,
+        height: 56.0,
+        plane: None,
+    };
+    let Some((x, y)) = ranges(chart) else {
+        return drawn;
+    };
+    let (legend, top) = legend(chart, &y);
+    let scale = Scale {
+        x: sound(&x),
+        y: sound(&y),
+        px: MARGINS.0..WIDTH - MARGINS.1,
+        py: top + PLANE..top,
+    };
+    let (x_label, x_ticks) = x_ticks(chart, &scale);
+    let height = ticks(&scale.y, 5);
+    drawn.description = Text::lines(&description(chart));
+    drawn.height = top + PLANE + MARGINS.2;
+    drawn.plane = Some(Plane {
+        left: scale.px.start,
+        right: scale.px.end,
+        top,
+        bottom: scale.py.start,
+        x_label,
+        x_ticks,
+        y_ticks: height
+            .into_iter()
+            .map(|at| (scale.y(at), number(at)))
+            .collect(),
+        legend,
+        bands: bands(chart, &scale),
+        bounds: chart
+            .bounds
+            .iter()
+            .filter(|(bound, _)| y.contains(bound))
+            .map(|(bound, label)| (scale.y(*bound), label))
+            .collect(),
+        marks: chart
+            .marks
+            .iter()
+            .filter(|mark| mark.x.is_finite())
+            .map(|mark| DrawnMark {
+                x: scale.x(mark.x),
+                title: &mark.title,
+                is_flag: mark.is_flag,
+            })
+            .collect(),
+        stems: stems(chart, &scale),
+        lines: chart
+            .lines
+            .iter()
+            .map(|line| one_line(chart, line, &scale))
+            .collect(),
+    });
+    drawn
+}
+
+/// The ranges of x and y, or `None` without a single finite point.
+fn ranges(chart: &Chart) -> Option<(Range<f64>, Range<f64>)> {
+    let points = || {
+        chart
+            .lines
+            .iter()
+            .flat_map(|line| &line.points)
+            .filter(is_finite)
+    };
+    points().next()?;
+    let mut x = range_of(points().map(|point| point.x));
+    let edges = chart.band.iter().flat_map(|(_, low, high)| [*low, *high]);
+    let mut y = range_of(points().map(|point| point.y).chain(edges));
+    let near = y.end.abs() * FAR;
+    let bounds = chart
+        .bounds
+        .iter()
+        .map(|(bound, _)| *bound)
+        .filter(|bound| *bound <= near);
+    y = range_of([y.start, y.end].into_iter().chain(bounds));
+    match &chart.x {
+        Axis::Seconds(span) => {
+            x = x.start.min(span.start)..x.end.max(span.end);
+            y = y.start.min(0.0)..if y == (0.0..0.0) { 1.0 } else { y.end.max(0.0) };
+            let air = (y.end - y.start) * 0.06;
+            let under = if y.start == 0.0 { 0.0 } else { air };
+            Some((x, y.start - under..y.end + air))
+        }
+        Axis::Items { .. } => {
+            let air = (y.end - y.start) * 0.08;
+            Some((x.start - 0.5..x.end + 0.5, y.start - air..y.end + air))
+        }
+    }
+}
+
+fn is_finite(point: &&Point) -> bool {
+    point.x.is_finite() && point.y.is_finite()
+}
+
+/// The entries of the legend, and where the plane below it begins.
+fn legend(chart: &Chart, y: &Range<f64>) -> (Vec<Entry>, f64) {
+    let mut named: Vec<(String, &'static str, usize, Shape)> = Vec::new();
+    for (index, line) in chart.lines.iter().enumerate() {
+        let shape = line
+            .points
+            .first()
+            .map_or(Shape::Hidden, |point| point.shape);
+        named.push((line.name.to_string(), "line", index, shape));
+    }
+    if chart.band.iter().any(is_edge) {
+        named.push(("fence".into(), "band", 0, Shape::Hidden));
+    }
+    let far = chart.bounds.iter().filter(|(bound, _)| !y.contains(bound));
+    named.extend(far.map(|(_, label)| {
+        let name = format!("{label} (beyond the chart)");
+        (name, "bound", 0, Shape::Hidden)
+    }));
+    // A single line is named by the chart's title.
+    if named.len() == 1 && chart.lines.len() == 1 {
+        return (Vec::new(), 30.0);
+    }
+    let (mut x, mut y) = (4.0, 36.0);
+    let entries = named.into_iter().map(|(name, kind, index, shape)| {
+        // About how wide it is: what a layout without the browser's fonts can know.
+        let takes = SAMPLE.0 + name.chars().count() as f64 * 6.8 + 16.0;
+        if x > 4.0 && x + takes > WIDTH {
+            (x, y) = (4.0, y + SAMPLE.1);
+        }
+        let at = (x, y);
+        x += takes;
+        Entry {
+            at,
+            name,
+            kind,
+            index,
+            shape,
+        }
+    });
+    let entries: Vec<Entry> = entries.collect();
+    let last = entries.last().map_or(14.0, |entry| entry.at.1);
+    (entries, last + 16.0)
+}
+
+/// What the axis of x says, and its ticks.
+fn x_ticks(chart: &Chart, scale: &Scale) -> (String, Vec<(f64, String)>) {
+    match &chart.x {
+        Axis::Seconds(_) => {
+            let (per, unit) = per(&scale.x);
+            let all = time_ticks(&scale.x, 7).into_iter();
+            let all = all.map(|at| (scale.x(at), number(at / per)));
+            (format!("time since the start, {unit}"), all.collect())
+        }
+        Axis::Items { label, names } => {
+            let widest = names.iter().map(|name| name.chars().count()).max();
+            let most = if widest > Some(4) { 5 } else { 12 };
+            let step = names.len().div_ceil(most).max(1);
+            let all = names.iter().enumerate().step_by(step);
+            let all = all.map(|(at, name)| (scale.x(at as f64), name.to_string()));
+            ((*label).to_owned(), all.collect())
+        }
+    }
+}
+
+/// By what seconds are divided for people, and what that is.
+fn per(x: &Range<f64>) -> (f64, &'static str) {
+    match x.end - x.start {
+        span if span > 36_000.0 => (3600.0, "h"),
+        span if span > 600.0 => (60.0, "min"),
+        _ => (1.0, "s"),
+    }
+}
+
+fn is_edge((x, low, high): &(f64, f64, f64)) -> bool {
+    x.is_finite() && low.is_finite() && high.is_finite()
+}
+
+/// The parts of the band without gaps, as the corners of polygons.
+fn bands(chart: &Chart, scale: &Scale) -> Vec<String> {
+    let stretches = chart.band.chunk_by(|a, b| is_edge(a) == is_edge(b));
+    let whole = stretches.filter(|stretch| stretch.first().is_some_and(is_edge));
+    whole
+        .map(|stretch| {
+            let upper = stretch.iter().map(|(x, _, high)| (x, high));
+            let lower = stretch.iter().rev().map(|(x, low, _)| (x, low));
+            upper.chain(lower).fold(String::new(), |mut out, (x, y)| {
+                let _ = write!(out, "{},{} ", scale.x(*x), scale.y(*y));
+                out
+            })
+        })
+        .collect()
+}
+
+/// The lines that join the pairs of the first two lines: place, and both ends.
+fn stems(chart: &Chart, scale: &Scale) -> Vec<(f64, f64, f64)> {
+    let (true, [base, head, ..]) = (chart.are_pairs, chart.lines.as_slice()) else {
+        return Vec::new();
+    };
+    let pairs = base.points.iter().zip(&head.points);
+    pairs
+        .filter(|(base, head)| is_finite(base) && is_finite(head))
+        .map(|(base, head)| (scale.x(base.x), scale.y(base.y), scale.y(head.y)))
+        .collect()
+}
+
+fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> DrawnLine {
+    let place = |point: &Point| (scale.x(point.x), scale.y(point.y));
+    let mut path = String::new();
+    let mut points = Vec::new();
+    let stretches = line.points.chunk_by(|a, b| is_finite(&a) == is_finite(&b));
+    for stretch in stretches.filter(|stretch| is_finite(&&stretch[0])) {
+        let ys: Vec<f64> = stretch.iter().map(|point| point.y).collect();
+        for (nth, kept) in thinned(&ys, MOST_POINTS).into_iter().enumerate() {
+            let (x, y) = place(&stretch[kept]);
+            let _ = write!(path, "{}{x} {y}", if nth == 0 { 'M' } else { 'L' });
+        }
+        // A line of one point would not be seen.
+        if let [alone] = stretch
+            && alone.shape == Shape::Hidden
+        {
+            let (x, y) = place(alone);
+            points.push((x, y, Shape::Dot, title(chart, line, alone, scale)));
+        }
+    }
+    let many = line.points.len() > MOST_HOVERED;
+    let told = line.points.iter().filter(is_finite);
+    for point in told.filter(|point| !many || point.title.is_some()) {
+        let (x, y) = place(point);
+        points.push((x, y, point.shape, title(chart, line, point, scale)));
+    }
+    let middle = median(line.points.iter().map(|point| point.y)).filter(|_| chart.are_pairs);
+    DrawnLine {
+        path: if line.is_joined { path } else { String::new() },
+        median: middle.map(|middle| scale.y(middle)),
+        points,
+    }
+}
+
+fn title(chart: &Chart, line: &Line, point: &Point, scale: &Scale) -> Text {
+    point.title.clone().unwrap_or_else(|| {
+        let (per, unit) = per(&scale.x);
+        let (y, x) = (number(point.y), number(point.x / per));
+        format!("{}: {y} {} at {x} {unit}", line.name, chart.unit).into()
+    })
+}
+
+/// The chart in words, for those who cannot see it.
+fn description(chart: &Chart) -> String {
+    let mut out = String::new();
+    for line in &chart.lines {
+        let ys = || {
+            line.points
+                .iter()
+                .map(|point| point.y)
+                .filter(|y| y.is_finite())
+        };
+        let Some(last) = ys().next_back() else {
+            continue;
+        };
+        let range = range_of(ys());
+        let (least, greatest) = (number(range.start), number(range.end));
+        let (count, last) = (ys().count(), number(last));
+        let _ = write!(
+            out,
+            "{}: {count} values from {least} to {greatest}, the last {last}. ",
+            line.name
+        );
+    }
+    for (_, label) in &chart.bounds {
+        let _ = write!(out, "{label}. ");
+    }
+    for mark in &chart.marks {
+        let _ = write!(out, "Mark: {}. ", mark.title);
+    }
+    out
+}
+
+fn number(value: f64) -> String {
+    Quantity::new(value, Unit::Count).to_string()
+}

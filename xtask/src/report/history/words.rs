@@ -1,0 +1,74 @@
+//! What the table and the page of the history say alike.
+
+use k6_summary::Quantity;
+
+use crate::history::{Change, Key, Mark, Metric, Series, percent, short};
+
+/// What was run: `load missions`, `smoke health at time scale 0.1`.
+pub fn name(key: &Key) -> String {
+    let scale = if key.time_scale == 1.0 {
+        String::new()
+    } else {
+        format!(" at time scale {}", key.time_scale)
+    };
+    format!("{} {}{scale}", key.profile, key.test)
+}
+
+/// Where it was run.
+pub fn place(key: &Key) -> String {
+    let target = key.url.as_deref().unwrap_or("server started here");
+    let after = if key.after.is_empty() {
+        String::new()
+    } else {
+        format!(" · after {}", key.after.join(", "))
+    };
+    format!("k6 {} · {target}{after} · {}", key.k6, key.host)
+}
+
+/// How many runs there are, and what the newest one is compared with.
+pub fn runs(series: &Series) -> String {
+    let note = if series.note.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", series.note)
+    };
+    let s = if series.runs == 1 { "" } else { "s" };
+    format!(
+        "{} run{s}, the newest beside {} references{note}",
+        series.runs, series.have
+    )
+}
+
+/// An accepted change.
+pub fn accepted(mark: &Mark, runs: usize) -> String {
+    let from = if mark.index < runs {
+        format!("from run {} of {runs}", mark.index + 1)
+    } else {
+        "from the next run on".to_owned()
+    };
+    format!("accepted {}, {from}: {}", short(&mark.commit), mark.why)
+}
+
+/// A change of level.
+pub fn change(metric: &Metric, change: &Change) -> String {
+    let quantity = |number: f64| Quantity::new(number, metric.last.unit).to_string();
+    let commit = |commit: &Option<String>| {
+        commit
+            .as_deref()
+            .map_or_else(|| "unknown".to_owned(), |commit| short(commit).to_owned())
+    };
+    let relative = if change.change.is_finite() {
+        format!("{}, ", percent(change.change))
+    } else {
+        String::new()
+    };
+    format!(
+        "{} {relative}from {} to {}, on {} between {} and {}",
+        metric.last.metric,
+        quantity(change.before),
+        quantity(change.after),
+        change.at,
+        commit(&change.from),
+        commit(&change.to)
+    )
+}

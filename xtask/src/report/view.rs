@@ -1,0 +1,381 @@
+//! What a report says, laid out by nobody yet: terminal, Markdown, HTML and JUnit all show this.
+//!
+//! A view is built once for a document. It holds the rows in their order with what is made of each, so that no report
+//! has to look for one, and the same row has the same tone in all of them.
+
+mod comparison;
+mod history;
+mod past;
+mod run;
+mod test;
+
+use serde::{Serialize, Serializer};
+
+use super::text::Text;
+use crate::record::Outcome;
+
+pub use comparison::{comparison, side};
+pub use history::history;
+pub use run::{run, title};
+pub use test::{cpu_text, durations, section};
+
+/// The most checks that are shown of a test: names with ids in them are thousands.
+const MOST_CHECKS: usize = 50;
+/// How wide a bar is, in px.
+const BAR: f64 = 180.0;
+
+/// What is made of a row, a test or a whole document.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tone {
+    /// It did not hold: the run is red.
+    Bad,
+    /// Somebody should look, but the run is not red because of it.
+    Warn,
+    /// There is no verdict.
+    Open,
+    /// There is nothing to judge: a number, or one that has not changed.
+    #[default]
+    Plain,
+    /// It held.
+    Good,
+}
+
+/// How a tone looks: colour is never the only sign.
+#[derive(Serialize)]
+pub struct Look {
+    /// A sign of one column.
+    pub glyph: &'static str,
+    /// A sign for Markdown.
+    pub emoji: &'static str,
+    /// A class of the style sheet.
+    pub class: &'static str,
+    /// A word for who sees no signs.
+    pub word: &'static str,
+}
+
+impl Tone {
+    /// How it looks.
+    pub fn look(self) -> Look {
+        let (glyph, emoji, class, word) = match self {
+            Self::Bad => ("✗", "❌", "bad", "not kept"),
+            Self::Warn => ("!", "⚠️", "warn", "to be looked at"),
+            Self::Open => ("–", "➖", "none", "not judged"),
+            Self::Plain => ("·", "", "none", "no verdict needed"),
+            Self::Good => ("✓", "✅", "good", "kept"),
+        };
+        Look {
+            glyph,
+            emoji,
+            class,
+            word,
+        }
+    }
+
+    /// What an outcome comes to.
+    pub fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Passed => Self::Good,
+            Outcome::Failed | Outcome::CouldNotRun => Self::Bad,
+            Outcome::Interrupted => Self::Warn,
+            Outcome::NotRun => Self::Open,
+        }
+    }
+}
+
+impl Serialize for Tone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.look().serialize(serializer)
+    }
+}
+
+/// A number as it is shown, formatted once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figure {
+    /// The number, where it is held against another one; in the unit of that other one.
+    pub number: Option<f64>,
+    /// As it reads.
+    pub text: Text,
+}
+
+impl Figure {
+    /// A figure that is held against another one.
+    pub fn new(number: f64, text: impl Into<Text>) -> Self {
+        Self {
+            number: Some(number),
+            text: text.into(),
+        }
+    }
+
+    /// A figure that is only shown.
+    pub fn shown(text: impl Into<Text>) -> Self {
+        Self {
+            number: None,
+            text: text.into(),
+        }
+    }
+
+    /// What stands where there is no number.
+    pub fn none() -> Self {
+        Self::shown("–")
+    }
+}
+
+impl Serialize for Figure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(serializer)
+    }
+}
+
+/// One thing that was judged or measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Row {
+    /// What is made of it.
+    pub tone: Tone,
+    /// What it is, such as `http_req_duration p(95)`.
+    pub what: Text,
+    /// What was demanded, or what it is compared with.
+    pub bound: Figure,
+    /// What was found.
+    pub value: Figure,
+    /// Further figures, under the heads of the table.
+    pub more: Vec<Text>,
+    /// A remark; may be empty.
+    pub note: Text,
+    /// Value and bound as lengths, if they are numbers.
+    bar: Option<Bar>,
+}
+
+/// A value and its bound as lengths, in px.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct Bar {
+    value: f64,
+    bound: f64,
+}
+
+impl Row {
+    /// A row that says what something is.
+    pub fn measured(what: impl Into<Text>, value: impl Into<Text>) -> Self {
+        Self {
+            what: what.into(),
+            value: Figure::shown(value),
+            ..Self::default()
+        }
+    }
+
+    /// Draws value and bound, if they are numbers and there is a verdict.
+    #[must_use]
+    fn with_bar(mut self) -> Self {
+        let judged = matches!(self.tone, Tone::Good | Tone::Bad);
+        let numbers = self.value.number.zip(self.bound.number);
+        self.bar = numbers.filter(|_| judged).and_then(|(value, bound)| {
+            let (value, bound) = (value.max(0.0), bound.max(0.0));
+            // The bound at two thirds, unless the value needs more room.
+            let full = (bound * 1.5).max(value * 1.05).max(f64::MIN_POSITIVE);
+            let px = |number: f64| (number / full * BAR * 10.0).round() / 10.0;
+            // A value of nothing still shows where it is.
+            full.is_finite().then(|| Bar {
+                value: px(value).max(1.5),
+                bound: px(bound),
+            })
+        });
+        self
+    }
+
+    /// The row in one sentence.
+    pub fn sentence(&self) -> String {
+        let mut out = format!("{}: {}", self.what, self.value.text);
+        match self.more.first() {
+            Some(change) => out += &format!(", {change} from {}", self.bound.text),
+            None if self.bound.text.is_empty() => {}
+            None => out += &format!(", bound {}", self.bound.text),
+        }
+        if !self.note.is_empty() {
+            out += &format!("; {}", self.note);
+        }
+        out
+    }
+
+    /// The value and the remark, as they read one behind the other.
+    pub fn found(&self) -> String {
+        let parts = [&self.value.text, &self.note];
+        let parts = parts.map(|text| text.trim_start_matches('–').to_owned());
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("; ")
+    }
+}
+
+/// Rows under one heading.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Table {
+    /// What stands over it.
+    pub title: Text,
+    /// The heads: of what, of the value, of the bound, and of further figures; a head that is empty has no column.
+    pub heads: Heads,
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// How to read it, in small print.
+    pub hint: &'static str,
+}
+
+/// The heads of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Heads {
+    /// Over the names.
+    pub what: &'static str,
+    /// Over the values.
+    pub value: &'static str,
+    /// Over the bounds.
+    pub bound: &'static str,
+    /// Over further figures.
+    pub more: &'static [&'static str],
+}
+
+/// One test of a document, or one series of runs.
+#[derive(Debug, Default, Serialize)]
+pub struct Section {
+    /// Its name.
+    pub name: Text,
+    /// What came of it, if it has a verdict of its own.
+    pub outcome: Option<Outcome>,
+    /// What is made of it.
+    pub tone: Tone,
+    /// Its verdict in words; may be empty.
+    pub verdict: Text,
+    /// What it was, in small print.
+    pub line: Text,
+    /// Why it did not pass.
+    pub reasons: Vec<Text>,
+    /// What else is to be said of it.
+    pub notes: Vec<Text>,
+    /// Thresholds, checks and growth.
+    pub judged: Table,
+    /// What was measured.
+    pub measured: Table,
+    /// Numbers beside others: those of the past, or of a base.
+    pub compared: Table,
+    /// Tables for a page that has room for them.
+    pub details: Vec<Table>,
+    /// Charts, each with what is to be said of it.
+    pub charts: Vec<Drawing>,
+    /// Why there are fewer charts than one would think; may be empty.
+    pub charts_note: Text,
+    /// The p95 of the comparable runs in milliseconds, this one last; for a chart in Markdown.
+    pub p95_ms: Vec<f64>,
+    /// Files of it.
+    pub links: Vec<Link>,
+    /// When it began, in UTC.
+    pub at: Text,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+/// A chart as SVG, and what is to be said of it.
+#[derive(Debug, Serialize)]
+pub struct Drawing {
+    /// Markup.
+    pub svg: minijinja::Value,
+    /// Sentences.
+    pub notes: Vec<Text>,
+}
+
+/// A link to a file beside the page, or to a dashboard.
+#[derive(Debug, Serialize)]
+pub struct Link {
+    /// Where to.
+    pub href: Text,
+    /// What it says.
+    pub text: Text,
+}
+
+/// A whole report.
+#[derive(Debug, Serialize)]
+pub struct Document {
+    /// What it is about in a word: the profile, or `compare`.
+    pub subject: Text,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What is made of it.
+    pub tone: Tone,
+    /// The verdict in words.
+    pub verdict: Text,
+    /// What was run or compared.
+    pub title: Text,
+    /// How, in small print.
+    pub line: Text,
+    /// Why it did not pass; the document's own come before those of its sections.
+    pub reasons: Vec<Text>,
+    /// What may explain a result.
+    pub notices: Vec<Text>,
+    /// What else is to be said of the whole.
+    pub remarks: Vec<Text>,
+    /// A row for each section; without rows if the sections say it all.
+    pub overview: Table,
+    /// The tests.
+    pub sections: Vec<Section>,
+    /// What the numbers need beside them to mean anything.
+    pub facts: Vec<(&'static str, Text)>,
+    /// The same in one line.
+    pub context: Text,
+    /// The commands that make it once more.
+    pub repeat: Vec<Text>,
+    /// Files of it.
+    pub links: Vec<Link>,
+    /// Where its metrics are shown, if they were sent.
+    pub dashboard: Option<Text>,
+    /// When it began, in UTC.
+    pub at: Text,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+impl Document {
+    /// Why the whole did not pass, beside what its sections say.
+    pub fn own_reasons(&self) -> &[Text] {
+        let of_sections: usize = self.sections.iter().map(|one| one.reasons.len()).sum();
+        &self.reasons[..self.reasons.len().saturating_sub(of_sections)]
+    }
+}
+
+/// Texts of several lines each.
+fn lines(all: &[String]) -> Vec<Text> {
+    all.iter().map(|text| Text::lines(text)).collect()
+}
+
+/// An outcome in words.
+pub fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "passed",
+        Outcome::Failed => "failed",
+        Outcome::Interrupted => "interrupted",
+        Outcome::NotRun => "not run",
+        Outcome::CouldNotRun => "could not run",
+    }
+}
+
+/// The rows of many checks: those that failed first, then as many as there is room for, then how many more there are.
+fn most_telling(mut rows: Vec<Row>) -> Vec<Row> {
+    if rows.len() <= MOST_CHECKS {
+        return rows;
+    }
+    rows.sort_by_key(|row| row.tone);
+    let rest = rows.split_off(MOST_CHECKS);
+    let tone = rest.iter().map(|row| row.tone).min().unwrap_or_default();
+    let failed = rest.iter().filter(|row| row.tone != Tone::Good).count();
+    let came = match failed {
+        0 => "that passed".to_owned(),
+        all if all == rest.len() => "that did not pass".to_owned(),
+        some => format!("of which {some} did not pass"),
+    };
+    rows.push(Row {
+        tone,
+        what: format!("and {} more {came}", rest.len()).into(),
+        note: "run.json has all of it".into(),
+        ..Row::default()
+    });
+    rows
+}
+
+/// The sign of a share as people read it: 0.1 is `+10.0 %`.
+fn signed_percent(share: f64) -> String {
+    format!("{:+.1} %", share * 100.0)
+}

@@ -1,0 +1,302 @@
+//! What a report says of a comparison.
+
+use k6_summary::{Quantity, Unit};
+
+use super::{Document, Drawing, Figure, Heads, Link, Row, Section, Table, Tone, lines};
+use crate::record::{
+    Blocks, Calibration, Change, Comparison, MetricRecord, Outcome, SideRecord, TestComparison,
+    percent,
+};
+use crate::report::chart::{Axis, Chart, Line, Point, Shape};
+use crate::report::text::Text;
+
+const HEADS: Heads = Heads {
+    what: "Metric",
+    value: "Head",
+    bound: "Base",
+    more: &["Change", "95 % interval", "p", "Floor · visible from"],
+};
+const HINT: &str = "Change is head by base. A metric is reported if p is at most the level and the near end of the interval lies beyond the floor. “Visible from” is the smallest change that these blocks would have shown in four of five cases.";
+
+/// The report of `comparison`, which rests on `blocks`.
+pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
+    let sections = comparison
+        .tests
+        .iter()
+        .map(|test| section(test, comparison, blocks));
+    let files = ["blocks.json", "compare.json", "summary.md"];
+    Document {
+        subject: "compare".into(),
+        outcome: comparison.outcome,
+        tone: Tone::of(comparison.outcome),
+        verdict: verdict(comparison).into(),
+        title: format!(
+            "{} against {}",
+            side(&comparison.head),
+            side(&comparison.base)
+        )
+        .into(),
+        line: method(comparison).into(),
+        reasons: lines(&comparison.reasons),
+        notices: lines(&comparison.notices),
+        remarks: comparison
+            .calibration
+            .as_ref()
+            .map(calibration)
+            .unwrap_or_default(),
+        overview: Table::default(),
+        sections: sections.collect(),
+        facts: vec![
+            ("begun", comparison.started_at.as_str().into()),
+            ("k6", comparison.k6.as_str().into()),
+            ("host", comparison.host.fingerprint.as_str().into()),
+        ],
+        context: format!(
+            "{} · begun {} · k6 {} · {}",
+            method(comparison),
+            comparison.started_at,
+            comparison.k6,
+            comparison.host.fingerprint
+        )
+        .into(),
+        repeat: vec![repeat(comparison, blocks)],
+        links: files
+            .map(|name| Link {
+                href: name.into(),
+                text: name.into(),
+            })
+            .into(),
+        dashboard: None,
+        at: comparison.started_at.as_str().into(),
+        seconds: comparison.duration_s,
+    }
+}
+
+/// The verdict on the whole comparison, in words.
+fn verdict(comparison: &Comparison) -> String {
+    let all = comparison.tests.iter().flat_map(|test| &test.metrics);
+    let better = all.filter(|metric| metric.change == Change::Improvement);
+    match (comparison.outcome, better.count()) {
+        (Outcome::Failed, _) => "worse".into(),
+        (Outcome::Interrupted, _) => "interrupted".into(),
+        (Outcome::CouldNotRun | Outcome::NotRun, _) => "could not compare".into(),
+        (Outcome::Passed, 0) => "nothing is worse".into(),
+        (Outcome::Passed, 1) => "nothing is worse, one metric is better".into(),
+        (Outcome::Passed, n) => format!("nothing is worse, {n} metrics are better"),
+    }
+}
+
+/// A side in words.
+pub fn side(side: &SideRecord) -> String {
+    let commit = side.commit.as_deref().map(|commit| {
+        let dirty = if side.dirty {
+            " with uncommitted changes"
+        } else {
+            ""
+        };
+        format!(" ({}{dirty})", first(commit))
+    });
+    format!("{}{}", side.name, commit.unwrap_or_default())
+}
+
+/// The first digits of a commit.
+fn first(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
+}
+
+/// How it was measured, in a line.
+fn method(comparison: &Comparison) -> String {
+    let tests = comparison.tests.iter();
+    let tests: Vec<String> = tests
+        .map(|test| format!("{} {} pairs", test.name, test.pairs))
+        .collect();
+    let blocks = format!(
+        "blocks of {} s with {} virtual users; seed {}; level {} for all metrics together",
+        comparison.block_s,
+        comparison.vus,
+        comparison.seed,
+        share(comparison.alpha)
+    );
+    [tests, vec![blocks]].concat().join(", ")
+}
+
+/// What head against itself came to, in sentences.
+fn calibration(found: &Calibration) -> Vec<Text> {
+    let often = found.most_often.as_ref();
+    let often = often.map_or_else(String::new, |metric| format!(", most often {metric}"));
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    let mut out = vec![format!(
+        "head against itself: {} of {} comparisons of {} pairs drawn from these blocks raise a false alarm ({}){often}",
+        found.false_regressions,
+        found.draws,
+        found.pairs,
+        percent(found.false_regressions as f64 / found.draws as f64)
+    )];
+    out.extend(found.fixed_gate.map(|fires| {
+        format!(
+            "a fixed gate of +10 % on http_req_duration p(95) between two of these blocks would raise one in {}",
+            percent(fires)
+        )
+    }));
+    out.extend(found.found.iter().map(|found| {
+        format!(
+            "{} {:+.0} %: found in {}, alone in {}",
+            found.metric,
+            100.0 * found.change,
+            percent(found.share),
+            percent(found.alone)
+        )
+    }));
+    out.into_iter().map(Text::from).collect()
+}
+
+fn section(test: &TestComparison, comparison: &Comparison, blocks: &Blocks) -> Section {
+    Section {
+        name: test.name.as_str().into(),
+        line: format!("{} pairs", test.pairs).into(),
+        reasons: lines(&test.worse_failures),
+        notes: lines(&test.in_both),
+        compared: Table {
+            title: Text::default(),
+            heads: HEADS,
+            rows: test.metrics.iter().map(row).collect(),
+            hint: HINT,
+        },
+        charts: test
+            .metrics
+            .iter()
+            .map(|metric| Drawing {
+                svg: pairs(metric, &test.name, blocks).svg(),
+                notes: Vec::new(),
+            })
+            .collect(),
+        at: comparison.started_at.as_str().into(),
+        ..Section::default()
+    }
+}
+
+fn row(metric: &MetricRecord) -> Row {
+    let quantity = |value| Figure::new(value, Quantity::new(value, metric.unit).to_string());
+    let (tone, word) = match metric.change {
+        Change::Regression => (Tone::Bad, "worse"),
+        Change::Improvement => (Tone::Good, "better"),
+        Change::Unchanged => (Tone::Plain, ""),
+        Change::NotConfirmed => (Tone::Warn, "not confirmed"),
+        Change::NotJudged => (Tone::Open, "not judged"),
+    };
+    let note = match (word, metric.note.as_str()) {
+        (word, "") => word.to_owned(),
+        ("", note) => note.to_owned(),
+        (word, note) => format!("{word}: {note}"),
+    };
+    let more = metric.evidence.as_ref().map_or_else(
+        || ["–"; 4].map(Text::from),
+        |evidence| {
+            let visible = evidence.smallest_visible.map_or_else(|| "–".into(), share);
+            [
+                percent(evidence.ratio),
+                format!("{} … {}", percent(evidence.low), percent(evidence.high)),
+                p_value(evidence.p_adjusted),
+                format!("{} · {visible}", share(evidence.floor)),
+            ]
+            .map(Text::from)
+        },
+    );
+    Row {
+        tone,
+        what: metric.metric.to_string().into(),
+        bound: quantity(metric.base),
+        value: quantity(metric.head),
+        more: more.into(),
+        note: note.into(),
+        ..Row::default()
+    }
+}
+
+/// Every pair of blocks: base as a ring, head as a square.
+fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
+    // Bytes get a prefix that fits, as charts have one unit for all points.
+    let (unit, scale) = match metric.unit {
+        Unit::Bytes if metric.base >= 1e6 => ("MB", 1e-6),
+        Unit::Bytes => ("kB", 1e-3),
+        _ => ("ms", 1.0),
+    };
+    let value = |block: &crate::record::Block| Some(block.values.get(&metric.metric)? * scale);
+    let pairs: Vec<(f64, f64)> = blocks
+        .pairs_of(test, 0)
+        .into_iter()
+        .filter_map(|(base, head)| Some((value(base)?, value(head)?)))
+        .collect();
+    let side = |name: &str, shape, of: fn(&(f64, f64)) -> f64| {
+        let points = pairs.iter().enumerate().map(|(nth, pair)| Point {
+            x: nth as f64,
+            y: of(pair),
+            title: Some(
+                format!(
+                    "pair {}: {name} {} {unit}",
+                    nth + 1,
+                    Quantity::new(of(pair), Unit::None)
+                )
+                .into(),
+            ),
+            shape,
+        });
+        Line {
+            name: format!("{name} and its median").into(),
+            points: points.collect(),
+            is_joined: false,
+        }
+    };
+    let names = (1..=pairs.len()).map(|nth| nth.to_string().into());
+    Chart {
+        lines: vec![
+            side("base", Shape::Ring, |pair| pair.0),
+            side("head", Shape::Square, |pair| pair.1),
+        ],
+        are_pairs: true,
+        ..Chart::new(
+            metric.metric.to_string(),
+            unit,
+            Axis::Items {
+                label: "pair, in the order of measurement",
+                names: names.collect(),
+            },
+        )
+    }
+}
+
+fn repeat(comparison: &Comparison, blocks: &Blocks) -> Text {
+    let tests: Vec<&str> = comparison.tests.iter().map(|t| t.name.as_str()).collect();
+    let side = |option: &str, side: &SideRecord| match &side.commit {
+        Some(_) if side.dirty => String::new(),
+        Some(commit) => format!(" --{option} {}", first(commit)),
+        None => format!(" --{option}-bin {}", side.name),
+    };
+    Text::lines(&format!(
+        "cargo xtask compare {}{}{} --pairs {} --block {}ms --vus {} --seed {}",
+        tests.join(" "),
+        side("base", &comparison.base),
+        side("head", &comparison.head),
+        blocks.pairs,
+        (blocks.block_s * 1e3).round(),
+        comparison.vus,
+        comparison.seed
+    ))
+}
+
+fn p_value(p: f64) -> String {
+    if p >= 0.001 {
+        format!("{p:.3}")
+    } else {
+        format!("{p:.0e}")
+    }
+}
+
+fn share(value: f64) -> String {
+    let percent = value * 100.0;
+    if percent.fract().abs() < 0.05 {
+        format!("{percent:.0} %")
+    } else {
+        format!("{percent:.1} %")
+    }
+}

@@ -1,0 +1,222 @@
+//! What a page says of the past: a chart for each metric of each series of comparable runs.
+
+use std::path::Path;
+
+use k6_summary::{Quantity, Unit};
+
+use super::{Document, Drawing, Heads, Row, Section, Table, Tone, lines, outcome, past};
+use crate::history::{self, Metric, Point, Series};
+use crate::record::Outcome;
+use crate::report::chart::{Axis, Chart, Line, Mark, Point as Dot, Shape};
+use crate::report::history::words;
+use crate::report::text::Text;
+
+/// How many of a series' newest runs are shown: a chart has no room for more.
+const MOST: usize = 400;
+
+/// The report of all series that were read from `source`, with what is to be said of it.
+pub fn history(all: &[Series], notices: &[String], source: &Path) -> Document {
+    Document {
+        subject: "history".into(),
+        outcome: Outcome::Passed,
+        tone: Tone::Plain,
+        verdict: Text::default(),
+        title: "Load tests: the past".into(),
+        line: format!("From {}. Only comparable runs share a chart: same test, profile, time scale, kind of target, k6 version, host and tests before it.", source.display()).into(),
+        reasons: Vec::new(),
+        notices: lines(notices),
+        remarks: Vec::new(),
+        overview: Table::default(),
+        sections: all.iter().map(section).collect(),
+        facts: Vec::new(),
+        context: Text::default(),
+        repeat: Vec::new(),
+        links: Vec::new(),
+        dashboard: None,
+        at: Text::default(),
+        seconds: 0.0,
+    }
+}
+
+fn section(series: &Series) -> Section {
+    let from = series.runs.saturating_sub(MOST);
+    let cut = match from {
+        0 => String::new(),
+        _ => format!("; the newest {MOST} are shown"),
+    };
+    // A metric that came later lacks the first runs; the one with most points has them all.
+    let metrics = series.metrics.iter();
+    let whole = metrics.max_by_key(|metric| metric.points.len());
+    let runs = whole.map_or(&[][..], |metric| &metric.points);
+    let mut days = vec![Text::default(); series.runs - from];
+    for point in runs {
+        let place = point.index.checked_sub(from);
+        if let Some(day) = place.and_then(|place| days.get_mut(place)) {
+            *day = point.at.get(..10).unwrap_or(&point.at).into();
+        }
+    }
+    let accepted = series.accepted.iter();
+    Section {
+        name: words::name(&series.key).into(),
+        line: words::place(&series.key).into(),
+        notes: std::iter::once(words::runs(series) + &cut)
+            .chain(accepted.map(|mark| words::accepted(mark, series.runs)))
+            .map(Text::from)
+            .collect(),
+        compared: past::newest(series.metrics.iter().map(|metric| &metric.last)),
+        charts: series
+            .metrics
+            .iter()
+            .map(|metric| Drawing {
+                svg: chart(series, metric, from, &days).svg(),
+                notes: metric
+                    .changes
+                    .iter()
+                    .map(|change| format!("▼ {}", words::change(metric, change)).into())
+                    .collect(),
+            })
+            .collect(),
+        details: vec![Table {
+            title: "The runs as a table".into(),
+            heads: Heads {
+                what: "Test begun (UTC)",
+                value: "",
+                bound: "",
+                more: &["Run", "Revision", "Versions", "Outcome"],
+            },
+            rows: runs.iter().rev().take(MOST).map(one_run).collect(),
+            hint: "",
+        }],
+        ..Section::default()
+    }
+}
+
+fn one_run(point: &Point) -> Row {
+    Row {
+        what: when(point).into(),
+        more: vec![
+            point.run.as_str().into(),
+            revision(point).into(),
+            point.versions.as_str().into(),
+            came_of(point).into(),
+        ],
+        ..Row::default()
+    }
+}
+
+fn chart(series: &Series, metric: &Metric, from: usize, days: &[Text]) -> Chart {
+    let shown = metric.points.iter().filter(|point| point.index >= from);
+    let points: Vec<&Point> = shown.collect();
+    let greatest = points.iter().fold(0.0_f64, |most, p| most.max(p.value));
+    let (unit, scale) = scale(metric.last.unit, greatest);
+    let place = |index: usize| index as f64 - from as f64;
+    let dots = points.iter().map(|point| Dot {
+        x: place(point.index),
+        y: point.value * scale,
+        title: Some(title(metric, point)),
+        shape: shape(point),
+    });
+    let edges = points.iter().map(|point| {
+        let edges = point.fence.map_or((f64::NAN, f64::NAN), |fence| {
+            (fence.lower * scale, fence.upper * scale)
+        });
+        (place(point.index), edges.0, edges.1)
+    });
+    // A change lies between the last run without it and the first one with it.
+    let mark = |index: usize, is_flag, title: String| Mark {
+        x: place(index) - 0.5,
+        title: title.into(),
+        is_flag,
+    };
+    let changes = metric.changes.iter().filter(|change| change.index > from);
+    let changes = changes.map(|change| {
+        let text = format!("change of level: {}", words::change(metric, change));
+        mark(change.index, false, text)
+    });
+    let accepted = series.accepted.iter().filter(|mark| mark.index >= from);
+    let accepted = accepted.map(|it| mark(it.index, true, words::accepted(it, series.runs)));
+    Chart {
+        lines: vec![Line {
+            name: "run".into(),
+            points: dots.collect(),
+            is_joined: true,
+        }],
+        band: edges.collect(),
+        marks: changes.chain(accepted).collect(),
+        ..Chart::new(
+            metric.last.metric.to_string(),
+            unit,
+            Axis::Items {
+                label: "runs, by date",
+                names: days.to_vec(),
+            },
+        )
+    }
+}
+
+/// The unit of a chart, and what values are multiplied with for it.
+fn scale(unit: Unit, greatest: f64) -> (&'static str, f64) {
+    match unit {
+        Unit::Bytes if greatest >= 1e6 => ("MB", 1e-6),
+        Unit::Bytes if greatest >= 1e4 => ("kB", 1e-3),
+        Unit::Bytes => ("B", 1.0),
+        Unit::Ratio => ("%", 100.0),
+        Unit::Milliseconds => ("ms", 1.0),
+        _ => ("", 1.0),
+    }
+}
+
+fn shape(point: &Point) -> Shape {
+    match (point.test_outcome, point.unfit) {
+        (Outcome::Failed | Outcome::CouldNotRun, _) => Shape::Cross,
+        (_, Some(_)) => Shape::Ring,
+        (_, None) => Shape::Dot,
+    }
+}
+
+/// What a point says of its run.
+fn title(metric: &Metric, point: &Point) -> Text {
+    let quantity = |number| Quantity::new(number, metric.last.unit).to_string();
+    let fence = point.fence.map(|fence| {
+        let (lower, upper) = (quantity(fence.lower), quantity(fence.upper));
+        match (fence.verdict, point.is_beyond()) {
+            (true, true) => format!(" · beyond its fence of {lower} to {upper}"),
+            (true, false) => format!(" · its fence: {lower} to {upper}"),
+            (false, _) => format!(" · its fence, without a verdict: {lower} to {upper}"),
+        }
+    });
+    format!(
+        "{} · {} · {} · {} · {}{}",
+        when(point),
+        quantity(point.value),
+        came_of(point),
+        revision(point),
+        point.versions,
+        fence.unwrap_or_default()
+    )
+    .into()
+}
+
+fn when(point: &Point) -> String {
+    point.at.replace('T', " ").trim_end_matches('Z').to_owned()
+}
+
+fn revision(point: &Point) -> String {
+    let commit = point.commit.as_deref().map(history::short);
+    let dirty = if point.dirty == Some(true) { "+" } else { "" };
+    format!("{}{dirty}", commit.unwrap_or("unknown revision"))
+}
+
+/// What came of the test and of its run, and why it is no reference if that says more.
+fn came_of(point: &Point) -> String {
+    let mut words = outcome(point.test_outcome).to_owned();
+    if point.outcome != point.test_outcome {
+        words += &format!(" in a run that was: {}", outcome(point.outcome));
+    }
+    match point.unfit {
+        Some(why) if !matches!(why, "failed" | "interrupted") => {
+            format!("{words}, but {why}: no reference")
+        }
+        _ => words,
+    }
+}

@@ -1,0 +1,95 @@
+//! A test's numbers beside those of comparable past runs.
+
+use k6_summary::Quantity;
+
+use super::{Figure, Heads, Row, Table, Tone, signed_percent};
+use crate::record::{PastRecord, PastRow, PastState};
+
+const HEADS: Heads = Heads {
+    what: "Beside the past",
+    value: "Now",
+    bound: "Before and fence",
+    more: &["Change"],
+};
+
+/// The table of a test's past: what is said of all metrics together, and a row for each that has a past.
+pub fn table(past: &PastRecord) -> Table {
+    let have = match past.have {
+        have if have < past.need => None,
+        have => Some(format!("{have} comparable runs")),
+    };
+    let note = Some(past.note.clone()).filter(|note| !note.is_empty());
+    let said: Vec<String> = have.into_iter().chain(note).collect();
+    let known = |row: &&PastRow| row.reference.is_some() || row.state == PastState::NotComparable;
+    Table {
+        title: format!("Beside the past: {}", said.join("; ")).into(),
+        heads: HEADS,
+        rows: rows(
+            past.metrics.iter().filter(known),
+            "worse, and so when measured once more",
+        ),
+        hint: "Before is the median of the last comparable runs; the fence is the noise of their past, and the bar the change within it.",
+    }
+}
+
+/// The newest run's row of a history, which was not measured once more for it.
+pub fn newest<'a>(metrics: impl Iterator<Item = &'a PastRow>) -> Table {
+    Table {
+        title: "The newest run".into(),
+        heads: Heads {
+            what: "Metric",
+            ..HEADS
+        },
+        rows: rows(metrics, "worse than its fence allows"),
+        hint: "",
+    }
+}
+
+fn rows<'a>(metrics: impl Iterator<Item = &'a PastRow>, worse: &str) -> Vec<Row> {
+    metrics.map(|metric| row(metric, worse)).collect()
+}
+
+/// One metric. `worse` says what a regression is.
+fn row(metric: &PastRow, worse: &str) -> Row {
+    let quantity = |number| Quantity::new(number, metric.unit).to_string();
+    let (tone, words) = match metric.state {
+        PastState::Within => (Tone::Good, "within the noise of the past"),
+        PastState::Better => (Tone::Good, "better than its past"),
+        PastState::Regression => (Tone::Bad, worse),
+        PastState::NotConfirmed => (Tone::Warn, "worse at first, not when measured once more"),
+        PastState::Shown => (Tone::Open, "shown without a verdict"),
+        PastState::NotComparable => (Tone::Open, "no verdict"),
+    };
+    let note = match metric.note.as_str() {
+        "" => words.to_owned(),
+        note => format!("{words}: {note}"),
+    };
+    let fence = metric
+        .fence
+        .map(|fence| format!(" ±{:.1} %", fence * 100.0))
+        .unwrap_or_default();
+    Row {
+        tone,
+        what: metric.metric.to_string().into(),
+        value: Figure {
+            number: metric.change.map(f64::abs),
+            text: quantity(metric.value).into(),
+        },
+        bound: Figure {
+            number: metric.fence,
+            text: metric
+                .reference
+                .map(|before| quantity(before) + &fence)
+                .unwrap_or_default()
+                .into(),
+        },
+        more: vec![
+            metric
+                .change
+                .map_or_else(|| "–".into(), |change| signed_percent(change).into()),
+        ],
+        note: note.into(),
+        ..Row::default()
+    }
+    .with_bar()
+}

@@ -1,0 +1,219 @@
+//! What a report says of a load test.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Document, Link, Table, Tone, lines, outcome, section, test};
+use crate::history::Trend;
+use crate::k6::short;
+use crate::record::{Revision, RunRecord, ServerKind};
+use crate::report::over_time::Usage;
+use crate::report::text::Text;
+
+/// The report of `run`, whose files are in `folder`; `trends` are those of the tests, in their order.
+pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
+    let usage = Usage::read(&folder.join("server-usage.csv"));
+    let took = short(Duration::try_from_secs_f64(run.duration_s).unwrap_or_default());
+    let tests = run.tests.iter().enumerate();
+    Document {
+        subject: run.profile.as_str().into(),
+        outcome: run.outcome,
+        tone: Tone::of(run.outcome),
+        verdict: outcome(run.outcome).into(),
+        title: title(run),
+        line: format!(
+            "{} · load for {took} · exit code {}",
+            run.started_at, run.exit_code
+        )
+        .into(),
+        reasons: lines(&run.reasons),
+        notices: lines(&run.notices),
+        remarks: history_remarks(run, trends),
+        overview: Table {
+            title: "Tests".into(),
+            heads: test::OVERVIEW,
+            rows: run.tests.iter().map(test::overview).collect(),
+            hint: "",
+        },
+        sections: tests
+            .map(|(nth, test)| section(test, trends.get(nth), folder, usage.as_ref()))
+            .collect(),
+        facts: facts(run),
+        context: context(run),
+        repeat: repeat(run),
+        links: links(run, folder),
+        dashboard: run
+            .dashboard
+            .as_ref()
+            .filter(|link| is_web(link))
+            .map(Into::into),
+        at: run.started_at.as_str().into(),
+        seconds: run.duration_s,
+    }
+}
+
+/// What was run, in a few words.
+pub fn title(run: &RunRecord) -> Text {
+    let tests: Vec<_> = run.tests.iter().map(|test| test.name.as_str()).collect();
+    let scale = if run.time_scale == 1.0 {
+        String::new()
+    } else {
+        format!(" at time scale {}", run.time_scale)
+    };
+    format!(
+        "{} {}{scale} on {}",
+        run.profile,
+        tests.join(", "),
+        run.target.base_url
+    )
+    .into()
+}
+
+/// What is to be said of the history, each sentence once with the tests that it is about.
+fn history_remarks(run: &RunRecord, trends: &[Trend]) -> Vec<Text> {
+    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (test, trend) in run.tests.iter().zip(trends) {
+        let short = test.past.as_ref().filter(|past| past.have < past.need);
+        let past = short.map(|past| past.note.as_str());
+        for note in past.into_iter().chain([trend.note.as_str()]) {
+            match said.iter_mut().find(|(known, _)| *known == note) {
+                Some((_, names)) => names.push(&test.name),
+                None => said.push((note, vec![&test.name])),
+            }
+        }
+    }
+    said.into_iter()
+        .filter(|(note, _)| !note.is_empty())
+        .map(|(note, names)| {
+            let names = names.join(", ");
+            format!("{names}: {note}. The thresholds are judged all the same.").into()
+        })
+        .collect()
+}
+
+/// Links to the run's files, and to its dashboard if there is one.
+fn links(run: &RunRecord, folder: &Path) -> Vec<Link> {
+    let names = ["run.json", "summary.md", "server.log", "server-usage.csv"];
+    let mut all = files(folder, "", &names.map(|name| (name, name)));
+    all.extend(
+        run.dashboard
+            .as_ref()
+            .filter(|link| is_web(link))
+            .map(|link| Link {
+                href: link.into(),
+                text: "Grafana".into(),
+            }),
+    );
+    all
+}
+
+/// A run.json may come from anywhere: nothing that runs code is linked.
+fn is_web(link: &str) -> bool {
+    link.starts_with("http://") || link.starts_with("https://")
+}
+
+/// Links to those of `names` that exist in `below`, a folder of `folder`.
+pub fn files(folder: &Path, below: &str, names: &[(&str, &str)]) -> Vec<Link> {
+    let there = names
+        .iter()
+        .filter(|(name, _)| folder.join(below).join(name).is_file());
+    there
+        .map(|(name, text)| Link {
+            href: Path::new(below)
+                .join(name)
+                .to_string_lossy()
+                .as_ref()
+                .into(),
+            text: (*text).into(),
+        })
+        .collect()
+}
+
+fn dirty(revision: &Revision, words: &'static str) -> &'static str {
+    if revision.dirty { words } else { "" }
+}
+
+fn facts(run: &RunRecord) -> Vec<(&'static str, Text)> {
+    let host = &run.host;
+    let gib = host.memory_bytes as f64 / f64::from(1 << 30);
+    let mut out: Vec<(&'static str, Text)> = vec![("run", run.run.as_str().into())];
+    if let Some(revision) = &run.revision {
+        let branch = revision.branch.as_ref();
+        let branch = branch.map_or_else(String::new, |branch| format!(" on {branch}"));
+        let dirty = dirty(revision, ", with uncommitted changes");
+        out.push((
+            "revision",
+            format!("{}{branch}{dirty}", revision.commit).into(),
+        ));
+    }
+    out.push(("target", run.target.base_url.as_str().into()));
+    if let Some(server) = &run.server {
+        let kind = match server.kind {
+            ServerKind::StartedHere => "started here",
+            ServerKind::Url => "was already running",
+        };
+        let faults = if server.faults {
+            ", injecting faults"
+        } else {
+            ""
+        };
+        out.push((
+            "server",
+            format!("{} ({kind}{faults})", server.version).into(),
+        ));
+    }
+    out.push((
+        "k6",
+        format!("{}, {}", run.k6.version, run.k6.origin).into(),
+    ));
+    let host = format!(
+        "{}, {} cores, {gib:.1} GiB, {}",
+        host.cpu, host.cores, host.os
+    );
+    out.push(("host", host.into()));
+    let ended = format!("server and watch after {:.1} s", run.teardown_s);
+    out.push(("ended", ended.into()));
+    out
+}
+
+fn context(run: &RunRecord) -> Text {
+    let revision = run.revision.as_ref().map_or_else(
+        || "unknown".into(),
+        |revision| {
+            format!(
+                "{}{}",
+                revision.commit,
+                dirty(revision, " with uncommitted changes")
+            )
+        },
+    );
+    let server = run.server.as_ref().map_or("none", |server| &server.version);
+    format!(
+        "Begun {} · server {server} · k6 {} ({}) · revision {revision} · {}",
+        run.started_at, run.k6.version, run.k6.origin, run.host.fingerprint
+    )
+    .into()
+}
+
+/// The commands that make such a run once more.
+fn repeat(run: &RunRecord) -> Vec<Text> {
+    let switch = run.revision.as_ref().map(|revision| {
+        let note = dirty(
+            revision,
+            "  # and its uncommitted changes, which are not kept",
+        );
+        format!("git switch --detach {}{note}", revision.commit).into()
+    });
+    let command = run.command.clone().unwrap_or_else(|| {
+        let tests: Vec<_> = run.tests.iter().map(|test| test.name.as_str()).collect();
+        let mut line = format!("cargo xtask load-test {} {}", run.profile, tests.join(" "));
+        if run.time_scale != 1.0 {
+            line += &format!(" --time-scale {}", run.time_scale);
+        }
+        if !run.k6_args.is_empty() {
+            line += &format!(" -- {}", run.k6_args.join(" "));
+        }
+        line
+    });
+    switch.into_iter().chain([Text::lines(&command)]).collect()
+}

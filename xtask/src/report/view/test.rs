@@ -1,0 +1,373 @@
+//! What a report says of one test.
+
+use std::path::Path;
+use std::time::Duration;
+
+use k6_summary::{CheckRow, DEFAULT_MIN_CHECKS, Quantity, ThresholdRow, ThresholdState, Unit};
+
+use super::{
+    Drawing, Figure, Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past,
+};
+use crate::history::Trend;
+use crate::k6::short;
+use crate::record::{GrowthRow, Outcome, TestRecord};
+use crate::report::over_time::{Dashboard, Usage, over_time};
+use crate::report::view::run::files;
+
+/// The most points of a small line: more are not to be told apart on a phone.
+const MAX_POINTS: usize = 30;
+const MIB: f64 = 1_048_576.0;
+/// The share of failed requests above which durations say nothing: an error page is quick.
+const HOLLOW: f64 = 0.5;
+
+/// What the report says of `test`, whose files are in the run's `folder`.
+pub fn section(
+    test: &TestRecord,
+    trend: Option<&Trend>,
+    folder: &Path,
+    usage: Option<&Usage>,
+) -> Section {
+    let dashboard = Dashboard::read(&folder.join(&test.name).join("report.html"));
+    let charts = over_time(test, dashboard.as_ref().ok(), usage);
+    let missing = dashboard.err().filter(|_| test.started_at.is_some());
+    let took = test.duration_s.map_or_else(String::new, |s| {
+        format!(
+            ", {}",
+            short(Duration::try_from_secs_f64(s).unwrap_or_default())
+        )
+    });
+    let exit = test
+        .k6_exit
+        .as_ref()
+        .map_or_else(String::new, |exit| format!(" · {exit}"));
+    Section {
+        name: test.name.as_str().into(),
+        outcome: Some(test.outcome),
+        tone: Tone::of(test.outcome),
+        verdict: outcome(test.outcome).into(),
+        line: format!("up to {}{took}{exit}", users(test.max_vus)).into(),
+        reasons: lines(&test.reasons),
+        notes: Vec::new(),
+        judged: judged(test),
+        measured: measured(test),
+        compared: test.past.as_ref().map(past::table).unwrap_or_default(),
+        details: trends(test).into_iter().collect(),
+        charts: charts
+            .iter()
+            .map(|chart| Drawing {
+                svg: chart.svg(),
+                notes: Vec::new(),
+            })
+            .collect(),
+        charts_note: missing
+            .map_or_else(String::new, |why| {
+                format!("Requests over time are not shown: {why}.")
+            })
+            .into(),
+        p95_ms: trend
+            .filter(|_| test.outcome != Outcome::NotRun)
+            .map(|trend| trend.values[trend.values.len().saturating_sub(MAX_POINTS)..].to_vec())
+            .unwrap_or_default(),
+        links: files(
+            folder,
+            &test.name,
+            &[
+                ("report.html", "k6's own dashboard"),
+                ("summary.json", "k6's summary"),
+                ("k6.log", "k6's log"),
+            ],
+        ),
+        at: test.started_at.as_deref().unwrap_or_default().into(),
+        seconds: test.duration_s.unwrap_or_default(),
+    }
+}
+
+fn judged(test: &TestRecord) -> Table {
+    let hollow = hollow(test);
+    let thresholds = test
+        .thresholds
+        .iter()
+        .map(|row| threshold(row, hollow.as_deref()));
+    let checks = test.checks.iter().map(|row| check(row, test)).collect();
+    Table {
+        title: "Thresholds, checks and growth".into(),
+        heads: Heads {
+            what: "Threshold or check",
+            value: "Value",
+            bound: "Bound",
+            more: &[],
+        },
+        rows: thresholds
+            .chain(most_telling(checks))
+            .chain(test.growth.iter().map(growth))
+            .collect(),
+        hint: "The bar is the value, the upright line its bound.",
+    }
+}
+
+fn threshold(row: &ThresholdRow, hollow: Option<&str>) -> Row {
+    let aggregation = row.aggregation.as_deref().unwrap_or(&row.expression);
+    let (tone, note) = match (row.state, hollow) {
+        (ThresholdState::Crossed, _) => (Tone::Bad, ""),
+        (ThresholdState::NotEvaluated, _) => (Tone::Open, "not evaluated: no samples"),
+        (ThresholdState::Passed, Some(why)) if row.unit == Unit::Milliseconds => (Tone::Open, why),
+        (ThresholdState::Passed, _) => (Tone::Good, ""),
+    };
+    let value = match row.state {
+        ThresholdState::NotEvaluated => Figure::none(),
+        _ => Figure {
+            number: row.value,
+            text: row.value_text().unwrap_or_else(|| "unknown".into()).into(),
+        },
+    };
+    Row {
+        tone,
+        what: format!("{} {aggregation}", row.metric).into(),
+        bound: Figure {
+            number: row.bound,
+            text: row.bound_text().into(),
+        },
+        value,
+        note: note.into(),
+        ..Row::default()
+    }
+    .with_bar()
+}
+
+/// One check. That some of its answers were wrong fails no test: only a check that never passed does, or too small a
+/// share of all of them.
+fn check(row: &CheckRow, test: &TestRecord) -> Row {
+    let too_few = || {
+        let sum = |part: fn(&CheckRow) -> u64| test.checks.iter().map(part).sum::<u64>() as f64;
+        sum(|check| check.passes) < DEFAULT_MIN_CHECKS * sum(CheckRow::total)
+    };
+    let (tone, note) = match (row.passes, row.fails) {
+        (0, 0) => (Tone::Open, "never made"),
+        (_, 0) => (Tone::Good, ""),
+        (0, _) => (Tone::Bad, "never passed"),
+        _ if test.outcome != Outcome::Passed && too_few() => (Tone::Bad, ""),
+        _ => (
+            Tone::Warn,
+            "failed at times; the share of all checks decides",
+        ),
+    };
+    Row {
+        tone,
+        what: format!("check {}", row.name).into(),
+        value: Figure::shown(format!("{} of {}", row.passes, row.total())),
+        note: note.into(),
+        ..Row::default()
+    }
+}
+
+fn growth(row: &GrowthRow) -> Row {
+    let amount = |value: f64| format!("{value:.1} {}/h", row.unit);
+    let judged = row.per_hour.filter(|_| row.ok.is_some());
+    Row {
+        tone: match row.ok {
+            Some(true) => Tone::Good,
+            Some(false) => Tone::Bad,
+            None => Tone::Open,
+        },
+        what: format!("{} growth", row.resource).into(),
+        bound: row.bound_per_hour.map_or_else(
+            || Figure::shown("none"),
+            |bound| Figure::new(bound, format!("≤ {}", amount(bound))),
+        ),
+        value: judged.map_or_else(Figure::none, |value| Figure::new(value, amount(value))),
+        note: match judged {
+            Some(_) => row.note.as_str().into(),
+            None => format!("not evaluated: {}", row.note).into(),
+        },
+        ..Row::default()
+    }
+    .with_bar()
+}
+
+/// Why the durations of a test say nothing, if so.
+fn hollow(test: &TestRecord) -> Option<String> {
+    let failed = test.metrics.as_ref()?.http_failed_ratio?;
+    (failed > HOLLOW).then(|| {
+        format!(
+            "says nothing: {} of requests failed",
+            Quantity::new(failed, Unit::Ratio)
+        )
+    })
+}
+
+/// The median and the tails of a test's requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Durations {
+    med: Option<f64>,
+    /// The 95th percentile, in `unit`.
+    pub p95: Option<f64>,
+    p99: Option<f64>,
+    unit: Unit,
+}
+
+/// How long requests took; `None` without any, or if that says nothing since most of them failed.
+pub fn durations(test: &TestRecord) -> Option<Durations> {
+    all_durations(test).filter(|_| hollow(test).is_none())
+}
+
+fn all_durations(test: &TestRecord) -> Option<Durations> {
+    let trend = test.metrics.as_ref()?.http_req_duration.as_ref()?;
+    Some(Durations {
+        med: trend.med,
+        p95: trend.p95,
+        p99: trend.p99,
+        unit: trend.unit,
+    })
+}
+
+impl Durations {
+    fn text(&self) -> String {
+        let one = |value| number(value, self.unit);
+        format!("{} / {} / {}", one(self.med), one(self.p95), one(self.p99))
+    }
+
+    /// The 95th percentile as it reads.
+    pub fn p95_text(&self) -> String {
+        number(self.p95, self.unit)
+    }
+}
+
+fn number(value: Option<f64>, unit: Unit) -> String {
+    value.map_or_else(
+        || "–".into(),
+        |value| Quantity::new(value, unit).to_string(),
+    )
+}
+
+fn users(max: u64) -> String {
+    format!("{max} virtual user{}", if max == 1 { "" } else { "s" })
+}
+
+fn requests(test: &TestRecord) -> Option<String> {
+    let metrics = test.metrics.as_ref().filter(|it| it.http_requests > 0)?;
+    let rate = Quantity::new(metrics.http_requests_per_second, Unit::PerSecond);
+    Some(format!(
+        "{} at {rate}, {} failed",
+        metrics.http_requests, metrics.http_requests_failed
+    ))
+}
+
+/// The server's CPU time per request as it reads.
+pub fn cpu_text(test: &TestRecord) -> Option<String> {
+    let us = test.server_usage.as_ref()?.cpu_us_per_request?;
+    Some(format!("{us:.0} µs"))
+}
+
+fn measured(test: &TestRecord) -> Table {
+    let mut rows = Vec::new();
+    if let Some(metrics) = &test.metrics {
+        rows.extend(requests(test).map(|text| Row::measured("requests", text)));
+        rows.extend(all_durations(test).map(|all| Row {
+            note: hollow(test).unwrap_or_default().into(),
+            ..Row::measured("p50 / p95 / p99", all.text())
+        }));
+        if metrics.ws_sessions > 0 {
+            let text = format!(
+                "{} sessions, {} messages received, {} sent",
+                metrics.ws_sessions, metrics.ws_messages_received, metrics.ws_messages_sent
+            );
+            rows.push(Row::measured("WebSocket", text));
+        }
+        let checks = metrics.checks_passed + metrics.checks_failed;
+        let passed = format!("{} of {checks} passed", metrics.checks_passed);
+        rows.push(Row::measured("checks", passed));
+        let iterations = format!("{}, up to {}", metrics.iterations, users(test.max_vus));
+        rows.push(Row::measured("iterations", iterations));
+    }
+    if let Some(usage) = &test.server_usage {
+        let each = cpu_text(test).map_or_else(String::new, |cpu| format!(", {cpu} per request"));
+        rows.push(Row::measured(
+            "server CPU",
+            format!("{:.2} s{each}", usage.cpu_s),
+        ));
+        let memory = usage.peak_rss_bytes as f64 / MIB;
+        let text = format!(
+            "{memory:.1} MiB, {} threads, {} open files",
+            usage.max_threads, usage.max_open_files
+        );
+        rows.push(Row::measured("server peak", text));
+    }
+    Table {
+        title: "Measured".into(),
+        heads: Heads {
+            what: "What",
+            value: "Measured",
+            ..Heads::default()
+        },
+        rows,
+        hint: "",
+    }
+}
+
+/// The heads of [`overview`].
+pub const OVERVIEW: Heads = Heads {
+    what: "Test",
+    value: "",
+    bound: "",
+    more: &[
+        "p50 / p95 / p99",
+        "Requests",
+        "CPU per request",
+        "Peak memory",
+    ],
+};
+
+/// A test in one row.
+pub fn overview(test: &TestRecord) -> Row {
+    let memory = test.server_usage.as_ref();
+    let memory = memory.map(|usage| format!("{:.1} MiB", usage.peak_rss_bytes as f64 / MIB));
+    let cells = [
+        durations(test).map(|all| all.text()),
+        requests(test),
+        cpu_text(test),
+        memory,
+    ];
+    Row {
+        tone: Tone::of(test.outcome),
+        what: test.name.as_str().into(),
+        more: cells
+            .map(|cell| cell.unwrap_or_else(|| "–".into()).into())
+            .into(),
+        ..Row::default()
+    }
+}
+
+/// Every duration that has samples.
+fn trends(test: &TestRecord) -> Option<Table> {
+    let all = test.metrics.iter().flat_map(|metrics| &metrics.trends);
+    let rows: Vec<Row> = all
+        .filter(|(_, trend)| trend.count != Some(0))
+        .map(|(name, trend)| {
+            let value = |value| number(value, trend.unit).into();
+            Row {
+                what: name.as_str().into(),
+                value: Figure::shown(number(trend.count.map(|n| n as f64), Unit::Count)),
+                more: [
+                    trend.min, trend.avg, trend.med, trend.p95, trend.p99, trend.max,
+                ]
+                .map(value)
+                .into(),
+                ..Row::default()
+            }
+        })
+        .collect();
+    (!rows.is_empty()).then(|| Table {
+        title: match hollow(test) {
+            Some(why) => format!("Durations ({why})").into(),
+            None => "Durations".into(),
+        },
+        heads: Heads {
+            what: "Metric",
+            value: "Count",
+            bound: "",
+            more: &["Least", "Mean", "p50", "p95", "p99", "Greatest"],
+        },
+        rows,
+        hint: "",
+    })
+}
