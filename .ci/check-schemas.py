@@ -14,8 +14,8 @@ import jsonschema_rs
 from ruamel.yaml import YAML
 
 grafana = pathlib.Path("load-tests/grafana")
-dashboard_schema = json.loads(pathlib.Path(sys.argv[1]).read_text())
-compose_schema = json.loads(pathlib.Path(sys.argv[2]).read_text())
+dashboard_schema = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
+compose_schema = json.loads(pathlib.Path(sys.argv[2]).read_text(encoding="utf-8"))
 
 
 def part(name):
@@ -31,7 +31,7 @@ panel_of, row_of, dashboard_of = part("Panel"), part("RowPanel"), part("Dashboar
 found = []
 panels = 0
 for file in sorted(grafana.glob("dashboards/*.json")):
-    dashboard = json.loads(file.read_text())
+    dashboard = json.loads(file.read_text(encoding="utf-8"))
     for panel in dashboard["panels"] + [inner for row in dashboard["panels"] for inner in row.get("panels", [])]:
         panels += 1
         of_kind = row_of if panel["type"] == "row" else panel_of

@@ -6,6 +6,8 @@
 #
 # Each figure is a ratio or a difference within one run of this script, since machines are noisy.
 set -euo pipefail
+# Numbers have a decimal point, whatever the locale.
+export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 work=$(mktemp -d)

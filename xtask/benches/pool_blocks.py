@@ -13,11 +13,11 @@ import sys
 files = sorted(pathlib.Path(sys.argv[1]).glob("*/blocks.json"))
 if not files:
     sys.exit(f"{sys.argv[1]} has no */blocks.json")
-pooled = json.loads(files[0].read_text())
+pooled = json.loads(files[0].read_text(encoding="utf-8"))
 pooled["blocks"] = []
 offset = 0
 for file in files:
-    one = json.loads(file.read_text())
+    one = json.loads(file.read_text(encoding="utf-8"))
     for field in ("format", "schema_version", "k6", "vus", "block_s", "base", "head"):
         if one[field] != pooled[field] and field != "head":
             sys.exit(f"{file} has another {field} than {files[0]}: {one[field]} and {pooled[field]}")

@@ -13,7 +13,7 @@ use crate::config::Config;
 
 pub use compare::Compare;
 pub use history::{History, HistoryAction};
-pub use load_test::{DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, FindK6, LoadTest, MessageFormat};
+pub use load_test::{DEFAULT_GRAFANA_URL, FindK6, LoadTest, MessageFormat};
 pub use report::Report;
 
 /// Reads this process's command line; help, and what is wrong with it, end the process as clap does.
@@ -45,6 +45,9 @@ fn command(config: Option<&Config>) -> clap::Command {
             command
                 .mut_arg("profile", |arg| arg.value_parser(profile().or(test())))
                 .mut_arg("tests", |arg| arg.value_parser(test()))
+                .mut_arg("base_url", |arg| {
+                    arg.default_value(config.table.server.base_url.clone())
+                })
                 // An argument that is changed goes to the end, and this one is to stay behind those.
                 .mut_arg("k6_args", |arg| arg)
         })
@@ -63,7 +66,7 @@ fn command(config: Option<&Config>) -> clap::Command {
         })
 }
 
-/// Load tests for Tachikoma's API server, run by k6 and judged so that the result can be trusted.
+/// Load tests of a server, run by k6 and judged so that the result can be trusted.
 #[derive(Debug, Parser)]
 #[command(
     name = "xtask",
@@ -81,7 +84,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run load tests against tachikoma-server, starting it if nothing healthy answers.
+    /// Run load tests against the server of load-test.toml, starting it if nothing healthy answers.
     LoadTest(Box<LoadTest>),
     /// Compare this working tree with another revision, on this machine, now.
     Compare(Box<Compare>),

@@ -18,7 +18,7 @@ use crate::cli::{Compare, MessageFormat};
 use crate::config::Config;
 use crate::error::COULD_NOT_RUN;
 use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder};
-use crate::server::target;
+use crate::server;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, k6, record, repo, report, secret, ui};
 use judge::{Floors, rule};
@@ -53,12 +53,13 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         .tempdir_in(&target_dir)
         .context("failed to make a folder for the programs")?;
     let building = github::group("the servers");
-    let base = binaries::provide(&base, "base", root, &target_dir, kept.path())?;
-    let head = binaries::provide(&head, "head", root, &target_dir, kept.path())?;
+    let server = &config.table.server;
+    let base = binaries::provide(&base, "base", root, &target_dir, kept.path(), server)?;
+    let head = binaries::provide(&head, "head", root, &target_dir, kept.path(), server)?;
     drop(building);
     let now = SystemTime::now();
     let folder = RunFolder::create(&results, "compare", now)?;
-    let key = target::api_key(true)?;
+    let key = server::api_key(config, &plan.tests)?;
     let interfering = k6::interfering(std::env::vars_os().map(|(name, _)| name));
     let mut rounds = Rounds {
         bench: measure::Bench {

@@ -4,16 +4,18 @@
 mod javascript;
 mod profiles;
 mod scripts;
+mod table;
+mod template;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use serde::Deserialize;
 
 use crate::error::UsageError;
 
 pub use profiles::Profiles;
 pub use scripts::Script;
+pub use table::{Build, Health, Requests, Server, Start, Table};
+pub use template::Values;
 
 /// Stands for the tests that `default_tests` names.
 pub const ALL: &str = "all";
@@ -29,7 +31,7 @@ const TABLE: &str = "load-tests/load-test.toml";
 const RESULTS: &str = "results";
 
 /// Everything that is known before k6 is there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The folder with `main.js`, the scripts and the table.
     pub folder: PathBuf,
@@ -39,15 +41,6 @@ pub struct Config {
     pub scripts: Vec<Script>,
     /// What the table says.
     pub table: Table,
-}
-
-/// `load-test.toml`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Table {
-    /// The tests that run when none is named; every test if it is left out.
-    #[serde(default)]
-    pub default_tests: Vec<String>,
 }
 
 /// The folder of the load tests: that of the table which `LOAD_TEST_CONFIG` names, else `load-tests` in `root`.
@@ -153,6 +146,24 @@ impl Config {
     /// Where results go if nothing else is said.
     pub fn results(&self) -> PathBuf {
         self.folder.join(RESULTS)
+    }
+
+    /// The folder with what the server serves; the one of the table if there is none.
+    ///
+    /// # Errors
+    /// A [`UsageError`] if it is not there.
+    pub fn fixtures(&self) -> Result<PathBuf, UsageError> {
+        let Some(below) = &self.table.server.fixtures else {
+            return Ok(self.folder.clone());
+        };
+        let path = self.folder.join(below);
+        match path.is_dir() {
+            true => Ok(path),
+            false => Err(UsageError(format!(
+                "fixtures in the table of the server name {}, which is no folder",
+                path.display()
+            ))),
+        }
     }
 
     /// k6's one entry point.

@@ -13,7 +13,7 @@ pub use handover::hand_over;
 use files::{output, summary};
 
 use crate::actions::{self, Level, on};
-use crate::secret::Secret;
+use crate::report::Text;
 use crate::ui;
 
 /// The outputs that a load test or a comparison sets for its step: a word, a path, and lines.
@@ -24,13 +24,7 @@ static TOLD: AtomicBool = AtomicBool::new(false);
 
 /// Shows `message` at the top of the run's page.
 fn annotate(level: Level, title: &str, message: &str) {
-    ui::command(&actions::annotation(level, title, &without_key(message)));
-}
-
-/// `text` without the key: everything that is handed over passes here.
-fn without_key(text: &str) -> String {
-    let key = std::env::var("API_KEY").unwrap_or_default();
-    Secret::new(key).scrub(text).into_owned()
+    ui::command(&actions::annotation(level, title, message));
 }
 
 /// Log lines that are folded under a title until this is dropped.
@@ -63,7 +57,8 @@ pub fn hand_over_error(verdict: &str, error: &str) {
         return;
     }
     let words = verdict.replace('_', " ");
-    annotate(Level::Error, &words, error);
+    let error = Text::lines(error);
+    annotate(Level::Error, &words, &error);
     output("verdict", verdict);
     let quoted: String = error.lines().map(|line| format!("    {line}\n")).collect();
     summary(&format!("# ❌ {words}\n\n{quoted}"));

@@ -1,25 +1,25 @@
-//! The pipeline of `load-test`: plan → k6 → server → run → verdict → results → report.
+//! The pipeline of `load-test`: plan → k6 → server → measure → verdict → keep.
 
 mod begin;
 mod command;
+mod judge;
+mod keep;
 mod past;
+mod tests;
 
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use anyhow::Context as _;
-
-use crate::cli::{LoadTest, MessageFormat};
+use crate::cli::LoadTest;
 use crate::config::Config;
-use crate::history::Past;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus};
-use crate::record::{Outcome, RunFolder, RunRecord, ServerRecord};
+use crate::record::{RunFolder, RunRecord, ServerRecord, TargetRecord};
 use crate::server::lock::{self, Lock};
 use crate::server::{self, Server};
-use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, history, measure, record, repo, report, secret, ui};
+use crate::shell::interrupt;
+use crate::{github, repo, report, ui};
 
 /// A run under way.
 struct Run<'a> {
@@ -47,6 +47,9 @@ struct Run<'a> {
 pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let plan = Plan::new(args, config)?;
+    if let Some(path) = args.junit() {
+        keep::try_output("--junit", path)?;
+    }
     let k6 = find_k6(args, root)?;
     let shapes = plan.shapes(&k6.path, &config.main_js())?;
     let lock = lock_for(&plan, args.wait)?;
@@ -69,13 +72,8 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
         prometheus: None,
         began_unix_ms: prometheus::unix_ms(),
     };
-    let went = run.measure();
-    run.conclude(went)
-}
-
-/// The variables that would change the test.
-fn interfering() -> Vec<String> {
-    k6::interfering(std::env::vars_os().map(|(name, _)| name))
+    let measured = run.measure();
+    run.conclude(measured)
 }
 
 fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
@@ -92,13 +90,12 @@ fn lock_for(plan: &Plan, wait: bool) -> anyhow::Result<Option<Lock>> {
 }
 
 impl Run<'_> {
-    /// Comes by a server and runs every test against it, whatever the verdicts.
+    /// Finds or starts the server, runs every test against it, and measures suspects once more.
     fn measure(&mut self) -> anyhow::Result<()> {
-        self.look_back()?;
+        self.read_history();
         self.open_prometheus();
-        let target = self.plan.target.clone();
         let starting = github::group("the server");
-        let mut server = self.come_by_server(&self.folder.path.clone(), self.args.server_bin())?;
+        let mut server = self.acquire_server(&self.folder.path, self.args.server_bin())?;
         drop(starting);
         let binary = server.binary().map(Path::to_owned);
         self.note(&server);
@@ -111,7 +108,7 @@ impl Run<'_> {
         self.record.notices.extend(server.stop());
         self.record.teardown_s = ending.elapsed().as_secs_f64();
         tested?;
-        self.confirm_suspects(&target, binary.as_deref());
+        self.confirm_suspects(binary.as_deref());
         Ok(())
     }
 
@@ -130,8 +127,7 @@ impl Run<'_> {
             Err(why) => Some(format!("no metrics are sent to Prometheus: {why}")),
         };
         if let Some(notice) = notice {
-            ui::notice(&notice);
-            self.record.notices.push(notice);
+            self.say(notice);
         }
     }
 
@@ -144,15 +140,16 @@ impl Run<'_> {
         let link = prometheus.dashboard(&self.record.run, self.began_unix_ms, Some(ended));
         self.record.dashboard = Some(link);
         if let Some(notice) = prometheus.run_ends(&self.record) {
-            ui::notice(&notice);
-            self.record.notices.push(notice);
+            self.say(notice);
         }
     }
 
     /// Finds or starts the server of the plan; its log and its usage go to `dir`.
-    fn come_by_server(&mut self, dir: &Path, binary: Option<&Path>) -> anyhow::Result<Server> {
-        let wanted = server::Wanted {
+    fn acquire_server(&self, dir: &Path, binary: Option<&Path>) -> anyhow::Result<Server> {
+        server::acquire_server(&server::Wanted {
             root: self.root,
+            config: self.config,
+            target: &self.plan.target,
             target_dir: &repo::target_dir(self.root),
             run_dir: dir,
             key: &self.plan.key,
@@ -161,119 +158,22 @@ impl Run<'_> {
             binary,
             pid: self.args.server_pid,
             quiet: false,
-        };
-        server::ensure(&wanted, &mut self.plan.target)
+        })
     }
 
     /// Writes down which server it is.
     fn note(&mut self, server: &Server) {
-        self.record
-            .target
-            .base_url
-            .clone_from(&self.plan.target.base_url);
-        self.record
-            .target
-            .ws_url
-            .clone_from(&self.plan.target.ws_url);
+        self.record.target = TargetRecord {
+            base_url: server.address.base_url.clone(),
+            ws_url: server.address.ws_url.clone(),
+        };
         self.record.server = Some(ServerRecord {
             kind: server.kind,
-            version: server.version.clone(),
-            faults: server.faults,
+            version: server.alive.version.clone(),
+            faults: server.alive.faults,
         });
-        if server.faults {
-            self.record
-                .notices
-                .push("the server injects faults: its results say nothing about a real one".into());
-            ui::notice("the server injects faults");
+        if server.alive.faults {
+            self.say("the server injects faults: its results say nothing about a real one".into());
         }
-    }
-
-    fn run_tests(&mut self, server: &mut Server) -> anyhow::Result<()> {
-        for index in 0..self.plan.tests.len() {
-            if interrupt::pending().is_some() {
-                break;
-            }
-            if let Some(why) = server.gone() {
-                let test = &mut self.record.tests[index];
-                test.outcome = Outcome::Failed;
-                test.reasons = vec![format!("not run, since the server is gone: {why}")];
-                continue;
-            }
-            let one = measure::OneTest {
-                plan: &self.plan,
-                test: &self.plan.tests[index],
-                shape: &self.shapes[index],
-                k6: &self.k6,
-                args: self.args,
-                main_js: &self.config.main_js(),
-                dir: &self.folder.test_dir(&self.plan.tests[index])?,
-                test_id: &self.folder.name,
-                revision: &prometheus::revision(&self.record),
-                prometheus: self.prometheus.as_ref(),
-                interfering: &interfering(),
-            };
-            let running = github::group(&format!("{} {}", self.record.profile, one.test));
-            let (mut test, notices) = one.run(server)?;
-            drop(running);
-            ui::info(&report::one_line(&test));
-            self.beside_its_past(&mut test);
-            self.record.notices.extend(notices);
-            self.record.tests[index] = test;
-        }
-        Ok(())
-    }
-
-    /// Settles the outcome, writes the results and prints the report.
-    fn conclude(mut self, went: anyhow::Result<()>) -> anyhow::Result<u8> {
-        let gave_up = went.err().filter(|error| !error.is::<Interrupted>());
-        begin::settle(&mut self.record, gave_up.as_ref(), interrupt::pending());
-        self.close_prometheus();
-        self.record
-            .notices
-            .extend(record::scrub(&self.folder.path, &self.plan.key)?);
-        let document = self.keep()?;
-        match self.args.message_format {
-            MessageFormat::Json => ui::print_data(&self.json()?),
-            MessageFormat::Human if gave_up.is_none() => {
-                ui::print(&report::terminal(&document, &self.folder.path))
-            }
-            MessageFormat::Human => Ok(()),
-        }
-        .context("failed to write the report to standard output")?;
-        match gave_up {
-            Some(error) => Err(error),
-            None => Ok(self.record.exit_code),
-        }
-    }
-
-    /// Writes everything that is kept of the run, and returns its report.
-    fn keep(&mut self) -> anyhow::Result<report::Document> {
-        if let Some(notice) = history::append(&self.plan.results, &self.record)? {
-            ui::notice(&notice);
-            self.record.notices.push(notice);
-        }
-        let json = self.json()?;
-        self.folder.write("run.json", json.as_bytes())?;
-        // From what is kept, which is without the key.
-        let kept = serde_json::from_str(&json)?;
-        let none = Past::default();
-        let past = self.past().unwrap_or(&none);
-        let document = report::run_view(&kept, past, &self.folder.path);
-        let mut problems = report::write_pages(&document, &self.folder.path, self.args.junit());
-        problems.extend(report::write_index(&self.plan.results));
-        if let Err(error) = self.folder.point_latest() {
-            problems.push(format!("{error:#}"));
-        }
-        for problem in &problems {
-            ui::notice(problem);
-        }
-        github::hand_over(&document, &self.folder.path);
-        Ok(document)
-    }
-
-    fn json(&self) -> anyhow::Result<String> {
-        let text =
-            serde_json::to_string_pretty(&self.record).context("failed to write run.json")?;
-        Ok(secret::hide_in(Path::new("run.json"), &format!("{text}\n")).into_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask`: the orchestrator of Tachikoma's load tests.
+//! `cargo xtask`: the orchestrator of the load tests.
 
 mod actions;
 mod cli;
@@ -20,8 +20,6 @@ mod secret;
 mod server;
 mod shell;
 mod ui;
-#[cfg(test)]
-mod workflows;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{DEFAULT_BASE_URL, DEFAULT_GRAFANA_URL, LoadTest};
+use crate::cli::{DEFAULT_GRAFANA_URL, LoadTest};
 use crate::config::Config;
 use crate::error::UsageError;
 use crate::k6;
 use crate::prometheus::Addresses;
 use crate::secret::Secret;
-use crate::server::target::{self, Target};
+use crate::server::api_key;
+use crate::server::target::{Address, Target};
 
 /// A checked command line.
 #[derive(Debug)]
@@ -39,9 +40,14 @@ impl Plan {
     pub fn new(args: &LoadTest, config: &Config) -> Result<Self, UsageError> {
         let tests = config.chosen(&args.tests(config));
         // A variable that is set to nothing, as workflows like to do, counts as not set.
-        let base_url = Some(args.base_url.as_str()).filter(|url| !url.is_empty());
+        let base_url = args.base_url.as_deref().filter(|url| !url.is_empty());
+        let server = &config.table.server;
         let ws_url = args.ws_url.as_deref().filter(|url| !url.is_empty());
-        let target = Target::new(base_url.unwrap_or(DEFAULT_BASE_URL), ws_url)?;
+        let target = Target::new(
+            base_url.unwrap_or(&server.base_url),
+            ws_url,
+            &server.ws_path,
+        )?;
         if target.any_port() && args.no_start_server {
             return Err(UsageError("port 0 means that a server is started on a free port: leave --no-start-server out, or name the port".into()));
         }
@@ -56,7 +62,7 @@ impl Plan {
         let prometheus = prometheus
             .map(|url| Addresses::new(url, grafana.unwrap_or(DEFAULT_GRAFANA_URL)))
             .transpose()?;
-        let key = target::api_key(tests.iter().any(|test| test == "websocket"))?;
+        let key = api_key(config, &tests)?;
         let results = args
             .results()
             .map_or_else(|| config.results(), Path::to_owned);
@@ -85,12 +91,13 @@ impl Plan {
     pub fn run_env(
         &self,
         test: &str,
+        address: &Address,
         test_id: &str,
         revision: &str,
     ) -> Vec<(&'static str, String)> {
         let mut env = self.script_env(test);
-        env.push(("BASE_URL", self.target.base_url.clone()));
-        env.push(("WS_URL", self.target.ws_url.clone()));
+        env.push(("BASE_URL", address.base_url.clone()));
+        env.push(("WS_URL", address.ws_url.clone()));
         env.push(("TESTID", test_id.into()));
         env.push(("REVISION", revision.into()));
         env

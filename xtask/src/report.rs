@@ -22,5 +22,6 @@ pub use history::history;
 pub use junit::junit;
 pub use open::open;
 pub use terminal::{announcement, comparison_announcement, one_line, terminal};
-pub use view::{Document, Row, Tone, comparison as comparison_view};
-pub use write::{markdown, report, run_view, write_index, write_pages};
+pub use text::Text;
+pub use view::{Document, Row, Tone, comparison as comparison_view, run as run_view};
+pub use write::{markdown, report, write_index, write_pages};

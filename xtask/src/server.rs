@@ -1,54 +1,63 @@
-//! The server under test: used if healthy and ours, else built, started, watched, sampled and ended.
+//! The server under test: used if healthy and the right one, else built, started, watched, sampled and ended.
 
 mod build;
 mod data_dir;
 mod health;
+mod key;
 pub mod lock;
+mod requests;
 mod start;
 pub mod target;
 mod usage;
 mod watch;
 
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
+use crate::config::{Config, Values};
 use crate::record::ServerKind;
 use crate::secret::Secret;
 use crate::shell::logs::LogFile;
-use crate::shell::{Ended, Process, Signal};
+use crate::shell::{Ended, Process};
 use crate::ui;
-use target::Target;
-
-pub use build::release_binary;
 use data_dir::DataDir;
-pub use health::{Health, Prober};
-pub use usage::{Sample, Sampler};
+use health::Prober;
+use target::{Address, Target};
 use watch::Watch;
+
+pub use build::build;
+pub use health::{Alive, Health};
+pub use key::api_key;
+pub use requests::Requests;
+pub use usage::{Sample, Sampler};
 
 /// How long the first look at an address may take.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// How long the last look, under the rest of the load, may take.
 const LAST_LOOK: Duration = Duration::from_secs(5);
-/// How long the server may drain before it is ended.
-const DRAIN: Duration = Duration::from_secs(10);
 
-/// How to come by a server.
+/// Which server is wanted, and what may be done to have it.
 pub struct Wanted<'a> {
     /// The repository.
     pub root: &'a Path,
+    /// What is known of the server.
+    pub config: &'a Config,
     /// Where build output goes.
     pub target_dir: &'a Path,
     /// Where the server's log and usage go.
     pub run_dir: &'a Path,
+    /// Where it is, or is to be started.
+    pub target: &'a Target,
     /// The key.
     pub key: &'a Secret,
     /// Whether one of the tests needs the key.
     pub needs_key: bool,
     /// Whether a server may be started.
     pub may_start: bool,
-    /// A ready binary to start.
+    /// A ready program to start.
     pub binary: Option<&'a Path>,
     /// The process of a server that already runs, to be sampled.
     pub pid: Option<u32>,
@@ -60,11 +69,11 @@ pub struct Wanted<'a> {
 pub struct Server {
     /// Whether it was started here.
     pub kind: ServerKind,
-    /// What it says of its version.
-    pub version: String,
-    /// Whether it injects faults.
-    pub faults: bool,
-    base_url: String,
+    /// Where it is, for everyone who asks it.
+    pub address: Address,
+    /// What it says of itself.
+    pub alive: Alive,
+    config: Config,
     started: Option<Started>,
     sampler: Option<Sampler>,
     watch: Option<Watch>,
@@ -77,37 +86,40 @@ struct Started {
     _data: DataDir,
 }
 
-/// Finds or starts the server at `target`.
+/// Finds or starts the server that is wanted.
 ///
 /// # Errors
 /// If none can be had there; the message says what was seen and what to do. If an interruption arrives.
-pub fn ensure(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server> {
+pub fn acquire_server(wanted: &Wanted<'_>) -> anyhow::Result<Server> {
+    let target = wanted.target;
     if target.any_port() {
-        return start_ours(wanted, target);
+        return start_server(wanted);
     }
-    let url = target.base_url.clone();
-    let prober = Prober::new(&url, FIRST_LOOK)?;
+    let address = occupied(target);
+    let (url, name) = (&address.base_url, &wanted.config.table.server.name);
+    let prober = Prober::new(&wanted.config.table, url, FIRST_LOOK)?;
     match prober.health() {
-        Health::Healthy { version, faults } => {
+        Health::Healthy(alive) => {
             if wanted.needs_key {
                 prober.check_key(wanted.key).map_err(anyhow::Error::msg)?;
             }
             ui::info(&format!(
-                "using the tachikoma-server {version} that already runs at {url}"
+                "using the {name} {} that already runs at {url}",
+                alive.version
             ));
-            let mut server = Server {
+            let sampler = wanted
+                .pid
+                .map(|pid| Sampler::start(pid, &usage_path(wanted)))
+                .transpose()?;
+            Ok(Server {
                 kind: ServerKind::Url,
-                version,
-                faults,
-                base_url: url,
+                address,
+                alive,
+                config: wanted.config.clone(),
                 started: None,
-                sampler: None,
+                sampler,
                 watch: None,
-            };
-            if let Some(pid) = wanted.pid {
-                server.sampler = Some(Sampler::start(pid, &usage_path(wanted))?);
-            }
-            Ok(server)
+            })
         }
         Health::Unreachable(why) => match target.local {
             None => bail!(
@@ -115,13 +127,13 @@ pub fn ensure(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
             ),
             Some(_) if !wanted.may_start => {
                 bail!(
-                    "nothing answers at {url} ({why}): start tachikoma-server there, or leave --no-start-server out"
+                    "nothing answers at {url} ({why}): start {name} there, or leave --no-start-server out"
                 )
             }
-            Some(_) => start_ours(wanted, target),
+            Some(_) => start_server(wanted),
         },
         Health::Unhealthy(what) => bail!(
-            "the tachikoma-server at {url} is not healthy ({what}): see its log, or stop it and let this command start its own"
+            "the {name} at {url} is not healthy ({what}): see its log, or stop it and let this command start its own"
         ),
         other => {
             let hint = target.local.map_or_else(
@@ -131,8 +143,19 @@ pub fn ensure(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
                     format!("stop what holds port {port} (`ss -ltnp 'sport = :{port}'` or `lsof -i :{port}` names it), or take a free port with --base-url http://127.0.0.1:0")
                 },
             );
-            bail!("what answers at {url} is not tachikoma-server: {other}\n  {hint}")
+            bail!("what answers at {url} is not {name}: {other}\n  {hint}")
         }
+    }
+}
+
+/// The address of whatever listens there already; where nothing does, as it was given.
+///
+/// `localhost` may be two addresses: whoever asks one must not be answered by one server and measure another.
+fn occupied(target: &Target) -> Address {
+    let listens = |address: &SocketAddr| TcpStream::connect_timeout(address, FIRST_LOOK).is_ok();
+    match target.local_addresses().into_iter().find(listens) {
+        Some(address) => target.at(address),
+        None => target.as_given(),
     }
 }
 
@@ -140,50 +163,62 @@ fn usage_path(wanted: &Wanted<'_>) -> PathBuf {
     wanted.run_dir.join("server-usage.csv")
 }
 
-fn start_ours(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server> {
-    let address = target
+fn start_server(wanted: &Wanted<'_>) -> anyhow::Result<Server> {
+    let table = &wanted.config.table.server;
+    let mut address = wanted
+        .target
         .local
         .context("a server can be started on this machine only")?;
+    if address.port() == 0 && table.ready.line.is_none() {
+        // It could not say which port it has taken.
+        address = free(address).context("there is no free port")?;
+    }
     if wanted.pid.is_some() {
         ui::notice("--server-pid is not needed: the server is started here and sampled anyway");
     }
     let binary = match wanted.binary {
         Some(path) => path.to_owned(),
         None => {
-            ui::step("building tachikoma-server");
-            release_binary(wanted.root, None)?
+            ui::step(&format!("building {}", table.name));
+            build(table, wanted.root, None)?
         }
     };
+    let fixtures = wanted.config.fixtures()?;
     let data = DataDir::create(wanted.target_dir)?;
     let log = LogFile::create(&wanted.run_dir.join("server.log"), wanted.key)?;
-    let process = start::start(
-        start::Start {
-            binary: binary.clone(),
+    let (process, address) = start::start(&start::Start {
+        config: wanted.config,
+        program: &binary,
+        target: wanted.target,
+        values: Values {
             address,
             data_dir: data.path(),
-            specs_dir: &wanted.root.join("load-tests/fixtures/specs"),
-            key: wanted.key,
-            log: log.clone(),
+            fixtures: &fixtures,
+            root: wanted.root,
+            api_key: wanted.key.expose(),
         },
-        target,
-    )?;
-    let (version, faults) = match Prober::new(&target.base_url, FIRST_LOOK)?.health() {
-        Health::Healthy { version, faults } => (version, faults),
+        log: log.clone(),
+    })?;
+    let prober = Prober::new(&wanted.config.table, &address.base_url, FIRST_LOOK)?;
+    let alive = match prober.health() {
+        Health::Healthy(alive) => alive,
         other => bail!("the server that was started is not healthy: {other}"),
     };
     if !wanted.quiet {
         ui::info(&format!(
-            "started tachikoma-server {version} at {} (process {})",
-            target.base_url,
+            "started {} {} at {} (process {})",
+            table.name,
+            alive.version,
+            address.base_url,
             process.pid()
         ));
     }
     let sampler = Sampler::start(process.pid(), &usage_path(wanted))?;
     Ok(Server {
         kind: ServerKind::StartedHere,
-        version,
-        faults,
-        base_url: target.base_url.clone(),
+        address,
+        alive,
+        config: wanted.config.clone(),
         started: Some(Started {
             binary,
             process,
@@ -195,17 +230,26 @@ fn start_ours(wanted: &Wanted<'_>, target: &mut Target) -> anyhow::Result<Server
     })
 }
 
+/// The address with a port that nobody uses.
+fn free(address: SocketAddr) -> std::io::Result<SocketAddr> {
+    TcpListener::bind(address)?.local_addr()
+}
+
 impl Server {
     /// Begins to watch its health.
     ///
     /// # Errors
     /// If the watch cannot be set up.
     pub fn watch(&mut self) -> anyhow::Result<()> {
-        self.watch = Some(Watch::start(&self.base_url)?);
+        self.watch = Some(Watch::start(
+            &self.config.table,
+            &self.address.base_url,
+            self.alive.uptime_s,
+        )?);
         Ok(())
     }
 
-    /// Why no more can be measured, if so: it ended, or nothing answers at its address any more.
+    /// Why no more can be measured, if so: it ended, or nothing or something else answers at its address.
     pub fn gone(&mut self) -> Option<String> {
         if let Some(ended) = self.ended() {
             return Some(ended);
@@ -231,15 +275,25 @@ impl Server {
         if let Some(ended) = self.ended() {
             return Err(ended);
         }
-        let health = Prober::new(&self.base_url, LAST_LOOK).map(|prober| prober.health());
+        let health = Prober::new(&self.config.table, &self.address.base_url, LAST_LOOK)
+            .map(|prober| prober.health());
         match health {
-            Ok(Health::Healthy { .. }) => Ok(()),
+            Ok(Health::Healthy(now)) => match watch::restarted(self.alive.uptime_s, now.uptime_s) {
+                Some(restarted) => Err(restarted),
+                None => Ok(()),
+            },
             Ok(other) => Err(format!("at the end of the test: {other}")),
             Err(error) => Err(format!("its health cannot be asked for: {error:#}")),
         }
     }
 
-    /// The binary that was started, if it was started here.
+    /// How many requests it has counted, by route, if the table says where it does.
+    pub fn requests(&self) -> Option<Requests> {
+        let table = self.config.table.requests.as_ref()?;
+        Requests::read(table, &self.address.base_url)
+    }
+
+    /// The program that was started, if it was started here.
     pub fn binary(&self) -> Option<&Path> {
         self.started
             .as_ref()
@@ -261,9 +315,11 @@ impl Server {
             .into_iter()
             .collect();
         if let Some(mut started) = self.started.take() {
+            let how = &self.config.table.server.stop;
             let alive = matches!(started.process.try_wait(), Ok(None));
-            let ended = started.process.stop(Signal::TERM, DRAIN);
-            if alive && ended != Ended::Code(0) {
+            let ended = started.process.stop(how.signal, how.within);
+            let in_order = ended == Ended::Code(0) || ended == Ended::Signal(how.signal.as_raw());
+            if alive && !in_order {
                 problems.push(format!(
                     "the server did not end in order when asked to: {ended}"
                 ));

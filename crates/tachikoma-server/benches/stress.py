@@ -19,7 +19,7 @@ METRICS = ("mission_create_duration", "mission_list_duration")
 def read(path):
     """The virtual users by second, and the samples of each metric as (second, milliseconds)."""
     users, samples = {}, {metric: [] for metric in METRICS}
-    with gzip.open(path, "rt", newline="") as file:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             second, value = int(row["timestamp"]), float(row["metric_value"])
             if row["metric_name"] == "vus":

@@ -60,7 +60,7 @@ impl std::fmt::Debug for ApiKey {
 
 /// Turns away whoever does not have the key.
 pub async fn require_key(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if state.key.authorizes(request.headers()) {
+    if state.authorizes(request.headers()) {
         next.run(request).await
     } else {
         Problem::unauthorized().into_response()

@@ -20,7 +20,7 @@ Output:
 
 Signals:
   TERM, INT  stop: no new connections, requests in flight end within --shutdown-timeout
-  HUP        read the specs folder again
+  HUP        read the key file and the specs folder again
 
 Exit status:
   0  stopped when told to, or the check found no damage

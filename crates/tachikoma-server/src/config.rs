@@ -26,6 +26,8 @@ pub struct Config {
     pub specs_dir: PathBuf,
     /// The key that clients must show.
     pub key: ApiKey,
+    /// The file that it came from.
+    pub key_file: Option<PathBuf>,
     /// Whether `/metrics` answers clients from other machines too.
     pub metrics_public: bool,
     /// All bounds.
@@ -124,6 +126,7 @@ impl Config {
             data_dir: args.data_dir.clone(),
             specs_dir: args.specs_dir.clone(),
             key: read_key(environment.key, args.api_key_file.as_deref())?,
+            key_file: args.api_key_file.clone(),
             metrics_public: args.metrics_public,
             limits: args.limits.clone(),
             #[cfg(feature = "faults")]
@@ -147,24 +150,29 @@ fn read_faults(
 }
 
 fn read_key(variable: Option<OsString>, file: Option<&Path>) -> Result<ApiKey, ConfigError> {
-    let (text, place) = match (variable, file) {
-        (Some(_), Some(_)) => return Err(ConfigError::KeyTwice),
-        (None, None) => return Err(ConfigError::KeyMissing),
-        (Some(value), None) => (
-            value.to_string_lossy().into_owned(),
-            KEY_VARIABLE.to_owned(),
-        ),
-        (None, Some(path)) => {
-            let text =
-                std::fs::read_to_string(path).map_err(|source| ConfigError::KeyUnreadable {
-                    path: path.to_owned(),
-                    source,
-                })?;
-            (
-                text.trim_end_matches(['\r', '\n']).to_owned(),
-                path.display().to_string(),
-            )
-        }
-    };
-    ApiKey::new(&text).map_err(|reason| ConfigError::KeyUnusable { place, reason })
+    match (variable, file) {
+        (Some(_), Some(_)) => Err(ConfigError::KeyTwice),
+        (None, None) => Err(ConfigError::KeyMissing),
+        (Some(value), None) => key(&value.to_string_lossy(), KEY_VARIABLE.to_owned()),
+        (None, Some(path)) => read_key_file(path),
+    }
+}
+
+/// Reads the key from its file.
+///
+/// # Errors
+/// [`ConfigError`], which names the file.
+pub fn read_key_file(path: &Path) -> Result<ApiKey, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::KeyUnreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    key(
+        text.trim_end_matches(['\r', '\n']),
+        path.display().to_string(),
+    )
+}
+
+fn key(text: &str, place: String) -> Result<ApiKey, ConfigError> {
+    ApiKey::new(text).map_err(|reason| ConfigError::KeyUnusable { place, reason })
 }

@@ -19,13 +19,13 @@ pub struct Limits {
     /// Longest time a connection may be idle between requests
     #[arg(long, env = "TACHIKOMA_IDLE_TIMEOUT", default_value = "75s", value_parser = duration, hide_env_values = true)]
     pub idle_timeout: Duration,
-    /// Longest time a client may leave an answer or event unread
+    /// Longest time a client may take to read 64 KiB of an answer, or an event
     #[arg(long, env = "TACHIKOMA_WRITE_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
     pub write_timeout: Duration,
     /// Time for requests in flight to end when the server stops
     #[arg(long, env = "TACHIKOMA_SHUTDOWN_TIMEOUT", default_value = "10s", value_parser = duration, hide_env_values = true)]
     pub shutdown_timeout: Duration,
-    /// Time between pings to a WebSocket client; two unanswered ones close it
+    /// Longest time between pings to a WebSocket client; two unanswered ones close it
     #[arg(long, env = "TACHIKOMA_PING_INTERVAL", default_value = "30s", value_parser = duration, hide_env_values = true)]
     pub ping_interval: Duration,
     /// Open connections; further ones get a bare 503
@@ -41,6 +41,9 @@ pub struct Limits {
     /// Bytes of a request's body (413 beyond)
     #[arg(long, env = "TACHIKOMA_MAX_BODY_BYTES", default_value = "131072", value_parser = count, hide_env_values = true)]
     pub max_body_bytes: usize,
+    /// Bytes of answers that are not sent yet, in all; further ones get 503
+    #[arg(long, env = "TACHIKOMA_MAX_ANSWER_BYTES", default_value = "67108864", value_parser = count, hide_env_values = true)]
+    pub max_answer_bytes: usize,
     /// Writes, and likewise reads, that may wait for the database (503 beyond)
     #[arg(long, env = "TACHIKOMA_MAX_QUEUE", default_value = "1024", value_parser = count, hide_env_values = true)]
     pub max_queue: usize,

@@ -1,6 +1,7 @@
 //! Logs go to stderr, so that stdout carries nothing but the line that says where to connect.
 
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
@@ -37,4 +38,26 @@ pub fn start(format: LogFormat) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Time between two lines of [`Rarely`].
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Keeps an error that repeats itself from filling the log.
+#[derive(Debug, Default)]
+pub struct Rarely {
+    last: Option<Instant>,
+    held_back: u64,
+}
+
+impl Rarely {
+    /// Whether a line is due, and then how many were held back since the last one.
+    pub fn line(&mut self) -> Option<u64> {
+        if self.last.is_some_and(|last| last.elapsed() < PAUSE) {
+            self.held_back += 1;
+            return None;
+        }
+        self.last = Some(Instant::now());
+        Some(std::mem::take(&mut self.held_back))
+    }
 }

@@ -89,7 +89,7 @@ async fn run(config: &Config, exit_with_parent: bool) -> Result<(), StartError> 
     let (stop, stopping) = watch::channel(false);
     shutdown::stop_on_request(stop, exit_with_parent).map_err(listen)?;
     let state = startup::build(config, stopping)?;
-    shutdown::reindex_on_hangup(state.clone()).map_err(listen)?;
+    shutdown::reload_on_hangup(state.clone()).map_err(listen)?;
     let listener = TcpListener::bind(config.addr).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
     say(&format!("listening on http://{addr}"));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::api::json::raw_json;
+use crate::api::answer::json;
 use crate::api::{health, metrics, missions, specs};
 
 /// The document's root.
@@ -57,5 +57,5 @@ pub fn render() -> Result<String, serde_json::Error> {
 pub async fn document() -> Response {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
     let body = DOCUMENT.get_or_init(|| render().map(Bytes::from).unwrap_or_default());
-    raw_json(StatusCode::OK, body.clone())
+    json(StatusCode::OK, body.clone())
 }

@@ -33,11 +33,11 @@ pub async fn requested(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Reads the specs folder again at each SIGHUP.
+/// Reads the key file and the specs folder again at each SIGHUP.
 ///
 /// # Errors
 /// If the signal cannot be caught.
-pub fn reindex_on_hangup(state: AppState) -> std::io::Result<()> {
+pub fn reload_on_hangup(state: AppState) -> std::io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut stop = state.shutdown.clone();
     tokio::spawn(async move {
@@ -45,6 +45,11 @@ pub fn reindex_on_hangup(state: AppState) -> std::io::Result<()> {
             tokio::select! {
                 received = hangup.recv() => if received.is_none() { return },
                 () = requested(&mut stop) => return,
+            }
+            match state.reload_key() {
+                Ok(true) => tracing::info!("API key read again"),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "API key left as it was"),
             }
             let state = state.clone();
             let result = tokio::task::spawn_blocking(move || state.reindex()).await;

@@ -1,10 +1,11 @@
 //! Builds the parts of a server in order, so that everything that can be wrong shows before the
 //! port is open.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use tokio::sync::watch;
 
+use crate::api::answer::AnswerRoom;
 use crate::config::Config;
 use crate::events::EventHub;
 use crate::health::Health;
@@ -12,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::specs::files::SpecsError;
 use crate::specs::index;
 use crate::state::{App, AppState};
+use crate::store::error::is_want_of_room;
 use crate::store::lock::DirectoryLock;
 use crate::store::{OpenError, Store, StoreOptions};
 
@@ -44,14 +46,24 @@ pub enum StartError {
 pub fn build(config: &Config, shutdown: watch::Receiver<bool>) -> Result<AppState, StartError> {
     let lock = DirectoryLock::take(&config.data_dir)?;
     let specs_index = index::index_path(&config.data_dir);
-    let changes = index::update(&specs_index, &config.specs_dir)?;
-    tracing::info!(
-        total = changes.total,
-        read = changes.read,
-        removed = changes.removed,
-        "specs indexed"
-    );
-    if changes.total == 0 {
+    let changes = match index::update(&specs_index, &config.specs_dir) {
+        Err(SpecsError::Index { source, .. })
+            if is_want_of_room(&source) && specs_index.exists() =>
+        {
+            tracing::error!(error = %source, "specs left as they were");
+            None
+        }
+        changes => Some(changes?),
+    };
+    if let Some(changes) = changes {
+        tracing::info!(
+            total = changes.total,
+            read = changes.read,
+            removed = changes.removed,
+            "specs indexed"
+        );
+    }
+    if changes.is_some_and(|changes| changes.total == 0) {
         tracing::warn!(
             path = %config.specs_dir.display(),
             "the specs folder holds no file named like 010-name.md"
@@ -73,7 +85,9 @@ pub fn build(config: &Config, shutdown: watch::Receiver<bool>) -> Result<AppStat
         hub,
         health: Health::new(),
         metrics,
-        key: config.key.clone(),
+        answers: AnswerRoom::new(config.limits.max_answer_bytes),
+        key: RwLock::new(config.key.clone()),
+        key_file: config.key_file.clone(),
         limits: config.limits.clone(),
         metrics_public: config.metrics_public,
         shutdown,

@@ -222,6 +222,38 @@ fn a_close_is_answered_with_a_close() {
     assert!(matches!(client.0.read(), Err(Error::ConnectionClosed)));
 }
 
+/// Events and pings that are due at the same moment must not keep the answer back.
+#[test]
+fn a_close_among_events_is_answered_with_a_close() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let server = ServerBuilder::new(data.path())
+        .args(["--ping-interval", "20ms"])
+        .start();
+    let addr = server.addr;
+    for _ in 0..4 {
+        // They end with the server.
+        std::thread::spawn(
+            move || while request(addr, "POST", "/api/missions", Some(MISSION)).is_ok() {},
+        );
+    }
+    for round in 0..200 {
+        let mut client = Client::subscribed(&server);
+        client.next();
+        client.0.close(None).expect("sent");
+        loop {
+            match client.0.read() {
+                Ok(Message::Close(_)) => break,
+                Ok(_) => {}
+                Err(error) => panic!("round {round}: {error}"),
+            }
+        }
+        assert!(
+            matches!(client.0.read(), Err(Error::ConnectionClosed)),
+            "round {round}"
+        );
+    }
+}
+
 #[test]
 fn a_stopping_server_says_goodbye() {
     let (_data, mut server) = server();

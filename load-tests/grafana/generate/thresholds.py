@@ -32,18 +32,13 @@ class Threshold:
 
 
 def read_all(folder):
-    """The thresholds of all tests in `folder`: those of every test first, then the scripts' own in main.js's order.
+    """The thresholds of all tests in `folder`: those of every test first, then the scripts' own, by the scripts' names.
 
     Raises NotUnderstood if a script says something else than expected, OSError if one cannot be read.
     """
     thresholds = read_file(folder / "k6.config.js", "")
-    main = (folder / "main.js").read_text(encoding="utf-8")
-    tests = re.findall(r"(\w+): \{\s*script: '\./(tests/[\w.-]+\.js)'", main)
-    scripts = sorted(path.name for path in (folder / "tests").glob("*.js"))
-    if sorted(script.removeprefix("tests/") for _, script in tests) != scripts:
-        raise NotUnderstood(f"the tests in {folder / 'main.js'} are {tests}, and the scripts {scripts}")
-    for test, script in tests:
-        thresholds += read_file(folder / script, test)
+    for script in sorted((folder / "tests").glob("*.js")):
+        thresholds += read_file(script, script.stem.removeprefix("api-"))
     return thresholds
 
 

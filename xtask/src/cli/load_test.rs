@@ -7,9 +7,6 @@ use clap::{Args, ValueEnum};
 
 use crate::config::{Config, DEFAULT_PROFILE};
 
-/// Where the scripts look for the server.
-pub const DEFAULT_BASE_URL: &str = "http://localhost:3000";
-
 /// Where load-tests/grafana/compose.yaml has Grafana.
 pub const DEFAULT_GRAFANA_URL: &str = "http://localhost:3001";
 
@@ -46,15 +43,10 @@ pub struct LoadTest {
     pub tests: Vec<String>,
 
     /// Where the server is, or is to be started: port 0 takes a free one.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "BASE_URL",
-        default_value = DEFAULT_BASE_URL
-    )]
-    pub base_url: String,
+    #[arg(long, value_name = "URL", env = "BASE_URL")]
+    pub base_url: Option<String>,
 
-    /// Where WebSockets connect [default: derived from the base URL, path /ws].
+    /// Where WebSockets connect [default: derived from the base URL].
     #[arg(long, value_name = "URL", env = "WS_URL")]
     pub ws_url: Option<String>,
 

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use crate::cli::Compare;
+use crate::config::{Build, Server};
 use crate::error::UsageError;
 use crate::record::SideRecord;
 use crate::{repo, server, ui};
@@ -124,6 +125,7 @@ pub fn provide(
     root: &Path,
     target_dir: &Path,
     keep_in: &Path,
+    server: &Server,
 ) -> anyhow::Result<Binary> {
     match wanted {
         Wanted::Program(path) => Ok(Binary {
@@ -136,7 +138,7 @@ pub fn provide(
         }),
         Wanted::Tree => {
             ui::step(&format!("{side}: building the working tree"));
-            let built = server::release_binary(root, None)?;
+            let built = server::build(server, root, None)?;
             // A build beside the comparison must not change what is measured.
             let path = keep_in.join(format!("{side}-server"));
             std::fs::copy(&built, &path)
@@ -152,7 +154,7 @@ pub fn provide(
             })
         }
         Wanted::Commit { name, commit } => {
-            let path = of_commit(commit, name, side, root, target_dir)?;
+            let path = of_commit(commit, name, side, root, target_dir, server)?;
             Ok(Binary {
                 path,
                 record: SideRecord {
@@ -172,11 +174,12 @@ fn of_commit(
     side: &str,
     root: &Path,
     target_dir: &Path,
+    server: &Server,
 ) -> anyhow::Result<PathBuf> {
     let short = &commit[..commit.len().min(12)];
     let all = target_dir.join("compare");
     let dir = all.join(short);
-    let program = dir.join("tachikoma-server");
+    let program = dir.join("server");
     std::fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
     // Two comparisons with the same base take turns in building it.
     let lock = std::fs::File::create(dir.join(".lock"))
@@ -191,13 +194,20 @@ fn of_commit(
     ui::step(&format!("{side}: building {name} ({short})"));
     let tree = dir.join("tree");
     check_out(root, &tree, commit)?;
-    anyhow::ensure!(
-        tree.join("crates/tachikoma-server/Cargo.toml").is_file(),
-        "{name} ({short}) has no crates/tachikoma-server to compare with: name a later revision"
-    );
-    let built = server::release_binary(&tree, Some(&dir.join("target")))
+    if let Build::Package {
+        sources: Some(sources),
+        ..
+    } = &server.build
+    {
+        anyhow::ensure!(
+            tree.join(sources).is_dir(),
+            "{name} ({short}) has no {} to compare with: name a later revision",
+            sources.display()
+        );
+    }
+    let built = server::build(server, &tree, Some(&dir.join("target")))
         .with_context(|| format!("{name} ({short}) cannot be compared"))?;
-    let fresh = dir.join("tachikoma-server.new");
+    let fresh = dir.join("server.new");
     std::fs::copy(&built, &fresh)
         .and_then(|_| std::fs::rename(&fresh, &program))
         .with_context(|| format!("failed to keep {}", program.display()))?;

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use k6_summary::{Metrics, Summary};
+use k6_summary::{Metrics, ServerState, Summary, SummaryProblem};
 
 use super::stolen::Ticks;
 use crate::config::Config;
-use crate::k6::{Invocation, K6, Ran, Stopped};
+use crate::k6::{Invocation, K6, Stopped};
+use crate::measure::{Measured, measure};
 use crate::record::{Block, Measure, Side, measured};
 use crate::secret::Secret;
-use crate::server::target::Target;
-use crate::server::{self, Sampler, Server};
+use crate::server;
+use crate::server::target::{Address, Target};
 use crate::shell::Ended;
-use crate::shell::interrupt::{self, Interrupted};
+use crate::shell::interrupt;
 
 /// Requests to each route before a block, so that neither server pays for its first ones in it.
 const WARM_UP: usize = 30;
@@ -75,9 +76,12 @@ impl Bench<'_> {
     ) -> anyhow::Result<Result<Block, Broken>> {
         interrupt::check()?;
         let dir = self.folder(which)?;
-        let mut target = Target::new("http://127.0.0.1:0", None)?;
+        let ws_path = &self.config.table.server.ws_path;
+        let target = Target::new("http://127.0.0.1:0", None, ws_path)?;
         let wanted = server::Wanted {
             root: self.root,
+            config: self.config,
+            target: &target,
             target_dir: self.target_dir,
             run_dir: &dir,
             key: self.key,
@@ -87,11 +91,10 @@ impl Bench<'_> {
             pid: None,
             quiet: true,
         };
-        let mut server = server::ensure(&wanted, &mut target)
+        let mut server = server::acquire_server(&wanted)
             .with_context(|| format!("the server of {}", side_name(which.side)))?;
-        warm_up(&target.base_url, self.key)?;
-        let before = server.sampler().and_then(Sampler::now);
-        let invocation_env = self.env(which.test, &target);
+        warm_up(&server.address.base_url, self.key)?;
+        let invocation_env = self.env(which.test, &server.address);
         let invocation = Invocation {
             k6: &self.k6.path,
             main_js: &self.config.main_js(),
@@ -108,22 +111,15 @@ impl Bench<'_> {
             at_most: Some(self.block),
         };
         let ticks = Ticks::now();
-        let ran = invocation.run(|| server.gone())?;
+        let measured = measure(&invocation, &mut server, |_| ());
         let stolen = ticks.and_then(|before| Ticks::now()?.stolen_since(before));
-        let after = server.sampler().and_then(Sampler::now);
-        if let Some(Stopped::Interrupted(signal)) = ran.stopped {
-            server.stop();
+        server.stop();
+        let measured = measured?;
+        if let Some(Stopped::Interrupted(signal)) = measured.ran.stopped {
             return Err(signal.into());
         }
-        let samples = match (before, after, server.sampler()) {
-            (Some(before), Some(after), Some(sampler)) => {
-                sampler.between(before.elapsed_s, after.elapsed_s)
-            }
-            _ => Vec::new(),
-        };
-        let read = summary(&mut server, &ran, &invocation.summary_path());
-        server.stop();
-        let block = read.and_then(|summary| to_block(which, &summary, &samples, stolen));
+        let block =
+            summary(&measured).and_then(|summary| to_block(which, summary, &measured, stolen));
         if block.is_ok() {
             let _only_room = std::fs::remove_dir_all(&dir);
         }
@@ -144,15 +140,15 @@ impl Bench<'_> {
         Ok(dir)
     }
 
-    fn env(&self, test: &str, target: &Target) -> Vec<(&'static str, String)> {
+    fn env(&self, test: &str, address: &Address) -> Vec<(&'static str, String)> {
         vec![
             ("PROFILE", PROFILE.into()),
             ("TEST", test.into()),
             ("TIME_SCALE", "1".into()),
             ("BLOCK_VUS", self.vus.to_string()),
             ("BLOCK_DURATION", format!("{}ms", self.block.as_millis())),
-            ("BASE_URL", target.base_url.clone()),
-            ("WS_URL", target.ws_url.clone()),
+            ("BASE_URL", address.base_url.clone()),
+            ("WS_URL", address.ws_url.clone()),
         ]
     }
 }
@@ -165,13 +161,17 @@ fn side_name(side: Side) -> &'static str {
 }
 
 /// Reads k6's summary if the run was sound: k6 came to its end and the server is still there.
-fn summary(server: &mut Server, ran: &Ran, path: &Path) -> Result<Summary, Broken> {
-    match &ran.stopped {
-        Some(Stopped::Useless(why)) => return Err(Broken(why.clone())),
-        Some(Stopped::Overdue) => return Err(Broken("k6 took much longer than planned".into())),
-        Some(Stopped::Interrupted(Interrupted(_))) | None => {}
+fn summary(measured: &Measured) -> Result<&Summary, Broken> {
+    let ran = &measured.ran;
+    if ran.stopped == Some(Stopped::Overdue) {
+        return Err(Broken("k6 took much longer than planned".into()));
     }
-    server.check().map_err(Broken)?;
+    if let ServerState::Dead(why) | ServerState::Unhealthy(why) = &measured.server {
+        return Err(Broken(why.clone()));
+    }
+    if let Some(elsewhere) = measured.elsewhere() {
+        return Err(Broken(elsewhere));
+    }
     match ran.ended {
         Ended::Code(0 | THRESHOLDS_CROSSED) => {}
         other => {
@@ -181,15 +181,20 @@ fn summary(server: &mut Server, ran: &Ran, path: &Path) -> Result<Summary, Broke
             )));
         }
     }
-    let bytes = std::fs::read(path)
-        .map_err(|error| Broken(format!("k6 left no summary that can be read: {error}")))?;
-    Summary::parse(&bytes).map_err(|error| Broken(format!("k6's summary cannot be read: {error}")))
+    measured.summary.as_ref().map_err(|problem| {
+        Broken(match problem {
+            SummaryProblem::Missing => "k6 left no summary".into(),
+            SummaryProblem::Truncated(why) | SummaryProblem::Unreadable(why) => {
+                format!("k6's summary cannot be read: {why}")
+            }
+        })
+    })
 }
 
 fn to_block(
     which: Which<'_>,
     summary: &Summary,
-    samples: &[server::Sample],
+    seen: &Measured,
     stolen: Option<f64>,
 ) -> Result<Block, Broken> {
     let digest = Metrics::of(summary);
@@ -200,7 +205,7 @@ fn to_block(
     if requests == 0 {
         return Err(Broken("k6 made no request".into()));
     }
-    let usage = crate::measure::usage(samples, Some(summary));
+    let usage = seen.usage();
     let mut values = measured(&digest, usage.as_ref());
     // Failures are counted and compared apart.
     values.remove(&Measure::FailedRequests);

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::javascript::{Key, keys_of};
 
 /// The profiles as far as the source tells. k6 has the last word.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Profiles {
     /// Those whose names can be read.
     pub known: Vec<Key>,

@@ -3,8 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-use super::without_key;
-use crate::ui;
+use crate::{secret, ui};
 
 /// The largest summary of one step that GitHub shows, in bytes.
 const MAX_SUMMARY: usize = 1024 * 1024;
@@ -50,7 +49,7 @@ fn append(variable: &str, text: &str, what: &str) {
         .append(true)
         .create(true)
         .open(&path)
-        .and_then(|mut file| file.write_all(without_key(text).as_bytes()));
+        .and_then(|mut file| file.write_all(secret::hide(text).as_bytes()));
     if let Err(error) = written {
         ui::notice(&format!(
             "{what} is not handed over: {variable}={}: {error}",

@@ -88,7 +88,7 @@ fn annotations(document: &Document) -> Vec<Annotation> {
 fn is_about(reason: &str, row: &Row) -> bool {
     let reason = reason.strip_prefix("regression: ").unwrap_or(reason);
     let rest = reason.strip_prefix(&*row.what);
-    rest.is_some_and(|rest| rest.starts_with(" is "))
+    rest.is_some_and(|rest| rest.starts_with(" is ") || rest.starts_with(" are "))
 }
 
 /// What is worse than its past or than its base, one a line.
@@ -120,4 +120,80 @@ fn links() -> String {
     });
     let links: Vec<String> = run.into_iter().chain(commit).collect();
     format!("\n{}\n", links.join(" · "))
+}
+
+#[cfg(test)]
+mod tests {
+    use k6_summary::Unit;
+
+    use super::*;
+    use crate::record::{Measure, PastRecord, PastRow, PastState, RunRecord};
+
+    fn row(state: PastState) -> PastRow {
+        PastRow {
+            metric: Measure::p95_of_requests(),
+            unit: Unit::Milliseconds,
+            value: 12.0,
+            reference: Some(10.0),
+            change: Some(0.2),
+            fence: Some(0.15),
+            state,
+            note: String::new(),
+        }
+    }
+
+    /// What is shown of a failed run whose test has these reasons and this row beside its past.
+    fn shown(reasons: &[&str], state: PastState) -> Vec<String> {
+        let mut run: RunRecord =
+            serde_json::from_str(include_str!("../report/fixtures/run.json")).unwrap();
+        run.outcome = Outcome::Failed;
+        run.tests[0].outcome = Outcome::Failed;
+        run.tests[0].reasons = reasons.iter().map(|&reason| reason.into()).collect();
+        run.reasons = vec!["the disk is full".into()];
+        run.reasons
+            .extend(reasons.iter().map(|reason| format!("missions: {reason}")));
+        run.notices = vec!["the server injects faults".into()];
+        run.tests[0].past = Some(PastRecord {
+            have: 31,
+            need: 30,
+            note: String::new(),
+            metrics: vec![row(state)],
+        });
+        let document = report::run_view(&run, &[], Path::new("/nonexistent"));
+        let all = annotations(&document).into_iter();
+        all.map(|it| format!("{:?} {}: {}", it.level, it.title, it.message))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_kept_back_for_a_reason_about_something_else() {
+        let worse = "Error smoke missions: http_req_duration p(95): 12 ms, +20.0 % from 10 ms ±15.0 %; worse, and so when measured once more";
+        // Thresholds and other metrics whose sentences hold the metric's name.
+        for reason in [
+            "http_req_duration p(95)<500: 712 ms",
+            "regression: http_req_duration p(95) of another is 9 ms",
+            "the script said: http_req_duration p(95) is 9 ms",
+        ] {
+            assert_eq!(
+                shown(&[reason], PastState::Regression),
+                [
+                    "Error smoke: the disk is full",
+                    &format!("Error smoke missions: {reason}"),
+                    worse,
+                    "Notice smoke: the server injects faults",
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_told_already_is_told_once_and_a_doubt_is_a_warning() {
+        let own = "regression: http_req_duration p(95) is 12 ms, +20.0 % from 10 ms";
+        assert_eq!(shown(&[own], PastState::Regression).len(), 3);
+        let doubt = shown(&[], PastState::NotConfirmed);
+        assert!(
+            doubt[1].starts_with("Warning smoke missions: http_req_duration p(95): 12 ms"),
+            "{doubt:?}"
+        );
+    }
 }

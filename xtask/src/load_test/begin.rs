@@ -4,13 +4,12 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::command;
+use super::judge::planned;
 use crate::cli::LoadTest;
 use crate::error::COULD_NOT_RUN;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
-use crate::record::{
-    Host, K6Record, Outcome, RunRecord, SCHEMA_VERSION, StageRecord, TargetRecord, TestRecord,
-};
+use crate::record::{Host, K6Record, Outcome, RunRecord, SCHEMA_VERSION, TargetRecord};
 use crate::shell::interrupt::Interrupted;
 use crate::{repo, ui};
 
@@ -24,13 +23,8 @@ pub fn begin(
     name: &str,
     now: SystemTime,
 ) -> RunRecord {
-    let planned = |(test, shape): (&String, &Shape)| {
-        TestRecord::planned(
-            test,
-            shape.max_vus,
-            shape.stages.iter().map(StageRecord::from).collect(),
-        )
-    };
+    let planned = |(test, shape): (&String, &Shape)| planned(test, shape);
+    let given = plan.target.as_given();
     RunRecord {
         schema_version: SCHEMA_VERSION,
         run: name.to_owned(),
@@ -46,8 +40,8 @@ pub fn begin(
         command: Some(command::line()),
         k6_args: args.k6_args.clone(),
         target: TargetRecord {
-            base_url: plan.target.base_url.clone(),
-            ws_url: plan.target.ws_url.clone(),
+            base_url: given.base_url,
+            ws_url: given.ws_url,
         },
         k6: K6Record {
             version: k6.version.to_string(),
@@ -86,7 +80,7 @@ fn first_notices(args: &LoadTest) -> Vec<String> {
 /// Settles the run's outcome, exit code and reasons.
 pub fn settle(
     record: &mut RunRecord,
-    gave_up: Option<&anyhow::Error>,
+    error: Option<&anyhow::Error>,
     interrupted: Option<Interrupted>,
 ) {
     let reasons = record.tests.iter().flat_map(|test| {
@@ -95,7 +89,7 @@ pub fn settle(
             .map(move |reason| format!("{}: {reason}", test.name))
     });
     record.reasons = reasons.collect();
-    (record.outcome, record.exit_code) = match (gave_up, interrupted) {
+    (record.outcome, record.exit_code) = match (error, interrupted) {
         (Some(error), _) => {
             record.reasons.insert(0, format!("{error:#}"));
             (Outcome::CouldNotRun, COULD_NOT_RUN)

@@ -5,12 +5,12 @@ use std::time::{Instant, SystemTime};
 
 use super::Run;
 use crate::history::{
-    Again, Key, Lineage, Past, Reference, Settled, has_suspects, leave_open, settle, withdraw,
+    Again, Key, Lineage, Past, Reference, Settled, Trend, has_suspects, leave_open, settle,
+    withdraw,
 };
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
-use crate::server::target::Target;
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, measure, prometheus, report, ui};
+use crate::{github, report, ui};
 
 /// What past runs say, read once before the first test.
 pub struct Before {
@@ -20,23 +20,22 @@ pub struct Before {
 
 impl Run<'_> {
     /// Reads the history, and says what in it cannot be used.
-    ///
-    /// # Errors
-    /// If it is there and cannot be read.
-    pub(super) fn look_back(&mut self) -> anyhow::Result<()> {
+    pub(super) fn read_history(&mut self) {
         let path = crate::history::history_path(&self.plan.results);
-        let past = crate::history::read(&path, SystemTime::now())?;
-        for notice in &past.notices {
-            ui::notice(notice);
+        match crate::history::read(&path, SystemTime::now()) {
+            Ok(past) => {
+                for notice in &past.notices {
+                    self.say(notice.clone());
+                }
+                let lineage = Lineage::look(self.root, &past.accepted);
+                self.before = Some(Before { past, lineage });
+            }
+            Err(error) => self.say(format!("nothing is compared with the past: {error:#}")),
         }
-        self.record.notices.extend(past.notices.iter().cloned());
-        let lineage = Lineage::look(self.root, &past.accepted);
-        self.before = Some(Before { past, lineage });
-        Ok(())
     }
 
     /// Puts the numbers of `test` beside those of its past, and says if one is suspect.
-    pub(super) fn beside_its_past(&self, test: &mut TestRecord) {
+    pub(super) fn compare_with_history(&self, test: &mut TestRecord) {
         let Some(mut past) = self.judged(&Key::of(&self.record, &test.name), test) else {
             return;
         };
@@ -53,9 +52,11 @@ impl Run<'_> {
         test.past = Some(past);
     }
 
-    /// What past runs say; `None` if the run ended before they were read.
-    pub(super) fn past(&self) -> Option<&Past> {
-        self.before.as_ref().map(|before| &before.past)
+    /// How the tests went in the runs before, and in this one.
+    pub(super) fn trends(&self) -> Vec<Trend> {
+        let none = Past::default();
+        let past = self.before.as_ref().map_or(&none, |before| &before.past);
+        Trend::of_run(past, &self.record)
     }
 
     fn judged(&self, key: &Key, test: &TestRecord) -> Option<PastRecord> {
@@ -66,8 +67,8 @@ impl Run<'_> {
     }
 
     /// Measures every test with a suspect once more, on a fresh server if servers are started here, and settles it.
-    /// `target` is where the plan wanted the server, `binary` the one that was started.
-    pub(super) fn confirm_suspects(&mut self, target: &Target, binary: Option<&Path>) {
+    /// `binary` is the program that was started before.
+    pub(super) fn confirm_suspects(&mut self, binary: Option<&Path>) {
         for index in 0..self.record.tests.len() {
             let test = &self.record.tests[index];
             if !(test.outcome == Outcome::Passed && test.past.as_ref().is_some_and(has_suspects)) {
@@ -78,7 +79,7 @@ impl Run<'_> {
                 None if self.args.no_confirm => None,
                 None => {
                     let began = Instant::now();
-                    let again = self.measure_again(index, target, binary);
+                    let again = self.measure_again(index, binary);
                     self.record.duration_s += began.elapsed().as_secs_f64();
                     Some(again)
                 }
@@ -88,38 +89,18 @@ impl Run<'_> {
     }
 
     /// Runs test `index` once more, in a folder of its own.
-    fn measure_again(
-        &mut self,
-        index: usize,
-        target: &Target,
-        binary: Option<&Path>,
-    ) -> anyhow::Result<TestRecord> {
+    fn measure_again(&mut self, index: usize, binary: Option<&Path>) -> anyhow::Result<TestRecord> {
         let name = format!("{}-confirm", self.plan.tests[index]);
         let test_name = self.plan.tests[index].clone();
         let _group = github::group(&format!("{} {test_name}, once more", self.record.profile));
         ui::step(&format!("{test_name}: once more"));
         let dir = self.folder.test_dir(&name)?;
-        self.plan.target = target.clone();
-        let mut server = self.come_by_server(&dir, binary)?;
+        let mut server = self.acquire_server(&dir, binary)?;
         server.watch()?;
-        let ran = measure::OneTest {
-            plan: &self.plan,
-            test: &test_name,
-            shape: &self.shapes[index],
-            k6: &self.k6,
-            args: self.args,
-            main_js: &self.config.main_js(),
-            dir: &dir,
-            test_id: &format!("{}-confirm", self.folder.name),
-            revision: &prometheus::revision(&self.record),
-            prometheus: self.prometheus.as_ref(),
-            interfering: &super::interfering(),
-        }
-        .run(&mut server);
+        let test_id = format!("{}-confirm", self.folder.name);
+        let test = self.run_test(index, &mut server, &dir, &test_id);
         self.record.notices.extend(server.stop());
-        let (test, notices) = ran?;
-        self.record.notices.extend(notices);
-        Ok(test)
+        test
     }
 
     /// Settles the suspects of test `index` by its second measurement; none if it was not wanted.
@@ -151,8 +132,7 @@ impl Run<'_> {
         };
         for notice in settled.notices {
             let notice = format!("{name}: {notice}");
-            ui::notice(&notice);
-            self.record.notices.push(notice);
+            self.say(notice);
         }
         let test = &mut self.record.tests[index];
         test.past = Some(past);

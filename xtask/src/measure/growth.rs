@@ -4,8 +4,7 @@ use std::ops::RangeInclusive;
 
 use load_stats::growth::{FlatReason, Growth, GrowthEvidence, GrowthRule, judge_growth};
 
-use super::OneTest;
-use crate::k6::Ran;
+use crate::k6::{Ran, Shape};
 use crate::record::GrowthRow;
 use crate::server::Sample;
 
@@ -27,12 +26,19 @@ const MAX_FILES_PER_HOUR: f64 = 60.0;
 const LEAST_MEMORY_MIB: f64 = 4.0;
 const MIB: f64 = 1_048_576.0;
 
-/// The rows "memory growth" and "open files growth" of a test; none if the server was not sampled.
-pub fn rows(test: &OneTest<'_>, ran: &Ran, samples: &[Sample]) -> Vec<GrowthRow> {
+/// The rows "memory growth" and "open files growth" of a test; none if the server was not sampled. `memory` is the bound
+/// in MiB per hour, if there is one; `changed` says that k6's arguments may have changed the load.
+pub fn rows(
+    shape: &Shape,
+    memory: Option<f64>,
+    changed: bool,
+    ran: &Ran,
+    samples: &[Sample],
+) -> Vec<GrowthRow> {
     let Some(first) = samples.first() else {
         return Vec::new();
     };
-    let hold = steady_part(test, ran);
+    let hold = steady_part(shape, changed, ran);
     let span = hold
         .as_ref()
         .map_or(f64::INFINITY, |hold| hold.end() - hold.start());
@@ -60,7 +66,6 @@ pub fn rows(test: &OneTest<'_>, ran: &Ran, samples: &[Sample]) -> Vec<GrowthRow>
                 note,
             }
         };
-    let memory = test.args.max_memory_growth.0;
     vec![
         row("memory", "MiB", memory, LEAST_MEMORY_MIB, |s| {
             s.rss_bytes as f64 / MIB
@@ -76,14 +81,14 @@ pub fn rows(test: &OneTest<'_>, ran: &Ran, samples: &[Sample]) -> Vec<GrowthRow>
 }
 
 /// From when to when the load was steady, in seconds since the test began, or why that says nothing.
-fn steady_part(test: &OneTest<'_>, ran: &Ran) -> Result<RangeInclusive<f64>, String> {
+fn steady_part(shape: &Shape, changed: bool, ran: &Ran) -> Result<RangeInclusive<f64>, String> {
     if ran.stopped.is_some() {
         return Err("the test was ended early".into());
     }
-    if !test.args.k6_args.is_empty() {
+    if changed {
         return Err("arguments for k6 may have changed the load".into());
     }
-    match test.shape.hold() {
+    match shape.hold() {
         None => Err("no steady part".into()),
         Some((from, to)) if to - from < MIN_SPAN_S => {
             Err(format!("steady for {:.0} of {MIN_SPAN_S} s", to - from))

@@ -14,6 +14,8 @@ use std::ops::Range;
 use minijinja::Value;
 use serde::Serialize;
 
+pub use scale::{along, range_of};
+
 use super::template;
 use super::text::Text;
 

@@ -10,10 +10,11 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::write::history_page;
+use super::text::Text;
+use super::{template, view};
 use crate::cli::{History, HistoryAction, MessageFormat};
 use crate::config::Config;
-use crate::history::{self, Lineage};
+use crate::history::{self, Lineage, Series};
 use crate::record::write_whole;
 use crate::ui;
 
@@ -44,11 +45,16 @@ pub fn history(args: &History, root: &Path, config: &Config) -> anyhow::Result<u
     Ok(0)
 }
 
+/// The page of all `series` that were read from `source`, with what is to be said of it.
+fn filled(series: &[Series], notices: &[String], source: &Path) -> anyhow::Result<String> {
+    template::fill("history.html", view::history(series, notices, source))
+}
+
 fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
     let path = history::history_path(results);
     let past = history::read(&path, SystemTime::now())?;
     for notice in &past.notices {
-        ui::notice(notice);
+        ui::notice(&Text::lines(notice));
     }
     let lineage = Lineage::look(root, &past.accepted);
     let all = history::runs_of(&past, &lineage, args);
@@ -69,7 +75,7 @@ fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
     let Some(page) = args.page(results) else {
         return Ok(());
     };
-    let html = history_page(&all, &past.notices, &path)?;
+    let html = filled(&all, &past.notices, &path)?;
     if page.parent() == Some(results) {
         std::fs::create_dir_all(results)
             .with_context(|| format!("failed to create {}", results.display()))?;

@@ -56,7 +56,7 @@ pub fn index_page(runs: &Runs) -> anyhow::Result<String> {
                 .replace('T', " ")
                 .trim_end_matches('Z')
                 .into(),
-            profile: profile(run).into(),
+            profile: profile(&run.profile, run.time_scale).into(),
             revision: revision(run).into(),
             tests: run.tests.iter().map(test).collect(),
         }
@@ -71,11 +71,11 @@ pub fn index_page(runs: &Runs) -> anyhow::Result<String> {
     )
 }
 
-fn profile(run: &RunRecord) -> String {
-    if run.time_scale == 1.0 {
-        run.profile.clone()
+fn profile(name: &str, time_scale: f64) -> String {
+    if time_scale == 1.0 {
+        name.to_owned()
     } else {
-        format!("{} × {}", run.profile, run.time_scale)
+        format!("{name} × {time_scale}")
     }
 }
 

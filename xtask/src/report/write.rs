@@ -11,8 +11,8 @@ use super::view::Document;
 use super::{junit, open, template, view};
 use crate::cli::Report;
 use crate::error::UsageError;
-use crate::history::{self, Past, Series, Trend};
-use crate::record::{RunRecord, write_whole};
+use crate::history::{self, Past, Trend};
+use crate::record::write_whole;
 use crate::{config, ui};
 
 /// The most that `summary.md` has, in bytes: what a comment on GitHub holds, with room for what others add.
@@ -39,18 +39,6 @@ pub fn markdown(document: &Document) -> anyhow::Result<String> {
     }
     out.push_str("\nCut here, for it is too long for GitHub: run.json has all of it.\n");
     Ok(out)
-}
-
-/// The page of a history: all `series` that were read from `source`, with what is to be said of it.
-///
-/// # Errors
-/// If the template does not fit, which is a mistake of ours.
-pub fn history_page(
-    series: &[Series],
-    notices: &[String],
-    source: &Path,
-) -> anyhow::Result<String> {
-    template::fill("history.html", view::history(series, notices, source))
 }
 
 /// Writes `summary.md` and `report.html` into `folder`, and the JUnit report if one is wanted. Whatever can be written
@@ -80,11 +68,6 @@ pub fn write_index(results: &Path) -> Vec<String> {
     skipped
         .chain(written.err().map(|error| format!("{error:#}")))
         .collect()
-}
-
-/// The view of `run`, whose files are in `folder`, with what `past` says of its tests.
-pub fn run_view(run: &RunRecord, past: &Past, folder: &Path) -> Document {
-    view::run(run, &Trend::of_run(past, run), folder)
 }
 
 /// `cargo xtask report`: writes the pages again and says where they are.
@@ -128,7 +111,7 @@ pub fn report(args: &Report, root: &Path) -> anyhow::Result<u8> {
 
 fn rebuild(folder: &Path, past: &Past) -> anyhow::Result<()> {
     let run = runs::read(folder).map_err(|why| anyhow::anyhow!("{}: {why}", folder.display()))?;
-    let document = run_view(&run, past, folder);
+    let document = view::run(&run, &Trend::of_run(past, &run), folder);
     let problems = write_pages(&document, folder, None);
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     Ok(())

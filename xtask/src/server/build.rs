@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::shell::{self, Process, Stream, cmd};
+use crate::config::{Build, Server};
+use crate::shell::{self, Cmd, Process, Stream, cmd};
 use crate::ui;
 
 /// The longest build that is waited for: a cold one takes minutes, not hours.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
-const PACKAGE: &str = "tachikoma-server";
 
 /// What cargo says of each artifact, as far as we read it.
 ///
@@ -29,52 +29,80 @@ struct TargetName {
     name: String,
 }
 
-/// Builds the server of the tree `root` in release mode, in `target_dir` if one is given, and returns the path of its
-/// binary.
+/// Builds the server of the tree `root` as the table says, in `target_dir` if one is given, and returns the path of its
+/// program.
 ///
 /// # Errors
 /// If the build fails: the compiler has said why. If an interruption arrives.
-pub fn release_binary(root: &Path, target_dir: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let messages = Arc::new(Mutex::new(None));
-    let found = Arc::clone(&messages);
+pub fn build(server: &Server, root: &Path, target_dir: Option<&Path>) -> anyhow::Result<PathBuf> {
     let sh = shell::at(root)?;
-    let format = "--message-format=json-render-diagnostics";
-    let mut command = cmd!(
-        sh,
-        "{cargo} build --release --locked --package {PACKAGE} --bin {PACKAGE} {format}"
-    );
-    if let Some(dir) = target_dir {
-        command = command.env("CARGO_TARGET_DIR", dir);
-    }
-    let progress = ui::Progress::open_ended("building the server");
-    let mut build = shell::spawn(command, move |stream, line| match stream {
-        Stream::Out => {
-            if let Some(path) = executable(line) {
-                *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
-            }
+    match &server.build {
+        Build::Package {
+            package, binary, ..
+        } => {
+            let messages = Arc::new(Mutex::new(None));
+            let found = Arc::clone(&messages);
+            let wanted = binary.clone();
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let format = "--message-format=json-render-diagnostics";
+            let cmd = cmd!(
+                sh,
+                "{cargo} build --release --locked --package {package} --bin {binary} {format}"
+            );
+            run(cmd, server, target_dir, move |line| {
+                if let Some(path) = executable(line, &wanted) {
+                    *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+                }
+            })?;
+            let path = messages
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            path.with_context(|| format!("cargo built {package} but named no executable"))
         }
-        Stream::Err => show(&progress, line),
-    })
-    .context("failed to start cargo to build the server")?;
-    wait(&mut build)?;
-    let path = messages
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    path.with_context(|| format!("cargo built {PACKAGE} but named no executable"))
+        Build::Command { command, program } => {
+            let (first, rest) = (&command[0], &command[1..]);
+            run(cmd!(sh, "{first} {rest...}"), server, target_dir, ui::info)?;
+            let path = root.join(program);
+            anyhow::ensure!(
+                path.is_file(),
+                "`{}` left no {}",
+                command.join(" "),
+                path.display()
+            );
+            Ok(path)
+        }
+    }
 }
 
-fn wait(build: &mut Process) -> anyhow::Result<()> {
+fn run(
+    mut cmd: Cmd<'_>,
+    server: &Server,
+    target_dir: Option<&Path>,
+    mut on_output: impl FnMut(&str) + Send + 'static,
+) -> anyhow::Result<()> {
+    if let Some(dir) = target_dir {
+        cmd = cmd.env("CARGO_TARGET_DIR", dir);
+    }
+    let progress = ui::Progress::open_ended(&format!("building {}", server.name));
+    let mut build = shell::spawn(cmd, move |stream, line| match stream {
+        Stream::Out => on_output(line),
+        Stream::Err => show(&progress, line),
+    })
+    .with_context(|| format!("failed to start the build of {}", server.name))?;
+    wait(&mut build, &server.name)
+}
+
+fn wait(build: &mut Process, name: &str) -> anyhow::Result<()> {
     let ended = build.wait_within(LIMIT)?.with_context(|| {
         format!(
-            "the build of {PACKAGE} took longer than {} minutes",
+            "the build of {name} took longer than {} minutes",
             LIMIT.as_secs() / 60
         )
     })?;
     anyhow::ensure!(
         ended.success(),
-        "failed to build {PACKAGE} ({ended}): mend what the compiler says above, or give a ready one with --server-bin"
+        "failed to build {name} ({ended}): mend what the compiler says above, or give a ready one with --server-bin"
     );
     Ok(())
 }
@@ -98,9 +126,9 @@ fn show(progress: &ui::Progress, line: &str) {
     }
 }
 
-fn executable(line: &str) -> Option<PathBuf> {
+fn executable(line: &str, binary: &str) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
-    (message.reason == "compiler-artifact" && message.target?.name == PACKAGE)
+    (message.reason == "compiler-artifact" && message.target?.name == binary)
         .then_some(message.executable)?
 }
 
@@ -112,17 +140,14 @@ mod tests {
     fn finds_the_executable_in_cargos_messages() {
         let line = r#"{"reason":"compiler-artifact","package_id":"path+file:///x#tachikoma-server@0.1.0","target":{"kind":["bin"],"name":"tachikoma-server"},"executable":"/x/target/release/tachikoma-server","fresh":true}"#;
         assert_eq!(
-            executable(line),
+            executable(line, "tachikoma-server"),
             Some("/x/target/release/tachikoma-server".into())
         );
+        assert_eq!(executable(line, "other"), None);
         assert_eq!(
-            executable(&line.replace("\"tachikoma-server\"}", "\"other\"}")),
+            executable(r#"{"reason":"build-finished","success":true}"#, "x"),
             None
         );
-        assert_eq!(
-            executable(r#"{"reason":"build-finished","success":true}"#),
-            None
-        );
-        assert_eq!(executable("not json"), None);
+        assert_eq!(executable("not json", "x"), None);
     }
 }

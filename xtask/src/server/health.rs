@@ -6,27 +6,21 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::StatusCode;
 use reqwest::blocking::Client;
-use serde::Deserialize;
+use serde_json::Value;
 
+use crate::config::{self, Table};
 use crate::http::root_cause;
 use crate::secret::Secret;
 
-/// What tachikoma-server calls itself in its health answer.
-const SERVICE: &str = "tachikoma-server";
 /// The most of a health answer that is read, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 
 /// What became of one health request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Health {
-    /// 200 with `status: "healthy"` from tachikoma-server.
-    Healthy {
-        /// The server's version.
-        version: String,
-        /// Whether it injects faults.
-        faults: bool,
-    },
-    /// tachikoma-server answered that it is not healthy.
+    /// 200 with the fields of a healthy server.
+    Healthy(Alive),
+    /// The right server answered that it is not healthy.
     Unhealthy(String),
     /// Nothing listens there, or the name does not resolve.
     Unreachable(String),
@@ -36,20 +30,23 @@ pub enum Health {
     Foreign(String),
 }
 
+/// What a healthy server says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alive {
+    /// Its version.
+    pub version: String,
+    /// Whether it injects faults.
+    pub faults: bool,
+    /// How long it has been up, in seconds.
+    pub uptime_s: Option<f64>,
+}
+
 /// Asks for health and access.
 #[derive(Debug, Clone)]
 pub struct Prober {
     client: Client,
     base_url: String,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    status: Option<String>,
-    service: Option<String>,
-    version: Option<String>,
-    #[serde(default)]
-    faults: bool,
+    table: Table,
 }
 
 impl Prober {
@@ -57,7 +54,7 @@ impl Prober {
     ///
     /// # Errors
     /// If the HTTP client cannot be set up.
-    pub fn new(base_url: &str, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn new(table: &Table, base_url: &str, timeout: Duration) -> anyhow::Result<Self> {
         let client = crate::http::client()
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
@@ -66,6 +63,7 @@ impl Prober {
         Ok(Self {
             client,
             base_url: base_url.to_owned(),
+            table: table.clone(),
         })
     }
 
@@ -73,7 +71,7 @@ impl Prober {
     pub fn health(&self) -> Health {
         let answer = match self
             .client
-            .get(format!("{}/api/health", self.base_url))
+            .get(format!("{}{}", self.base_url, self.table.health.path))
             .send()
         {
             Ok(answer) => answer,
@@ -93,24 +91,30 @@ impl Prober {
                 _ => Health::Foreign(format!("the answer broke off: {error}")),
             };
         }
-        judge(status, &body)
+        judge(&self.table.health, &self.table.server.name, status, &body)
     }
 
-    /// Asks with the key for one mission: whether the key is the server's.
+    /// Asks whether the key is the server's, if the table says how.
     ///
     /// # Errors
-    /// In words, if the key is refused or the route does not answer as tachikoma-server's does.
+    /// In words, if the key is refused or the route does not answer as it should.
     pub fn check_key(&self, key: &Secret) -> Result<(), String> {
-        let url = format!("{}/api/missions?limit=1", self.base_url);
-        let status = match self.client.get(&url).bearer_auth(key.expose()).send() {
+        let Some(path) = &self.table.key.check else {
+            return Ok(());
+        };
+        let url = format!("{}{path}", self.base_url);
+        let header = &self.table.key.header;
+        let asked = self.client.get(&url);
+        let asked = asked.header(&header.name, header.value.with_key(key.expose()));
+        let status = match asked.send() {
             Ok(answer) => answer.status(),
             Err(error) => return Err(format!("{url} does not answer: {}", root_cause(&error))),
         };
         match status {
             StatusCode::OK => Ok(()),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(format!(
-                "the tachikoma-server at {} refuses the API key ({status}): set API_KEY to the key that it was started with, or stop it and let this command start its own",
-                self.base_url
+                "the {} at {} refuses the API key ({status}): set API_KEY to the key that it was started with, or stop it and let this command start its own",
+                self.table.server.name, self.base_url
             )),
             _ => Err(format!(
                 "{url} answers {status} instead of 200: see that server's log"
@@ -119,51 +123,56 @@ impl Prober {
     }
 }
 
-fn judge(status: StatusCode, body: &[u8]) -> Health {
-    let answer: Option<Answer> = serde_json::from_slice(body).ok();
-    match answer {
-        Some(Answer {
-            service: Some(service),
-            status: said,
-            version,
-            faults,
-        }) if service == SERVICE => {
-            let said = said.unwrap_or_else(|| "no status".into());
-            if status == StatusCode::OK && said == "healthy" {
-                Health::Healthy {
-                    version: version.unwrap_or_else(|| "unknown".into()),
-                    faults,
-                }
-            } else {
-                Health::Unhealthy(format!("{status}, status \"{}\"", short(&said)))
+fn judge(table: &config::Health, name: &str, status: StatusCode, body: &[u8]) -> Health {
+    let answer: Option<Value> = serde_json::from_slice(body).ok();
+    let field = |name: &String| answer.as_ref().and_then(|answer| answer.get(name));
+    let wrong = |(name, wanted): &(&String, &Value)| field(name) != Some(*wanted);
+    if let Some((key, wanted)) = table.identity.iter().find(wrong) {
+        return Health::Foreign(match field(key) {
+            Some(other) => format!("it says it is {}, not {wanted} ({status})", short(other)),
+            None if status == StatusCode::OK => {
+                format!("it answers 200, but not with {name}'s JSON")
             }
-        }
-        Some(Answer {
-            service: Some(other),
-            ..
-        }) => Health::Foreign(format!(
-            "it says it is \"{}\", not {SERVICE} ({status})",
-            short(&other)
-        )),
-        _ if status == StatusCode::OK => {
-            Health::Foreign("it answers 200, but not with tachikoma-server's JSON".into())
-        }
-        _ => Health::Foreign(format!("it answers {status}")),
+            None => format!("it answers {status}"),
+        });
     }
+    if status != StatusCode::OK && table.identity.is_empty() {
+        return Health::Foreign(format!("it answers {status}"));
+    }
+    let wrong = table.healthy.iter().find(wrong).map(|(key, _)| key);
+    if status != StatusCode::OK || wrong.is_some() {
+        let said = wrong
+            .or(table.healthy.keys().next())
+            .map(|key| match field(key) {
+                Some(value) => format!(", {key} {}", short(value)),
+                None => format!(", no {key}"),
+            });
+        let said = said.unwrap_or_default();
+        return Health::Unhealthy(format!("{name} says it is not healthy ({status}{said})"));
+    }
+    let read = |name: &Option<String>| name.as_ref().and_then(field);
+    Health::Healthy(Alive {
+        version: match read(&table.version) {
+            Some(Value::String(version)) => crate::shell::clean(version),
+            _ => "unknown".into(),
+        },
+        faults: read(&table.faults) == Some(&Value::Bool(true)),
+        uptime_s: read(&table.uptime).and_then(Value::as_f64),
+    })
 }
 
-fn short(text: &str) -> String {
-    crate::shell::clean(text).chars().take(60).collect()
+fn short(value: &Value) -> String {
+    let text = crate::shell::clean(&value.to_string());
+    text.chars().take(60).collect()
 }
 
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Healthy { version, .. } => write!(f, "healthy, version {version}"),
-            Self::Unhealthy(what) => write!(f, "tachikoma-server says it is not healthy ({what})"),
+            Self::Healthy(alive) => write!(f, "healthy, version {}", alive.version),
             Self::Unreachable(why) => write!(f, "nothing answers ({why})"),
             Self::Silent => f.write_str("it accepts connections but does not answer"),
-            Self::Foreign(what) => f.write_str(what),
+            Self::Unhealthy(what) | Self::Foreign(what) => f.write_str(what),
         }
     }
 }
@@ -172,31 +181,57 @@ impl fmt::Display for Health {
 mod tests {
     use super::*;
 
+    fn ours(status: StatusCode, body: &[u8]) -> Health {
+        let table = config::testing::ours().table;
+        judge(&table.health, &table.server.name, status, body)
+    }
+
     #[test]
     fn only_the_right_answer_is_healthy() {
         let ok = br#"{"status":"healthy","service":"tachikoma-server","version":"0.1.0","uptime_seconds":3}"#;
         assert_eq!(
-            judge(StatusCode::OK, ok),
-            Health::Healthy {
+            ours(StatusCode::OK, ok),
+            Health::Healthy(Alive {
                 version: "0.1.0".into(),
-                faults: false
-            }
+                faults: false,
+                uptime_s: Some(3.0),
+            })
         );
-        assert!(matches!(
-            judge(StatusCode::SERVICE_UNAVAILABLE, ok),
-            Health::Unhealthy(_)
-        ));
+        let sick = br#"{"status":"sick","service":"tachikoma-server"}"#;
+        for (status, body, said) in [
+            (StatusCode::SERVICE_UNAVAILABLE, &ok[..], "503"),
+            (StatusCode::OK, sick, "status \"sick\""),
+            (
+                StatusCode::OK,
+                br#"{"service":"tachikoma-server"}"#,
+                "no status",
+            ),
+        ] {
+            let health = ours(status, body);
+            assert!(
+                matches!(&health, Health::Unhealthy(what) if what.contains(said)),
+                "{health}"
+            );
+        }
         for body in [
             &b"<html>ok</html>"[..],
             b"{}",
             b"{\"status\":\"healthy\"}",
             b"{\"service\":\"nginx\"}",
         ] {
-            assert!(matches!(judge(StatusCode::OK, body), Health::Foreign(_)));
+            assert!(matches!(ours(StatusCode::OK, body), Health::Foreign(_)));
         }
         assert_eq!(
-            judge(StatusCode::NOT_FOUND, b""),
+            ours(StatusCode::NOT_FOUND, b""),
             Health::Foreign("it answers 404 Not Found".into())
         );
+    }
+
+    #[test]
+    fn without_fields_the_status_decides() {
+        let table: config::Health = toml::from_str("path = '/'").unwrap();
+        let judge = |status| judge(&table, "files", status, b"<html>");
+        assert!(matches!(judge(StatusCode::OK), Health::Healthy(_)));
+        assert!(matches!(judge(StatusCode::BAD_GATEWAY), Health::Foreign(_)));
     }
 }

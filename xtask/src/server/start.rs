@@ -1,7 +1,7 @@
 //! Starts the server and waits until it is ready.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -9,108 +9,135 @@ use anyhow::Context as _;
 use reqwest::Url;
 
 use super::health::{Health, Prober};
-use crate::secret::Secret;
-use crate::server::target::Target;
+use super::target::{Address, Target};
+use crate::config::{self, Config, Values};
 use crate::shell::logs::LogFile;
-use crate::shell::{self, Process, Stream, cmd, interrupt};
+use crate::shell::{self, Cmd, Process, Stream, cmd, interrupt};
 
-/// How long the server may take to answer its first health request.
-const READY_LIMIT: Duration = Duration::from_secs(30);
 /// How often readiness is looked for: short, since a warm start takes a few milliseconds.
 const POLL: Duration = Duration::from_millis(10);
 /// How long one health request may take while the server starts.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
-/// What the server writes on standard output when it listens, before the URL.
-const LISTENING: &str = "listening on ";
 
 /// What a server needs to be started.
 pub struct Start<'a> {
+    /// What is known of it.
+    pub config: &'a Config,
     /// The program.
-    pub binary: PathBuf,
-    /// The address to listen at.
-    pub address: SocketAddr,
-    /// Its fresh data folder.
-    pub data_dir: &'a Path,
-    /// The specs that it serves.
-    pub specs_dir: &'a Path,
-    /// The key that it is to demand.
-    pub key: &'a Secret,
+    pub program: &'a Path,
+    /// Where it is wanted, and where it is to listen.
+    pub target: &'a Target,
+    /// What its arguments and environment are filled with.
+    pub values: Values<'a>,
     /// Where its output goes.
     pub log: LogFile,
 }
 
-/// Starts the server, waits until it is healthy, and tells `target` where it listens.
+/// Starts the server and waits until it is healthy; returns where it listens too.
 ///
 /// # Errors
-/// If it ends or is not healthy within 30 s, with the end of its log. If an interruption arrives.
-pub fn start(start: Start<'_>, target: &mut Target) -> anyhow::Result<Process> {
+/// If it ends or is not healthy in time, with the end of its log. If an interruption arrives.
+pub fn start(start: &Start<'_>) -> anyhow::Result<(Process, Address)> {
     let Start {
-        binary,
-        address,
-        data_dir,
-        specs_dir,
-        key,
+        config,
+        program,
+        target,
+        values,
         log,
     } = start;
+    let table = &config.table.server;
     let (listening, said) = channel();
-    let sh = shell::here()?;
-    let command = cmd!(sh, "{binary} --exit-with-parent")
-        .env("TACHIKOMA_ADDR", address.to_string())
-        .env("TACHIKOMA_DATA_DIR", data_dir)
-        .env("TACHIKOMA_SPECS_DIR", specs_dir)
-        .env("TACHIKOMA_API_KEY", key.expose());
-    let mut process = shell::spawn_tied(command, move |stream, line| {
+    let (log, line_begins) = (log.clone(), table.ready.line.clone());
+    let on_line = move |stream, line: &str| {
         log.write(line);
-        if stream == Stream::Out
-            && let Some(url) = line.strip_prefix(LISTENING)
+        if let (Stream::Out, Some(begin)) = (stream, &line_begins)
+            && let Some(url) = line.strip_prefix(begin.as_str())
         {
-            let _nobody_waits_any_more = listening.send(url.to_owned());
+            let _nobody_waits_any_more = listening.send(url.trim().to_owned());
         }
-    })?;
-    wait_until_ready(&mut process, &said, target)
+    };
+    let sh = shell::here()?;
+    let command = command(&sh, &table.start, program, values);
+    let mut process = match table.start.ends_with_stdin {
+        true => shell::spawn_tied(command, on_line)?,
+        false => shell::spawn(command, on_line)?,
+    };
+    let listens = match table.ready.line {
+        Some(_) => None,
+        None => Some(target.at(values.address)),
+    };
+    wait_until_ready(config, &mut process, &said, target, listens)
         .with_context(|| {
             format!(
                 "the server that was started ({}) did not become ready",
-                binary.display()
+                program.display()
             )
         })
-        .map(|()| process)
+        .map(|address| (process, address))
 }
 
+fn command<'sh>(
+    sh: &'sh xshell::Shell,
+    table: &config::Start,
+    program: &Path,
+    values: &Values<'_>,
+) -> Cmd<'sh> {
+    let arguments = table.arguments.iter().map(|argument| argument.fill(values));
+    let mut cmd = cmd!(sh, "{program}").args(arguments);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| table.withholds(name)) {
+            cmd = cmd.env_remove(name);
+        }
+    }
+    for (name, value) in &table.environment {
+        cmd = cmd.env(name, value.fill(values));
+    }
+    cmd
+}
+
+/// Waits until the server is healthy at `listens`, or, without it, where it says that it listens.
 fn wait_until_ready(
+    config: &Config,
     process: &mut Process,
     said: &Receiver<String>,
-    target: &mut Target,
-) -> anyhow::Result<()> {
-    let until = Instant::now() + READY_LIMIT;
+    target: &Target,
+    mut listens: Option<Address>,
+) -> anyhow::Result<Address> {
+    let limit = config.table.server.ready.within;
+    let until = Instant::now() + limit;
     let mut last = "it has not said that it listens".to_owned();
-    let mut prober = None;
+    let mut prober: Option<Prober> = None;
     loop {
         interrupt::check()?;
         if let Some(ended) = process.try_wait()? {
+            let hint = if ended.success() {
+                "; one that goes on in the background cannot be watched: let it stay in the foreground"
+            } else {
+                ""
+            };
             anyhow::bail!(
-                "it ended with {ended}; its last lines:{}",
+                "it ended with {ended}{hint}; its last lines:{}",
                 process.tail().indented()
             );
         }
         anyhow::ensure!(
             Instant::now() < until,
             "after {} s: {last}; its last lines:{}",
-            READY_LIMIT.as_secs(),
+            limit.as_secs(),
             process.tail().indented()
         );
-        match &prober {
-            None => match said.recv_timeout(POLL) {
-                Ok(url) => {
-                    target.listens_at(socket_address(&url)?);
-                    prober = Some(Prober::new(&target.base_url, PROBE_LIMIT)?);
-                }
+        match (&listens, &prober) {
+            (None, _) => match said.recv_timeout(POLL) {
+                Ok(url) => listens = Some(target.at(socket_address(&url)?)),
                 Err(RecvTimeoutError::Timeout) => {}
                 // Its standard output is closed, so it is about to end: the next turn sees how.
                 Err(RecvTimeoutError::Disconnected) => interrupt::pause(POLL)?,
             },
-            Some(prober) => match prober.health() {
-                Health::Healthy { .. } => return Ok(()),
+            (Some(address), None) => {
+                prober = Some(Prober::new(&config.table, &address.base_url, PROBE_LIMIT)?);
+            }
+            (Some(address), Some(prober)) => match prober.health() {
+                Health::Healthy(_) => return Ok(address.clone()),
                 other => {
                     last = other.to_string();
                     interrupt::pause(POLL)?;
@@ -124,5 +151,6 @@ fn socket_address(url: &str) -> anyhow::Result<SocketAddr> {
     let parsed = Url::parse(url).ok();
     let address = parsed.and_then(|url| url.socket_addrs(|| None).ok()?.into_iter().next());
     address
+        .or_else(|| url.parse().ok())
         .with_context(|| format!("the server says that it listens at `{url}`, which is no address"))
 }

@@ -1,35 +1,43 @@
-//! Where the load goes: the server's address, whether we may start a server there, and the key for it.
+//! Where the load goes: the server's address, and whether we may start a server there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::Url;
 
 use crate::error::UsageError;
-use crate::secret::{self, Secret};
 
-/// The key of the specification's scripts.
-const DEFAULT_API_KEY: &str = "test-api-key";
-/// The shortest key that tachikoma-server takes.
-const MIN_KEY_CHARS: usize = 8;
-
-/// The server under test.
+/// Where the server under test is wanted: what the command line says, which stays as it is.
 #[derive(Debug, Clone)]
 pub struct Target {
+    /// Where a server may be started: an address of this machine, unless the URL is remote or not ours to serve.
+    pub local: Option<SocketAddr>,
+    url: Url,
+    ws: WebSockets,
+}
+
+#[derive(Debug, Clone)]
+enum WebSockets {
+    /// At this URL.
+    At(String),
+    /// Beside the base URL, at this path.
+    Path(String),
+}
+
+/// Where a server really is: the same for everyone who asks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
     /// Its base URL without a trailing slash.
     pub base_url: String,
     /// Where WebSockets connect.
     pub ws_url: String,
-    /// Where a server may be started: an address of this machine, unless the URL is remote or not ours to serve.
-    pub local: Option<SocketAddr>,
-    ws_derived: bool,
 }
 
 impl Target {
-    /// Reads the URLs of the command line.
+    /// Reads the URLs of the command line; without `ws_url` WebSockets connect at `ws_path` below the base URL.
     ///
     /// # Errors
     /// A [`UsageError`] that names the URL and what is wrong with it.
-    pub fn new(base_url: &str, ws_url: Option<&str>) -> Result<Self, UsageError> {
+    pub fn new(base_url: &str, ws_url: Option<&str>, ws_path: &str) -> Result<Self, UsageError> {
         let url = parse("base URL", base_url, &["http", "https"])?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(UsageError(format!(
@@ -44,7 +52,7 @@ impl Target {
                 "`{base_url}`: port 0 is a free port of this machine, for a server that is started there"
             )));
         }
-        let (ws_url, ws_derived) = match ws_url {
+        let ws = match ws_url {
             Some(given) => {
                 let ws = parse("WebSocket URL", given, &["ws", "wss"])?;
                 if ws.query().is_some() {
@@ -52,29 +60,52 @@ impl Target {
                         "the WebSocket URL `{given}` has a query: the script adds its own"
                     )));
                 }
-                (trimmed(&ws), false)
+                WebSockets::At(trimmed(&ws))
             }
-            None => (derived_ws(&url), true),
+            None => WebSockets::Path(ws_path.to_owned()),
         };
         Ok(Self {
-            base_url: trimmed(&url),
-            ws_url,
             local: local_address(&url),
-            ws_derived,
+            url,
+            ws,
         })
     }
 
-    /// Takes over the address at which a server that we started really listens.
-    pub fn listens_at(&mut self, address: SocketAddr) {
-        let Ok(mut url) = Url::parse(&self.base_url) else {
-            return;
+    /// The address of a server of this machine that listens at `socket`.
+    ///
+    /// A name is replaced: it may stand for two addresses, with a different server at each.
+    pub fn at(&self, socket: SocketAddr) -> Address {
+        let mut url = self.url.clone();
+        // Both hold for every URL that has a host.
+        let _has_host = url.set_ip_host(socket.ip());
+        let _has_host = url.set_port(Some(socket.port()));
+        self.address(&url)
+    }
+
+    /// The address as it was given.
+    pub fn as_given(&self) -> Address {
+        self.address(&self.url)
+    }
+
+    fn address(&self, url: &Url) -> Address {
+        Address {
+            base_url: trimmed(url),
+            ws_url: match &self.ws {
+                WebSockets::At(url) => url.clone(),
+                WebSockets::Path(path) => derived_ws(url, path),
+            },
+        }
+    }
+
+    /// Where a server of this machine may listen already: every address that the name stands for.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        let Some(local) = self.local else {
+            return Vec::new();
         };
-        if url.port() == Some(0) && url.set_port(Some(address.port())).is_ok() {
-            self.base_url = trimmed(&url);
-            self.local = Some(address);
-            if self.ws_derived {
-                self.ws_url = derived_ws(&url);
-            }
+        let found = self.url.socket_addrs(|| None).unwrap_or_default();
+        match found.is_empty() {
+            true => vec![local],
+            false => found,
         }
     }
 
@@ -88,11 +119,10 @@ impl Target {
         if self.any_port() {
             return None;
         }
-        let url = Url::parse(&self.base_url).ok()?;
-        let host = if is_loopback(&url) {
+        let host = if is_loopback(&self.url) {
             "local".into()
         } else {
-            url.host_str()?.to_owned()
+            self.url.host_str()?.to_owned()
         };
         let safe = |c: char| {
             if c.is_ascii_alphanumeric() || c == '.' {
@@ -104,46 +134,9 @@ impl Target {
         Some(format!(
             "{}-{}",
             host.chars().map(safe).collect::<String>(),
-            url.port_or_known_default()?
+            self.url.port_or_known_default()?
         ))
     }
-}
-
-/// Reads the key from the environment variable `API_KEY`.
-///
-/// # Errors
-/// A [`UsageError`] if it cannot be sent in a header, is too short for a server that we start, or would break the
-/// WebSocket script's URL.
-pub fn api_key(websocket: bool) -> Result<Secret, UsageError> {
-    let key = match std::env::var("API_KEY") {
-        Ok(key) if !key.is_empty() => key,
-        Ok(_) | Err(std::env::VarError::NotPresent) => DEFAULT_API_KEY.into(),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            return Err(UsageError("API_KEY is not valid UTF-8".into()));
-        }
-    };
-    check_key(&key, websocket)?;
-    let key = Secret::new(key);
-    secret::keep(&key);
-    Ok(key)
-}
-
-fn check_key(key: &str, websocket: bool) -> Result<(), UsageError> {
-    let count = key.chars().count();
-    if count < MIN_KEY_CHARS {
-        return Err(UsageError(format!(
-            "API_KEY has {count} characters: tachikoma-server takes keys of {MIN_KEY_CHARS} or more"
-        )));
-    }
-    if !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(UsageError("API_KEY holds a space, a control character or one outside ASCII: it cannot be sent in a header".into()));
-    }
-    if websocket && let Some(bad) = key.chars().find(|c| "&#%+".contains(*c)) {
-        return Err(UsageError(format!(
-            "API_KEY holds `{bad}`, and the WebSocket script puts the key into a URL as it is: use a key without & # % +"
-        )));
-    }
-    Ok(())
 }
 
 fn parse(what: &str, text: &str, schemes: &[&str]) -> Result<Url, UsageError> {
@@ -166,13 +159,13 @@ fn trimmed(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-fn derived_ws(base: &Url) -> String {
+fn derived_ws(base: &Url, path: &str) -> String {
     let rest = trimmed(base);
     let rest = rest
         .split_once("://")
         .map_or(rest.as_str(), |(_, rest)| rest);
     format!(
-        "{}://{rest}/ws",
+        "{}://{rest}{path}",
         if base.scheme() == "https" {
             "wss"
         } else {
@@ -205,22 +198,28 @@ mod tests {
     use super::*;
 
     fn target(base: &str) -> Target {
-        Target::new(base, None).unwrap()
+        Target::new(base, None, "/ws").unwrap()
     }
 
     #[test]
     fn derives_the_websocket_url() {
         assert_eq!(
-            target("http://localhost:3000").ws_url,
+            target("http://localhost:3000").as_given().ws_url,
             "ws://localhost:3000/ws"
         );
         assert_eq!(
-            target("https://api.example.org/v1/").ws_url,
+            target("https://api.example.org/v1/").as_given().ws_url,
             "wss://api.example.org/v1/ws"
         );
-        assert_eq!(target("http://[::1]:3000/").base_url, "http://[::1]:3000");
         assert_eq!(
-            Target::new("http://a", Some("wss://b/x")).unwrap().ws_url,
+            target("http://[::1]:3000/").as_given().base_url,
+            "http://[::1]:3000"
+        );
+        assert_eq!(
+            Target::new("http://a", Some("wss://b/x"), "")
+                .unwrap()
+                .as_given()
+                .ws_url,
             "wss://b/x"
         );
     }
@@ -260,11 +259,16 @@ mod tests {
     }
 
     #[test]
-    fn takes_over_the_real_port() {
-        let mut free = target("http://127.0.0.1:0");
-        free.listens_at("127.0.0.1:4567".parse().unwrap());
-        assert_eq!(free.base_url, "http://127.0.0.1:4567");
-        assert_eq!(free.ws_url, "ws://127.0.0.1:4567/ws");
+    fn a_server_has_one_address() {
+        let at = target("http://localhost:0").at("127.0.0.1:4567".parse().unwrap());
+        assert_eq!(at.base_url, "http://127.0.0.1:4567");
+        assert_eq!(at.ws_url, "ws://127.0.0.1:4567/ws");
+        let at = target("http://localhost:3000").at("[::1]:3000".parse().unwrap());
+        assert_eq!(at.base_url, "http://[::1]:3000");
+        assert_eq!(at.ws_url, "ws://[::1]:3000/ws");
+        let addresses = target("http://127.0.0.2:80").local_addresses();
+        assert_eq!(addresses, ["127.0.0.2:80".parse().unwrap()]);
+        assert!(target("http://10.0.0.1:80").local_addresses().is_empty());
     }
 
     #[test]
@@ -277,22 +281,8 @@ mod tests {
             ("http://u:p@x", None, "API_KEY"),
             ("http://x", Some("http://x"), "ws:// or wss://"),
         ] {
-            let error = Target::new(base, ws).unwrap_err().to_string();
+            let error = Target::new(base, ws, "").unwrap_err().to_string();
             assert!(error.contains(hint), "{base}: {error}");
         }
-    }
-
-    #[test]
-    fn keys_that_cannot_work_are_refused() {
-        assert!(check_key("test-api-key", true).is_ok());
-        assert!(
-            check_key("short", false)
-                .unwrap_err()
-                .to_string()
-                .contains("5 characters")
-        );
-        assert!(check_key("with a space", false).is_err());
-        assert!(check_key("per%cent-key", false).is_ok());
-        assert!(check_key("per%cent-key", true).is_err());
     }
 }

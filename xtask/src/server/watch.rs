@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::health::{Health, Prober};
+use crate::config::Table;
 use crate::ui;
 
 /// The time between two looks; with [`SECOND_LOOK`] or [`PROBE_LIMIT`] it stays below the promised 2 s.
@@ -32,19 +33,22 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch the server at `base_url`.
+    /// Begins to watch the server at `base_url`; one that has been up for less than `uptime_s` is another one.
     ///
     /// # Errors
     /// If the HTTP client or the thread cannot be set up.
-    pub fn start(base_url: &str) -> anyhow::Result<Self> {
-        let prober = Prober::new(base_url, PROBE_LIMIT)?;
+    pub fn start(table: &Table, base_url: &str, uptime_s: Option<f64>) -> anyhow::Result<Self> {
+        let prober = Prober::new(table, base_url, PROBE_LIMIT)?;
         let gone = Arc::new(Mutex::new(None));
         let ours = Arc::clone(&gone);
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
             .name("watch".into())
             .spawn(move || {
-                let mut judge = Judge::default();
+                let mut judge = Judge {
+                    uptime_s,
+                    ..Judge::default()
+                };
                 while stopped.recv_timeout(judge.next_look()) == Err(RecvTimeoutError::Timeout) {
                     let health = prober.health();
                     let (notice, verdict) = judge.look(&health, Instant::now());
@@ -89,6 +93,8 @@ struct Judge {
     unreachable: u32,
     silent_since: Option<Instant>,
     said: bool,
+    /// The longest uptime that was seen.
+    uptime_s: Option<f64>,
 }
 
 impl Judge {
@@ -110,7 +116,11 @@ impl Judge {
             );
         }
         self.unreachable = 0;
-        if let Health::Healthy { .. } = health {
+        if let Health::Healthy(alive) = health {
+            if let Some(restarted) = restarted(self.uptime_s, alive.uptime_s) {
+                return (None, Some(restarted));
+            }
+            self.uptime_s = alive.uptime_s.or(self.uptime_s);
             let back = self
                 .silent_since
                 .take()
@@ -135,15 +145,40 @@ impl Judge {
     }
 }
 
+/// What is wrong if the uptime went back: it is not the process that was measured so far.
+pub fn restarted(before_s: Option<f64>, now_s: Option<f64>) -> Option<String> {
+    let (before, now) = (before_s?, now_s?);
+    (now < before).then(|| {
+        format!("the server was started anew in mid-run: it had been up for {before} s, and now for {now} s")
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::health::Alive;
     use super::*;
 
     fn healthy() -> Health {
-        Health::Healthy {
+        up_for(None)
+    }
+
+    fn up_for(uptime_s: Option<f64>) -> Health {
+        Health::Healthy(Alive {
             version: "1".into(),
             faults: false,
+            uptime_s,
+        })
+    }
+
+    #[test]
+    fn another_process_at_the_address_is_gone() {
+        let mut judge = Judge::default();
+        let now = Instant::now();
+        for uptime in [Some(5.0), Some(5.0), None, Some(6.0)] {
+            assert_eq!(judge.look(&up_for(uptime), now), (None, None));
         }
+        let (_, verdict) = judge.look(&up_for(Some(0.0)), now);
+        assert!(verdict.unwrap().contains("up for 6 s, and now for 0 s"));
     }
 
     #[test]

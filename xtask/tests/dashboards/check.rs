@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::files::{Dashboard, Query, text};
-use crate::fill::{Fill, Values, fill};
 use crate::names::Inventory;
 use crate::prometheus::{Prometheus, Window, has_data};
+use crate::promql::{Fill, Values, fill};
 use crate::variables::{Source, is_many, source};
 
 /// Seconds between the points of a query over time, and between two of k6's writes.
 pub const STEP: u32 = 5;
-
-/// What Grafana makes of `$__rate_interval` then: four times that.
-const RATE_INTERVAL: u32 = 4 * STEP;
 
 /// What there is to ask.
 pub struct Filled<'p> {
@@ -56,11 +53,11 @@ impl Filled<'_> {
         let source = source(variable)?;
         let unknown = match &source {
             Source::Fixed(_) => Vec::new(),
-            Source::Series { selector, label } => {
-                let query = format!("group by ({label}) ({selector})");
-                self.inventory.unknown(&query)
+            Source::Series(selector, label) => {
+                let grouped = format!("group by ({label}) ({selector})");
+                self.inventory.unknown(&grouped)
             }
-            Source::Query { expr, .. } => self.inventory.unknown(expr),
+            Source::Query(expr, _) => self.inventory.unknown(expr),
         };
         if !unknown.is_empty() {
             return Err(format!("{}: {source:?}", unknown.join(", ")));
@@ -68,35 +65,31 @@ impl Filled<'_> {
         let mut chosen = Vec::new();
         for values in fillings {
             let found: Vec<_> = self.values(&source, values)?.into_iter().collect();
-            let fills = match is_many(variable) {
-                true if found.is_empty() => Vec::new(),
+            let fills = match is_many(variable) && !found.is_empty() {
                 true => vec![Fill::Many(found)],
                 false => found.into_iter().map(Fill::One).collect(),
             };
-            chosen.extend(fills.into_iter().map(|fill| {
+            for fill in fills {
                 let mut values = values.clone();
                 values.insert(text(&variable["name"]).to_owned(), fill);
-                values
-            }));
+                chosen.push(values);
+            }
         }
-        if chosen.is_empty() {
-            return Err(format!("no values for {source:?}"));
+        match chosen.is_empty() {
+            true => Err(format!("no values for {source:?}")),
+            false => Ok(chosen),
         }
-        Ok(chosen)
     }
 
     /// The values that `source` offers when the variables before are `chosen`.
     fn values(&self, source: &Source<'_>, chosen: &Values) -> Result<BTreeSet<String>, String> {
         match source {
             Source::Fixed(value) => Ok(BTreeSet::from([(*value).to_owned()])),
-            Source::Series { selector, label } => {
+            Source::Series(selector, label) => {
                 let selector = fill(selector, chosen)?;
-                let values = self
-                    .prometheus
-                    .label_values(label, &selector, self.window)?;
-                Ok(values.into_iter().collect())
+                self.prometheus.label_values(label, &selector, self.window)
             }
-            Source::Query { expr, label } => {
+            Source::Query(expr, label) => {
                 let expr = fill(expr, chosen)?;
                 let result = self.prometheus.query(&expr, self.window.to);
                 let result = result.map_err(|why| format!("{why}: {expr}"))?;
@@ -129,11 +122,12 @@ impl Filled<'_> {
     /// The variables that every dashboard has.
     pub fn built_in(&self) -> Values {
         let range = (self.window.to - self.window.from).round();
-        let one = |value: String| Fill::One(value);
+        // What Grafana makes of it with points that far apart.
+        let rate_interval = format!("{}s", 4 * STEP);
         Values::from([
-            ("__rate_interval".into(), one(format!("{RATE_INTERVAL}s"))),
-            ("__interval".into(), one(format!("{STEP}s"))),
-            ("__range".into(), one(format!("{range}s"))),
+            ("__rate_interval".into(), Fill::One(rate_interval)),
+            ("__interval".into(), Fill::One(format!("{STEP}s"))),
+            ("__range".into(), Fill::One(format!("{range}s"))),
         ])
     }
 }

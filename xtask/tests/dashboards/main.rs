@@ -8,9 +8,7 @@
 )]
 
 mod check;
-mod expression;
 mod files;
-mod fill;
 mod lines;
 mod live;
 mod load;
@@ -18,6 +16,7 @@ mod names;
 #[path = "../e2e/processes.rs"]
 mod processes;
 mod prometheus;
+mod promql;
 mod rules;
 mod setup;
 #[expect(
@@ -28,6 +27,5 @@ mod setup;
 #[path = "../e2e/support.rs"]
 mod support;
 mod thresholds;
-mod tokens;
 mod values;
 mod variables;

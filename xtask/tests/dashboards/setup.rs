@@ -3,50 +3,32 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::check::STEP;
 use crate::files::{FOLDER, dashboards, list, text};
-use crate::support::root;
-
-/// A file or folder of the repository within a container.
-#[derive(Debug)]
-struct Mount {
-    source: String,
-    target: String,
-}
+use crate::support::{read, root};
 
 fn yaml(path: &str) -> Value {
-    let text = std::fs::read_to_string(root().join(FOLDER).join(path)).unwrap();
+    let text = read(&root().join(FOLDER).join(path));
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The services of `compose.yaml` by name.
-fn services(compose: &Value) -> Vec<(&str, &Value)> {
-    let services = compose["services"].as_object().unwrap();
-    services
-        .iter()
-        .map(|(name, it)| (name.as_str(), it))
-        .collect()
+fn services(compose: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    compose["services"].as_object().unwrap().iter()
 }
 
-/// The mounts of a service that are not volumes of Docker's own.
-fn mounts(service: &Value) -> Vec<Mount> {
-    let mounts = list(&service["volumes"]).iter().map(|volume| {
-        let (source, target) = match volume.as_str() {
-            Some(short) => {
-                let mut parts = short.split(':');
-                (parts.next().unwrap(), parts.next().unwrap())
-            }
-            None => (text(&volume["source"]), text(&volume["target"])),
-        };
-        Mount {
-            source: source.to_owned(),
-            target: target.trim_end_matches('/').to_owned(),
-        }
+/// The files and folders of the repository within a service's container: source and target.
+fn mounts(service: &Value) -> Vec<(&str, &str)> {
+    let volumes = list(&service["volumes"]).iter();
+    let mounts = volumes.map(|volume| match text(volume).split_once(':') {
+        Some((source, target)) => (source, target.trim_end_matches(":ro")),
+        None => (text(&volume["source"]), text(&volume["target"])),
     });
+    // The others are volumes of Docker's own.
     mounts
-        .filter(|it| it.source.starts_with(['.', '/']))
+        .filter(|(source, _)| source.starts_with(['.', '/']))
         .collect()
 }
 
@@ -59,17 +41,13 @@ fn broken(compose: &Value, folder: &Path) -> Vec<String> {
         if tag.is_none_or(|(_, tag)| tag.is_empty() || tag.starts_with("latest")) {
             wrong.push(format!("{name}: the image {image:?} is not pinned"));
         }
-        for mount in mounts(service) {
-            if !folder.join(&mount.source).exists() {
-                wrong.push(format!("{name}: there is no {}", mount.source));
+        for (source, _) in mounts(service) {
+            if !folder.join(source).exists() {
+                wrong.push(format!("{name}: there is no {source}"));
             }
         }
         for port in list(&service["ports"]) {
-            let loopback = match port.as_str() {
-                Some(short) => short.starts_with("127.0.0.1:"),
-                None => port["host_ip"] == "127.0.0.1",
-            };
-            if !loopback {
+            if !text(port).starts_with("127.0.0.1:") && port["host_ip"] != "127.0.0.1" {
                 wrong.push(format!("{name}: {port} is open to the network"));
             }
         }
@@ -80,90 +58,74 @@ fn broken(compose: &Value, folder: &Path) -> Vec<String> {
 #[test]
 fn compose_mounts_what_there_is_and_listens_on_loopback_only() {
     let compose = yaml("compose.yaml");
-    let wrong = broken(&compose, &root().join(FOLDER));
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let count = |key: &str| {
-        let all = services(&compose);
-        all.iter()
-            .map(|(_, it)| list(&it[key]).len())
-            .sum::<usize>()
-    };
+    assert_eq!(broken(&compose, &root().join(FOLDER)), [""; 0]);
+    let count =
+        |key: &str| -> usize { services(&compose).map(|(_, it)| list(&it[key]).len()).sum() };
     assert!(count("ports") >= 2 && count("volumes") >= 3);
 }
 
 #[test]
-fn prometheus_takes_what_k6_writes_and_scrapes_the_server() {
-    let compose = yaml("compose.yaml");
-    let command = compose["services"]["prometheus"]["command"].to_string();
-    assert!(
-        command.contains("--web.enable-remote-write-receiver"),
-        "{command}"
-    );
-    let config = yaml("prometheus.yml");
-    let jobs = list(&config["scrape_configs"]).iter();
-    let jobs: Vec<_> = jobs.map(|job| text(&job["job_name"])).collect();
-    assert!(jobs.contains(&"tachikoma-server"), "{jobs:?}");
+fn each_file_says_what_it_must() {
+    // k6 writes every five seconds, which the live test measures; Grafana needs one data source and one provider.
+    let table = r#"
+compose.yaml /services/prometheus/command --web.enable-remote-write-receiver
+prometheus.yml /scrape_configs "job_name":"tachikoma-server"
+provisioning/datasources/prometheus.yaml /apiVersion 1
+provisioning/datasources/prometheus.yaml /datasources/0/type prometheus
+provisioning/datasources/prometheus.yaml /datasources/0/isDefault true
+provisioning/datasources/prometheus.yaml /datasources/0/access proxy
+provisioning/datasources/prometheus.yaml /datasources/0/jsonData/timeInterval "STEPs"
+provisioning/datasources/prometheus.yaml /datasources/1 null
+provisioning/dashboards/tachikoma.yaml /apiVersion 1
+provisioning/dashboards/tachikoma.yaml /providers/0/type file
+provisioning/dashboards/tachikoma.yaml /providers/1 null"#;
+    let table = table.replace("STEP", &STEP.to_string());
+    for line in table.trim().lines() {
+        let [file, pointer, expected] = *line.split(' ').collect::<Vec<_>>() else {
+            panic!("{line}");
+        };
+        let yaml = yaml(file);
+        let seen = yaml.pointer(pointer).unwrap_or(&Value::Null).to_string();
+        assert!(seen.contains(expected), "{line}: {seen}");
+    }
 }
 
 #[test]
 fn grafana_finds_its_data_source() {
     let provisioned = yaml("provisioning/datasources/prometheus.yaml");
-    assert_eq!(provisioned["apiVersion"], 1);
-    let [source] = list(&provisioned["datasources"]) else {
-        panic!("one data source is expected: {provisioned}");
-    };
-    assert_eq!(source["type"], "prometheus");
-    assert_eq!(source["isDefault"], true);
-    assert_eq!(source["access"], "proxy");
-    // k6 writes every five seconds, which the live test measures.
-    assert_eq!(source["jsonData"]["timeInterval"], format!("{STEP}s"));
+    let source = &provisioned["datasources"][0];
     let uid = text(&source["uid"]);
     assert!(!uid.is_empty());
     for dashboard in dashboards() {
-        let variables = dashboard.variables();
-        let variable = variables.iter().find(|it| it["type"] == "datasource");
-        let current = &variable.unwrap()["current"]["value"];
-        assert!(
-            current.is_null() || current == uid || current == "default",
-            "{}: {current}",
-            dashboard.file
-        );
+        let mut variables = dashboard.variables().iter();
+        let variable = variables.find(|it| it["type"] == "datasource").unwrap();
+        let current = &variable["current"]["value"];
+        let ours = current.is_null() || current == uid || current == "default";
+        assert!(ours, "{}: {current}", dashboard.file);
     }
-    let compose = yaml("compose.yaml");
-    let names: Vec<_> = services(&compose).iter().map(|(name, _)| *name).collect();
     let host = text(&source["url"]).trim_start_matches("http://");
     let (host, port) = host.split_once(':').unwrap();
-    assert!(names.contains(&host), "{host} is none of {names:?}");
-    let ports = compose["services"][host].to_string();
-    assert!(ports.contains(&format!(":{port}")), "{ports}");
+    let ports = yaml("compose.yaml")["services"][host]["ports"].to_string();
+    assert!(ports.contains(&format!(":{port}")), "{host}: {ports}");
 }
 
 #[test]
 fn grafana_finds_its_dashboards() {
     let compose = yaml("compose.yaml");
-    let all: Vec<_> = services(&compose)
-        .iter()
-        .flat_map(|(_, service)| mounts(service))
-        .collect();
-    let target = |source: &str| {
-        let found = all
-            .iter()
-            .find(|it| it.source.trim_start_matches("./").trim_end_matches('/') == source);
-        found
-            .unwrap_or_else(|| panic!("{source} is not mounted: {all:?}"))
-            .target
-            .as_str()
+    let all: Vec<_> = services(&compose).flat_map(|(_, it)| mounts(it)).collect();
+    let target = |wanted: &str| {
+        let mut found = all.iter().filter(|(source, _)| *source == wanted);
+        found.next().map(|(_, target)| *target)
     };
-    assert_eq!(target("provisioning"), "/etc/grafana/provisioning");
-    assert_eq!(target("prometheus.yml"), "/etc/prometheus/prometheus.yml");
+    let (grafana, prometheus) = (
+        "/etc/grafana/provisioning",
+        "/etc/prometheus/prometheus.yml",
+    );
+    assert_eq!(target("./provisioning"), Some(grafana));
+    assert_eq!(target("./prometheus.yml"), Some(prometheus));
     let provisioned = yaml("provisioning/dashboards/tachikoma.yaml");
-    assert_eq!(provisioned["apiVersion"], 1);
-    let [provider] = list(&provisioned["providers"]) else {
-        panic!("one provider is expected: {provisioned}");
-    };
-    assert_eq!(provider["type"], "file");
-    let path = text(&provider["options"]["path"]).trim_end_matches('/');
-    assert_eq!(path, target("dashboards"));
+    let path = text(&provisioned["providers"][0]["options"]["path"]).trim_end_matches('/');
+    assert_eq!(target("./dashboards"), Some(path));
     let environment = &compose["services"]["grafana"]["environment"];
     let home = text(&environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]);
     let (folder, file) = home.rsplit_once('/').unwrap();
@@ -171,41 +133,38 @@ fn grafana_finds_its_dashboards() {
     assert!(dashboards().iter().any(|it| it.file == file), "{home}");
 }
 
+/// Runs a command in the folder, which must succeed; `false` if there is no such program.
+fn succeeds(command: &[&str]) -> bool {
+    let folder = root().join(FOLDER);
+    let out = Command::new(command[0])
+        .args(&command[1..])
+        .current_dir(folder)
+        .output();
+    let Ok(out) = out else {
+        return false;
+    };
+    let said = [out.stdout, out.stderr].concat();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&said));
+    true
+}
+
 /// Prometheus' own reader, where it is.
 #[test]
 fn prometheus_reads_its_configuration() {
-    let config = root().join(FOLDER).join("prometheus.yml");
-    let Ok(out) = Command::new("promtool")
-        .args(["check", "config"])
-        .arg(config)
-        .output()
-    else {
+    if !succeeds(&["promtool", "check", "config", "prometheus.yml"]) {
         eprintln!("skipped: there is no promtool on the PATH");
-        return;
-    };
-    let said = String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success(), "{said}");
+    }
 }
 
 #[test]
 fn the_dashboards_are_what_their_program_makes() {
-    let program = root().join(FOLDER).join("dashboards.py");
-    let out = Command::new("python3")
-        .arg(program)
-        .arg("--check")
-        .output()
-        .unwrap();
-    assert!(
-        out.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&out.stdout),
-        String::from_utf8_lossy(&out.stderr)
-    );
+    let check = ["python3", "dashboards.py", "--check"];
+    assert!(succeeds(&check), "there is no python3");
 }
 
 #[test]
 fn what_is_broken_is_seen() {
-    let sound = serde_json::json!({"services": {"a": {
+    let sound = json!({"services": {"a": {
         "image": "grafana/grafana:13.0.1",
         "ports": ["127.0.0.1:3001:3000", {"host_ip": "127.0.0.1", "target": 1}],
         "volumes": ["./there:/x:ro", "data:/y", {"type": "bind", "source": "./there", "target": "/z"}],
@@ -213,7 +172,7 @@ fn what_is_broken_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("there"), "").unwrap();
     assert_eq!(broken(&sound, folder.path()), [""; 0]);
-    for (pointer, value, what) in [
+    for (key, value, what) in [
         ("/image", "grafana/grafana", "not pinned"),
         ("/image", "host:5000/grafana", "not pinned"),
         ("/image", "grafana/grafana:latest", "not pinned"),
@@ -222,8 +181,7 @@ fn what_is_broken_is_seen() {
         ("/volumes/0", "./other:/x", "there is no ./other"),
     ] {
         let mut changed = sound.clone();
-        let pointer = format!("/services/a{pointer}");
-        *changed.pointer_mut(&pointer).unwrap() = value.into();
+        *changed.pointer_mut(&format!("/services/a{key}")).unwrap() = value.into();
         let seen = broken(&changed, folder.path()).join("\n");
         assert!(seen.contains(what), "{value}: {seen}");
     }

@@ -2,57 +2,57 @@
 
 use std::process::Command;
 
+use rusty_promql_parser::{Expr, VectorSelector};
 use serde_json::Value;
 
-use crate::files::{Panel, list, text};
-use crate::support::{k6, root};
-use crate::tokens::{Token, tokens};
-
-const TESTS: [&str; 4] = ["health", "missions", "specs", "websocket"];
+use crate::files::{list, text};
+use crate::promql::{parse, parts, selectors};
+use crate::support::{files, k6, root};
 
 /// One threshold of the scripts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
     /// The test; `None` if every test has it.
-    pub test: Option<&'static str>,
+    pub test: Option<String>,
     /// The metric as k6 calls it, without a tag.
     pub metric: String,
-    /// The tag that chooses among its samples, such as `expected_response:true`.
-    pub tag: Option<String>,
+    /// The tag that chooses among its samples, such as `expected_response` and `true`.
+    pub tag: Option<(String, String)>,
     /// The percentile as a share of one; `None` for the rate of a rate.
     pub quantile: Option<f64>,
     /// The bound, in seconds for a percentile.
     pub bound: f64,
 }
 
-/// The thresholds of all four tests.
+/// The tests, which are the scripts.
+pub fn tests() -> Vec<String> {
+    let scripts = files(&root().join("load-tests/tests"));
+    let name = |script: std::path::PathBuf| {
+        let stem = script.file_stem()?.to_str()?;
+        Some(stem.strip_prefix("api-").unwrap_or(stem).to_owned())
+    };
+    scripts.into_iter().filter_map(name).collect()
+}
+
+/// The thresholds of all tests.
 pub fn of_the_scripts() -> Vec<Threshold> {
-    let all: Vec<_> = TESTS.iter().flat_map(|test| of_test(test)).collect();
-    let mut thresholds: Vec<Threshold> = Vec::new();
-    for threshold in all.clone() {
-        let shared = Threshold {
-            test: None,
-            ..threshold.clone()
-        };
-        let has = |test| {
-            let test = Some(test);
-            all.contains(&Threshold {
-                test,
-                ..threshold.clone()
-            })
-        };
-        let threshold = match TESTS.iter().all(|test| has(*test)) {
-            true => shared,
-            false => threshold,
-        };
-        if !thresholds.contains(&threshold) {
-            thresholds.push(threshold);
+    let tests = tests().into_iter();
+    let all: Vec<_> = tests.map(|test| (of_test(&test), test)).collect();
+    let mut thresholds = Vec::new();
+    for (its, test) in &all {
+        for threshold in its {
+            let shared = all.iter().all(|(its, _)| its.contains(threshold));
+            let mut threshold = threshold.clone();
+            threshold.test = (!shared).then(|| test.clone());
+            if !thresholds.contains(&threshold) {
+                thresholds.push(threshold);
+            }
         }
     }
     thresholds
 }
 
-fn of_test(test: &'static str) -> Vec<Threshold> {
+fn of_test(test: &str) -> Vec<Threshold> {
     let out = Command::new(k6())
         .args(["inspect", "-e", "PROFILE=smoke", "-e"])
         .arg(format!("TEST={test}"))
@@ -62,46 +62,45 @@ fn of_test(test: &'static str) -> Vec<Threshold> {
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{test}: {said}");
     let options: Value = serde_json::from_slice(&out.stdout).unwrap();
-    let of_metric = |(metric, expressions): (&String, &Value)| -> Vec<Threshold> {
-        let expressions = list(expressions).iter();
-        expressions
-            .map(|it| it.as_str().unwrap_or(text(&it["threshold"])))
-            .map(|expression| threshold(Some(test), metric, expression))
-            .collect()
-    };
-    let metrics = options["thresholds"].as_object().unwrap().iter();
-    metrics.flat_map(of_metric).collect()
+    let mut thresholds = Vec::new();
+    for (metric, expressions) in options["thresholds"].as_object().unwrap() {
+        for expression in list(expressions) {
+            let plain = expression.as_str();
+            let expression = plain.unwrap_or_else(|| text(&expression["threshold"]));
+            thresholds.push(threshold(metric, expression));
+        }
+    }
+    thresholds
 }
 
 /// Reads `p(95)<500` or `rate<0.01` of `metric` or `metric{tag:value}`.
-pub fn threshold(test: Option<&'static str>, metric: &str, expression: &str) -> Threshold {
-    let (name, tag) = match metric.split_once('{') {
-        Some((name, tag)) => (name, Some(tag.trim_end_matches('}').to_owned())),
-        None => (metric, None),
-    };
+pub fn threshold(metric: &str, expression: &str) -> Threshold {
+    let (name, tag) = metric.split_once('{').unwrap_or((metric, ""));
     let (what, bound) = expression.split_once('<').unwrap();
     let bound: f64 = bound.trim_start_matches('=').trim().parse().unwrap();
     let percentile = what.trim().strip_prefix("p(");
     let quantile = percentile.map(|it| it.trim_end_matches(')').parse::<f64>().unwrap() / 100.0);
     assert!(quantile.is_some() || what.trim() == "rate", "{expression}");
+    let tag = tag.trim_end_matches('}').split_once(':');
     Threshold {
-        test,
+        test: None,
         metric: name.to_owned(),
-        tag,
+        tag: tag.map(|(tag, value)| (tag.to_owned(), value.to_owned())),
         quantile,
-        bound: match quantile {
-            Some(_) => bound / 1000.0,
-            None => bound,
-        },
+        bound: quantile.map_or(bound, |_| bound / 1000.0),
     }
+}
+
+/// Whether a selector asks for this value of a label, alone or among others.
+fn asks(selector: &VectorSelector, label: &str, value: &str) -> bool {
+    let mut matchers = selector.matchers.iter();
+    matchers.any(|it| it.name == label && it.value.split('|').any(|one| one == value))
 }
 
 impl Threshold {
     /// The tests that have it.
-    pub fn tests(&self) -> impl Iterator<Item = &'static str> {
-        let test = self.test;
-        let has = move |it: &&str| test.is_none_or(|test| test == *it);
-        TESTS.into_iter().filter(has)
+    pub fn tests(&self) -> Vec<String> {
+        self.test.clone().map_or_else(tests, |test| vec![test])
     }
 
     /// The series that k6 writes of the metric.
@@ -116,47 +115,47 @@ impl Threshold {
     }
 
     /// Whether `panel` shows what this is a bound of.
-    pub fn is_about(&self, panel: Panel<'_>) -> bool {
-        let exprs = list(&panel.json["targets"]).iter();
-        exprs
-            .map(|target| tokens(text(&target["expr"])).unwrap())
-            .any(|tokens| self.is_over_time(&tokens) || self.is_at_the_end(&tokens))
+    pub fn is_about(&self, panel: &Value) -> bool {
+        let exprs = list(&panel["targets"]).iter();
+        let mut exprs = exprs.map(|target| parse(text(&target["expr"])).unwrap());
+        exprs.any(|expr| self.is_over_time(&expr) || self.is_at_the_end(&expr))
     }
 
     /// Whether an expression is about k6's own series.
-    fn is_over_time(&self, tokens: &[Token]) -> bool {
-        let has = |token: Token| tokens.contains(&token);
-        let tag = self.tag.as_deref().is_none_or(|tag| {
-            let (label, value) = tag.split_once(':').unwrap();
-            has(Token::Word(label.into())) && has(Token::Text(value.into()))
+    fn is_over_time(&self, expr: &Expr) -> bool {
+        let test = self.test.as_deref().map(|test| ("test", test));
+        let tag = self
+            .tag
+            .as_ref()
+            .map(|(tag, value)| (tag.as_str(), value.as_str()));
+        let asked = selectors(expr).into_iter().any(|selector| {
+            let mut labels = test.into_iter().chain(tag);
+            selector.name.as_ref() == Some(&self.series())
+                && labels.all(|(label, value)| asks(selector, label, value))
         });
-        let quantile = self.quantile.map(|it| Token::Number(it.to_string()));
-        let test = self.test.map(|it| Token::Text(it.into()));
-        tag && quantile.is_none_or(has) && test.is_none_or(has) && has(Token::Word(self.series()))
+        let has = |number| parts(expr).contains(&&Expr::Number(number));
+        asked && self.quantile.is_none_or(has)
     }
 
     /// Whether an expression is about the value of a whole test, of all tests.
-    fn is_at_the_end(&self, tokens: &[Token]) -> bool {
-        let word = Token::Word("tachikoma_load_test_latency_seconds".into());
-        let quantile = self.quantile.map(|it| Token::Text(it.to_string()));
-        let names_metric = |token: &Token| match token {
-            Token::Text(text) => text.split('|').any(|name| name == self.metric),
-            _ => false,
+    fn is_at_the_end(&self, expr: &Expr) -> bool {
+        let Some(quantile) = self.quantile.map(|it| it.to_string()) else {
+            return false;
         };
-        tokens.contains(&word)
-            && quantile.is_some_and(|it| tokens.contains(&it))
-            && tokens.iter().any(names_metric)
-            && (self.test.is_none() && self.tag.is_none())
+        let asked = selectors(expr).into_iter().any(|selector| {
+            selector.name.as_deref() == Some("tachikoma_load_test_latency_seconds")
+                && asks(selector, "quantile", &quantile)
+                && asks(selector, "metric", &self.metric)
+        });
+        asked && self.test.is_none() && self.tag.is_none()
     }
 }
 
 #[test]
 fn thresholds_are_read() {
-    assert_eq!(
-        threshold(None, "errors", "rate<0.05").series(),
-        "k6_errors_rate"
-    );
-    let custom = threshold(None, "spec_get_duration", "p(95) < 300");
+    let rate = threshold("errors", "rate<0.05");
+    assert_eq!(rate.series(), "k6_errors_rate");
+    let custom = threshold("spec_get_duration", "p(95) < 300");
     assert_eq!(custom.series(), "k6_spec_get_duration");
     assert_eq!((custom.quantile, custom.bound), (Some(0.95), 0.3));
 }

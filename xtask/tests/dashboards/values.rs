@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::check::Filled;
 use crate::files::{Dashboard, list, text};
-use crate::fill::{Fill, fill};
 use crate::lines::draws;
 use crate::load::name;
+use crate::promql::{Fill, fill};
 use crate::support::Done;
 use crate::thresholds::{Threshold, of_the_scripts};
 
@@ -25,13 +25,12 @@ pub fn differences(filled: &Filled<'_>, dashboards: &[Dashboard], runs: &[Done])
     for threshold in of_the_scripts() {
         let mut compared = 0;
         for run in runs {
-            let shown = shown(filled, dashboards, &threshold, &name(run));
-            for (place, test, value) in shown {
+            for (place, test, value) in shown(filled, dashboards, &threshold, &name(run)) {
                 let judged = judged(run, &test, &threshold);
-                let same = match threshold.quantile {
-                    Some(_) => judged.is_some_and(|it| BETWEEN.contains(&(value / it))),
-                    None => judged.is_some_and(|it| (value - it).abs() < 1e-6),
-                };
+                let same = judged.is_some_and(|judged| match threshold.quantile {
+                    Some(_) => BETWEEN.contains(&(value / judged)),
+                    None => (value - judged).abs() < 1e-6,
+                });
                 if !same {
                     wrong.push(format!("{place}: {value} of {test}, k6 says {judged:?}"));
                 }
@@ -52,25 +51,23 @@ fn shown(
     threshold: &Threshold,
     testid: &str,
 ) -> Vec<(String, String, f64)> {
-    let tests = threshold.tests().map(ToOwned::to_owned).collect();
     let mut values = filled.built_in();
     values.insert("testid".into(), Fill::One(testid.to_owned()));
-    values.insert("test".into(), Fill::Many(tests));
+    values.insert("test".into(), Fill::Many(threshold.tests()));
     let mut shown = Vec::new();
     for dashboard in dashboards {
         let panels = dashboard.panels().into_iter();
         let queries = panels
-            .filter(|panel| panel.kind() == "timeseries" && draws(*panel))
-            .filter(|panel| threshold.is_about(*panel))
+            .filter(|panel| panel["type"] == "timeseries" && draws(panel))
+            .filter(|panel| threshold.is_about(panel))
             .flat_map(|panel| dashboard.queries_of(panel));
         for query in queries.filter(|query| !query.expr.contains("(rate(")) {
             let expr = fill(&query.expr, &values).unwrap();
             let result = filled.prometheus.query_range(&expr, filled.window, DENSE);
             shown.extend(result.unwrap().iter().map(|series| {
                 let last = list(&series["values"]).last().unwrap();
-                let value = text(&last[1]).parse().unwrap();
                 let test = text(&series["metric"]["test"]).to_owned();
-                (query.place.clone(), test, value)
+                (query.place.clone(), test, text(&last[1]).parse().unwrap())
             }));
         }
     }
@@ -79,7 +76,8 @@ fn shown(
 
 /// What k6 says itself of a test, in the panel's unit. A rate without samples is 0.
 fn judged(run: &Done, test: &str, threshold: &Threshold) -> Option<f64> {
-    let tag = threshold.tag.as_ref().map(|tag| format!("{{{tag}}}"));
+    let tag = threshold.tag.as_ref();
+    let tag = tag.map(|(tag, value)| format!("{{{tag}:{value}}}"));
     let metric = format!("{}{}", threshold.metric, tag.unwrap_or_default());
     let values = &run.summary(test)["metrics"][metric]["values"];
     match threshold.quantile {

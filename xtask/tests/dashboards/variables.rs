@@ -9,20 +9,10 @@ use crate::files::text;
 pub enum Source<'v> {
     /// They are not asked for: this one is chosen at first.
     Fixed(&'v str),
-    /// The values of a label among the series of a selector.
-    Series {
-        /// The selector.
-        selector: &'v str,
-        /// The label.
-        label: &'v str,
-    },
-    /// The values of a label in the answer to a query.
-    Query {
-        /// The query.
-        expr: &'v str,
-        /// The label.
-        label: &'v str,
-    },
+    /// The values of a label (behind) among the series of a selector (before).
+    Series(&'v str, &'v str),
+    /// The values of a label (behind) in the answer to a query (before).
+    Query(&'v str, &'v str),
 }
 
 /// Where the values of `variable` come from.
@@ -31,31 +21,21 @@ pub enum Source<'v> {
 /// If it is none of the kinds that are in use.
 pub fn source(variable: &Value) -> Result<Source<'_>, String> {
     let query = question(variable);
-    match text(&variable["type"]) {
-        "datasource" => return Ok(Source::Fixed(query)),
-        "custom" => return Ok(Source::Fixed(text(&variable["current"]["value"]))),
-        _ => {}
-    }
     let regex = text(&variable["regex"]);
-    if let Some(inside) = call(query, "label_values")
-        && let Some((selector, label)) = inside.rsplit_once(',')
-        && is_name(label.trim())
-        && regex.is_empty()
-    {
-        let (selector, label) = (selector.trim(), label.trim());
-        return Ok(Source::Series { selector, label });
-    }
+    let call = |function| query.strip_prefix(function)?.strip_suffix(')');
+    let series = call("label_values(").and_then(|inside| inside.rsplit_once(", "));
     // Grafana writes each series as `{label="value",…} value time`, from which the regular expression takes a value.
     let label = regex
         .strip_prefix('/')
         .and_then(|it| it.strip_suffix(r#"="([^"]+)"/"#));
-    if let Some(expr) = call(query, "query_result")
-        && let Some(label) = label
-        && is_name(label)
-    {
-        return Ok(Source::Query { expr, label });
+    let asked = call("query_result(").zip(label);
+    match (text(&variable["type"]), series, asked) {
+        ("datasource", ..) => Ok(Source::Fixed(query)),
+        ("custom", ..) => Ok(Source::Fixed(text(&variable["current"]["value"]))),
+        (_, Some((selector, label)), _) if regex.is_empty() => Ok(Source::Series(selector, label)),
+        (.., Some((expr, label))) => Ok(Source::Query(expr, label)),
+        _ => Err(format!("not understood: {query} {regex}")),
     }
-    Err(format!("not understood: {query} {regex}"))
 }
 
 /// What a variable asks for, in either of the forms that Grafana writes.
@@ -70,42 +50,34 @@ pub fn is_many(variable: &Value) -> bool {
     variable["multi"] == true || variable["includeAll"] == true
 }
 
-fn call<'q>(question: &'q str, function: &str) -> Option<&'q str> {
-    let inside = question.strip_prefix(function)?.strip_prefix('(')?;
-    inside.strip_suffix(')')
-}
-
-fn is_name(text: &str) -> bool {
-    let belongs = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !text.is_empty() && text.chars().all(belongs)
-}
-
 #[test]
 fn variables_say_where_their_values_come_from() {
     use serde_json::json;
-    let series = "label_values(k6_vus{a=~\"$b\", c=\"d\"}, testid)";
-    let expected = Source::Series {
-        selector: "k6_vus{a=~\"$b\", c=\"d\"}",
-        label: "testid",
-    };
-    for query in [json!(series), json!({"qryType": 1, "query": series})] {
-        let variable = json!({"type": "query", "query": query});
-        assert_eq!(source(&variable).as_ref(), Ok(&expected));
-    }
+    let selector = "k6_vus{a=~\"$b\", c=\"d\"}";
+    let series = &format!("label_values({selector}, testid)");
     let asked = "query_result(max by (testid) (a))";
-    let variable = json!({"type": "query", "query": asked, "regex": r#"/testid="([^"]+)"/"#});
-    let expected = Source::Query {
-        expr: "max by (testid) (a)",
-        label: "testid",
-    };
-    assert_eq!(source(&variable), Ok(expected));
-    let custom = json!({"type": "custom", "query": "7d,30d", "current": {"value": "30d"}});
-    assert_eq!(source(&custom), Ok(Source::Fixed("30d")));
+    let by = r#"/testid="([^"]+)"/"#;
+    for (variable, expected) in [
+        (json!({"query": series}), Source::Series(selector, "testid")),
+        (
+            json!({"query": {"qryType": 1, "query": series}}),
+            Source::Series(selector, "testid"),
+        ),
+        (
+            json!({"query": asked, "regex": by}),
+            Source::Query("max by (testid) (a)", "testid"),
+        ),
+        (
+            json!({"type": "custom", "query": "7d,30d", "current": {"value": "30d"}}),
+            Source::Fixed("30d"),
+        ),
+    ] {
+        assert_eq!(source(&variable), Ok(expected));
+    }
     for (query, regex) in [
         (asked, ""),
         (asked, "/.*/"),
         (series, "/smoke/"),
-        ("label_values(a, b{)", ""),
         ("metrics(k6_.*)", ""),
     ] {
         let variable = json!({"type": "query", "query": query, "regex": regex});

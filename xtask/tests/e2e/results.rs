@@ -98,6 +98,62 @@ fn a_history_cut_in_half_by_a_crash() {
 }
 
 #[test]
+fn a_history_that_cannot_be_written_does_not_outrank_the_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("history.jsonl")).unwrap();
+    let done = Run::new("smoke health --time-scale 0.05 --results")
+        .arg(dir.path().to_str().unwrap())
+        .own_server()
+        .done();
+    done.exits(0)
+        .says("nothing is compared with the past")
+        .says("the run is missing in the history")
+        .says("✓ PASSED");
+    let folder = dir.path().join("latest");
+    for file in ["run.json", "summary.md", "report.html"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let run: serde_json::Value = serde_json::from_str(&read(&folder.join("run.json"))).unwrap();
+    assert!(
+        run["notices"].to_string().contains("history.jsonl"),
+        "{run}"
+    );
+    assert_eq!(run["outcome"], "passed");
+}
+
+#[test]
+fn a_junit_report_that_cannot_be_written_is_known_before_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("missing/junit.xml");
+    let done = Run::new("smoke health --time-scale 0.05 --junit")
+        .arg(path.to_str().unwrap())
+        .own_server()
+        .done();
+    done.exits(2).says("--junit").says(path.to_str().unwrap());
+    assert!(
+        !done.stderr.contains("health: 1 virtual user"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
+fn a_junit_report_that_fails_later_does_not_outrank_the_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let reports = dir.path().join("reports");
+    std::fs::create_dir(&reports).unwrap();
+    let mut run = Run::new("smoke health --time-scale 0.2 --junit")
+        .arg(reports.join("junit.xml").to_str().unwrap())
+        .own_server()
+        .start();
+    run.wait_for("health: 1 virtual user");
+    std::fs::remove_dir(&reports).unwrap();
+    let done = run.done();
+    done.exits(0).says("the JUnit report").says("✓ PASSED");
+    assert!(done.folder().join("report.html").is_file());
+}
+
+#[test]
 fn two_runs_in_one_second_keep_a_folder_each() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();

@@ -147,7 +147,10 @@ impl Run {
 
     /// With its results in a folder of the test's, such as that of another run.
     pub fn results_in(self, results: &Path) -> Self {
-        let mut run = self.env("TACHIKOMA_RESULTS", results.to_str().unwrap());
+        let path = results.to_str().unwrap();
+        let mut run = self
+            .env("TACHIKOMA_RESULTS", path)
+            .env("RESULTS_OF_THE_TEST", path);
         run.results = results.to_owned();
         run
     }
@@ -170,6 +173,8 @@ impl Run {
         command
             .env("K6_BIN", k6)
             .env("TACHIKOMA_RESULTS", &results)
+            // A server does not get the variable above; by this one its processes are found.
+            .env("RESULTS_OF_THE_TEST", &results)
             .env("TMPDIR", dir.path())
             .current_dir(root());
         Self {

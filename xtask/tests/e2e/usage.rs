@@ -6,7 +6,9 @@ use crate::support::{Run, k6};
 #[test]
 fn wrong_command_lines_exit_with_2() {
     for (args, hint) in [
-        ("strss", "stress"),
+        ("strss", "'stress'"),
+        ("misions", "'missions'"),
+        ("missions smoke", "'smoke' for '[TEST]...'"),
         ("smoke mission", "missions"),
         ("smoke --time-scale 0", "0.001 to 10"),
         ("smoke --base-url nonsense", "not a URL"),

@@ -1,144 +1,79 @@
 //! What a run hands to GitHub's runner when something is in the way.
 
-use std::process::{Command, Output};
+use crate::night::server;
+use crate::support::{Done, Run, read};
 
-use tempfile::TempDir;
+const SHORT: &str = "smoke health --time-scale 0.05";
 
-use crate::programs::{root, server};
-
-/// `load-test` as in a step, with its results in `dir`.
-fn step(dir: &TempDir, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command
-        .arg("load-test")
-        .args(args)
-        .arg("--results")
-        .arg(dir.path().join("results"))
-        .current_dir(root())
-        .env("GITHUB_ACTIONS", "true")
-        .env("GITHUB_OUTPUT", dir.path().join("output"))
-        .env("GITHUB_STEP_SUMMARY", dir.path().join("summary.md"))
-        .env_remove("API_KEY")
-        .env_remove("BASE_URL");
-    command
+/// `load-test` as in a step.
+fn step(args: &str) -> Run {
+    let run = Run::new(args);
+    let file = |name: &str| run.dir.path().join(name).display().to_string();
+    let (output, summary) = (file("output"), file("summary.md"));
+    run.env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_OUTPUT", &output)
+        .env("GITHUB_STEP_SUMMARY", &summary)
 }
 
-fn said(out: &Output) -> String {
-    String::from_utf8_lossy(&out.stderr).into_owned()
+/// What it wrote for the runner into the file `name`.
+fn handed_over(run: &Done, name: &str) -> String {
+    read(&run.results.with_file_name(name))
 }
-
-fn read(dir: &TempDir, name: &str) -> String {
-    std::fs::read_to_string(dir.path().join(name)).unwrap_or_default()
-}
-
-const SHORT: [&str; 6] = [
-    "smoke",
-    "health",
-    "--time-scale",
-    "0.05",
-    "--base-url",
-    "http://127.0.0.1:0",
-];
 
 #[test]
 fn missing_variables_and_unwritable_files_are_notices() {
-    let dir = tempfile::tempdir().unwrap();
-    let out = step(&dir, &SHORT)
-        .arg("--server-bin")
-        .arg(server())
-        .env_remove("GITHUB_OUTPUT")
-        .env("GITHUB_STEP_SUMMARY", dir.path().join("no/such/folder"))
-        .output()
-        .unwrap();
-    let said = said(&out);
-    assert_eq!(out.status.code(), Some(0), "{said}");
-    assert!(
-        said.contains("output verdict is not handed over: GITHUB_OUTPUT is not set"),
-        "{said}"
-    );
-    assert!(
-        said.contains("the job's summary is not handed over: GITHUB_STEP_SUMMARY="),
-        "{said}"
-    );
+    let run = step(SHORT).server_bin(server());
+    let run = run
+        .env("GITHUB_OUTPUT", "")
+        .env("GITHUB_STEP_SUMMARY", "/no/such/folder");
+    run.done()
+        .exits(0)
+        .says("output verdict is not handed over: GITHUB_OUTPUT is not set")
+        .says("the job's summary is not handed over: GITHUB_STEP_SUMMARY=");
 }
 
 #[test]
 fn json_stays_alone_on_standard_output() {
-    let dir = tempfile::tempdir().unwrap();
-    let out = step(&dir, &SHORT)
-        .arg("--server-bin")
-        .arg(server())
-        .args(["--message-format", "json"])
-        .output()
-        .unwrap();
-    serde_json::from_slice::<serde_json::Value>(&out.stdout).unwrap();
-    assert!(
-        said(&out).contains("::group::smoke health\n"),
-        "{}",
-        said(&out)
-    );
-    assert_eq!(
-        said(&out).matches("::group::").count(),
-        said(&out).matches("::endgroup::").count()
-    );
+    let run = step(SHORT).server_bin(server()).json().done();
+    serde_json::from_str::<serde_json::Value>(&run.stdout).unwrap();
+    run.says("::group::smoke health\n");
+    let count = |command: &str| run.stderr.matches(command).count();
+    assert_eq!(count("::group::"), count("::endgroup::"));
 }
 
 #[test]
 fn a_run_that_cannot_begin_says_so() {
-    let dir = tempfile::tempdir().unwrap();
-    let out = step(&dir, &SHORT)
-        .args(["--k6", "/no/such/k6"])
-        .env("API_KEY", "/no/such/k6")
-        .output()
-        .unwrap();
-    assert_eq!(out.status.code(), Some(3), "{}", said(&out));
-    let error = said(&out)
-        .lines()
-        .find(|line| line.starts_with("::error"))
-        .unwrap()
-        .to_owned();
-    assert!(
-        error.starts_with("::error title=could not run::"),
-        "{error}"
-    );
+    let run = step(SHORT).arg("--k6").arg("/no/such/k6");
+    let run = run.env("API_KEY", "/no/such/k6").done();
+    run.exits(3).says("::error title=could not run::");
+    let mut lines = run.stderr.lines();
+    let error = lines.find(|line| line.starts_with("::error")).unwrap();
     assert!(!error.contains("/no/such/k6"), "the key is shown: {error}");
-    assert!(read(&dir, "output").contains("could_not_run"));
-    assert!(read(&dir, "summary.md").starts_with("# ❌ could not run"));
+    assert!(handed_over(&run, "output").contains("could_not_run"));
+    assert!(handed_over(&run, "summary.md").starts_with("# ❌ could not run"));
 }
 
 #[test]
 fn a_run_without_a_server_says_so_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let url = format!("http://127.0.0.1:{port}");
-    let out = step(
-        &dir,
-        &["smoke", "health", "--no-start-server", "--base-url", &url],
-    )
-    .output()
-    .unwrap();
-    assert_eq!(out.status.code(), Some(3), "{}", said(&out));
-    assert_eq!(said(&out).matches("::error").count(), 1, "{}", said(&out));
-    assert!(read(&dir, "output").contains("could_not_run"));
-    assert_eq!(read(&dir, "summary.md").matches("# ❌").count(), 1);
-    assert!(
-        read(&dir, "summary.md").contains("nothing answers"),
-        "{}",
-        read(&dir, "summary.md")
-    );
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let run = step("smoke health --no-start-server").against(&url).done();
+    run.exits(3);
+    assert_eq!(run.stderr.matches("::error").count(), 1, "{}", run.stderr);
+    assert!(handed_over(&run, "output").contains("could_not_run"));
+    let summary = handed_over(&run, "summary.md");
+    assert_eq!(summary.matches("# ❌").count(), 1, "{summary}");
+    assert!(summary.contains("nothing answers"), "{summary}");
 }
 
 #[test]
 fn outside_of_github_nothing_is_handed_over() {
-    let dir = tempfile::tempdir().unwrap();
-    let out = step(&dir, &["smoke", "health", "--k6", "/no/such/k6"])
-        .env_remove("GITHUB_ACTIONS")
-        .output()
-        .unwrap();
-    assert!(!said(&out).contains("::"), "{}", said(&out));
-    assert_eq!(read(&dir, "output"), "");
+    let run = step(SHORT)
+        .env("GITHUB_ACTIONS", "")
+        .arg("--k6")
+        .arg("/no/such/k6")
+        .done();
+    assert!(!run.stderr.contains("::"), "{}", run.stderr);
+    assert_eq!(handed_over(&run, "output"), "");
 }

@@ -174,5 +174,5 @@ table = {
     "split": split_cases(),
 }
 path = pathlib.Path(__file__).with_name("values.json")
-path.write_text(json.dumps(table, indent=1) + "\n")
+path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 print(f"wrote {path}")

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use crate::frames::Frames;
 use crate::load::{Connection, request};
-use crate::process::{self, KEY, Process};
+use crate::process::{self, Process};
 use crate::table::Row;
-use crate::websocket::{TEXT, frame, handshake};
 
 /// WebSocket clients that subscribe.
 const SUBSCRIBERS: usize = 1_000;
@@ -27,11 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const P99_MAX: f64 = 250.0;
 /// The goal of memory, in MiB.
 const RESIDENT_MAX: f64 = 128.0;
-
-/// The bit that says that a frame is a whole message, and the opcodes of pings (RFC 6455, 5.2).
-const WHOLE: u8 = 0x80;
-const PING: u8 = 0x9;
-const PONG: u8 = 0xa;
 
 /// When each mission was sent to the server, in microseconds from a common beginning.
 struct Clock {
@@ -49,7 +43,7 @@ impl Clock {
 /// creates the mission is sent to when a subscriber has read the event.
 pub fn fanout() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Process::server(dir.path());
+    let server = Process::server(dir.path(), &[]);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -116,11 +110,12 @@ async fn deliver(addr: SocketAddr, pid: u32) -> (f64, Vec<u32>) {
 }
 
 async fn subscriber(addr: SocketAddr, clock: Arc<Clock>, barrier: Arc<Barrier>) -> Vec<u32> {
-    let mut frames = Frames::subscribe(addr).await;
+    let mut frames = Frames::subscribe(addr).await.expect("a session");
     barrier.wait().await;
     let mut micros = Vec::with_capacity(EVENTS);
     for (number, sent) in clock.sent.iter().enumerate() {
-        let event: serde_json::Value = serde_json::from_slice(&frames.next().await).expect("JSON");
+        let event: serde_json::Value =
+            serde_json::from_slice(&frames.text().await.expect("an event")).expect("JSON");
         let taken = clock.now() - sent.load(Ordering::Acquire);
         assert_eq!(event["type"], "mission.created", "{event}");
         assert_eq!(
@@ -133,89 +128,4 @@ async fn subscriber(addr: SocketAddr, clock: Arc<Clock>, barrier: Arc<Barrier>) 
     barrier.wait().await;
     barrier.wait().await;
     micros
-}
-
-/// A session's text frames. The server never splits a message nor masks it.
-struct Frames {
-    stream: TcpStream,
-    read: Vec<u8>,
-}
-
-impl Frames {
-    async fn subscribe(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect(addr).await.expect("the server accepts");
-        let mut frames = Self {
-            stream,
-            read: Vec::new(),
-        };
-        let hello = handshake(addr, KEY);
-        frames
-            .stream
-            .write_all(hello.as_bytes())
-            .await
-            .expect("the server reads");
-        let end = loop {
-            match frames.read.windows(4).position(|four| four == b"\r\n\r\n") {
-                Some(end) => break end + 4,
-                None => frames.fill().await,
-            }
-        };
-        assert!(frames.read.starts_with(b"HTTP/1.1 101 "));
-        frames.read.drain(..end);
-        let subscribe = frame(TEXT, br#"{"type":"subscribe","channel":"missions"}"#);
-        frames
-            .stream
-            .write_all(&subscribe)
-            .await
-            .expect("the server reads");
-        assert_eq!(
-            frames.next().await,
-            br#"{"type":"subscribed","channel":"missions"}"#
-        );
-        frames
-    }
-
-    /// The payload of the next text frame. Pings on the way are answered.
-    async fn next(&mut self) -> Vec<u8> {
-        loop {
-            if let Some((head, length)) = extent(&self.read)
-                && self.read.len() >= head + length
-            {
-                let kind = self.read[0];
-                let payload = self.read[head..head + length].to_vec();
-                self.read.drain(..head + length);
-                if kind == WHOLE | TEXT {
-                    return payload;
-                }
-                assert_eq!(kind, WHOLE | PING, "neither a whole text frame nor a ping");
-                let pong = frame(PONG, &payload);
-                let sent = self.stream.write_all(&pong).await;
-                sent.expect("the server reads");
-            } else {
-                self.fill().await;
-            }
-        }
-    }
-
-    async fn fill(&mut self) {
-        let read = self
-            .stream
-            .read_buf(&mut self.read)
-            .await
-            .expect("the server sends");
-        assert!(read > 0, "the server closed a session");
-    }
-}
-
-/// Lengths of the next frame's head and payload (RFC 6455, 5.2), once its head is there.
-fn extent(read: &[u8]) -> Option<(usize, usize)> {
-    let [_, length, rest @ ..] = read else {
-        return None;
-    };
-    match (*length, rest) {
-        (length @ 0..126, _) => Some((2, usize::from(length))),
-        (126, [high, low, ..]) => Some((4, usize::from(u16::from_be_bytes([*high, *low])))),
-        (126, _) => None,
-        (length, _) => panic!("a frame of length class {length}"),
-    }
 }

@@ -20,8 +20,8 @@ const FEW: usize = 1_000;
 /// `GET /api/missions` over a large table against a small one.
 pub fn list() -> Vec<Row> {
     let (large_dir, small_dir) = (filled(MANY), filled(FEW));
-    let large = Process::server(large_dir.path());
-    let small = Process::server(small_dir.path());
+    let large = Process::server(large_dir.path(), &[]);
+    let small = Process::server(small_dir.path(), &[]);
     let list = always(request("GET", "/api/missions", ""));
     let rounds = alternate(
         || load::run(large.addr, large.pid(), TURN, 200, &list),

@@ -7,11 +7,13 @@
 
 mod bare;
 mod fanout;
+mod frames;
 mod list;
 mod load;
 mod memory;
 mod process;
 mod search;
+mod sessions;
 mod table;
 mod throughput;
 #[path = "../../tests/abuse/websocket.rs"]
@@ -24,13 +26,14 @@ use table::Row;
 /// A work: its name on the command line, and what runs it.
 type Work = (&'static str, fn() -> Vec<Row>);
 
-const WORKS: [Work; 6] = [
+const WORKS: [Work; 7] = [
     ("health", throughput::health),
     ("create", throughput::create),
     ("list", list::list),
     ("search", search::search),
     ("memory", memory::memory),
     ("fanout", fanout::fanout),
+    ("sessions", sessions::sessions),
 ];
 
 fn main() -> ExitCode {
@@ -54,7 +57,7 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    tachikoma_server::os::raise_open_files(4_096);
+    tachikoma_server::os::raise_open_files(8_192);
     let mut rows = Vec::new();
     for (name, work) in WORKS {
         if chosen.is_empty() || chosen.iter().any(|c| c == name) {

@@ -13,7 +13,7 @@ const RESIDENT_MAX: f64 = 64.0;
 /// Creates a million missions over the API.
 pub fn memory() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Process::server(dir.path());
+    let server = Process::server(dir.path(), &[]);
     let create = always(request("POST", "/api/missions", MISSION));
     let outcome = load::run(
         server.addr,

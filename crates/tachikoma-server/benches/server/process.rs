@@ -21,8 +21,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// The server as it is shipped, on `dir/data` and `dir/specs`; its log is `dir/server.log`.
-    pub fn server(dir: &Path) -> Self {
+    /// The server as it is shipped, with some more arguments, on `dir/data` and `dir/specs`; its log is `dir/server.log`.
+    pub fn server(dir: &Path, more: &[&str]) -> Self {
         let specs = dir.join("specs");
         std::fs::create_dir_all(&specs).expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tachikoma-server"));
@@ -31,6 +31,7 @@ impl Process {
             .arg(dir.join("data"))
             .arg("--specs-dir")
             .arg(specs)
+            .args(more)
             .env("TACHIKOMA_API_KEY", KEY)
             .env_remove("RUST_LOG")
             .stderr(File::create(dir.join("server.log")).expect("a file"));

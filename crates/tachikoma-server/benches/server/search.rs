@@ -30,7 +30,7 @@ pub fn search() -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a folder");
     let words = vocabulary();
     write_corpus(&dir.path().join("specs"), &words);
-    let server = Process::server(dir.path());
+    let server = Process::server(dir.path(), &[]);
     let requests: Requests = Arc::new(move |number| search_for(&words, number));
     let outcome = load::run_paced(server.addr, server.pid(), LENGTH, PACE, 200, &requests);
     let p95 = outcome.percentile(95);

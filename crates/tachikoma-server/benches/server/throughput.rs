@@ -35,7 +35,7 @@ pub fn create() -> Vec<Row> {
 
 fn against_bare(work: &str, goal: f64, status: u16, of_server: &bytes::Bytes) -> Vec<Row> {
     let dir = tempfile::tempdir().expect("a folder");
-    let server = Process::server(dir.path());
+    let server = Process::server(dir.path(), &[]);
     let bare = Process::bare();
     let of_bare = always(request("GET", "/api/health", ""));
     let of_server = always(of_server.clone());

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::json::json;
+use super::answer::json;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::AppState;
 use crate::{SERVICE, VERSION};
@@ -53,5 +53,8 @@ pub async fn health(State(state): State<AppState>) -> Response {
         #[cfg(feature = "faults")]
         faults: state.faults.is_some(),
     };
-    json(StatusCode::OK, &body)
+    match serde_json::to_vec(&body) {
+        Ok(body) => json(StatusCode::OK, body),
+        Err(error) => Problem::internal(error).into_response(),
+    }
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::json::json;
+use super::answer::json;
 use crate::http::extract::{ValidQuery, count};
 use crate::problem::{ApiResult, Problem, ProblemBody};
 use crate::specs::search::{self, Spec, SpecHit};
@@ -44,12 +44,15 @@ pub async fn get(
 ) -> ApiResult<Response> {
     let missing = || Problem::not_found("there is no spec with this id");
     let Path(id) = id.map_err(|_| missing())?;
+    let room = state.answers.clone();
     let spec = state
         .store
-        .read(move |connections| search::get(&connections.specs, &id))
-        .await?
-        .ok_or_else(missing)?;
-    Ok(json(StatusCode::OK, &spec))
+        .read(move |connections| {
+            let spec = search::get(&connections.specs, &id)?;
+            Ok(spec.map(|spec| room.render(&spec)))
+        })
+        .await?;
+    Ok(json(StatusCode::OK, spec.ok_or_else(missing)??))
 }
 
 /// Searches the specs: all words must occur, the last may be the beginning of one. The most
@@ -78,9 +81,13 @@ pub async fn search(
         )));
     }
     let limit = count("limit", limit, HITS_DEFAULT, HITS_MAX)?;
+    let room = state.answers.clone();
     let hits = state
         .store
-        .read(move |connections| search::find(&connections.specs, &q, limit))
+        .read(move |connections| {
+            let hits = search::find(&connections.specs, &q, limit)?;
+            Ok(room.render(&hits))
+        })
         .await?;
-    Ok(json(StatusCode::OK, &hits))
+    Ok(json(StatusCode::OK, hits?))
 }

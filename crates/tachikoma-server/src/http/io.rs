@@ -16,6 +16,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::limits::Limits;
 
+/// Bytes of an answer that a client has to take in each write timeout, if there are as many.
+const LEAST_BYTES: u64 = 64 * 1024;
+
 /// Between requests: nothing of the next one has come.
 const IDLE: u8 = 0;
 /// Some of a request's head has come.
@@ -32,6 +35,8 @@ pub struct Progress {
     since: AtomicU64,
     /// Milliseconds from `origin`, plus one, to when a write first met a full socket; else 0.
     blocked_since: AtomicU64,
+    /// Bytes that the client has taken since then.
+    taken: AtomicU64,
 }
 
 impl Progress {
@@ -39,9 +44,11 @@ impl Progress {
     pub fn new() -> Self {
         Self {
             origin: Instant::now(),
-            phase: AtomicU8::new(IDLE),
+            // A client has as little time for its first byte as for the rest of a head.
+            phase: AtomicU8::new(HEAD),
             since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
         }
     }
 
@@ -80,13 +87,28 @@ impl Progress {
         }
     }
 
-    fn blocked(&self, blocked: bool) {
-        let before = self.blocked_since.load(Ordering::Relaxed);
-        if blocked == (before > 0) {
-            return;
+    /// Notes what became of a write. A client that reads a little now and then is no better than
+    /// one that reads nothing.
+    fn wrote(&self, answer: &Poll<io::Result<usize>>) {
+        let is_blocked = self.blocked_since.load(Ordering::Relaxed) > 0;
+        match answer {
+            Poll::Pending if !is_blocked => {
+                self.taken.store(0, Ordering::Relaxed);
+                self.blocked_since.store(self.now() + 1, Ordering::Relaxed);
+            }
+            Poll::Ready(Ok(bytes)) if is_blocked => {
+                let bytes = u64::try_from(*bytes).unwrap_or(u64::MAX);
+                if self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes >= LEAST_BYTES {
+                    self.flushed();
+                }
+            }
+            _ => {}
         }
-        let value = if blocked { self.now() + 1 } else { 0 };
-        self.blocked_since.store(value, Ordering::Relaxed);
+    }
+
+    /// Nothing is left to be written.
+    fn flushed(&self) {
+        self.blocked_since.store(0, Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -141,7 +163,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let answer = Pin::new(&mut self.inner).poll_write(cx, bytes);
-        self.progress.blocked(answer.is_pending());
+        self.progress.wrote(&answer);
         answer
     }
 
@@ -151,7 +173,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let answer = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
-        self.progress.blocked(answer.is_pending());
+        self.progress.wrote(&answer);
         answer
     }
 
@@ -160,6 +182,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // HTTP flushes only once it has handed over every byte of an answer.
+        self.progress.flushed();
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
@@ -183,7 +207,7 @@ mod tests {
         let left =
             |progress: &Progress| progress.remaining(&limits).map(|d| d.as_secs_f64().round());
         let progress = Progress::new();
-        assert_eq!(left(&progress), Some(100.0));
+        assert_eq!(left(&progress), Some(10.0), "nothing has come");
         progress.received();
         assert_eq!(left(&progress), Some(10.0));
         progress.request_begins();
@@ -191,9 +215,17 @@ mod tests {
         assert_eq!(left(&progress), Some(10.0), "a body is no new head");
         progress.request_ends();
         assert_eq!(left(&progress), Some(100.0));
-        progress.blocked(true);
+        progress.received();
+        assert_eq!(left(&progress), Some(10.0), "the next head");
+        progress.request_ends();
+        progress.wrote(&Poll::Pending);
         assert_eq!(left(&progress), Some(20.0));
-        progress.blocked(false);
+        progress.wrote(&Poll::Ready(Ok(1)));
+        assert_eq!(left(&progress), Some(20.0), "a byte is not enough");
+        progress.wrote(&Poll::Ready(Ok(64 * 1024)));
+        assert_eq!(left(&progress), Some(100.0));
+        progress.wrote(&Poll::Pending);
+        progress.flushed();
         assert_eq!(left(&progress), Some(100.0));
         let none = Limits {
             idle_timeout: Duration::ZERO,

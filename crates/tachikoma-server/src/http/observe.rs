@@ -1,6 +1,7 @@
 //! Around every route: request id, deadline, limit, metrics, headers, log line.
 
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -14,6 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::metrics::{method_label, route_label};
 use crate::problem::{InternalCause, Problem};
 use crate::state::AppState;
+use crate::store::ticket::Ticket;
 
 /// The header that names a request in the log and to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,7 +27,7 @@ const SERVER: HeaderValue =
     HeaderValue::from_static(concat!("tachikoma-server/", env!("CARGO_PKG_VERSION")));
 
 /// Bounds, counts and logs a request.
-pub async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn observe(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let template = request.extensions().get().map(MatchedPath::as_str);
     let route = route_label(template);
@@ -33,16 +35,24 @@ pub async fn observe(State(state): State<AppState>, request: Request, next: Next
     let id = request_id(&request);
     let in_flight = InFlight::enter(&state.metrics.in_flight);
     let exempt = matches!(route, "/api/health" | "/metrics");
+    let ticket = Ticket::default();
+    if !matches!(method, "GET" | "HEAD") {
+        request.extensions_mut().insert(ticket.clone());
+    }
     let mut response = if in_flight.others >= state.limits.max_in_flight && !exempt {
         Problem::unavailable("the server has more requests than it can take; try again later")
             .into_response()
     } else {
-        tokio::time::timeout(state.limits.request_timeout, next.run(request))
-            .await
-            .unwrap_or_else(|_| {
-                Problem::unavailable("the server did not finish in time; try again later")
-                    .into_response()
-            })
+        let mut answer = pin!(next.run(request));
+        match tokio::time::timeout(state.limits.request_timeout, &mut answer).await {
+            Ok(response) => response,
+            Err(_) if ticket.claim() => Problem::unavailable(
+                "the server did not finish in time, and nothing was stored; try again later",
+            )
+            .into_response(),
+            // A write that has begun cannot be given up: the answer is what becomes of it.
+            Err(_) => answer.await,
+        }
     };
     let elapsed = begun.elapsed();
     let status = response.status();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 /// Why a data directory cannot be used. Every message says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -88,7 +90,6 @@ pub enum OpenError {
 impl OpenError {
     /// Sorts SQLite's errors into those that an operator can act upon.
     pub fn from_sqlite(path: &std::path::Path, source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
@@ -106,7 +107,7 @@ impl OpenError {
 }
 
 /// Why a read or a write of a running server failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The queue to the database is full: the client should come back later.
     #[error("the database's queue is full")]
@@ -114,13 +115,32 @@ pub enum StoreError {
     /// The database threads are ending.
     #[error("the database is closed")]
     Closed,
-    /// The transaction that this write was part of could not be committed.
-    #[error("failed to commit: {0}")]
-    Commit(String),
+    /// The idempotency key belongs to another mission.
+    #[error("the idempotency key was used for another mission")]
+    KeyReused,
+    /// The database cannot be written: what was to be written is not.
+    #[error("{0}")]
+    Unwritable(String),
     /// SQLite refused the statement.
     #[error("{0}")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The database file is no longer where it was opened.
-    #[error("the database file was moved or deleted")]
-    Vanished,
+    Sqlite(String),
+}
+
+/// Whether SQLite could not write because there is no room: on a full disk it also reports that a
+/// file could not be enlarged, as an input/output error.
+pub fn is_want_of_room(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure)
+    )
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            _ if is_want_of_room(&error) => Self::Unwritable(error.to_string()),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            _ => Self::Sqlite(error.to_string()),
+        }
+    }
 }

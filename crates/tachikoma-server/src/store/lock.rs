@@ -1,7 +1,8 @@
 //! One server per data directory.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::OpenError;
@@ -20,7 +21,16 @@ impl DirectoryLock {
     /// [`OpenError::Directory`] if the directory cannot be written, [`OpenError::InUse`] if
     /// another process holds the lock.
     pub fn take(data_dir: &Path) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(data_dir).map_err(|source| directory(data_dir, source))?;
+        // What is in it is nobody else's business.
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data_dir)
+            .map_err(|source| directory(data_dir, source))?;
+        let mode = std::fs::metadata(data_dir).map(|metadata| metadata.permissions().mode());
+        if mode.is_ok_and(|mode| mode & 0o077 != 0) {
+            tracing::warn!(path = %data_dir.display(), "others may look into the data directory");
+        }
         let path = data_dir.join("tachikoma.lock");
         let mut file = OpenOptions::new()
             .read(true)
@@ -48,7 +58,10 @@ impl DirectoryLock {
             file.rewind()?;
             writeln!(file, "{}", std::process::id())
         };
-        write_pid(&mut file).map_err(|source| directory(&path, source))?;
+        // On a full disk the lock holds all the same.
+        if let Err(error) = write_pid(&mut file) {
+            tracing::warn!(%error, "failed to note the process id in the lock file");
+        }
         Ok(Self { _file: file })
     }
 }

@@ -26,6 +26,44 @@ pub fn insert(connection: &Connection, mission: &Mission) -> rusqlite::Result<()
     Ok(())
 }
 
+/// How long the key of a create is remembered, in milliseconds: a day.
+const KEY_LIFE: i64 = 24 * 60 * 60 * 1000;
+
+/// Remembers which mission was created with an idempotency key, and forgets old keys.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn remember(connection: &Connection, key: &str, mission: &Mission) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM idempotency_keys WHERE created_at < ?1")?
+        .execute([mission.created_at.0 - KEY_LIFE])?;
+    connection
+        .prepare_cached("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![
+            key,
+            mission.id.as_bytes(),
+            mission.name,
+            mission.prompt,
+            mission.backend,
+            mission.created_at.0,
+        ])?;
+    Ok(())
+}
+
+/// The mission that was created with an idempotency key, as it was then.
+///
+/// # Errors
+/// What SQLite reports.
+pub fn created_with(connection: &Connection, key: &str) -> rusqlite::Result<Option<Mission>> {
+    connection
+        .prepare_cached(
+            "SELECT mission, name, prompt, backend, 'pending', created_at, created_at
+             FROM idempotency_keys WHERE key = ?1",
+        )?
+        .query_row([key], from_row)
+        .optional()
+}
+
 /// Changes the given fields and gives the mission as it is then, or `None` if there is none.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! side by side, and `synchronous=FULL` puts a mission on disk before its 201 is sent.
 
 pub mod error;
+pub mod files;
 pub mod ids;
 pub mod lock;
 pub mod missions;
@@ -12,6 +13,7 @@ pub mod open;
 pub mod reader;
 pub mod schema;
 mod service;
+pub mod ticket;
 pub mod writer;
 
 pub use error::{OpenError, StoreError};

@@ -1,10 +1,14 @@
 //! Connections to the database, each set up for its purpose.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags};
 
+use super::error::is_want_of_room;
 use super::{OpenError, schema};
 
 /// How long a connection waits for a lock that another program holds.
@@ -64,17 +68,38 @@ pub fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens the database for reading only.
 ///
+/// Readers need a file of shared memory beside it. If there is no room for that, nobody can be
+/// writing either, and a database without a log is read as a file that does not change.
+///
 /// # Errors
 /// [`OpenError`], which says what to do.
 pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
-    let sqlite = |source| OpenError::from_sqlite(path, source);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
-    connection
-        .execute_batch("PRAGMA query_only = ON;")
-        .map_err(sqlite)?;
-    Ok(connection)
+    let open = |name: &OsStr, flags| {
+        let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(name, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch("PRAGMA query_only = ON;")?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        Ok(connection)
+    };
+    let usual = open(path.as_os_str(), OpenFlags::empty());
+    let log = log_path(path).metadata().map_or(0, |log| log.len());
+    match usual {
+        Err(error) if log == 0 && is_want_of_room(&error) => {
+            let name = percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC);
+            let name = OsString::from(format!("file:{name}?immutable=1"));
+            open(&name, OpenFlags::SQLITE_OPEN_URI)
+        }
+        usual => usual,
+    }
+    .map_err(|source| OpenError::from_sqlite(path, source))
+}
+
+/// The write-ahead log of a database.
+pub fn log_path(database: &Path) -> PathBuf {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
 }
 
 fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {

@@ -20,48 +20,66 @@ pub struct ReadConnections {
 
 type Job = Box<dyn FnOnce(&ReadConnections) + Send>;
 
+impl ReadConnections {
+    fn open([missions, specs]: [&Path; 2]) -> Result<Self, OpenError> {
+        Ok(Self {
+            missions: open::open_reader(missions)?,
+            specs: open::open_reader(specs)?,
+        })
+    }
+}
+
+/// Tells all readers to open their connections again before the next job.
+#[derive(Debug, Clone, Default)]
+pub struct Reopen(Arc<AtomicU64>);
+
+impl Reopen {
+    /// Tells them.
+    pub fn reopen(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+}
+
 /// The threads, behind one bounded queue.
 #[derive(Debug)]
 pub struct ReaderPool {
     jobs: mpsc::Sender<Job>,
-    /// How often the index of specs became another file.
-    specs_files: Arc<AtomicU64>,
+    reopen: Reopen,
 }
 
 impl ReaderPool {
-    /// Starts `threads` readers over a queue of `queue` jobs.
+    /// Starts `threads` readers of the missions and the specs over a queue of `queue` jobs.
     ///
     /// # Errors
     /// [`OpenError`] if a connection or a thread cannot be had.
     pub fn start(
-        missions: &Path,
-        specs: &Path,
+        files: [&Path; 2],
         threads: usize,
         queue: usize,
+        reopen: Reopen,
     ) -> Result<Self, OpenError> {
         let (sender, receiver) = mpsc::channel::<Job>(queue);
         let receiver = Arc::new(Mutex::new(receiver));
-        let specs_files = Arc::new(AtomicU64::new(0));
         for index in 0..threads {
-            let mut connections = ReadConnections {
-                missions: open::open_reader(missions)?,
-                specs: open::open_reader(specs)?,
-            };
-            let receiver = receiver.clone();
+            let mut connections = ReadConnections::open(files)?;
+            let (receiver, reopen) = (receiver.clone(), reopen.clone());
+            let files = files.map(Path::to_owned);
+            let mut opened = reopen.0.load(Ordering::Acquire);
             // One thread waits for the next job, the others for their turn to wait.
             let next = move || {
                 let mut jobs = receiver.lock().unwrap_or_else(PoisonError::into_inner);
                 jobs.blocking_recv()
             };
-            let (specs, specs_files) = (specs.to_owned(), specs_files.clone());
             std::thread::Builder::new()
                 .name(format!("db-reader-{index}"))
                 .spawn(move || {
-                    let mut opened = 0;
                     while let Some(job) = next() {
-                        let newest = specs_files.load(Ordering::Acquire);
-                        if newest != opened && reopen(&specs, &mut connections.specs) {
-                            opened = newest;
+                        let newest = reopen.0.load(Ordering::Acquire);
+                        if newest != opened {
+                            match ReadConnections::open([&files[0], &files[1]]) {
+                                Ok(new) => (connections, opened) = (new, newest),
+                                Err(error) => tracing::error!(%error, "failed to open again"),
+                            }
                         }
                         job(&connections);
                     }
@@ -70,7 +88,7 @@ impl ReaderPool {
         }
         Ok(Self {
             jobs: sender,
-            specs_files,
+            reopen,
         })
     }
 
@@ -98,27 +116,13 @@ impl ReaderPool {
         Ok(answer.await.map_err(|_| StoreError::Closed)??)
     }
 
-    /// Lets every reader open the index of specs again before its next job.
-    pub fn reopen_specs(&self) {
-        self.specs_files.fetch_add(1, Ordering::Release);
+    /// Lets every reader open its connections again before its next job.
+    pub fn reopen(&self) {
+        self.reopen.reopen();
     }
 
     /// Jobs that wait for a reader.
     pub fn queued(&self) -> usize {
         self.jobs.max_capacity() - self.jobs.capacity()
-    }
-}
-
-/// Opens the index of specs again; the old connection stays if that fails.
-fn reopen(path: &Path, connection: &mut Connection) -> bool {
-    match open::open_reader(path) {
-        Ok(new) => {
-            *connection = new;
-            true
-        }
-        Err(error) => {
-            tracing::error!(%error, "the new index of specs cannot be opened; trying again");
-            false
-        }
     }
 }

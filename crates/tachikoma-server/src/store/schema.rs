@@ -13,7 +13,8 @@ pub const APPLICATION_ID: i64 = 0x5441_4348;
 ///
 /// Missions are kept in the order of their ids, without a second index: an insert appends at the
 /// right edge of one tree, and a page of the list is one walk along it.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE missions (
         id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
         name       TEXT    NOT NULL,
@@ -28,7 +29,19 @@ const MIGRATIONS: &[&str] = &["
         probed_at INTEGER NOT NULL
     ) STRICT;
     INSERT INTO health_probe VALUES (1, 0);
-"];
+",
+    "
+    CREATE TABLE idempotency_keys (
+        key        TEXT    NOT NULL PRIMARY KEY,
+        mission    BLOB    NOT NULL,
+        name       TEXT    NOT NULL,
+        prompt     TEXT    NOT NULL,
+        backend    TEXT    NOT NULL,
+        created_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+",
+];
 
 /// The schema version of this build, kept in SQLite's `user_version`.
 pub fn current_version() -> i64 {

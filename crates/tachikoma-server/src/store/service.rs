@@ -1,7 +1,6 @@
 //! The store as the handlers see it.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -10,8 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::lock::DirectoryLock;
-use super::reader::{ReadConnections, ReaderPool};
-use super::writer::{Write, WriteRequest, Writer};
+use super::reader::{ReadConnections, ReaderPool, Reopen};
+use super::ticket::Ticket;
+use super::writer::{Write, WriteRequest, WriteResult, Writer};
 use super::{OpenError, StoreError, missions, open};
 use crate::events::EventHub;
 use crate::metrics::Metrics;
@@ -37,9 +37,6 @@ pub struct Store {
     writes: Option<mpsc::Sender<WriteRequest>>,
     writer_thread: Option<JoinHandle<()>>,
     readers: ReaderPool,
-    database: PathBuf,
-    /// Device and inode of the database file, to notice that it was moved away.
-    identity: (u64, u64),
     _lock: DirectoryLock,
 }
 
@@ -55,19 +52,15 @@ impl Store {
         metrics: Arc<Metrics>,
     ) -> Result<Self, OpenError> {
         let database = open::database_path(&options.data_dir);
-        let connection = open::open_writer(&database)?;
+        let reopen = Reopen::default();
+        // First, because it makes what is missing.
+        let writer = Writer::new(database.clone(), hub, metrics, reopen.clone())?;
         let readers = ReaderPool::start(
-            &database,
-            &options.specs_index,
+            [&database, &options.specs_index],
             options.readers,
             options.queue,
+            reopen,
         )?;
-        let writer = Writer::new(connection, hub, metrics)
-            .map_err(|source| OpenError::from_sqlite(&database, source))?;
-        let identity = identity(&database).map_err(|source| OpenError::Directory {
-            path: database.clone(),
-            source,
-        })?;
         let (sender, receiver) = mpsc::channel(options.queue);
         let thread = std::thread::Builder::new()
             .name("db-writer".to_owned())
@@ -77,18 +70,22 @@ impl Store {
             writes: Some(sender),
             writer_thread: Some(thread),
             readers,
-            database,
-            identity,
             _lock: lock,
         })
     }
 
-    /// Adds a mission; it is on disk when this returns.
+    /// Adds a mission; it is on disk when this returns. With an idempotency `key` that was used
+    /// before, the mission of then is given and none is added.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create(&self, new: NewMission) -> Result<Mission, StoreError> {
-        self.write(Write::Create(new))
+    pub async fn create(
+        &self,
+        new: NewMission,
+        key: Option<String>,
+        ticket: Ticket,
+    ) -> Result<Mission, StoreError> {
+        self.write(Write::Create(new, key), ticket)
             .await?
             .ok_or(StoreError::Closed)
     }
@@ -97,42 +94,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn update(
-        &self,
-        id: Uuid,
-        patch: MissionPatch,
-    ) -> Result<Option<Mission>, StoreError> {
-        self.write(Write::Update(id, patch)).await
+    pub async fn update(&self, id: Uuid, patch: MissionPatch, ticket: Ticket) -> WriteResult {
+        self.write(Write::Update(id, patch), ticket).await
     }
 
     /// Deletes a mission; `None` if there is no such mission.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete(&self, id: Uuid) -> Result<Option<Mission>, StoreError> {
-        self.write(Write::Delete(id)).await
-    }
-
-    /// One mission; `None` if there is no such mission.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn get(&self, id: Uuid) -> Result<Option<Mission>, StoreError> {
-        self.read(move |connections| missions::get(&connections.missions, id))
-            .await
-    }
-
-    /// At most `limit` missions, newest first, all older than `before`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn list(
-        &self,
-        before: Option<Uuid>,
-        limit: usize,
-    ) -> Result<Vec<Mission>, StoreError> {
-        self.read(move |connections| missions::list(&connections.missions, before, limit))
-            .await
+    pub async fn delete(&self, id: Uuid, ticket: Ticket) -> WriteResult {
+        self.write(Write::Delete(id), ticket).await
     }
 
     /// Runs any read on one of the reader threads.
@@ -147,20 +118,17 @@ impl Store {
         self.readers.read(read).await
     }
 
-    /// Lets the readers open the index of specs again, because it is another file now.
-    pub fn reopen_specs(&self) {
-        self.readers.reopen_specs();
+    /// Lets the readers open the databases again, because one is another file now.
+    pub fn reopen(&self) {
+        self.readers.reopen();
     }
 
     /// Writes and reads for the sake of it.
     ///
     /// # Errors
-    /// [`StoreError`], also if the file is no longer the one that was opened.
+    /// [`StoreError`], also if the files are no longer those that were opened.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        if identity(&self.database).ok() != Some(self.identity) {
-            return Err(StoreError::Vanished);
-        }
-        self.write(Write::Probe).await?;
+        self.write(Write::Probe, Ticket::default()).await?;
         self.read(|connections| missions::list(&connections.missions, None, 1))
             .await?;
         Ok(())
@@ -176,15 +144,18 @@ impl Store {
         )
     }
 
-    async fn write(&self, write: Write) -> Result<Option<Mission>, StoreError> {
+    async fn write(&self, write: Write, ticket: Ticket) -> WriteResult {
         let (reply, answer) = oneshot::channel();
         let writes = self.writes.as_ref().ok_or(StoreError::Closed)?;
-        writes
-            .try_send(WriteRequest { write, reply })
-            .map_err(|error| match error {
-                TrySendError::Full(_) => StoreError::Busy,
-                TrySendError::Closed(_) => StoreError::Closed,
-            })?;
+        let request = WriteRequest {
+            write,
+            ticket,
+            reply,
+        };
+        writes.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Closed(_) => StoreError::Closed,
+        })?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -199,8 +170,4 @@ impl Drop for Store {
             tracing::error!("the database's writer thread panicked");
         }
     }
-}
-
-fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }

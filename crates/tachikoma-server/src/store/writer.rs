@@ -2,8 +2,10 @@
 //!
 //! A commit costs a flush of the disk, whatever the number of rows in it. So the thread takes all
 //! requests that came in while the last flush ran, puts them into one transaction, and answers
-//! them together once that is on disk.
+//! them together once that is on disk. A transaction in which anything fails is rolled back whole,
+//! so that every answer agrees with what is stored.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,9 +13,13 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::files::Files;
 use super::ids::IdGenerator;
-use super::{StoreError, missions};
+use super::reader::Reopen;
+use super::ticket::Ticket;
+use super::{OpenError, StoreError, error, missions, open};
 use crate::events::{EventHub, MissionEvent};
+use crate::logging::Rarely;
 use crate::metrics::Metrics;
 use crate::mission::{Mission, MissionPatch, MissionStatus, NewMission};
 use crate::timestamp::Timestamp;
@@ -24,8 +30,8 @@ const BATCH_MAX: usize = 512;
 /// What a request wants written.
 #[derive(Debug)]
 pub enum Write {
-    /// A new mission.
-    Create(NewMission),
+    /// A new mission, with the client's idempotency key if it has one.
+    Create(NewMission, Option<String>),
     /// Other values for some fields of a mission.
     Update(Uuid, MissionPatch),
     /// The end of a mission.
@@ -34,153 +40,216 @@ pub enum Write {
     Probe,
 }
 
+/// The mission concerned, or `None` if there is no such mission.
+pub type WriteResult = Result<Option<Mission>, StoreError>;
+
 /// A write and the one who waits for it.
 #[derive(Debug)]
 pub struct WriteRequest {
     /// What to write.
     pub write: Write,
-    /// Gets the mission concerned, or `None` if there is no such mission, after the commit.
-    pub reply: oneshot::Sender<Result<Option<Mission>, StoreError>>,
+    /// Claimed by the writer when it begins with the write.
+    pub ticket: Ticket,
+    /// Gets the result after the commit.
+    pub reply: oneshot::Sender<WriteResult>,
 }
 
 /// The state of the writer thread.
 pub struct Writer {
-    connection: Connection,
-    ids: IdGenerator,
+    database: PathBuf,
+    /// `None` as long as there is no room to open the database for writing.
+    open: Option<Open>,
     hub: EventHub,
     metrics: Arc<Metrics>,
+    readers: Reopen,
+    log: Rarely,
 }
 
-/// A write that was carried out but is not on disk yet.
-struct Carried {
-    reply: oneshot::Sender<Result<Option<Mission>, StoreError>>,
-    result: Result<Option<Mission>, StoreError>,
-    event: Option<MissionEvent>,
+/// A database that is open for writing.
+struct Open {
+    connection: Connection,
+    files: Files,
+    ids: IdGenerator,
 }
+
+/// What a write came to, and what subscribers hear of it, once it is on disk.
+type Done = (WriteResult, Option<MissionEvent>);
 
 impl Writer {
-    /// Takes over a connection that is open for writing.
+    /// Opens the database for writing. If there is no room to do so, it is tried again before each
+    /// write, and until then nothing is written.
     ///
     /// # Errors
-    /// What SQLite reports when it is asked for the greatest id.
+    /// [`OpenError`] for anything that does not mend itself.
     pub fn new(
-        connection: Connection,
+        database: PathBuf,
         hub: EventHub,
         metrics: Arc<Metrics>,
-    ) -> rusqlite::Result<Self> {
-        let ids = IdGenerator::after(missions::last_id(&connection)?);
+        readers: Reopen,
+    ) -> Result<Self, OpenError> {
+        let open = match Open::new(&database) {
+            Err(OpenError::Sqlite { source, .. }) if error::is_want_of_room(&source) => {
+                tracing::error!(error = %source, "the database cannot be written: serving reads only");
+                None
+            }
+            open => Some(open?),
+        };
         Ok(Self {
-            connection,
-            ids,
+            database,
+            open,
             hub,
             metrics,
+            readers,
+            log: Rarely::default(),
         })
     }
 
     /// Works until every sender is gone, then checkpoints the log and closes the database.
     pub fn run(mut self, mut requests: mpsc::Receiver<WriteRequest>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        let mut carried = Vec::with_capacity(BATCH_MAX);
         while requests.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
             // Nobody waits any longer for a request whose deadline has passed.
-            batch.retain(|request| !request.reply.is_closed());
-            self.commit(&mut batch, &mut carried);
+            batch.retain(|request| !request.reply.is_closed() && request.ticket.claim());
+            if !batch.is_empty() {
+                self.commit(&mut batch);
+            }
         }
-        if let Err(error) = self
-            .connection
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        if let Some(open) = self.open
+            && let Err(error) = open
+                .connection
+                .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
             tracing::warn!(%error, "failed to fold the write-ahead log into the database");
         }
     }
 
-    fn commit(&mut self, batch: &mut Vec<WriteRequest>, carried: &mut Vec<Carried>) {
-        if batch.is_empty() {
-            return;
-        }
+    /// Writes a batch and answers it.
+    fn commit(&mut self, batch: &mut Vec<WriteRequest>) {
         let begun = Instant::now();
-        let size = batch.len();
-        if let Err(error) = self.execute("BEGIN IMMEDIATE") {
-            return refuse(batch.drain(..).map(|request| request.reply), &error);
-        }
-        for request in batch.drain(..) {
-            carried.push(self.carry_out(request));
-        }
-        if let Err(error) = self.execute("COMMIT") {
-            // After a failed commit the transaction may still be open.
-            if !self.connection.is_autocommit()
-                && let Err(error) = self.execute("ROLLBACK")
-            {
-                tracing::error!(%error, "failed to roll back");
+        match self.transact(batch) {
+            Ok(done) => {
+                self.metrics.committed(batch.len(), begun.elapsed());
+                for (request, (result, event)) in batch.drain(..).zip(done) {
+                    if let (Ok(Some(mission)), Some(event)) = (&result, event) {
+                        self.hub.publish(event, mission);
+                    }
+                    // The client may have gone away meanwhile; its write stands all the same.
+                    let _ = request.reply.send(result);
+                }
             }
-            return refuse(carried.drain(..).map(|done| done.reply), &error);
-        }
-        self.metrics.committed(size, begun.elapsed());
-        for done in carried.drain(..) {
-            if let (Ok(Some(mission)), Some(event)) = (&done.result, done.event) {
-                self.hub.publish(event, mission);
+            Err(error) => {
+                if let Some(open) = &self.open
+                    && !open.connection.is_autocommit()
+                    && let Err(error) = open.execute("ROLLBACK")
+                {
+                    tracing::error!(%error, "failed to roll back");
+                }
+                if let Some(held_back) = self.log.line() {
+                    tracing::error!(%error, held_back, "failed to commit");
+                }
+                for request in batch.drain(..) {
+                    let _ = request.reply.send(Err(error.clone()));
+                }
             }
-            // The client may have gone away meanwhile; its write stands all the same.
-            let _ = done.reply.send(done.result);
         }
+    }
+
+    fn transact(&mut self, batch: &mut [WriteRequest]) -> Result<Vec<Done>, StoreError> {
+        if self.open.is_none() {
+            let open = Open::new(&self.database);
+            self.open = Some(open.map_err(|error| StoreError::Unwritable(error.to_string()))?);
+            self.readers.reopen();
+            tracing::info!("the database can be written again");
+        }
+        match &mut self.open {
+            Some(open) => open.transact(batch),
+            None => Err(StoreError::Closed),
+        }
+    }
+}
+
+impl Open {
+    fn new(database: &Path) -> Result<Self, OpenError> {
+        let connection = open::open_writer(database)?;
+        let sqlite = |source| OpenError::from_sqlite(database, source);
+        let ids = IdGenerator::after(missions::last_id(&connection).map_err(sqlite)?);
+        let files = Files::of(&connection, database).map_err(|source| OpenError::Directory {
+            path: database.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            connection,
+            files,
+            ids,
+        })
+    }
+
+    /// All writes of a batch in one transaction. The files are looked at before, so that nothing
+    /// is written into a database that is gone, and after, so that nothing is acknowledged of it.
+    fn transact(&mut self, batch: &mut [WriteRequest]) -> Result<Vec<Done>, StoreError> {
+        self.files.check(&self.connection)?;
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut done = Vec::with_capacity(batch.len());
+        for request in batch {
+            done.push(self.carry_out(&mut request.write)?);
+        }
+        self.execute("COMMIT")?;
+        self.files.check(&self.connection)?;
+        Ok(done)
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
     }
 
-    fn carry_out(&mut self, request: WriteRequest) -> Carried {
-        let WriteRequest { write, reply } = request;
-        let (result, event) = match write {
-            Write::Create(new) => (self.create(new).map(Some), Some(MissionEvent::Created)),
-            Write::Update(id, patch) => (
-                missions::update(&self.connection, id, &patch, Timestamp::now())
-                    .map_err(StoreError::from),
-                Some(MissionEvent::Updated),
-            ),
-            Write::Delete(id) => (
-                missions::delete(&self.connection, id).map_err(StoreError::from),
-                Some(MissionEvent::Deleted),
-            ),
-            Write::Probe => (self.probe(), None),
-        };
-        Carried {
-            reply,
-            result,
-            event,
-        }
+    fn carry_out(&mut self, write: &mut Write) -> rusqlite::Result<Done> {
+        let connection = &self.connection;
+        Ok(match write {
+            Write::Create(new, key) => return self.create(new, key.as_deref()),
+            Write::Update(id, patch) => {
+                let updated = missions::update(connection, *id, patch, Timestamp::now())?;
+                (Ok(updated), Some(MissionEvent::Updated))
+            }
+            Write::Delete(id) => {
+                let deleted = missions::delete(connection, *id)?;
+                (Ok(deleted), Some(MissionEvent::Deleted))
+            }
+            Write::Probe => {
+                connection
+                    .prepare_cached("UPDATE health_probe SET probed_at = ?1 WHERE id = 1")?
+                    .execute([Timestamp::now().0])?;
+                (Ok(None), None)
+            }
+        })
     }
 
-    fn create(&mut self, new: NewMission) -> Result<Mission, StoreError> {
+    fn create(&mut self, new: &mut NewMission, key: Option<&str>) -> rusqlite::Result<Done> {
+        let earlier = key.map(|key| missions::created_with(&self.connection, key));
+        if let Some(earlier) = earlier.transpose()?.flatten() {
+            let same = earlier.name == new.name
+                && earlier.prompt == new.prompt
+                && earlier.backend == new.backend;
+            let result = if same {
+                Ok(Some(earlier))
+            } else {
+                Err(StoreError::KeyReused)
+            };
+            return Ok((result, None));
+        }
         let now = Timestamp::now();
         let mission = Mission {
             id: self.ids.next(now.0),
-            name: new.name,
-            prompt: new.prompt,
-            backend: new.backend,
+            name: std::mem::take(&mut new.name),
+            prompt: std::mem::take(&mut new.prompt),
+            backend: std::mem::take(&mut new.backend),
             status: MissionStatus::Pending,
             created_at: now,
             updated_at: now,
         };
         missions::insert(&self.connection, &mission)?;
-        Ok(mission)
-    }
-
-    fn probe(&self) -> Result<Option<Mission>, StoreError> {
-        self.connection
-            .prepare_cached("UPDATE health_probe SET probed_at = ?1 WHERE id = 1")?
-            .execute([Timestamp::now().0])?;
-        Ok(None)
-    }
-}
-
-/// Tells everybody in a lost transaction why it was lost.
-fn refuse(
-    replies: impl Iterator<Item = oneshot::Sender<Result<Option<Mission>, StoreError>>>,
-    error: &rusqlite::Error,
-) {
-    tracing::error!(%error, "failed to commit");
-    for reply in replies {
-        let _ = reply.send(Err(StoreError::Commit(error.to_string())));
+        if let Some(key) = key {
+            missions::remember(&self.connection, key, &mission)?;
+        }
+        Ok((Ok(Some(mission)), Some(MissionEvent::Created)))
     }
 }

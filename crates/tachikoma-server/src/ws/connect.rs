@@ -34,8 +34,8 @@ pub async fn connect(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> ApiResult<Response> {
     let authorized = match query.token {
-        Some(token) => state.key.matches(token.as_bytes()),
-        None => state.key.authorizes(&headers),
+        Some(token) => state.key_matches(&token),
+        None => state.authorizes(&headers),
     };
     if !authorized {
         return Err(Problem::unauthorized());

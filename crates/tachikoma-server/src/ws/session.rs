@@ -1,10 +1,12 @@
 //! One client's session: its requests, its events, its heartbeat.
 
-use std::time::{Duration, Instant};
+use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep};
 
 use super::protocol::{self, MISSIONS, Reply, Request};
 use crate::shutdown;
@@ -14,6 +16,8 @@ use crate::state::{App, AppState};
 enum End {
     /// The client left, or broke the protocol.
     Left,
+    /// The client has sent a close frame.
+    Closed,
     /// The client did not read or answer in time.
     Unresponsive,
     /// The server stops.
@@ -26,10 +30,13 @@ pub(super) async fn run(socket: WebSocket, state: &AppState) {
         socket,
         app: state,
         events: None,
-        heard: Instant::now(),
+        unanswered: 0,
     };
     match session.serve().await {
         End::Left => {}
+        // The library answers the close with the next read. Nothing else may be sent any more: a
+        // client that has closed takes a ping or an event for a fault.
+        End::Closed => session.await_close().await,
         End::Unresponsive => {
             state.metrics.websocket_dropped.inc();
         }
@@ -49,18 +56,20 @@ struct Session<'a> {
     socket: WebSocket,
     app: &'a App,
     events: Option<Receiver<Utf8Bytes>>,
-    heard: Instant,
+    /// Pings since the client was last heard.
+    unanswered: u32,
 }
 
 impl Session<'_> {
     async fn serve(&mut self) -> End {
         let mut stop = self.app.shutdown.clone();
-        let patience = self.app.limits.ping_interval;
-        let mut ping = interval(patience);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ping.tick().await;
+        let interval = self.app.limits.ping_interval;
+        let mut ping = pin!(sleep(until_next_ping(interval)));
         loop {
             let step = tokio::select! {
+                // What the client has sent counts before what it is to be sent.
+                biased;
+                () = shutdown::requested(&mut stop) => Err(End::Shutdown),
                 frame = self.socket.recv() => match frame {
                     Some(Ok(frame)) => self.receive(&frame).await,
                     Some(Err(error)) => {
@@ -70,14 +79,10 @@ impl Session<'_> {
                     None => Err(End::Left),
                 },
                 event = next_event(&mut self.events) => self.forward(event).await,
-                _ = ping.tick() => {
-                    if self.heard.elapsed() > patience.saturating_mul(2) {
-                        Err(End::Unresponsive)
-                    } else {
-                        self.send(Message::Ping(bytes::Bytes::new())).await
-                    }
+                () = &mut ping => {
+                    ping.as_mut().reset(Instant::now() + until_next_ping(interval));
+                    self.ping().await
                 }
-                () = shutdown::requested(&mut stop) => Err(End::Shutdown),
             };
             if let Err(end) = step {
                 return end;
@@ -85,15 +90,24 @@ impl Session<'_> {
         }
     }
 
+    async fn ping(&mut self) -> Result<(), End> {
+        if self.unanswered >= UNANSWERED_MAX {
+            return Err(End::Unresponsive);
+        }
+        self.unanswered += 1;
+        self.send(Message::Ping(bytes::Bytes::new())).await
+    }
+
     async fn receive(&mut self, frame: &Message) -> Result<(), End> {
-        self.heard = Instant::now();
+        self.unanswered = 0;
         let reply = match frame {
             Message::Text(text) => self.obey(text),
             Message::Binary(_) => Reply::Error {
                 message: "binary frames are not understood; send JSON text".into(),
             },
-            // The library answers these by itself; after a close, the next read finds the end.
-            Message::Close(_) | Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(End::Closed),
+            // The library answers a ping by itself.
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
         self.send(Message::Text(reply.render().into())).await
     }
@@ -125,7 +139,7 @@ impl Session<'_> {
         }
     }
 
-    /// Reads until the client has answered the close frame, so that it sees a close in good order.
+    /// Reads until both sides have closed, so that the client sees a close in good order.
     async fn await_close(&mut self) {
         let closed = async { while let Some(Ok(_)) = self.socket.recv().await {} };
         // A client that does not answer is cut off.
@@ -146,6 +160,17 @@ impl Session<'_> {
     }
 }
 
+/// Pings without an answer after which a client counts as gone.
+const UNANSWERED_MAX: u32 = 2;
+
+/// Time to the next ping: 0.78 to 0.95 intervals, at random. So pings of many sessions spread out,
+/// and the first, second and third of a session are never due after one, two or three intervals,
+/// when a client is likely to have a timer of its own run out and to close.
+fn until_next_ping(interval: Duration) -> Duration {
+    let random = RandomState::new().hash_one(()) >> 32;
+    interval.mul_f64(0.78 + 0.17 * random as f64 / f64::from(u32::MAX))
+}
+
 /// Longest wait for a client's answer to a close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -154,5 +179,32 @@ async fn next_event(events: &mut Option<Receiver<Utf8Bytes>>) -> Result<Utf8Byte
     match events {
         Some(events) => events.recv().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_differ_and_never_meet_a_whole_interval() {
+        let interval = Duration::from_secs(30);
+        let mut first = Vec::new();
+        for _ in 0..1_000 {
+            let mut due = Duration::ZERO;
+            for number in 1..=3 {
+                due += until_next_ping(interval);
+                let of_interval = due.as_secs_f64() / 30.0;
+                let distance = f64::from(number) - of_interval;
+                assert!(
+                    (0.04..0.7).contains(&distance),
+                    "ping {number} after {due:?}"
+                );
+            }
+            first.push(until_next_ping(interval));
+        }
+        first.sort_unstable();
+        first.dedup();
+        assert!(first.len() > 900, "{} different times", first.len());
     }
 }

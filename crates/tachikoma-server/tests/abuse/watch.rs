@@ -74,7 +74,7 @@ impl Watch {
         times.server.push(poll(server.addr));
         let health = percentile(&mut times.server, 95);
         let machine = percentile(&mut times.machine, 95);
-        let memory = peak_memory_kib(server.pid().as_raw_nonzero().get());
+        let memory = server.peak_memory() / 1024;
         eprintln!(
             "{what}: {} polls of health: median {:.1?}, p95 {health:.1?} (of the machine \
              {machine:.1?}), max {:.1?}; peak memory {} MiB",
@@ -130,12 +130,4 @@ fn poll(addr: SocketAddr) -> Duration {
         String::from_utf8_lossy(&response.body)
     );
     begun.elapsed()
-}
-
-/// The greatest resident memory that a living process has had (`VmHWM` of proc(5)), in KiB.
-fn peak_memory_kib(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the server lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
-    number.and_then(|n| n.parse().ok()).expect("a peak in kB")
 }

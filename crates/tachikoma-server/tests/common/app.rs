@@ -81,6 +81,7 @@ impl TestApp {
             data_dir: data.path().to_owned(),
             specs_dir: specs.path().to_owned(),
             key: ApiKey::new(KEY).expect("a valid key"),
+            key_file: None,
             metrics_public: false,
             limits,
             #[cfg(feature = "faults")]

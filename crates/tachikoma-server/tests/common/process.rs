@@ -80,6 +80,23 @@ impl ServerBuilder {
         self
     }
 
+    /// Runs a line of shell first, in the same process, for limits that the server inherits.
+    pub fn after(mut self, line: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("{line}; exec \"$0\" \"$@\"")])
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .envs(self.command.get_envs().filter_map(|(k, v)| Some((k, v?))))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.command = shell;
+        self
+    }
+
     /// Runs it to its end, which must come by itself.
     pub fn output(mut self) -> Output {
         self.command
@@ -166,6 +183,15 @@ impl Server {
             .parse()
             .expect("a number");
         pages * 4096
+    }
+
+    /// The greatest resident memory that it has had (`VmHWM` of proc(5)), in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the server is alive");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        number.and_then(|n| n.parse::<u64>().ok()).expect("a peak") * 1024
     }
 
     /// Waits until it has ended by itself; also gives what else it wrote to stdout.

@@ -121,7 +121,6 @@ pub fn drawn(chart: &Chart) -> Drawn<'_> {
         py: top + PLANE..top,
     };
     let (x_label, x_ticks) = x_ticks(chart, &scale);
-    let height = ticks(&scale.y, 5);
     drawn.description = Text::lines(&description(chart));
     drawn.height = top + PLANE + MARGINS.2;
     drawn.plane = Some(Plane {
@@ -131,10 +130,7 @@ pub fn drawn(chart: &Chart) -> Drawn<'_> {
         bottom: scale.py.start,
         x_label,
         x_ticks,
-        y_ticks: height
-            .into_iter()
-            .map(|at| (scale.y(at), number(at)))
-            .collect(),
+        y_ticks: labelled(&ticks(&scale.y, 5), &scale),
         legend,
         bands: bands(chart, &scale),
         bounds: chart
@@ -264,6 +260,18 @@ fn x_ticks(chart: &Chart, scale: &Scale) -> (String, Vec<(f64, String)>) {
             ((*label).to_owned(), all.collect())
         }
     }
+}
+
+/// Ticks of y with their texts, which have as many digits as tell them apart.
+fn labelled(ticks: &[f64], scale: &Scale) -> Vec<(f64, String)> {
+    let mut texts: Vec<String> = ticks.iter().map(|at| number(*at)).collect();
+    if texts.windows(2).any(|pair| pair[0] == pair[1]) {
+        let step = ticks[1] - ticks[0];
+        let digits = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
+        texts = ticks.iter().map(|at| format!("{at:.digits$}")).collect();
+    }
+    let places = ticks.iter().map(|at| scale.y(*at));
+    places.zip(texts).collect()
 }
 
 /// By what seconds are divided for people, and what that is.

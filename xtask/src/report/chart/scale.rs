@@ -25,7 +25,13 @@ pub fn time_ticks(range: &Range<f64>, most: usize) -> Vec<f64> {
     ];
     match CLOCK.into_iter().find(|step| *step >= raw) {
         Some(step) => at_steps(range, Some(step)),
-        None => ticks(range, most),
+        None => {
+            let hours = range.start / 3600.0..range.end / 3600.0;
+            ticks(&hours, most)
+                .into_iter()
+                .map(|at| at * 3600.0)
+                .collect()
+        }
     }
 }
 

@@ -124,6 +124,21 @@ fn a_far_bound_is_named_and_does_not_flatten() {
 }
 
 #[test]
+fn ticks_that_are_near_each_other_are_told_apart() {
+    let svg = svg(&Chart {
+        x: Axis::Items {
+            label: "items",
+            names: vec!["a".into(); 2],
+        },
+        ..chart(&[(0.0, 6.1801), (1.0, 6.1809)])
+    });
+    assert!(
+        svg.contains(">6.1802<") && svg.contains(">6.1804<"),
+        "{svg}"
+    );
+}
+
+#[test]
 fn long_series_are_thinned() {
     let points: Vec<_> = (0..100_000)
         .map(|n| (f64::from(n), f64::from(n % 97)))

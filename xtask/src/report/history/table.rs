@@ -9,6 +9,7 @@ use k6_summary::Quantity;
 use super::words;
 use crate::history::{Metric, Series, percent};
 use crate::record::PastState;
+use crate::report::text::Text;
 use crate::ui::BOLD;
 
 /// The blocks of a sparkline, from the least to the greatest value.
@@ -28,9 +29,9 @@ pub fn table(all: &[Series], width: usize) -> String {
 }
 
 fn one(series: &Series, width: usize) -> String {
-    let mut out = format!("\n{BOLD}{}{BOLD:#}", words::name(&series.key));
-    let _ = writeln!(out, "  {}", words::place(&series.key));
-    let _ = writeln!(out, "  {}", words::runs(series));
+    let mut out = format!("\n{BOLD}{}{BOLD:#}", Text::from(words::name(&series.key)));
+    let _ = writeln!(out, "  {}", Text::from(words::place(&series.key)));
+    let _ = writeln!(out, "  {}", Text::from(words::runs(series)));
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -45,11 +46,15 @@ fn one(series: &Series, width: usize) -> String {
         let _ = writeln!(out, " {}", line.trim_end());
     }
     for mark in &series.accepted {
-        let _ = writeln!(out, "  {}", words::accepted(mark, series.runs));
+        let _ = writeln!(out, "  {}", Text::from(words::accepted(mark, series.runs)));
     }
     for metric in &series.metrics {
         for change in &metric.changes {
-            let _ = writeln!(out, "  changed: {}", words::change(metric, change));
+            let _ = writeln!(
+                out,
+                "  changed: {}",
+                Text::from(words::change(metric, change))
+            );
         }
     }
     out
@@ -69,7 +74,7 @@ fn row(metric: &Metric, room: usize) -> [String; 6] {
     let values: Vec<f64> = metric.points.iter().map(|point| point.value).collect();
     let change = last.change.map(|change| format!(" {}", percent(change)));
     [
-        last.metric.to_string(),
+        Text::from(last.metric.to_string()).to_string(),
         sparkline(&values, room),
         format!("{}{}", quantity(last.value), change.unwrap_or_default()),
         last.reference.map_or_else(|| "–".into(), quantity),

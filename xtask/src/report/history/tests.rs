@@ -7,7 +7,6 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 use crate::history::{Accepted, Line, Lineage, Past, runs_of, testing};
 use crate::record::Outcome;
-use crate::report::write::history_page;
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
 
@@ -16,7 +15,7 @@ fn page(past: &Past) -> String {
         panic!("not a history")
     };
     let all = runs_of(past, &Lineage::default(), &args);
-    history_page(&all, &past.notices, Path::new("history.jsonl")).unwrap()
+    super::filled(&all, &past.notices, Path::new("history.jsonl")).unwrap()
 }
 
 fn accepted(why: &str) -> Accepted {

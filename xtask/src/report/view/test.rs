@@ -14,11 +14,11 @@ use crate::record::{GrowthRow, Outcome, TestRecord};
 use crate::report::over_time::{Dashboard, Usage, over_time};
 use crate::report::view::run::files;
 
-/// The most points of a small line: more are not to be told apart on a phone.
-const MAX_POINTS: usize = 30;
 const MIB: f64 = 1_048_576.0;
 /// The share of failed requests above which durations say nothing: an error page is quick.
 const HOLLOW: f64 = 0.5;
+/// The most points of a chart in Markdown: more are not to be told apart on a phone.
+const MOST_POINTS: usize = 30;
 
 /// What the report says of `test`, whose files are in the run's `folder`.
 pub fn section(
@@ -66,7 +66,7 @@ pub fn section(
             .into(),
         p95_ms: trend
             .filter(|_| test.outcome != Outcome::NotRun)
-            .map(|trend| trend.values[trend.values.len().saturating_sub(MAX_POINTS)..].to_vec())
+            .map(|trend| trend.values[trend.values.len().saturating_sub(MOST_POINTS)..].to_vec())
             .unwrap_or_default(),
         links: files(
             folder,

@@ -1,0 +1,144 @@
+//! Texts of the table with places for what is only known when a server is started.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// What may stand between braces.
+const PLACES: [&str; 7] = [
+    "addr", "host", "port", "data_dir", "fixtures", "root", "api_key",
+];
+
+/// A text such as `--data={data_dir}`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Template(String);
+
+/// A template without the key: arguments stand in the process list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Template")]
+pub struct Argument(Template);
+
+/// What the places stand for.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a> {
+    /// Where the server is to listen: `{addr}`, or `{host}` and `{port}`.
+    pub address: SocketAddr,
+    /// A fresh folder for its data.
+    pub data_dir: &'a Path,
+    /// What it serves.
+    pub fixtures: &'a Path,
+    /// The repository.
+    pub root: &'a Path,
+    /// The key.
+    pub api_key: &'a str,
+}
+
+impl Template {
+    /// One that is known to be right.
+    pub fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text with `values` in its places.
+    pub fn fill(&self, values: &Values<'_>) -> OsString {
+        let mut out = OsString::new();
+        for (before, place) in parts(&self.0) {
+            out.push(before);
+            match place {
+                "addr" => out.push(values.address.to_string()),
+                "host" => out.push(values.address.ip().to_string()),
+                "port" => out.push(values.address.port().to_string()),
+                "data_dir" => out.push(values.data_dir),
+                "fixtures" => out.push(values.fixtures),
+                "root" => out.push(values.root),
+                "api_key" => out.push(values.api_key),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// The text with the key in its place, for a header.
+    pub fn with_key(&self, key: &str) -> String {
+        self.0.replace("{api_key}", key)
+    }
+}
+
+impl Argument {
+    /// See [`Template::fill`].
+    pub fn fill(&self, values: &Values<'_>) -> OsString {
+        self.0.fill(values)
+    }
+}
+
+/// The text in pieces: what stands before a place, and the place, empty at the end.
+fn parts(text: &str) -> Vec<(&str, &str)> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (place, more) = after.split_once('}').unwrap_or((after, ""));
+        parts.push((before, place));
+        rest = more;
+    }
+    parts.push((rest, ""));
+    parts
+}
+
+impl TryFrom<String> for Template {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let pieces = parts(&text);
+        let places = &pieces[..pieces.len() - 1];
+        if let Some((_, wrong)) = places.iter().find(|(_, place)| !PLACES.contains(place)) {
+            return Err(format!(
+                "`{{{wrong}` is no place to be filled: there are {{{}}}",
+                PLACES.join("}, {")
+            ));
+        }
+        if text.matches('{').count() != text.matches('}').count() {
+            return Err(format!("`{text}` has a brace without its other half"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl TryFrom<Template> for Argument {
+    type Error = &'static str;
+
+    fn try_from(template: Template) -> Result<Self, Self::Error> {
+        if template.0.contains("{api_key}") {
+            return Err(
+                "an argument with {api_key} would show the key in the process list: hand it over in the environment",
+            );
+        }
+        Ok(Self(template))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fills_every_place() {
+        let values = Values {
+            address: "[::1]:80".parse().unwrap(),
+            data_dir: Path::new("/d"),
+            fixtures: Path::new("/f"),
+            root: Path::new("/r"),
+            api_key: "k{addr}",
+        };
+        let template = Template::try_from(
+            "{addr} {host} {port} {data_dir} {fixtures} {root} {api_key}.".to_owned(),
+        );
+        assert_eq!(
+            template.unwrap().fill(&values),
+            "[::1]:80 ::1 80 /d /f /r k{addr}."
+        );
+        assert_eq!(Template::of("plain").fill(&values), "plain");
+    }
+}

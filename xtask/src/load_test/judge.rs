@@ -1,0 +1,112 @@
+//! From what was measured to a test's record: its numbers, its outcome and the reasons for it.
+
+use std::time::UNIX_EPOCH;
+
+use k6_summary::{DEFAULT_MAX_EXCEPTIONS, Evidence, K6Exit, Verdict};
+
+use crate::cli::LoadTest;
+use crate::k6::{Ran, Shape, Stopped};
+use crate::measure::{Measured, growth};
+use crate::record::{Outcome, SampledRecord, StageRecord, TestRecord};
+use crate::shell::Ended;
+
+/// The record of a test that is still to be run.
+pub fn planned(test: &str, shape: &Shape) -> TestRecord {
+    TestRecord::planned(
+        test,
+        shape.max_vus,
+        shape.stages.iter().map(StageRecord::from).collect(),
+    )
+}
+
+/// Judges what was measured of `test`.
+pub fn judge(test: &str, shape: &Shape, args: &LoadTest, measured: &Measured) -> TestRecord {
+    let Measured {
+        ran,
+        summary,
+        samples,
+        ..
+    } = measured;
+    let verdict = k6_summary::judge(&Evidence {
+        summary: summary.as_ref().map_err(Clone::clone),
+        log: &measured.log,
+        exit: exit(ran.ended),
+        min_checks: args.min_checks,
+        max_exceptions: DEFAULT_MAX_EXCEPTIONS,
+        planned_vus: args.k6_args.is_empty().then_some(shape.max_vus),
+        server: measured.server.clone(),
+        interrupted: matches!(ran.stopped, Some(Stopped::Interrupted(_))),
+    });
+    let mut record = planned(test, shape);
+    let began = measured.started_at;
+    record.started_at = Some(humantime::format_rfc3339_seconds(began).to_string());
+    record.k6_exit = Some(exit(ran.ended).to_string());
+    record.sampled = samples.first().zip(samples.last()).map(|(first, last)| {
+        let since = began.duration_since(UNIX_EPOCH).unwrap_or_default();
+        SampledRecord {
+            from_s: first.elapsed_s,
+            to_s: last.elapsed_s,
+            from_unix_ms: since.as_secs_f64() * 1000.0,
+        }
+    });
+    record.server_usage = measured.usage();
+    record.growth = growth::rows(
+        shape,
+        args.max_memory_growth.0,
+        !args.k6_args.is_empty(),
+        ran,
+        samples,
+    );
+    record.duration_s = summary
+        .as_ref()
+        .ok()
+        .map(|summary| summary.duration().as_secs_f64());
+    settle(&mut record, verdict, measured);
+    record
+}
+
+/// Joins what was judged here and there into the test's outcome.
+fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
+    let ran = &measured.ran;
+    record.reasons = verdict.reasons.iter().map(ToString::to_string).collect();
+    if ran.stopped == Some(Stopped::Overdue) {
+        record
+            .reasons
+            .insert(0, "k6 took much longer than its plan and was ended".into());
+    }
+    if measured.summary.is_err() {
+        // Without a summary, k6's own last words are the only explanation there is.
+        record.reasons.extend(last_words(ran));
+    }
+    record.reasons.extend(measured.elsewhere());
+    let grown = record.growth.iter().filter(|row| row.ok == Some(false));
+    let grown: Vec<String> = grown.map(growth::reason).collect();
+    record.outcome = match verdict.outcome {
+        k6_summary::Outcome::Interrupted => Outcome::Interrupted,
+        k6_summary::Outcome::Passed if record.reasons.is_empty() && grown.is_empty() => {
+            Outcome::Passed
+        }
+        _ => Outcome::Failed,
+    };
+    record.reasons.extend(grown);
+    record.thresholds = verdict.thresholds;
+    record.checks = verdict.checks;
+    record.metrics = verdict.metrics;
+}
+
+fn exit(ended: Ended) -> K6Exit {
+    match ended {
+        Ended::Code(code) => K6Exit::Code(code),
+        Ended::Signal(signal) => K6Exit::Signal(signal),
+    }
+}
+
+fn last_words(ran: &Ran) -> Option<String> {
+    let lines = ran.tail.lines();
+    let line = lines
+        .iter()
+        .rev()
+        .find(|line| line.contains("level=error"))
+        .or(lines.last())?;
+    Some(format!("k6's last words: {}", line.trim()))
+}

@@ -1,0 +1,119 @@
+//! The tests of a run: each is measured, judged and compared with its history, whatever the others' verdicts.
+
+use std::path::Path;
+
+use super::{Run, judge};
+use crate::k6::{self, Invocation};
+use crate::measure::{Measured, measure};
+use crate::prometheus::{self, Prometheus, Tags};
+use crate::record::{Outcome, TestRecord};
+use crate::server::{Sampler, Server};
+use crate::shell::interrupt;
+use crate::{github, report, ui};
+
+impl Run<'_> {
+    /// Runs every test of the plan against `server`.
+    pub(super) fn run_tests(&mut self, server: &mut Server) -> anyhow::Result<()> {
+        for index in 0..self.plan.tests.len() {
+            if interrupt::pending().is_some() {
+                break;
+            }
+            if let Some(why) = server.gone() {
+                let test = &mut self.record.tests[index];
+                test.outcome = Outcome::Failed;
+                test.reasons = vec![format!("not run, since the server is gone: {why}")];
+                continue;
+            }
+            let name = self.plan.tests[index].clone();
+            let running = github::group(&format!("{} {name}", self.record.profile));
+            let dir = self.folder.test_dir(&name)?;
+            let mut test = self.run_test(index, server, &dir, &self.folder.name.clone())?;
+            drop(running);
+            ui::info(&report::one_line(&test));
+            self.compare_with_history(&mut test);
+            self.record.tests[index] = test;
+        }
+        Ok(())
+    }
+
+    /// Measures test `index` once, with its files in `dir` and its metrics tagged `test_id`, and judges it.
+    pub(super) fn run_test(
+        &mut self,
+        index: usize,
+        server: &mut Server,
+        dir: &Path,
+        test_id: &str,
+    ) -> anyhow::Result<TestRecord> {
+        let test = self.plan.tests[index].clone();
+        let shape = &self.shapes[index];
+        ui::step(&format!("{test}: {shape}"));
+        let revision = prometheus::revision(&self.record);
+        let mut env = self
+            .plan
+            .run_env(&test, &server.address, test_id, &revision);
+        let mut outputs = Vec::new();
+        if let Some(prometheus) = &self.prometheus {
+            env.extend(prometheus.k6_env(shape.duration()));
+            outputs = Prometheus::k6_args();
+        }
+        let mut live = self.prometheus.as_ref().map(|prometheus| {
+            let tags = Tags {
+                testid: test_id.to_owned(),
+                profile: self.plan.profile.clone(),
+                test: test.clone(),
+                revision,
+            };
+            let before = server.sampler().and_then(Sampler::now);
+            prometheus.test_begins(tags, shape.duration(), prometheus::unix_ms(), before)
+        });
+        let invocation = Invocation {
+            k6: &self.k6.path,
+            main_js: &self.config.main_js(),
+            test: &test,
+            dir,
+            env: &env,
+            key: &self.plan.key,
+            remove: &k6::interfering(std::env::vars_os().map(|(name, _)| name)),
+            outputs: &outputs,
+            args: &self.args.k6_args,
+            dashboard: true,
+            open: self.args.open,
+            load: shape.duration(),
+            at_most: self.args.k6_args.is_empty().then_some(shape.at_most),
+        };
+        let measured = measure(&invocation, server, |server| {
+            if let Some(live) = &mut live {
+                live.tick(server.sampler());
+            }
+        })?;
+        if let Some(live) = live {
+            live.ends(server.sampler());
+        }
+        let record = judge::judge(&test, shape, self.args, &measured);
+        for notice in self.test_notices(&test, dir, &measured) {
+            self.say(notice);
+        }
+        Ok(record)
+    }
+
+    /// What may explain the result of a test.
+    fn test_notices(&self, test: &str, dir: &Path, measured: &Measured) -> Vec<String> {
+        let ran = &measured.ran;
+        let mut notices: Vec<String> = ran.log_problem.clone().into_iter().collect();
+        if ran.stopped.is_none() && !dir.join("report.html").is_file() {
+            notices.push(format!(
+                "{test}: k6 wrote no report.html, for it ran too short or could not write it"
+            ));
+        }
+        let lost = match self.prometheus {
+            Some(_) => prometheus::lost_pushes(&dir.join("k6.log")),
+            None => 0,
+        };
+        if lost > 0 {
+            notices.push(format!(
+                "{test}: {lost} of k6's pushes to Prometheus were lost; k6.log says why"
+            ));
+        }
+        notices
+    }
+}
