@@ -4,8 +4,8 @@ mod begin;
 mod command;
 mod judge;
 mod keep;
+mod one_test;
 mod past;
-mod tests;
 
 use std::path::Path;
 use std::time::{Instant, SystemTime};

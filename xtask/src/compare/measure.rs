@@ -10,7 +10,7 @@ use k6_summary::{Metrics, ServerState, Summary, SummaryProblem};
 use super::stolen::Ticks;
 use crate::config::Config;
 use crate::k6::{Invocation, K6, Options, Stopped};
-use crate::measure::{Measured, measure};
+use crate::measure::{Measured, Probe, measure};
 use crate::record::{Block, Measure, Side, measured};
 use crate::secret::Secret;
 use crate::server;
@@ -93,7 +93,9 @@ impl Bench<'_> {
         };
         let mut server = server::acquire_server(&wanted)
             .with_context(|| format!("the server of {}", side_name(which.side)))?;
-        warm_up(&server.address.base_url, self.key)?;
+        if let Some(probe) = Probe::of(self.config, &self.k6.path, self.key, self.options) {
+            probe.warm_up(&server.address, WARM_UP)?;
+        }
         let invocation_env = self.env(which.test, &server.address);
         let invocation = Invocation {
             k6: &self.k6.path,
@@ -227,36 +229,4 @@ fn to_block(
         failed_requests: digest.http_requests_failed,
         failed_checks,
     })
-}
-
-/// Some requests to each route, one after the other, whose answers do not matter here: the block will judge them.
-fn warm_up(base_url: &str, key: &Secret) -> anyhow::Result<()> {
-    let client = crate::http::client_for(base_url)?
-        .timeout(Duration::from_secs(5))
-        .build()
-        .context("failed to set up the HTTP client")?;
-    let mission = r#"{"name":"Warm-up","prompt":"This warms the server up","backend":"mock"}"#;
-    for _ in 0..WARM_UP {
-        interrupt::check()?;
-        for route in [
-            "api/health",
-            "api/missions",
-            "api/specs/001",
-            "api/specs/search?q=config",
-        ] {
-            let _judged_later = client
-                .get(format!("{base_url}/{route}"))
-                .bearer_auth(key.expose())
-                .send()
-                .and_then(reqwest::blocking::Response::bytes);
-        }
-        let _judged_later = client
-            .post(format!("{base_url}/api/missions"))
-            .bearer_auth(key.expose())
-            .header("content-type", "application/json")
-            .body(mission)
-            .send()
-            .and_then(reqwest::blocking::Response::bytes);
-    }
-    Ok(())
 }

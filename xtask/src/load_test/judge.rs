@@ -70,6 +70,14 @@ pub fn judge(
     record
 }
 
+/// Adds what the probe found wrong in the answers before and after the load.
+pub fn add_answers(record: &mut TestRecord, wrong: Vec<String>) {
+    if !wrong.is_empty() && record.outcome == Outcome::Passed {
+        record.outcome = Outcome::Failed;
+    }
+    record.reasons.extend(wrong);
+}
+
 /// Joins what was judged here and there into the test's outcome.
 fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     let ran = &measured.ran;

@@ -15,6 +15,7 @@ mod compare;
 mod compare_revisions;
 mod environment;
 mod faults;
+mod foreign;
 mod good_runs;
 mod history;
 mod interrupts;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Run, judge};
 use crate::k6::Invocation;
-use crate::measure::{Measured, measure};
+use crate::measure::{Measured, Probe, measure};
 use crate::prometheus::{self, Prometheus, Tags};
 use crate::record::{Outcome, TestRecord};
 use crate::server::{Sampler, Server};
@@ -82,6 +82,17 @@ impl Run<'_> {
             at_most: shape.at_most,
             teardown_limit: shape.teardown_limit,
         };
+        let probe = Probe::of(self.config, &self.k6.path, &self.plan.key, &self.options);
+        let look = |when: &str, server: &Server| -> anyhow::Result<Vec<String>> {
+            let Some(probe) = &probe else {
+                return Ok(Vec::new());
+            };
+            let failures = probe.look(&server.address, &test, dir)?.into_iter();
+            Ok(failures
+                .map(|failure| format!("{when} the load: {failure}"))
+                .collect())
+        };
+        let mut wrong = look("before", server)?;
         let measured = measure(&invocation, server, |server| {
             if let Some(live) = &mut live {
                 live.tick(server.sampler());
@@ -90,7 +101,12 @@ impl Run<'_> {
         if let Some(live) = live {
             live.ends(server.sampler());
         }
-        let record = judge::judge(&test, shape, self.args, self.options.as_planned, &measured);
+        if measured.ran.stopped.is_none() {
+            wrong.extend(look("after", server)?);
+        }
+        let as_planned = self.options.as_planned;
+        let mut record = judge::judge(&test, shape, self.args, as_planned, &measured);
+        judge::add_answers(&mut record, wrong);
         for notice in self.test_notices(&test, dir, &measured) {
             self.say(notice);
         }
