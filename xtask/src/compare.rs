@@ -42,10 +42,12 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         return replay(args, path, &floors, &results);
     }
     let plan = Plan::new(args, config)?;
-    let (base, head) = binaries::wanted(args, root)?;
+    let (base, head) = binaries::sources(args, root)?;
     let target_dir = repo::target_dir(root);
     let k6 = k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))?;
-    let vus = plan.vus(&k6.path, config)?;
+    let key = server::api_key(config, &plan.tests)?;
+    let options = k6::Options::read(&[], None)?;
+    let vus = plan.vus(&k6.path, config, &key, &options)?;
     std::fs::create_dir_all(&target_dir)
         .with_context(|| format!("failed to create {}", target_dir.display()))?;
     let kept = tempfile::Builder::new()
@@ -59,8 +61,6 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     drop(building);
     let now = SystemTime::now();
     let folder = RunFolder::create(&results, "compare", now)?;
-    let key = server::api_key(config, &plan.tests)?;
-    let interfering = k6::interfering(std::env::vars_os().map(|(name, _)| name));
     let mut rounds = Rounds {
         bench: measure::Bench {
             root,
@@ -70,7 +70,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             key: &key,
             vus,
             block: plan.block,
-            interfering: &interfering,
+            options: &options,
             dir: &folder.path,
         },
         plan: &plan,
@@ -164,7 +164,7 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
         vus: blocks.vus,
         block_s: blocks.block_s,
         alpha: rule.alpha,
-        tests: judge::judge(blocks, 0, floors, &rule, None),
+        tests: judge::judge_blocks(blocks, 0, floors, &rule, None),
         calibration: None,
     };
     if blocks.blocks.iter().any(|block| block.round == 1) {

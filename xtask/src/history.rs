@@ -16,8 +16,8 @@ mod references;
 pub mod testing;
 mod view;
 
-pub use accept::{Lineage, accept, short};
-pub use confirm::{Again, Settled, has_suspects, leave_open, percent, settle, withdraw};
+pub use accept::{Lineage, accept};
+pub use confirm::{Again, Settled, has_suspects, leave_open, settle, withdraw};
 pub use fence::Reference;
 pub use import::run as import;
 pub use key::Key;
@@ -27,4 +27,4 @@ pub use lines::{append, path as history_path};
 pub use points::Point;
 pub use read::{Past, read};
 pub use recent::{Trend, comparable_points};
-pub use view::{Change, Mark, Metric, Series, runs_of};
+pub use view::{Change, ComparableRuns, Mark, Metric, runs_of};

@@ -1,8 +1,32 @@
-//! The HTTP client that everything here uses.
+//! The HTTP clients that everything here uses, and why a request failed.
+
+mod trust;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
+use reqwest::Url;
 use reqwest::blocking::{Client, ClientBuilder};
+
+/// How the certificate of the server under test is checked; as by default, until [`trust`] says otherwise.
+static TRUST: OnceLock<Trust> = OnceLock::new();
+
+/// How the certificate of the server under test is checked: as k6 is told to.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Not at all.
+    pub insecure: bool,
+    /// The certificates that are trusted, in the place of the system's, as PEM.
+    pub ca_cert: Option<PathBuf>,
+}
+
+/// Says once for the whole run how the certificate of the server under test is checked.
+pub fn trust(trust: Trust) {
+    // A run has one command line, which says it once.
+    let _said_already = TRUST.set(trust);
+}
 
 /// Begins a blocking HTTP client.
 ///
@@ -11,6 +35,80 @@ pub fn client() -> ClientBuilder {
     // The client panics without a provider of cryptography. A second call changes nothing, hence the ignored result.
     let _set_already = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
+}
+
+/// Begins a blocking HTTP client for the server at `url` that reaches it as k6 does: addresses of this machine never
+/// through a proxy, and with certificates checked as [`trust`] says. Redirections are not followed.
+///
+/// # Errors
+/// If the file of trusted certificates cannot be used.
+pub fn client_for(url: &str) -> anyhow::Result<ClientBuilder> {
+    build(url, TRUST.get().unwrap_or(&Trust::default()))
+}
+
+fn build(url: &str, trust: &Trust) -> anyhow::Result<ClientBuilder> {
+    let mut client = client().redirect(reqwest::redirect::Policy::none());
+    if Url::parse(url).is_ok_and(|url| is_loopback(&url)) {
+        client = client.no_proxy();
+    }
+    Ok(match &trust.ca_cert {
+        _ if trust.insecure => client.tls_danger_accept_invalid_certs(true),
+        Some(path) => client.tls_backend_preconfigured(trust::only(path)?),
+        None => client,
+    })
+}
+
+/// Whether the URL's host is this machine, as k6 (Go) takes it: a proxy's loopback is not ours.
+pub fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else {
+        return false;
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Why a request failed, in words that say where to look: certificate, name, proxy or connection.
+pub fn why(error: &reqwest::Error) -> String {
+    let cause = root_cause(error);
+    let chain = chain(error);
+    if chain.contains("certificate") {
+        return format!(
+            "this machine does not trust its certificate ({cause}): name its authority with --ca-cert PATH, or set K6_INSECURE_SKIP_TLS_VERIFY=true if that is meant"
+        );
+    }
+    if chain.contains("dns error") {
+        return format!("its name cannot be resolved ({cause})");
+    }
+    if chain.contains("proxy") || chain.contains("tunnel") {
+        return format!(
+            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names does not pass it on ({cause})"
+        );
+    }
+    cause
+}
+
+/// Where an answer sends its reader instead, if it does.
+pub fn redirection(answer: &reqwest::blocking::Response) -> Option<String> {
+    let to = answer.headers().get(reqwest::header::LOCATION);
+    let to = to.and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+    answer
+        .status()
+        .is_redirection()
+        .then(|| without_credentials(to).into_owned())
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        words.push_str(": ");
+        words.push_str(&error.to_string());
+        next = error.source();
+    }
+    words.to_lowercase()
 }
 
 /// An address as it may be shown: without the user's name and password in it.
@@ -36,7 +134,14 @@ pub fn root_cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_credentials;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    use super::*;
 
     #[test]
     fn addresses_are_shown_without_credentials() {
@@ -51,5 +156,97 @@ mod tests {
         ] {
             assert_eq!(without_credentials(url), shown);
         }
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for (url, ours) in [
+            ("http://localhost:3000", true),
+            ("http://LOCALHOST", true),
+            ("http://127.3.2.1/", true),
+            ("http://[::1]:3000", true),
+            ("http://192.0.2.1", false),
+            ("http://localhost.example", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), ours, "{url}");
+        }
+    }
+
+    #[test]
+    fn refusals_and_unknown_names_are_told_apart() {
+        let closed = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let ask = |url: &str| {
+            let client = build(url, &Trust::default()).unwrap().build().unwrap();
+            why(&client.get(url).send().unwrap_err())
+        };
+        let refused = ask(&format!("http://{closed}"));
+        assert!(refused.contains("refused"), "{refused}");
+        let unknown = ask("http://no-such-host.invalid/");
+        assert!(unknown.contains("cannot be resolved"), "{unknown}");
+    }
+
+    /// A server with a certificate that it signed itself, as `openssl req -x509` makes them.
+    fn self_signed_server() -> String {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/");
+        let cert = CertificateDer::from_pem_file(format!("{folder}localhost.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(format!("{folder}localhost.key.pem")).unwrap();
+        let _provider = client();
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = rustls::StreamOwned::new(connection, stream);
+                // A client that does not trust us hangs up here.
+                let mut request = [0; 1024];
+                if stream.read(&mut request).is_ok() {
+                    let answer = b"HTTP/1.1 302 Found\r\nLocation: https://me:pw@elsewhere.example/\r\nContent-Length: 0\r\n\r\n";
+                    let _hung_up = stream.write_all(answer);
+                }
+            }
+        });
+        format!("https://localhost:{port}/")
+    }
+
+    #[test]
+    fn certificates_are_checked_as_k6_is_told() {
+        let url = self_signed_server();
+        let ask = |trust: &Trust| {
+            build(&url, trust)
+                .unwrap()
+                .build()
+                .unwrap()
+                .get(&url)
+                .send()
+        };
+        let refused = why(&ask(&Trust::default()).unwrap_err());
+        assert!(
+            refused.contains("does not trust its certificate"),
+            "{refused}"
+        );
+        let insecure = Trust {
+            insecure: true,
+            ca_cert: None,
+        };
+        let answer = ask(&insecure).unwrap();
+        assert_eq!(redirection(&answer).unwrap(), "https://elsewhere.example/");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/");
+        let named = |name: &str| Trust {
+            insecure: false,
+            ca_cert: Some(format!("{folder}{name}").into()),
+        };
+        assert!(ask(&named("localhost.pem")).is_ok());
+        let other = why(&ask(&named("other.pem")).unwrap_err());
+        assert!(other.contains("does not trust its certificate"), "{other}");
+        let missing = build(&url, &named("missing.pem")).unwrap_err().to_string();
+        assert!(missing.contains("missing.pem"), "{missing}");
     }
 }

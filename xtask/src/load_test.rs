@@ -24,6 +24,8 @@ use crate::{github, repo, report, ui};
 /// A run under way.
 struct Run<'a> {
     args: &'a LoadTest,
+    /// What the user says to k6.
+    options: k6::Options,
     root: &'a Path,
     config: &'a Config,
     plan: Plan,
@@ -47,20 +49,22 @@ struct Run<'a> {
 pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let plan = Plan::new(args, config)?;
+    let options = k6::Options::read(&args.k6_args, args.ca_cert.as_deref())?;
     if let Some(path) = args.junit() {
         keep::try_output("--junit", path)?;
     }
     let k6 = find_k6(args, root)?;
-    let shapes = plan.shapes(&k6.path, &config.main_js())?;
+    let shapes = plan.shapes(&k6.path, &config.main_js(), &options)?;
     let lock = lock_for(&plan, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, &plan.profile, now)?;
     if let Some(lock) = &lock {
         lock.say_results(&folder.path)?;
     }
-    let record = begin::begin(args, &plan, &k6, &shapes, root, &folder.name, now);
+    let record = begin::begin(&options, &plan, &k6, &shapes, root, &folder.name, now);
     let mut run = Run {
         args,
+        options,
         root,
         config,
         plan,

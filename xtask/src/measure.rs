@@ -6,7 +6,7 @@ pub mod growth;
 use std::path::Path;
 use std::time::SystemTime;
 
-use k6_summary::{Log, ServerState, Summary, SummaryProblem};
+use k6_summary::{ServerState, Summary, SummaryProblem};
 
 use crate::k6::{Invocation, Ran, Stopped};
 use crate::record::UsageRecord;
@@ -21,8 +21,6 @@ pub struct Measured {
     pub ran: Ran,
     /// What k6 measured, or why that is not known.
     pub summary: Result<Summary, SummaryProblem>,
-    /// What k6 logged.
-    pub log: Log,
     /// The server at the end of the load.
     pub server: ServerState,
     /// The server's samples, the ones at begin and end included; none if it was not sampled.
@@ -53,7 +51,6 @@ pub fn measure(
     Ok(Measured {
         started_at,
         summary: read_summary(&invocation.summary_path()),
-        log: read_log(&invocation.dir.join("k6.log")),
         server: server_state(server, &ran),
         samples: window(server, before, after),
         requests,
@@ -98,16 +95,6 @@ fn read_summary(path: &Path) -> Result<Summary, SummaryProblem> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(SummaryProblem::Missing),
         Err(error) => Err(SummaryProblem::Unreadable(error.to_string())),
     }
-}
-
-/// What k6 logged; nothing if the log cannot be read, which is said elsewhere.
-fn read_log(path: &Path) -> Log {
-    let mut log = Log::default();
-    let text = std::fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&text)
-        .lines()
-        .for_each(|line| log.line(line));
-    log
 }
 
 fn server_state(server: &mut Server, ran: &Ran) -> ServerState {

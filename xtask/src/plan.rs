@@ -107,10 +107,19 @@ impl Plan {
     ///
     /// # Errors
     /// If k6 finds fault with a script.
-    pub fn shapes(&self, k6: &Path, main_js: &Path) -> anyhow::Result<Vec<k6::Shape>> {
-        self.tests
-            .iter()
-            .map(|test| k6::inspect(k6, main_js, &self.script_env(test)))
-            .collect()
+    pub fn shapes(
+        &self,
+        k6: &Path,
+        main_js: &Path,
+        options: &k6::Options,
+    ) -> anyhow::Result<Vec<k6::Shape>> {
+        let address = self.target.as_given();
+        let inspect = |test: &String| {
+            let mut env = self.script_env(test);
+            env.push(("BASE_URL", address.base_url.clone()));
+            env.push(("WS_URL", address.ws_url.clone()));
+            k6::inspect(k6, main_js, &env, &self.key, options)
+        };
+        self.tests.iter().map(inspect).collect()
     }
 }

@@ -9,11 +9,12 @@ mod run;
 mod scrub;
 #[cfg(test)]
 pub mod testing;
+mod words;
 
 pub use blocks::{Block, Blocks, FORMAT, SCHEMA_VERSION as BLOCKS_VERSION, Side, SideRecord};
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
-    TestRecord as TestComparison, percent,
+    TestRecord as TestComparison,
 };
 pub use folder::{RunFolder, write_whole};
 pub use host::{Host, Revision};
@@ -23,3 +24,4 @@ pub use run::{
     SampledRecord, ServerKind, ServerRecord, StageRecord, TargetRecord, TestRecord, UsageRecord,
 };
 pub use scrub::scrub;
+pub use words::{percent, short_commit};

@@ -7,7 +7,6 @@ mod chart;
 mod history;
 mod index;
 mod junit;
-mod open;
 mod over_time;
 mod runs;
 mod template;
@@ -18,9 +17,9 @@ mod text;
 mod view;
 mod write;
 
+pub use crate::shell::open;
 pub use history::history;
 pub use junit::junit;
-pub use open::open;
 pub use terminal::{announcement, comparison_announcement, one_line, terminal};
 pub use text::Text;
 pub use view::{Document, Row, Tone, comparison as comparison_view, run as run_view};

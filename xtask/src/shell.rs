@@ -12,6 +12,7 @@ mod groups;
 pub mod interrupt;
 mod lines;
 pub mod logs;
+mod open;
 mod running;
 mod tail;
 
@@ -20,6 +21,7 @@ pub use command::{Cmd, Stream, at, cmd, here, spawn, spawn_tied};
 pub use ended::Ended;
 pub use groups::{GUARDIAN, guard};
 pub use lines::clean;
+pub use open::open;
 pub use running::Process;
 pub use rustix::process::Signal;
 pub use tail::Tail;

@@ -1,7 +1,8 @@
 //! Exceptions in k6's log: the summary knows how many there were, the log what they say.
 
-use std::collections::BTreeMap;
 use std::fmt;
+
+use serde::Deserialize;
 
 use crate::text::clean;
 
@@ -12,11 +13,12 @@ const FAILED: &str = "test marked as failed: ";
 /// How much of a message is kept, in characters.
 const LONGEST_MESSAGE: usize = 200;
 
-/// What k6's log says of the script. Feed it every line of the log, in order.
+/// What k6's log says of the script, if it is written with `--log-format=json`. Feed it every line
+/// that k6 writes, in order; what is no entry of the log is passed over.
 ///
 /// ```
 /// let mut log = k6_summary::Log::default();
-/// log.line(r#"time="…" level=error msg="TypeError: no\n\tat default (file:///t/mine.js:10:20(26))\n" executor=constant-vus scenario=default source=stacktrace"#);
+/// log.line(r#"{"level":"error","executor":"constant-vus","msg":"TypeError: no\n\tat default (file:///t/mine.js:10:20(26))\n"}"#);
 /// assert_eq!(log.exceptions(), 1);
 /// assert_eq!(log.first_exception().unwrap().to_string(), "TypeError: no, at mine.js:10");
 /// ```
@@ -36,6 +38,15 @@ pub struct Exception {
     pub place: Option<String>,
 }
 
+/// An entry of the log, as far as it is read here.
+#[derive(Deserialize)]
+struct Entry {
+    level: String,
+    msg: String,
+    executor: Option<String>,
+    hint: Option<String>,
+}
+
 /// What it was that ended the test, or marked it as failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -49,21 +60,27 @@ pub(crate) enum End {
 impl Log {
     /// Takes note of a line.
     pub fn line(&mut self, line: &str) {
-        if !line.contains("level=error") {
-            return;
-        }
-        let fields = logfmt(line);
-        let (Some("error"), Some(text)) = (
-            fields.get("level").map(String::as_str),
-            fields.get("msg").map(String::as_str),
-        ) else {
+        let entry = line
+            .starts_with('{')
+            .then(|| serde_json::from_str(line).ok());
+        let entry: Option<Entry> = entry.flatten();
+        let Some(entry) = entry else {
             return;
         };
-        // k6 names the executor only of an exception that ended an iteration.
-        if fields.contains_key("executor") {
+        let hint = entry.hint.as_deref();
+        self.entry(&entry.level, &entry.msg, entry.executor.is_some(), hint);
+    }
+
+    /// Takes note of an entry of the log: its level, its message, whether it names an executor, as k6 does only of an
+    /// exception that ended an iteration, and its hint.
+    pub fn entry(&mut self, level: &str, text: &str, in_iteration: bool, hint: Option<&str>) {
+        if level != "error" {
+            return;
+        }
+        if in_iteration {
             self.exceptions += 1;
             self.first.get_or_insert_with(|| Exception::of(text));
-        } else if let Some(end) = End::of(text, fields.get("hint").map(String::as_str)) {
+        } else if let Some(end) = End::of(text, hint) {
             self.end
                 .get_or_insert_with(|| (end, Exception::of(end.words(text))));
         }
@@ -165,42 +182,4 @@ fn place(stack: &str) -> Option<String> {
         let file = path.rsplit('/').next()?;
         (file != "main.js").then(|| format!("{file}:{line}"))
     })
-}
-
-/// The fields of a line as k6's logger writes them: `key=word key="quoted text"`.
-fn logfmt(line: &str) -> BTreeMap<&str, String> {
-    let mut fields = BTreeMap::new();
-    let mut rest = line;
-    while let Some((key, value)) = rest.split_once('=') {
-        let (value, after) = match value.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted),
-            None => {
-                let (word, after) = value.split_once(' ').unwrap_or((value, ""));
-                (word.to_owned(), after)
-            }
-        };
-        let key = key.rsplit(' ').next().unwrap_or(key);
-        fields.entry(key).or_insert(value);
-        rest = after;
-    }
-    fields
-}
-
-/// A text up to its closing quote, with Go's escapes resolved, and what follows it.
-fn unquoted(text: &str) -> (String, &str) {
-    let mut out = String::new();
-    let mut chars = text.char_indices();
-    while let Some((at, char)) = chars.next() {
-        match char {
-            '"' => return (out, &text[at + 1..]),
-            '\\' => match chars.next() {
-                Some((_, 'n')) => out.push('\n'),
-                Some((_, 't')) => out.push('\t'),
-                Some((_, char)) => out.push(char),
-                None => break,
-            },
-            char => out.push(char),
-        }
-    }
-    (out, "")
 }

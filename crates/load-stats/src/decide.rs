@@ -6,37 +6,32 @@
 //! large it is. A change is reported if the test is significant **and** the interval's near end
 //! exceeds the metric's floor: real, and large enough to matter.
 
-use crate::bootstrap::{Method, Statistic, estimate, interval};
+use serde::{Deserialize, Serialize};
+
+use crate::bootstrap::interval;
 use crate::disturbance;
 use crate::effect::{EffectQuery, smallest_visible};
 use crate::error::{StatsError, require_not_negative, require_share};
-use crate::fence::Worse;
 use crate::holm;
-use crate::signed_rank::{SignedRank, Zeros, pairs_for_p, signed_rank, smallest_p};
+use crate::signed_rank::{pairs_for_p, signed_rank, smallest_p};
 
 const WHAT: &str = "the decision";
 /// The power for which the smallest visible effect is reported.
 const POWER: f64 = 0.8;
 
-/// The measured blocks of one metric.
+/// The measured blocks of one metric; higher is worse.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PairedMetric {
-    /// Name of the metric, handed through.
-    pub name: String,
     /// `(base, head)` of each pair, both above 0.
     pub pairs: Vec<(f64, f64)>,
     /// How much more the head's block was disturbed than the base's, for each pair; empty if that is not known.
     pub disturbances: Vec<f64>,
     /// Relative change up to which nothing is reported, for example 0.05.
     pub floor: f64,
-    /// Which direction is worse.
-    pub worse: Worse,
 }
 
 /// How much evidence a decision takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DecisionRule {
     /// Level of the whole family of metrics, two-sided: of 0.02, about 1 % goes to false
     /// regressions and 1 % to false improvements.
@@ -65,7 +60,6 @@ impl Default for DecisionRule {
 
 /// What is said of one metric.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Verdict {
     /// The head is worse, beyond the floor.
     Regression,
@@ -92,8 +86,7 @@ pub enum Verdict {
 }
 
 /// The numbers behind a verdict. Ratios are head by base: 1.1 is +10 %.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Pairs that were measured.
     pub pairs: usize,
@@ -110,7 +103,7 @@ pub struct Evidence {
     /// The floor that was applied.
     pub floor: f64,
     /// How much a log ratio grows with its disturbance, which is taken out of it; 0 if nothing is.
-    #[cfg_attr(feature = "serde", serde(default))]
+    #[serde(default)]
     pub slope: f64,
     /// Standard deviation of the pairs' log ratios.
     pub sd_log_ratio: f64,
@@ -121,10 +114,7 @@ pub struct Evidence {
 
 /// One metric's verdict with its evidence.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MetricDecision {
-    /// Name of the metric.
-    pub name: String,
     /// The verdict.
     pub verdict: Verdict,
     /// The numbers, unless there are too few pairs or no ratios.
@@ -163,16 +153,12 @@ fn judge_all(metrics: &[PairedMetric], rule: &DecisionRule, depth: Depth) -> Vec
         .map(|metric| log_ratios(metric, rule))
         .collect();
     let family = ratios.iter().filter(|ratios| ratios.is_ok()).count();
-    let tested: Vec<Result<(Ratios, SignedRank), Verdict>> = ratios
+    let tested: Vec<Result<(Ratios, f64), Verdict>> = ratios
         .into_iter()
         .map(|ratios| test(ratios, family, rule))
         .collect();
     // Metrics with too few pairs stay in the family with p = 1, which only makes it stricter.
-    let p_values: Vec<f64> = tested
-        .iter()
-        .flatten()
-        .map(|(_, test)| test.p_two_sided)
-        .collect();
+    let p_values: Vec<f64> = tested.iter().flatten().map(|(_, p)| *p).collect();
     let padding = vec![1.0; family.saturating_sub(p_values.len())];
     let mut adjusted = holm::adjust(&[p_values, padding].concat()).into_iter();
     metrics
@@ -181,20 +167,16 @@ fn judge_all(metrics: &[PairedMetric], rule: &DecisionRule, depth: Depth) -> Vec
         .map(|(metric, tested)| {
             let (verdict, evidence) = match tested {
                 Err(verdict) => (verdict, None),
-                Ok((ratios, test)) => {
+                Ok((ratios, p)) => {
                     let p_adjusted = adjusted.next().unwrap_or(1.0);
                     if depth == Depth::Verdict && p_adjusted > rule.alpha {
                         (Verdict::NoChange, None)
                     } else {
-                        weigh(metric, &ratios, &test, p_adjusted, family, rule)
+                        weigh(metric, &ratios, (p, p_adjusted), family, rule)
                     }
                 }
             };
-            MetricDecision {
-                name: metric.name.clone(),
-                verdict,
-                evidence,
-            }
+            MetricDecision { verdict, evidence }
         })
         .collect()
 }
@@ -208,13 +190,12 @@ struct Ratios {
 fn weigh(
     metric: &PairedMetric,
     ratios: &Ratios,
-    test: &SignedRank,
-    p_adjusted: f64,
+    p_values: (f64, f64),
     family: usize,
     rule: &DecisionRule,
 ) -> (Verdict, Option<Evidence>) {
-    match evidence(metric, ratios, test, p_adjusted, family, rule) {
-        Ok(evidence) => (judge(&evidence, metric.worse, rule.alpha), Some(evidence)),
+    match evidence(metric, ratios, p_values, family, rule) {
+        Ok(evidence) => (verdict_on(&evidence, rule.alpha), Some(evidence)),
         Err(error) => {
             let why = error.to_string();
             (Verdict::NotComparable { why }, None)
@@ -253,7 +234,7 @@ fn test(
     ratios: Result<Ratios, String>,
     family: usize,
     rule: &DecisionRule,
-) -> Result<(Ratios, SignedRank), Verdict> {
+) -> Result<(Ratios, f64), Verdict> {
     let ratios = ratios.map_err(|why| Verdict::NotComparable { why })?;
     let have = ratios.logs.len();
     let required_p = rule.alpha / family.max(1) as f64;
@@ -269,10 +250,10 @@ fn test(
             required_p,
         });
     }
-    let test = signed_rank(&ratios.logs, Zeros::Pratt).map_err(|error| Verdict::NotComparable {
+    let p = signed_rank(&ratios.logs).map_err(|error| Verdict::NotComparable {
         why: error.to_string(),
     })?;
-    Ok((ratios, test))
+    Ok((ratios, p))
 }
 
 fn evidence(
@@ -281,22 +262,16 @@ fn evidence(
         logs: ratios,
         slope,
     }: &Ratios,
-    test: &SignedRank,
-    p_adjusted: f64,
+    (p, p_adjusted): (f64, f64),
     family: usize,
     rule: &DecisionRule,
 ) -> Result<Evidence, StatsError> {
-    let found = interval(
-        ratios,
-        Statistic::HodgesLehmann,
-        Method::Bca,
-        rule.confidence,
-        rule.resamples,
-        rule.seed,
-    )?;
-    let mean = estimate(ratios, Statistic::Mean).unwrap_or(0.0);
+    let found = interval(ratios, rule.confidence, rule.resamples, rule.seed)?;
+    let count = ratios.len() as f64;
+    // Divided first, so that large values cannot overflow.
+    let mean: f64 = ratios.iter().map(|ratio| ratio / count).sum();
     let squares: f64 = ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum();
-    let sd_log_ratio = (squares / (ratios.len() as f64 - 1.0)).sqrt();
+    let sd_log_ratio = (squares / (count - 1.0)).sqrt();
     let query = EffectQuery {
         sd_log_ratio,
         alpha: rule.alpha / family.max(1) as f64,
@@ -309,7 +284,7 @@ fn evidence(
         ratio: found.estimate.exp(),
         low: found.low.exp(),
         high: found.high.exp(),
-        p: test.p_two_sided,
+        p,
         p_adjusted,
         floor: metric.floor,
         slope: *slope,
@@ -318,17 +293,15 @@ fn evidence(
     })
 }
 
-fn judge(evidence: &Evidence, worse: Worse, alpha: f64) -> Verdict {
+fn verdict_on(evidence: &Evidence, alpha: f64) -> Verdict {
     if evidence.p_adjusted > alpha {
-        return Verdict::NoChange;
-    }
-    // The same distance on the log scale either way, so that swapping base and head mirrors the
-    // verdict.
-    let higher = evidence.low > 1.0 + evidence.floor;
-    let lower = evidence.high < 1.0 / (1.0 + evidence.floor);
-    match (higher, lower, worse) {
-        (true, _, Worse::Higher) | (_, true, Worse::Lower) => Verdict::Regression,
-        (true, _, Worse::Lower) | (_, true, Worse::Higher) => Verdict::Improvement,
-        _ => Verdict::NoChange,
+        Verdict::NoChange
+    } else if evidence.low > 1.0 + evidence.floor {
+        Verdict::Regression
+    } else if evidence.high < 1.0 / (1.0 + evidence.floor) {
+        // The same distance on the log scale either way, so that swapping base and head mirrors the verdict.
+        Verdict::Improvement
+    } else {
+        Verdict::NoChange
     }
 }

@@ -6,7 +6,7 @@
 //! P. Rosenbaum, "Covariance adjustment in randomized experiments and observational studies", Statistical Science 17
 //! (2002).
 
-use crate::signed_rank::{Zeros, signed_rank};
+use crate::signed_rank::signed_rank;
 
 /// Mean size of the disturbances below which there is nothing to learn from them.
 const LEAST: f64 = 0.005;
@@ -25,8 +25,7 @@ pub fn slope(differences: &[f64], disturbances: &[f64]) -> f64 {
         return 0.0;
     }
     let mean = disturbances.iter().map(|x| x.abs()).sum::<f64>() / count as f64;
-    let one_sided =
-        signed_rank(disturbances, Zeros::Pratt).is_ok_and(|test| test.p_two_sided <= ONE_SIDED);
+    let one_sided = signed_rank(disturbances).is_ok_and(|p| p <= ONE_SIDED);
     if mean < LEAST || one_sided {
         return 0.0;
     }

@@ -16,12 +16,9 @@ use crate::numbers::{normal_quantile, student_quantile};
 use crate::signed_rank::{pairs_for_p, smallest_p};
 
 const WHAT: &str = "the smallest visible effect";
-/// Beyond this many pairs nobody measures.
-const MOST_PAIRS: usize = 10_000;
 
 /// A paired comparison as planned or as it was made.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct EffectQuery {
     /// Standard deviation of a pair's natural log ratio.
     pub sd_log_ratio: f64,
@@ -50,34 +47,6 @@ pub fn smallest_visible(pairs: usize, query: EffectQuery) -> Result<f64, StatsEr
         return Err(StatsError::too_few(WHAT, pairs, need));
     }
     Ok(visible(pairs, query))
-}
-
-/// The fewest pairs that report a relative increase of `effect` with the wanted power; `None` if
-/// 10,000 are too few, as they are when `effect` is not above the floor.
-///
-/// # Errors
-/// A parameter out of range.
-pub fn pairs_needed(effect: f64, query: EffectQuery) -> Result<Option<usize>, StatsError> {
-    check(query)?;
-    require_not_negative(WHAT, "effect", effect)?;
-    let Some(first) = pairs_for_p(query.alpha) else {
-        return Ok(None);
-    };
-    let enough = |pairs: usize| visible(pairs, query) <= effect;
-    let (mut low, mut high) = (first.max(2), MOST_PAIRS);
-    if !enough(high) {
-        return Ok(None);
-    }
-    // The visible effect shrinks with each pair.
-    while low < high {
-        let half = (low + high) / 2;
-        if enough(half) {
-            high = half;
-        } else {
-            low = half + 1;
-        }
-    }
-    Ok(Some(low))
 }
 
 fn visible(pairs: usize, query: EffectQuery) -> f64 {
@@ -115,28 +84,6 @@ mod tests {
         // (2.2622 + 0.8416) * 0.115 / sqrt(10 * 3 / pi) = 0.11550; e^0.11550 - 1.
         let effect = smallest_visible(10, QUERY)?;
         assert!((effect - 0.1224).abs() < 2e-4, "{effect}");
-        Ok(())
-    }
-
-    #[test]
-    fn pairs_needed_is_the_inverse() -> Result<(), StatsError> {
-        for effect in [0.02, 0.05, 0.1, 0.2, 1.0] {
-            let pairs = pairs_needed(effect, QUERY)?.expect("some number of pairs suffices");
-            assert!(smallest_visible(pairs, QUERY)? <= effect);
-            if pairs > 6 {
-                assert!(smallest_visible(pairs - 1, QUERY)? > effect);
-            }
-        }
-        assert_eq!(
-            pairs_needed(
-                0.04,
-                EffectQuery {
-                    floor: 0.05,
-                    ..QUERY
-                }
-            )?,
-            None
-        );
         Ok(())
     }
 
@@ -204,6 +151,5 @@ mod tests {
             )
             .is_err()
         );
-        assert!(pairs_needed(f64::INFINITY, QUERY).is_err());
     }
 }

@@ -2,7 +2,6 @@
 
 /// Why a statistic could not be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum StatsError {
     /// There are fewer values than the method needs.
     #[error("failed to compute {what}: it needs at least {need} values, got {have}")]

@@ -22,7 +22,6 @@ use crate::numbers::{median, quantile_sorted, sort};
 
 /// What the fence is made of.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FenceRule {
     /// Past runs from which on the fence gives a verdict.
     pub need: usize,
@@ -36,14 +35,12 @@ pub struct FenceRule {
     pub iqr_factor: f64,
     /// Relative change that is never reported, for example 0.05.
     pub floor: f64,
-    /// Which direction is worse.
-    pub worse: Worse,
 }
 
 impl FenceRule {
     /// The rule with which the project judges nightly runs: a verdict from 30 runs on, shown from 8.
     #[must_use]
-    pub fn new(floor: f64, worse: Worse) -> Self {
+    pub fn new(floor: f64) -> Self {
         Self {
             need: 30,
             show_from: 8,
@@ -51,27 +48,13 @@ impl FenceRule {
             reference: 5,
             iqr_factor: 3.0,
             floor,
-            worse,
         }
     }
 }
 
-/// The direction in which a metric gets worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum Worse {
-    /// As durations, sizes and errors do.
-    Higher,
-    /// As a rate of requests does.
-    Lower,
-}
-
 /// The value and the fence beside it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FenceLine {
-    /// The value that was judged.
-    pub value: f64,
     /// Median of the last few past runs.
     pub reference: f64,
     /// Relative change from the reference: 0.1 is +10 %.
@@ -79,9 +62,6 @@ pub struct FenceLine {
     /// Relative change beyond which a value is suspect: the larger of Q3 + factor * IQR and the
     /// floor.
     pub fence: f64,
-    /// Size of the change by the fence; above 1 is outside. The largest finite number if the fence
-    /// is 0.
-    pub factor: f64,
     /// Whether the value lies outside of the fence on the better side.
     pub better: bool,
     /// Past runs that are known.
@@ -90,7 +70,6 @@ pub struct FenceLine {
 
 /// The verdict.
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Fence {
     /// Too few past runs even to show a fence.
     NotEnough {
@@ -117,9 +96,9 @@ pub enum Fence {
     },
 }
 
-/// Judges `value` against `history`, the past runs with the oldest first.
+/// Judges `value`, of which more is worse, by `history`, the past runs with the oldest first.
 #[must_use]
-pub fn judge(history: &[f64], value: f64, rule: &FenceRule) -> Fence {
+pub fn judge_by_fence(history: &[f64], value: f64, rule: &FenceRule) -> Fence {
     let have = history.len();
     if have < rule.show_from.max(3) {
         return Fence::NotEnough {
@@ -157,21 +136,11 @@ pub fn judge(history: &[f64], value: f64, rule: &FenceRule) -> Fence {
     let change = value / reference - 1.0;
     let fence = noise.max(rule.floor).max(0.0);
     let outside = change.abs() > fence;
-    let worse = match rule.worse {
-        Worse::Higher => change > 0.0,
-        Worse::Lower => change < 0.0,
-    };
-    let factor = if change == 0.0 {
-        0.0
-    } else {
-        (change.abs() / fence).min(f64::MAX)
-    };
+    let worse = change > 0.0;
     let line = FenceLine {
-        value,
         reference,
         change,
         fence,
-        factor,
         better: outside && !worse,
         have,
     };
@@ -208,7 +177,7 @@ mod tests {
     use super::*;
 
     fn rule() -> FenceRule {
-        FenceRule::new(0.05, Worse::Higher)
+        FenceRule::new(0.05)
     }
 
     /// 100 and 102 in turn: each change is 2 % or 1.96 %.
@@ -221,21 +190,22 @@ mod tests {
     #[test]
     fn the_length_of_the_history_decides_what_is_said() {
         assert_eq!(
-            judge(&calm(0), 1.0, &rule()),
+            judge_by_fence(&calm(0), 1.0, &rule()),
             Fence::NotEnough { have: 0, need: 30 }
         );
         assert_eq!(
-            judge(&calm(7), 500.0, &rule()),
+            judge_by_fence(&calm(7), 500.0, &rule()),
             Fence::NotEnough { have: 7, need: 30 }
         );
         for runs in [8, 12, 29] {
-            let Fence::Shown { need: 30, line } = judge(&calm(runs), 500.0, &rule()) else {
+            let Fence::Shown { need: 30, line } = judge_by_fence(&calm(runs), 500.0, &rule())
+            else {
                 panic!("{runs} runs never fail");
             };
             assert_eq!(line.have, runs);
         }
         assert!(matches!(
-            judge(&calm(30), 500.0, &rule()),
+            judge_by_fence(&calm(30), 500.0, &rule()),
             Fence::Suspect(_)
         ));
     }
@@ -250,7 +220,7 @@ mod tests {
             (90.0, false),
         ];
         for (value, suspect) in table {
-            let verdict = judge(&calm(31), value, &rule());
+            let verdict = judge_by_fence(&calm(31), value, &rule());
             assert_eq!(
                 matches!(verdict, Fence::Suspect(_)),
                 suspect,
@@ -262,36 +232,29 @@ mod tests {
             ..rule()
         };
         assert!(matches!(
-            judge(&calm(31), 104.0, &strict),
+            judge_by_fence(&calm(31), 104.0, &strict),
             Fence::Suspect(_)
         ));
     }
 
     #[test]
     fn the_line_shows_what_was_compared() {
-        let Fence::Suspect(line) = judge(&calm(31), 110.0, &rule()) else {
+        let Fence::Suspect(line) = judge_by_fence(&calm(31), 110.0, &rule()) else {
             panic!("10 % worse")
         };
         assert_eq!((line.reference, line.have, line.fence), (100.0, 31, 0.05));
-        assert!((line.change - 0.1).abs() < 1e-12 && (line.factor - 2.0).abs() < 1e-9);
-        let Fence::Within(line) = judge(&calm(31), 80.0, &rule()) else {
+        assert!((line.change - 0.1).abs() < 1e-12);
+        let Fence::Within(line) = judge_by_fence(&calm(31), 80.0, &rule()) else {
             panic!("20 % better")
         };
         assert!(line.better);
     }
 
     #[test]
-    fn lower_is_worse_for_rates() {
-        let rates = FenceRule::new(0.05, Worse::Lower);
-        assert!(matches!(judge(&calm(31), 80.0, &rates), Fence::Suspect(_)));
-        assert!(matches!(judge(&calm(31), 120.0, &rates), Fence::Within(line) if line.better));
-    }
-
-    #[test]
     fn one_odd_night_moves_neither_reference_nor_fence() {
         let mut history = calm(40);
         history[38] = 400.0;
-        let Fence::Within(line) = judge(&history, 102.0, &rule()) else {
+        let Fence::Within(line) = judge_by_fence(&history, 102.0, &rule()) else {
             panic!("as ever")
         };
         assert!(line.reference <= 102.0 && line.fence < 0.07, "{line:?}");
@@ -303,7 +266,10 @@ mod tests {
             .map(|run| if run % 2 == 0 { 100.0 } else { 300.0 })
             .collect();
         history.extend(calm(30));
-        assert!(matches!(judge(&history, 120.0, &rule()), Fence::Suspect(_)));
+        assert!(matches!(
+            judge_by_fence(&history, 120.0, &rule()),
+            Fence::Suspect(_)
+        ));
     }
 
     #[test]
@@ -311,11 +277,11 @@ mod tests {
         let mut history = calm(31);
         history[20] = 0.0;
         assert!(matches!(
-            judge(&history, 1.0, &rule()),
+            judge_by_fence(&history, 1.0, &rule()),
             Fence::NotComparable { .. }
         ));
         assert!(matches!(
-            judge(&calm(31), f64::NAN, &rule()),
+            judge_by_fence(&calm(31), f64::NAN, &rule()),
             Fence::NotComparable { .. }
         ));
         let odd = FenceRule {
@@ -323,7 +289,7 @@ mod tests {
             ..rule()
         };
         assert!(matches!(
-            judge(&calm(31), 1.0, &odd),
+            judge_by_fence(&calm(31), 1.0, &odd),
             Fence::NotComparable { .. }
         ));
     }
@@ -331,8 +297,16 @@ mod tests {
     #[test]
     fn constant_history_reports_any_change_above_the_floor() {
         let flat = vec![7.0; 30];
-        assert!(matches!(judge(&flat, 7.3, &rule()), Fence::Within(_)));
-        assert!(matches!(judge(&flat, 7.4, &rule()), Fence::Suspect(_)));
-        assert!(matches!(judge(&flat, 7.0, &rule()), Fence::Within(line) if line.factor == 0.0));
+        assert!(matches!(
+            judge_by_fence(&flat, 7.3, &rule()),
+            Fence::Within(_)
+        ));
+        assert!(matches!(
+            judge_by_fence(&flat, 7.4, &rule()),
+            Fence::Suspect(_)
+        ));
+        assert!(
+            matches!(judge_by_fence(&flat, 7.0, &rule()), Fence::Within(line) if line.change == 0.0)
+        );
     }
 }

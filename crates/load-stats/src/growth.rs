@@ -28,7 +28,7 @@ mod blocks;
 mod warm_up;
 
 use crate::error::{StatsError, require_finite, require_not_negative, require_share};
-use crate::mann_kendall::{Dependence, mann_kendall};
+use crate::mann_kendall::mann_kendall;
 use crate::slope::theil_sen;
 use blocks::{Block, block_medians, retained, take_off_step};
 use warm_up::{WarmUp, distance_from_line};
@@ -46,7 +46,6 @@ const LEAST_SAMPLES: usize = 24;
 
 /// What counts as growth, and how much evidence it takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GrowthRule {
     /// Growth up to this much per hour is accepted; in the unit of the values.
     pub bound_per_hour: f64,
@@ -77,7 +76,6 @@ impl GrowthRule {
 
 /// Why growth was not judged.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum NotEvaluated {
     /// The samples cover too little time.
     #[error("{span:.0} s of steady load, {need:.0} s needed")]
@@ -111,33 +109,25 @@ pub enum NotEvaluated {
 /// What was measured, whatever the verdict. Rates are in the unit of the values, per hour, after a
 /// single step and a warm-up are taken off.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct GrowthEvidence {
     /// Theil–Sen slope.
     pub per_hour: f64,
     /// Lower end of its confidence interval at level `1 - alpha`.
     pub low: f64,
-    /// Upper end of its confidence interval.
-    pub high: f64,
     /// One-sided p-value of the Mann–Kendall test, corrected for dependence.
     pub p: f64,
-    /// Kendall's tau.
-    pub tau: f64,
     /// In how many of the [`GrowthEvidence::segments`] the retained level grew.
     pub growing_segments: usize,
     /// The number of segments.
     pub segments: usize,
     /// The single step that was taken off, in the unit of the values.
     pub step: Option<f64>,
-    /// The warm-up that was taken off, in the unit of the values.
-    pub warm_up: Option<f64>,
     /// Seconds between the first and the last sample.
     pub span: f64,
 }
 
 /// Why there is no growth to blame: the first of the conditions that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum FlatReason {
     /// The Mann–Kendall test finds no rise.
     NoTrend,
@@ -149,7 +139,6 @@ pub enum FlatReason {
 
 /// The verdict of [`judge_growth`].
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Growth {
     /// There is no verdict; never to be shown as a pass.
     NotEvaluated {
@@ -176,10 +165,10 @@ pub enum Growth {
 /// [`Growth::NotEvaluated`] with the reason.
 #[must_use]
 pub fn judge_growth(samples: &[(f64, f64)], rule: GrowthRule) -> Growth {
-    judge(samples, rule).unwrap_or_else(|why| Growth::NotEvaluated { why })
+    evaluate(samples, rule).unwrap_or_else(|why| Growth::NotEvaluated { why })
 }
 
-fn judge(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, NotEvaluated> {
+fn evaluate(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, NotEvaluated> {
     check(samples, rule).map_err(NotEvaluated::Unusable)?;
     let need = rule.min_samples.max(LEAST_SAMPLES);
     if samples.len() < need {
@@ -205,7 +194,7 @@ fn judge(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, NotEvaluate
         .iter()
         .map(|block| (block.time, block.value))
         .collect();
-    let trend = mann_kendall(&values, Dependence::HamedRao).map_err(NotEvaluated::Unusable)?;
+    let trend = mann_kendall(&values).map_err(NotEvaluated::Unusable)?;
     let line = theil_sen(&points, 1.0 - rule.alpha, trend.variance_factor)
         .map_err(NotEvaluated::Unusable)?;
     let fitted_low = warm_up.as_ref().map_or(f64::INFINITY, |fit| fit.line_low);
@@ -213,13 +202,10 @@ fn judge(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, NotEvaluate
     let evidence = GrowthEvidence {
         per_hour: line.slope * SECONDS_PER_HOUR,
         low: line.low.min(fitted_low) * SECONDS_PER_HOUR,
-        high: line.high * SECONDS_PER_HOUR,
         p: trend.p_rising,
-        tau: trend.tau,
         growing_segments: growing.iter().filter(|&&grows| grows).count(),
         segments: SEGMENTS,
         step,
-        warm_up: warm_up.map(|fit| fit.height),
         span,
     };
     let late = growing

@@ -31,3 +31,4 @@ pub mod slope;
 mod numbers;
 
 pub use error::StatsError;
+pub use numbers::median;

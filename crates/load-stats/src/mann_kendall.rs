@@ -13,117 +13,60 @@ const WHAT: &str = "the Mann-Kendall test";
 /// Up to this many values without ties, the distribution of S is counted out exactly.
 const EXACT_LIMIT: usize = 60;
 
-/// What the test assumes about neighbouring values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dependence {
-    /// Each value is independent of the others.
-    Independent,
-    /// Neighbouring values resemble each other, as memory sampled each second does. The variance of
-    /// S is multiplied by Hamed and Rao's factor, from the autocorrelation of the detrended ranks
-    /// at those lags where it is significant at 5 %. A factor below 1 is taken as 1: dependence
-    /// never makes the test more eager.
-    HamedRao,
-}
-
-/// How a p-value was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum TrendMethod {
-    /// All orders of the values were counted.
-    Exact,
-    /// Normal approximation with a continuity correction.
-    Normal,
-}
-
 /// The outcome of the test.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MannKendall {
-    /// Pairs that rise minus pairs that fall.
-    pub s: f64,
-    /// Kendall's tau-a: `s` by the number of pairs, from -1 to 1.
-    pub tau: f64,
-    /// Variance of `s` under no trend, ties and dependence taken into account.
-    pub variance: f64,
     /// What the variance was multiplied by for dependence; 1 for none.
     pub variance_factor: f64,
-    /// Standard score, with a continuity correction of 1.
-    pub z: f64,
-    /// Probability of a trend this strong in either direction, if there is none.
-    pub p_two_sided: f64,
     /// Probability of a rise this strong, if there is none.
     pub p_rising: f64,
-    /// How the probabilities were found.
-    pub method: TrendMethod,
 }
 
-/// Tests whether `values`, in the order of time, tend to rise or to fall.
+/// Tests whether `values`, in the order of time, tend to rise.
 ///
-/// Constant values give p = 1. With [`Dependence::HamedRao`], more than
+/// Neighbouring values resemble each other, as memory sampled each second does: the variance of Kendall's S is multiplied
+/// by Hamed and Rao's factor, from the autocorrelation of the detrended ranks at those lags where it is significant at
+/// 5 %. A factor below 1 is taken as 1: dependence never makes the test more eager. Constant values give p = 1. More than
 /// [`crate::slope::MAX_POINTS`] values are thinned evenly.
 ///
 /// # Errors
 /// Fewer than 3 values, or one that is not finite.
-pub fn mann_kendall(values: &[f64], dependence: Dependence) -> Result<MannKendall, StatsError> {
+pub fn mann_kendall(values: &[f64]) -> Result<MannKendall, StatsError> {
     if values.len() < 3 {
         return Err(StatsError::too_few(WHAT, values.len(), 3));
     }
     require_finite(WHAT, values.iter().copied())?;
-    let thinned;
-    let (values, factor) = match dependence {
-        Dependence::Independent => (values, 1.0),
-        Dependence::HamedRao => {
-            thinned = thin(values);
-            (thinned.as_slice(), hamed_rao_factor(&thinned))
-        }
-    };
+    let values = thin(values);
+    let variance_factor = hamed_rao_factor(&values);
+    Ok(MannKendall {
+        variance_factor,
+        p_rising: p_rising(&values, variance_factor),
+    })
+}
+
+/// The probability of a rise this strong, if there is none and the variance of S is `factor` times that of independent
+/// values: counted out for few values, else by the normal distribution with a continuity correction.
+fn p_rising(values: &[f64], factor: f64) -> f64 {
     let n = values.len() as f64;
     let mut sorted = values.to_vec();
     sort(&mut sorted);
     let ties = tie_sizes(&sorted);
-    let pairs = n * (n - 1.0) / 2.0;
-    let tied: f64 = ties
-        .iter()
-        .map(|&t| t as f64 * (t as f64 - 1.0) / 2.0)
-        .sum();
     let falling = falling_pairs(values);
-    let s = pairs - tied - 2.0 * falling;
+    if ties.is_empty() && factor == 1.0 && values.len() <= EXACT_LIMIT {
+        return exact_tail(values.len(), falling as usize);
+    }
+    let pairs = |n: f64| n * (n - 1.0) / 2.0;
+    let tied: f64 = ties.iter().map(|&t| pairs(t as f64)).sum();
+    let s = pairs(n) - tied - 2.0 * falling;
     let term = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
     let ties_term: f64 = ties.iter().map(|&t| term(t as f64)).sum();
     let variance = ((term(n) - ties_term) / 18.0).max(0.0) * factor;
-    let score = |s: f64| {
-        if variance > 0.0 {
-            s / variance.sqrt()
-        } else {
-            0.0
-        }
-    };
-    let z = score(if s == 0.0 { 0.0 } else { s - s.signum() });
-    let exact = ties.is_empty() && factor == 1.0 && values.len() <= EXACT_LIMIT;
-    let (p_two_sided, p_rising) = if exact {
-        let rising = exact_tail(values.len(), falling as usize);
-        let falling_tail = exact_tail(values.len(), (pairs - falling) as usize);
-        ((2.0 * rising.min(falling_tail)).min(1.0), rising)
-    } else if variance > 0.0 {
-        // The one-sided correction always makes the tail larger, also when S is not positive.
-        (2.0 * normal_tail(z.abs()), normal_tail(score(s - 1.0)))
+    if variance > 0.0 {
+        // The correction always makes the tail larger, also when S is not positive.
+        normal_tail((s - 1.0) / variance.sqrt())
     } else {
-        (1.0, 1.0)
-    };
-    Ok(MannKendall {
-        s,
-        tau: s / pairs,
-        variance,
-        variance_factor: factor,
-        z,
-        p_two_sided: p_two_sided.min(1.0),
-        p_rising,
-        method: if exact {
-            TrendMethod::Exact
-        } else {
-            TrendMethod::Normal
-        },
-    })
+        1.0
+    }
 }
 
 /// Counts the pairs in which the later value is smaller, by merge sort: n log n steps.
@@ -228,19 +171,14 @@ mod tests {
 
     #[test]
     fn constant_values_have_no_trend() -> Result<(), StatsError> {
-        for dependence in [Dependence::Independent, Dependence::HamedRao] {
-            let flat = mann_kendall(&[4.0; 30], dependence)?;
-            assert_eq!((flat.s, flat.p_two_sided, flat.p_rising), (0.0, 1.0, 1.0));
-        }
+        assert_eq!(mann_kendall(&[4.0; 30])?.p_rising, 1.0);
         Ok(())
     }
 
     #[test]
     fn one_sided_data_are_as_significant_as_their_number_allows() -> Result<(), StatsError> {
-        let rising = mann_kendall(&[1.0, 2.0, 3.0, 4.0, 5.0], Dependence::Independent)?;
+        let rising = mann_kendall(&[1.0, 2.0, 3.0, 4.0, 5.0])?;
         assert!((rising.p_rising - 1.0 / 120.0).abs() < 1e-12);
-        assert!((rising.p_two_sided - 2.0 / 120.0).abs() < 1e-12);
-        assert_eq!(rising.method, TrendMethod::Exact);
         Ok(())
     }
 
@@ -248,14 +186,14 @@ mod tests {
     fn a_long_series_is_answered_without_all_pairs() -> Result<(), StatsError> {
         let mut random = fastrand::Rng::with_seed(7);
         let values: Vec<f64> = (0..300_000).map(|_| random.f64()).collect();
-        assert!(mann_kendall(&values, Dependence::Independent)?.p_two_sided > 0.001);
+        assert!(mann_kendall(&values)?.p_rising > 0.001);
         Ok(())
     }
 
     #[test]
     fn bad_values_are_typed_errors() {
         assert!(matches!(
-            mann_kendall(&[1.0, 2.0], Dependence::Independent),
+            mann_kendall(&[1.0, 2.0]),
             Err(StatsError::TooFew {
                 have: 2,
                 need: 3,
@@ -263,7 +201,7 @@ mod tests {
             })
         ));
         assert!(matches!(
-            mann_kendall(&[1.0, f64::INFINITY, 2.0], Dependence::HamedRao),
+            mann_kendall(&[1.0, f64::INFINITY, 2.0]),
             Err(StatsError::NotFinite { index: 1, .. })
         ));
     }

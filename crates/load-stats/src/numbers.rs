@@ -24,7 +24,8 @@ pub(crate) fn quantile_sorted(sorted: &[f64], share: f64) -> Option<f64> {
 }
 
 /// The median; `None` if there are no values.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
+#[must_use]
+pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sort(&mut sorted);
     quantile_sorted(&sorted, 0.5)

@@ -9,100 +9,38 @@ use crate::numbers::{mid_ranks, normal_tail};
 const WHAT: &str = "the signed-rank test";
 
 /// Up to this many differences other than zero, the distribution is counted out exactly.
-pub const EXACT_LIMIT: usize = 60;
+const EXACT_LIMIT: usize = 60;
 
-/// What happens to differences of exactly zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Zeros {
-    /// They are ranked with the others, then their ranks are dropped: pairs without a difference
-    /// count against a difference. The better choice for comparisons of versions.
-    Pratt,
-    /// They are dropped before ranking, as Wilcoxon did.
-    Wilcox,
-}
-
-/// How a p-value was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub enum RankMethod {
-    /// All assignments of signs were counted.
-    Exact,
-    /// Normal approximation with a continuity correction of one half.
-    Normal,
-}
-
-/// The outcome of the test.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct SignedRank {
-    /// All differences that were given.
-    pub pairs: usize,
-    /// Differences of exactly zero.
-    pub zeros: usize,
-    /// Sum of the ranks of the positive differences.
-    pub w_plus: f64,
-    /// Sum of the ranks of the negative differences.
-    pub w_minus: f64,
-    /// Probability of sums this uneven in either direction, if differences lie around zero.
-    pub p_two_sided: f64,
-    /// Probability of a `w_plus` this large, if differences lie around zero.
-    pub p_greater: f64,
-    /// Probability of a `w_plus` this small, if differences lie around zero.
-    pub p_less: f64,
-    /// How the probabilities were found.
-    pub method: RankMethod,
-}
-
-/// Tests whether `differences` lie around zero. If all are zero, every p is 1.
+/// The two-sided p-value of the hypothesis that `differences` lie around zero: 1 if all are zero.
+///
+/// Differences of zero are ranked with the others, then their ranks are dropped (Pratt): pairs without a difference count
+/// against a difference.
 ///
 /// # Errors
 /// No differences, or one that is not finite.
-pub fn signed_rank(differences: &[f64], zeros: Zeros) -> Result<SignedRank, StatsError> {
+pub fn signed_rank(differences: &[f64]) -> Result<f64, StatsError> {
     if differences.is_empty() {
         return Err(StatsError::too_few(WHAT, 0, 1));
     }
     require_finite(WHAT, differences.iter().copied())?;
-    let ranked: Vec<f64> = differences
-        .iter()
-        .copied()
-        .filter(|&difference| zeros == Zeros::Pratt || difference != 0.0)
-        .collect();
-    let sizes: Vec<f64> = ranked.iter().map(|difference| difference.abs()).collect();
-    let signed: Vec<(f64, f64)> = ranked
+    let sizes: Vec<f64> = differences.iter().map(|one| one.abs()).collect();
+    let signed: Vec<(f64, f64)> = differences
         .iter()
         .copied()
         .zip(mid_ranks(&sizes))
         .filter(|&(difference, _)| difference != 0.0)
         .collect();
-    let w_plus: f64 = signed
-        .iter()
-        .filter(|(d, _)| *d > 0.0)
-        .map(|(_, rank)| rank)
-        .sum();
-    let w_minus: f64 = signed
-        .iter()
-        .filter(|(d, _)| *d < 0.0)
-        .map(|(_, rank)| rank)
-        .sum();
     let ranks: Vec<f64> = signed.iter().map(|&(_, rank)| rank).collect();
-    let exact = ranks.len() <= EXACT_LIMIT;
-    let upper_tail = if exact { exact_tail } else { approximate_tail };
+    let plus = signed.iter().filter(|(one, _)| *one > 0.0);
+    let plus: f64 = plus.map(|(_, rank)| rank).sum();
+    let minus = ranks.iter().sum::<f64>() - plus;
+    let upper_tail = if ranks.len() <= EXACT_LIMIT {
+        exact_tail
+    } else {
+        approximate_tail
+    };
     // Signs are symmetric: the lower tail of one sum is the upper tail of the other.
-    let (p_greater, p_less) = (upper_tail(&ranks, w_plus), upper_tail(&ranks, w_minus));
-    Ok(SignedRank {
-        pairs: differences.len(),
-        zeros: differences.len() - signed.len(),
-        w_plus,
-        w_minus,
-        p_two_sided: (2.0 * p_greater.min(p_less)).min(1.0),
-        p_greater,
-        p_less,
-        method: if exact {
-            RankMethod::Exact
-        } else {
-            RankMethod::Normal
-        },
-    })
+    Ok((2.0 * upper_tail(&ranks, plus.max(minus))).min(1.0))
 }
 
 /// The smallest two-sided p that `pairs` differences can reach: `2 / 2^pairs`, all on one side.
@@ -159,10 +97,8 @@ mod tests {
     fn one_sided_pairs_reach_the_smallest_p() -> Result<(), StatsError> {
         for (pairs, expected) in [(1, 1.0), (5, 0.0625), (6, 0.031_25), (10, 0.001_953_125)] {
             let differences: Vec<f64> = (1..=pairs).map(f64::from).collect();
-            let test = signed_rank(&differences, Zeros::Pratt)?;
-            assert_eq!(test.p_two_sided, expected);
-            assert_eq!(test.p_two_sided, smallest_p(differences.len()));
-            assert_eq!(test.p_less, 1.0);
+            assert_eq!(signed_rank(&differences)?, expected);
+            assert_eq!(smallest_p(differences.len()), expected);
         }
         assert_eq!(
             (pairs_for_p(0.05), pairs_for_p(0.002), pairs_for_p(0.0)),
@@ -174,47 +110,36 @@ mod tests {
     #[test]
     fn equal_sizes_are_a_sign_test() -> Result<(), StatsError> {
         // 7 of 8 coins on one side: (1 + 8) / 256 in one tail.
-        let test = signed_rank(&[2.0, 2.0, 2.0, -2.0, 2.0, 2.0, 2.0, 2.0], Zeros::Wilcox)?;
-        assert!((test.p_greater - 9.0 / 256.0).abs() < 1e-15, "{test:?}");
+        let p = signed_rank(&[2.0, 2.0, 2.0, -2.0, 2.0, 2.0, 2.0, 2.0])?;
+        assert!((p - 18.0 / 256.0).abs() < 1e-15, "{p}");
         Ok(())
     }
 
     #[test]
     fn zeros_count_against_a_difference() -> Result<(), StatsError> {
-        let differences = [0.0, 0.0, 0.0, -1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-        let pratt = signed_rank(&differences, Zeros::Pratt)?;
-        let wilcox = signed_rank(&differences, Zeros::Wilcox)?;
-        assert_eq!((pratt.zeros, wilcox.zeros, pratt.pairs), (3, 3, 9));
-        // Pratt's ranks are 4 to 9, Wilcoxon's 1 to 6.
-        assert_eq!((pratt.w_minus, wilcox.w_minus), (4.0, 1.0));
-        let nothing = signed_rank(&[0.0, -0.0], Zeros::Pratt)?;
-        assert_eq!(
-            (nothing.p_two_sided, nothing.p_greater, nothing.p_less),
-            (1.0, 1.0, 1.0)
-        );
+        let differences = [0.0, 0.0, 0.0, -1.0, 2.0, -3.0, 4.0, 5.0, 6.0];
+        // Of 64 sign patterns, 9 have negative ranks that sum to 4 + 6 or less; without the zeros 7 have 1 + 3 or less.
+        assert_eq!(signed_rank(&differences)?, 18.0 / 64.0);
+        assert_eq!(signed_rank(&differences[3..])?, 14.0 / 64.0);
+        assert_eq!(signed_rank(&[0.0, -0.0])?, 1.0);
         Ok(())
     }
 
     #[test]
-    fn both_methods_meet_at_the_limit() -> Result<(), StatsError> {
-        let differences: Vec<f64> = (1..=60)
-            .map(|i| f64::from(i) * if i % 3 == 0 { -1.0 } else { 1.0 })
-            .collect();
-        let exact = signed_rank(&differences, Zeros::Pratt)?;
+    fn both_methods_meet_at_the_limit() {
         let ranks: Vec<f64> = (1..=60).map(f64::from).collect();
-        assert_eq!(exact.method, RankMethod::Exact);
-        let approximate = approximate_tail(&ranks, exact.w_plus);
+        let sum = ranks.iter().filter(|rank| *rank % 3.0 != 0.0).sum();
+        let (exact, approximate) = (exact_tail(&ranks, sum), approximate_tail(&ranks, sum));
         assert!(
-            (approximate / exact.p_greater - 1.0).abs() < 0.02,
-            "{approximate} {exact:?}"
+            (approximate / exact - 1.0).abs() < 0.02,
+            "{approximate} {exact}"
         );
-        Ok(())
     }
 
     #[test]
     fn bad_values_are_typed_errors() {
         assert!(matches!(
-            signed_rank(&[], Zeros::Pratt),
+            signed_rank(&[]),
             Err(StatsError::TooFew {
                 have: 0,
                 need: 1,
@@ -222,7 +147,7 @@ mod tests {
             })
         ));
         assert!(matches!(
-            signed_rank(&[1.0, f64::NAN], Zeros::Pratt),
+            signed_rank(&[1.0, f64::NAN]),
             Err(StatsError::NotFinite { index: 1, .. })
         ));
     }

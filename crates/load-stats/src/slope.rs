@@ -5,7 +5,7 @@
 //! whose equation 2.6 also gives the interval; H. Theil (1950).
 
 use crate::error::{StatsError, require_finite, require_share};
-use crate::numbers::{median, normal_quantile, quantile_sorted, sort, tie_sizes};
+use crate::numbers::{normal_quantile, quantile_sorted, sort, tie_sizes};
 
 const WHAT: &str = "the Theil-Sen slope";
 
@@ -15,18 +15,13 @@ pub const MAX_POINTS: usize = 4_500;
 
 /// A Theil–Sen line through points.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TheilSen {
     /// Change of y per unit of x.
     pub slope: f64,
-    /// Median of `y - slope * x`: the line's value at x = 0.
-    pub intercept: f64,
     /// Lower end of the slope's confidence interval.
     pub low: f64,
     /// Upper end of the slope's confidence interval.
     pub high: f64,
-    /// How many points were used, after thinning.
-    pub points: usize,
 }
 
 /// The Theil–Sen slope of `(x, y)` points with its confidence interval.
@@ -70,19 +65,12 @@ pub fn theil_sen(
             "the values are too large to subtract",
         ));
     };
-    let residuals: Vec<f64> = points.iter().map(|(x, y)| y - slope * x).collect();
     // The root of each factor by itself, since their product may overflow.
     let reach = normal_quantile(0.5 + confidence / 2.0)
         * kendall_variance(&points).sqrt()
         * variance_factor.sqrt();
     let (low, high) = interval(&slopes, reach);
-    Ok(TheilSen {
-        slope,
-        intercept: median(&residuals).unwrap_or(f64::NAN),
-        low,
-        high,
-        points: points.len(),
-    })
+    Ok(TheilSen { slope, low, high })
 }
 
 /// Keeps at most [`MAX_POINTS`], spread evenly, the first and the last among them.
@@ -144,10 +132,7 @@ mod tests {
             })
             .collect();
         let line = theil_sen(&points, 0.95, 1.0)?;
-        assert!(
-            (line.slope - 3.0).abs() < 1e-9 && (line.intercept - 7.0).abs() < 1e-9,
-            "{line:?}"
-        );
+        assert!((line.slope - 3.0).abs() < 1e-9, "{line:?}");
         assert!(line.low <= 3.0 && line.high >= 3.0);
         Ok(())
     }
@@ -176,7 +161,7 @@ mod tests {
             .map(|i| (f64::from(i), -2.0 * f64::from(i)))
             .collect();
         let line = theil_sen(&points, 0.99, 1.0)?;
-        assert_eq!((line.slope, line.points), (-2.0, MAX_POINTS));
+        assert_eq!(line.slope, -2.0);
         Ok(())
     }
 

@@ -2,20 +2,17 @@
 
 use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, decide, verdicts};
 use load_stats::effect::{EffectQuery, smallest_visible};
-use load_stats::fence::Worse;
 
 fn normal(random: &mut fastrand::Rng) -> f64 {
     // Box and Muller; 1 - f64() is never 0.
     (-2.0 * (1.0 - random.f64()).ln()).sqrt() * (std::f64::consts::TAU * random.f64()).cos()
 }
 
-fn metric(name: &str, pairs: Vec<(f64, f64)>, floor: f64) -> PairedMetric {
+fn metric(pairs: Vec<(f64, f64)>, floor: f64) -> PairedMetric {
     PairedMetric {
-        name: name.to_owned(),
         pairs,
         disturbances: Vec::new(),
         floor,
-        worse: Worse::Higher,
     }
 }
 
@@ -51,7 +48,7 @@ fn comparison(pairs: usize, injected: Option<(usize, f64)>, seed: u64) -> Vec<Me
     let metrics: Vec<PairedMetric> = METRICS
         .iter()
         .enumerate()
-        .map(|(index, &(name, deviation, floor))| {
+        .map(|(index, &(_, deviation, floor))| {
             let shift = match injected {
                 Some((target, ratio)) if target == index => ratio.ln(),
                 _ => 0.0,
@@ -64,7 +61,7 @@ fn comparison(pairs: usize, injected: Option<(usize, f64)>, seed: u64) -> Vec<Me
                     (5.0, 5.0 * (shift + noise).exp())
                 })
                 .collect();
-            metric(name, blocks, floor)
+            metric(blocks, floor)
         })
         .collect();
     decide(
@@ -108,7 +105,7 @@ fn false_regressions_are_rarer_than_one_comparison_in_a_hundred() {
 }
 
 #[test]
-fn injected_regressions_are_found_by_name() {
+fn injected_regressions_are_found_where_they_are() {
     // (metric, ratio, pairs, least share found)
     for (target, ratio, pairs, least) in [
         (0, 1.2, 14, 0.9),
@@ -147,23 +144,15 @@ fn the_visible_effect_is_found_about_as_often_as_it_says() {
 
 #[test]
 fn direction_and_floor_make_the_verdict() {
-    for (ratio, worse, expected) in [
-        (1.10, Worse::Higher, Verdict::Regression),
-        (1.10, Worse::Lower, Verdict::Improvement),
-        (0.90, Worse::Higher, Verdict::Improvement),
-        (0.90, Worse::Lower, Verdict::Regression),
-        (1.04, Worse::Higher, Verdict::NoChange),
-        (0.96, Worse::Lower, Verdict::NoChange),
-        (1.00, Worse::Higher, Verdict::NoChange),
+    for (ratio, expected) in [
+        (1.10, Verdict::Regression),
+        (0.90, Verdict::Improvement),
+        (1.04, Verdict::NoChange),
+        (0.96, Verdict::NoChange),
+        (1.00, Verdict::NoChange),
     ] {
-        let decision = one(PairedMetric {
-            worse,
-            ..metric("m", scaled(10, ratio), 0.05)
-        });
-        assert_eq!(
-            decision.verdict, expected,
-            "{ratio} {worse:?}: {decision:?}"
-        );
+        let decision = one(metric(scaled(10, ratio), 0.05));
+        assert_eq!(decision.verdict, expected, "{ratio}: {decision:?}");
         let evidence = decision.evidence.expect("ten pairs are enough");
         assert!((evidence.ratio - ratio).abs() < 1e-9, "{evidence:?}");
         assert!(evidence.low <= evidence.ratio + 1e-9 && evidence.ratio <= evidence.high + 1e-9);
@@ -173,7 +162,7 @@ fn direction_and_floor_make_the_verdict() {
 #[test]
 fn a_wide_interval_is_no_regression_though_it_is_significant() {
     let pairs: Vec<(f64, f64)> = (1..=12).map(|i| (1.0, 1.0 + f64::from(i) * 0.01)).collect();
-    let decision = one(metric("m", pairs, 0.05));
+    let decision = one(metric(pairs, 0.05));
     assert_eq!(decision.verdict, Verdict::NoChange);
     let evidence = decision.evidence.expect("twelve pairs are enough");
     assert!(
@@ -185,7 +174,7 @@ fn a_wide_interval_is_no_regression_though_it_is_significant() {
 #[test]
 fn too_few_pairs_come_with_the_arithmetic() {
     assert_eq!(
-        one(metric("m", scaled(5, 1.5), 0.05)).verdict,
+        one(metric(scaled(5, 1.5), 0.05)).verdict,
         Verdict::TooFewPairs {
             have: 5,
             need: 7,
@@ -195,10 +184,10 @@ fn too_few_pairs_come_with_the_arithmetic() {
     );
     // Alone seven pairs suffice; among eight metrics they do not.
     assert_eq!(
-        one(metric("m", scaled(7, 1.5), 0.05)).verdict,
+        one(metric(scaled(7, 1.5), 0.05)).verdict,
         Verdict::Regression
     );
-    let family: Vec<PairedMetric> = (0..8).map(|_| metric("m", scaled(7, 1.5), 0.05)).collect();
+    let family: Vec<PairedMetric> = (0..8).map(|_| metric(scaled(7, 1.5), 0.05)).collect();
     for decision in decide(&family, &DecisionRule::default()) {
         assert_eq!(
             decision.verdict,
@@ -216,7 +205,7 @@ fn too_few_pairs_come_with_the_arithmetic() {
         min_pairs: 6,
         ..DecisionRule::default()
     };
-    let decision = decide(&[metric("m", scaled(4, 1.5), 0.05)], &loose).remove(0);
+    let decision = decide(&[metric(scaled(4, 1.5), 0.05)], &loose).remove(0);
     assert!(matches!(
         decision.verdict,
         Verdict::TooFewPairs {
@@ -233,10 +222,7 @@ fn values_without_a_ratio_are_named_and_leave_the_others_alone() {
     let mut broken = scaled(10, 1.5);
     broken[3].1 = 0.0;
     let decisions = decide(
-        &[
-            metric("errors", broken, 0.05),
-            metric("median", scaled(10, 1.5), 0.05),
-        ],
+        &[metric(broken, 0.05), metric(scaled(10, 1.5), 0.05)],
         &DecisionRule::default(),
     );
     assert_eq!(
@@ -246,7 +232,7 @@ fn values_without_a_ratio_are_named_and_leave_the_others_alone() {
         }
     );
     assert_eq!(decisions[1].verdict, Verdict::Regression);
-    let odd = metric("floor", scaled(10, 1.5), f64::NAN);
+    let odd = metric(scaled(10, 1.5), f64::NAN);
     assert!(matches!(one(odd).verdict, Verdict::NotComparable { .. }));
 }
 
@@ -259,9 +245,9 @@ fn the_same_seed_decides_the_same() {
 fn verdicts_alone_are_those_of_the_decisions() {
     for seed in 0..20 {
         let family = [
-            metric("a", noisy(1.0, seed), 0.03),
-            metric("b", noisy(1.3, seed + 100), 0.03),
-            metric("c", scaled(12, 0.8), 0.03),
+            metric(noisy(1.0, seed), 0.03),
+            metric(noisy(1.3, seed + 100), 0.03),
+            metric(scaled(12, 0.8), 0.03),
         ];
         let rule = DecisionRule {
             resamples: 200,

@@ -1,6 +1,6 @@
 //! The fence over synthetic histories of 60 nights: how often it cries wolf, and what it finds.
 
-use load_stats::fence::{Fence, FenceRule, Worse, judge};
+use load_stats::fence::{Fence, FenceRule, judge_by_fence};
 
 fn normal(random: &mut fastrand::Rng) -> f64 {
     // Box and Muller; 1 - f64() is never 0.
@@ -23,7 +23,8 @@ fn shares(deviation: f64, ratio: f64, rule: FenceRule, confirm: bool, draws: u64
         let series = nights(deviation, seed);
         let mut random = fastrand::Rng::with_seed(seed + 1_000_000);
         let mut suspect = |history: &[f64], value: f64, level: f64| {
-            let verdict = |value: f64| matches!(judge(history, value, &rule), Fence::Suspect(_));
+            let verdict =
+                |value: f64| matches!(judge_by_fence(history, value, &rule), Fence::Suspect(_));
             let again = level * (deviation * normal(&mut random)).exp();
             verdict(value) && (!confirm || verdict(again))
         };
@@ -39,7 +40,7 @@ fn shares(deviation: f64, ratio: f64, rule: FenceRule, confirm: bool, draws: u64
 
 #[test]
 fn the_rule_of_rustc_perf_hardly_ever_cries_wolf() {
-    let rule = FenceRule::new(0.05, Worse::Higher);
+    let rule = FenceRule::new(0.05);
     for deviation in [0.01, 0.03, 0.081] {
         let (alarms, _) = shares(deviation, 1.25, rule, false, 200);
         assert!(alarms <= 0.003, "{deviation}: {alarms}");
@@ -57,7 +58,7 @@ fn a_step_of_a_quarter_is_found_on_its_first_night_where_noise_allows() {
     ] {
         let rule = FenceRule {
             iqr_factor: factor,
-            ..FenceRule::new(0.05, Worse::Higher)
+            ..FenceRule::new(0.05)
         };
         let (alarms, found) = shares(deviation, 1.25, rule, confirm, 300);
         let case = format!("noise {deviation}, factor {factor}, confirmed {confirm}");
@@ -68,19 +69,19 @@ fn a_step_of_a_quarter_is_found_on_its_first_night_where_noise_allows() {
 
 #[test]
 fn improvements_and_short_histories_are_never_suspect() {
-    let rule = FenceRule::new(0.05, Worse::Higher);
+    let rule = FenceRule::new(0.05);
     for seed in 0..200 {
         let series = nights(0.081, seed);
         assert!(!matches!(
-            judge(&series[..59], series[59] / 3.0, &rule),
+            judge_by_fence(&series[..59], series[59] / 3.0, &rule),
             Fence::Suspect(_)
         ));
         assert!(matches!(
-            judge(&series[..29], 1e6, &rule),
+            judge_by_fence(&series[..29], 1e6, &rule),
             Fence::Shown { need: 30, .. }
         ));
         assert!(matches!(
-            judge(&series[..30], 1e6, &rule),
+            judge_by_fence(&series[..30], 1e6, &rule),
             Fence::Suspect(_)
         ));
     }

@@ -1,15 +1,15 @@
 //! No input makes a function panic, and no answer leaves its range.
 
-use load_stats::bootstrap::{Method, Statistic, interval};
+use load_stats::bootstrap::interval;
 use load_stats::change_points::{ChangeRule, change_points};
 use load_stats::decide::{DecisionRule, PairedMetric, decide};
-use load_stats::effect::{EffectQuery, pairs_needed, smallest_visible};
+use load_stats::effect::{EffectQuery, smallest_visible};
 use load_stats::energy::best_split;
-use load_stats::fence::{Fence, FenceRule, Worse, judge};
+use load_stats::fence::{Fence, FenceRule, judge_by_fence};
 use load_stats::growth::{Growth, GrowthRule, judge_growth};
 use load_stats::holm::adjust;
-use load_stats::mann_kendall::{Dependence, mann_kendall};
-use load_stats::signed_rank::{Zeros, pairs_for_p, signed_rank, smallest_p};
+use load_stats::mann_kendall::mann_kendall;
+use load_stats::signed_rank::{pairs_for_p, signed_rank, smallest_p};
 use load_stats::slope::theil_sen;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -56,11 +56,8 @@ proptest! {
                 }
             }
         }
-        for dependence in [Dependence::Independent, Dependence::HamedRao] {
-            if let Ok(test) = mann_kendall(&values, dependence) {
-                prop_assert!(share(test.p_two_sided) && share(test.p_rising), "{test:?}");
-                prop_assert!(test.tau.abs() <= 1.0 && test.variance_factor >= 1.0, "{test:?}");
-            }
+        if let Ok(test) = mann_kendall(&values) {
+            prop_assert!(share(test.p_rising) && test.variance_factor >= 1.0, "{test:?}");
         }
     }
 
@@ -86,15 +83,10 @@ proptest! {
 
     #[test]
     fn signed_ranks(values in numbers(), pairs: usize, p in number()) {
-        for zeros in [Zeros::Pratt, Zeros::Wilcox] {
-            if let Ok(test) = signed_rank(&values, zeros) {
-                prop_assert!(share(test.p_two_sided) && share(test.p_greater), "{test:?}");
-                prop_assert!(share(test.p_less), "{test:?}");
-                let mirrored: Vec<f64> = values.iter().map(|value| -value).collect();
-                let mirrored = signed_rank(&mirrored, zeros).expect("as finite as before");
-                prop_assert_eq!(mirrored.p_greater, test.p_less);
-                prop_assert_eq!(mirrored.p_two_sided, test.p_two_sided);
-            }
+        if let Ok(p) = signed_rank(&values) {
+            prop_assert!(share(p), "{p}");
+            let mirrored: Vec<f64> = values.iter().map(|value| -value).collect();
+            prop_assert_eq!(signed_rank(&mirrored).expect("as finite as before"), p);
         }
         prop_assert!(share(smallest_p(pairs)));
         let _ = pairs_for_p(p);
@@ -110,14 +102,12 @@ proptest! {
     #[test]
     fn fences(history in numbers(), value in number(), need: usize, show_from: usize,
               window: usize, reference: usize, iqr_factor in number(), floor in number()) {
-        let odd = FenceRule {
-            need, show_from, window, reference, iqr_factor, floor, worse: Worse::Lower,
-        };
-        let _ = judge(&history, value, &odd);
+        let odd = FenceRule { need, show_from, window, reference, iqr_factor, floor };
+        let _ = judge_by_fence(&history, value, &odd);
         let history: Vec<f64> = history.iter().map(|value| value.abs()).collect();
-        let verdict = judge(&history, value.abs(), &FenceRule::new(0.05, Worse::Higher));
+        let verdict = judge_by_fence(&history, value.abs(), &FenceRule::new(0.05));
         if let Fence::Suspect(line) = verdict {
-            prop_assert!(history.len() >= 30 && line.change > 0.05 && line.factor > 1.0);
+            prop_assert!(history.len() >= 30 && line.change > line.fence && line.fence >= 0.05);
         }
     }
 
@@ -128,7 +118,7 @@ proptest! {
     }
 
     #[test]
-    fn effects(pairs: usize, few in 0..40_usize, effect in number(), sd_log_ratio in number(),
+    fn effects(pairs: usize, few in 0..40_usize, sd_log_ratio in number(),
                alpha in number(), confidence in number(), power in number(), floor in number()) {
         let odd = EffectQuery { sd_log_ratio, alpha, confidence, power, floor };
         let sane = EffectQuery { alpha: 0.01, confidence: 0.95, power: 0.8, ..odd };
@@ -137,9 +127,6 @@ proptest! {
                 if let Ok(effect) = smallest_visible(pairs, query) {
                     prop_assert!(effect >= 0.0, "{effect}");
                 }
-            }
-            if let Ok(Some(pairs)) = pairs_needed(effect, query) {
-                prop_assert!(pairs <= 10_000);
             }
         }
     }
@@ -150,15 +137,9 @@ proptest! {
 
     #[test]
     fn bootstraps(values in numbers(), confidence in number(), resamples in 0..300_usize, seed: u64) {
-        for statistic in [Statistic::Mean, Statistic::Median, Statistic::HodgesLehmann] {
-            for method in [Method::Percentile, Method::Bca] {
-                for confidence in [confidence, 0.95] {
-                    if let Ok(found) =
-                        interval(&values, statistic, method, confidence, resamples, seed)
-                    {
-                        prop_assert!(found.low <= found.high, "{found:?}");
-                    }
-                }
+        for confidence in [confidence, 0.95] {
+            if let Ok(found) = interval(&values, confidence, resamples, seed) {
+                prop_assert!(found.low <= found.high, "{found:?}");
             }
         }
     }
@@ -182,7 +163,6 @@ proptest! {
         let metrics: Vec<PairedMetric> = metrics
             .into_iter()
             .map(|(base, head, floor, positive)| PairedMetric {
-                name: "metric".to_owned(),
                 disturbances: if positive { head.clone() } else { Vec::new() },
                 pairs: base
                     .into_iter()
@@ -190,7 +170,6 @@ proptest! {
                     .map(|(a, b)| if positive { (a.abs() + 0.1, b.abs() + 0.1) } else { (a, b) })
                     .collect(),
                 floor: if positive { floor.abs().min(1.0) } else { floor },
-                worse: Worse::Higher,
             })
             .collect();
         let odd = DecisionRule { alpha, min_pairs, confidence, resamples: resamples % 500, seed };
@@ -224,6 +203,6 @@ fn numbers_that_once_went_wrong() {
     };
     assert!(smallest_visible(usize::MAX, query).is_ok());
     let close = [-2.711_792_986_748_393e262, -2.711_792_986_748_393_2e262];
-    let found = interval(&close, Statistic::Mean, Method::Percentile, 0.9, 100, 1).expect("finite");
+    let found = interval(&close, 0.9, 100, 1).expect("finite");
     assert!(found.low <= found.high, "{found:?}");
 }

@@ -79,94 +79,49 @@ impl Metrics {
     /// Nothing counted yet.
     pub fn new() -> Self {
         let mut registry = Registry::default();
-        let own = registry.sub_registry_with_prefix("tachikoma");
-        let requests = Family::new_with_constructor(durations as fn() -> Histogram);
-        let requests = add(
-            own,
+        let (resident, cpu) = (Gauge::default(), Counter::default());
+        registry.register(
+            "process_resident_memory_bytes",
+            "Resident memory",
+            resident.clone(),
+        );
+        registry.register(
+            "process_cpu_seconds",
+            "CPU time, user and system",
+            cpu.clone(),
+        );
+        let mut own = Own(registry.sub_registry_with_prefix("tachikoma"));
+        let requests = own.add(
             "http_request_duration_seconds",
             "Time from a request's head to its answer",
-            requests,
+            Family::new_with_constructor(durations as fn() -> Histogram),
         );
         Self {
             requests,
-            in_flight: add(
-                own,
-                "http_requests_in_flight",
-                "Requests being worked on",
-                Gauge::default(),
-            ),
-            connections: add(
-                own,
+            in_flight: own.count("http_requests_in_flight", "Requests being worked on"),
+            connections: own.count(
                 "connections",
                 "Open connections, WebSocket sessions included",
-                Gauge::default(),
             ),
-            connections_refused: add(
-                own,
-                "connections_refused",
-                "Connections turned away at the limit",
-                Counter::default(),
-            ),
-            websocket_sessions: add(
-                own,
-                "websocket_sessions",
-                "Open WebSocket sessions",
-                Gauge::default(),
-            ),
-            websocket_sent: add(
-                own,
-                "websocket_sent",
-                "Frames sent to WebSocket clients",
-                Counter::default(),
-            ),
-            websocket_lagged: add(
-                own,
-                "websocket_lagged",
-                "Events that slow WebSocket clients missed",
-                Counter::default(),
-            ),
-            websocket_dropped: add(
-                own,
-                "websocket_dropped",
-                "WebSocket sessions closed on unresponsive clients",
-                Counter::default(),
-            ),
-            write_queue: add(
-                own,
-                "db_write_queue_length",
-                "Writes that wait for the writer",
-                Gauge::default(),
-            ),
-            read_queue: add(
-                own,
-                "db_read_queue_length",
-                "Reads that wait for a reader",
-                Gauge::default(),
-            ),
-            commit_duration: add(
-                own,
+            connections_refused: own.count("connections_refused", "Connections turned away"),
+            websocket_sessions: own.count("websocket_sessions", "Open WebSocket sessions"),
+            websocket_sent: own.count("websocket_sent", "Frames sent to WebSocket clients"),
+            websocket_lagged: own.count("websocket_lagged", "Events that slow clients missed"),
+            websocket_dropped: own.count("websocket_dropped", "Sessions of clients that were gone"),
+            write_queue: own.count("db_write_queue_length", "Writes that wait for the writer"),
+            read_queue: own.count("db_read_queue_length", "Reads that wait for a reader"),
+            commit_duration: own.add(
                 "db_commit_duration_seconds",
                 "Duration of a transaction, flush to disk included",
                 durations(),
             ),
-            batch_size: add(
-                own,
+            batch_size: own.add(
                 "db_commit_batch_size",
                 "Writes in one transaction",
                 Histogram::new(BATCH_BOUNDS),
             ),
-            resident: add(
-                &mut registry,
-                "process_resident_memory_bytes",
-                "Resident memory",
-                Gauge::default(),
-            ),
-            cpu: add(
-                &mut registry,
-                "process_cpu_seconds",
-                "CPU time, user and system",
-                Counter::default(),
-            ),
+            resident,
+            cpu,
             registry,
         }
     }
@@ -223,9 +178,18 @@ impl Default for Metrics {
     }
 }
 
-fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    registry.register(name, help, metric.clone());
-    metric
+/// The registry of what is this server's own.
+struct Own<'a>(&'a mut Registry);
+
+impl Own<'_> {
+    fn count<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        self.add(name, help, M::default())
+    }
+
+    fn add<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
 }
 
 fn durations() -> Histogram {

@@ -236,7 +236,7 @@ fn a_close_among_events_is_answered_with_a_close() {
             move || while request(addr, "POST", "/api/missions", Some(MISSION)).is_ok() {},
         );
     }
-    for round in 0..200 {
+    for round in 0..50 {
         let mut client = Client::subscribed(&server);
         client.next();
         client.0.close(None).expect("sent");

@@ -50,6 +50,12 @@ pub struct LoadTest {
     #[arg(long, value_name = "URL", env = "WS_URL")]
     pub ws_url: Option<String>,
 
+    /// Trust the certificates in this PEM file, and no others, for the server at an https address.
+    ///
+    /// k6 gets it as SSL_CERT_FILE. A certificate that signed itself may be its own authority.
+    #[arg(long, value_name = "PATH", value_parser = path())]
+    pub ca_cert: Option<PathBuf>,
+
     /// Multiplies every duration of the profile: 0.001 to 10.
     #[arg(long, value_name = "F", default_value = "1", value_parser = time_scale)]
     pub time_scale: f64,

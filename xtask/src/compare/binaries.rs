@@ -27,7 +27,7 @@ pub struct Binary {
 
 /// What a side is to be, checked before anything is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Source {
     /// A ready program.
     Program(PathBuf),
     /// The commit, with the name that the user gave it.
@@ -45,11 +45,11 @@ pub enum Wanted {
 ///
 /// # Errors
 /// A [`UsageError`] if a revision or a program is not there.
-pub fn wanted(args: &Compare, root: &Path) -> Result<(Wanted, Wanted), UsageError> {
+pub fn sources(args: &Compare, root: &Path) -> Result<(Source, Source), UsageError> {
     let head = match (&args.head_bin, &args.head) {
         (Some(path), _) => program("--head-bin", path)?,
         (None, Some(revision)) => named(root, revision)?,
-        (None, None) => Wanted::Tree,
+        (None, None) => Source::Tree,
     };
     let base = match (&args.base_bin, &args.base) {
         _ if args.calibrate => head.clone(),
@@ -60,9 +60,9 @@ pub fn wanted(args: &Compare, root: &Path) -> Result<(Wanted, Wanted), UsageErro
     Ok((base, head))
 }
 
-fn program(option: &str, path: &Path) -> Result<Wanted, UsageError> {
+fn program(option: &str, path: &Path) -> Result<Source, UsageError> {
     if path.is_file() {
-        return Ok(Wanted::Program(path.to_owned()));
+        return Ok(Source::Program(path.to_owned()));
     }
     Err(UsageError(format!(
         "{option} {} is no file",
@@ -70,14 +70,14 @@ fn program(option: &str, path: &Path) -> Result<Wanted, UsageError> {
     )))
 }
 
-fn named(root: &Path, revision: &str) -> Result<Wanted, UsageError> {
+fn named(root: &Path, revision: &str) -> Result<Source, UsageError> {
     let commit = repo::commit(root, revision).ok_or_else(|| {
         UsageError(format!(
             "there is no revision `{revision}` in {}: see `git log` or `git branch -a`; a shallow clone lacks older ones, which `git fetch --unshallow` brings",
             root.display()
         ))
     })?;
-    Ok(Wanted::Commit {
+    Ok(Source::Commit {
         name: revision.to_owned(),
         commit,
     })
@@ -85,7 +85,7 @@ fn named(root: &Path, revision: &str) -> Result<Wanted, UsageError> {
 
 /// Where this branch left the main one. On the main one itself: the last commit if there are uncommitted changes, else
 /// the one before it.
-fn default_base(root: &Path) -> Result<Wanted, UsageError> {
+fn default_base(root: &Path) -> Result<Source, UsageError> {
     let give = || {
         UsageError("there is no earlier revision to compare with: name one with --base REV".into())
     };
@@ -97,7 +97,7 @@ fn default_base(root: &Path) -> Result<Wanted, UsageError> {
     if let Some((main, commit)) = fork
         && commit != head
     {
-        return Ok(Wanted::Commit {
+        return Ok(Source::Commit {
             name: format!("where this branch left {main}"),
             commit,
         });
@@ -109,7 +109,7 @@ fn default_base(root: &Path) -> Result<Wanted, UsageError> {
         ("the commit before the last", "HEAD^")
     };
     let commit = repo::commit(root, spec).ok_or_else(give)?;
-    Ok(Wanted::Commit {
+    Ok(Source::Commit {
         name: name.into(),
         commit,
     })
@@ -120,15 +120,15 @@ fn default_base(root: &Path) -> Result<Wanted, UsageError> {
 /// # Errors
 /// If it cannot be built: the compiler has said why. If the revision has no server.
 pub fn provide(
-    wanted: &Wanted,
+    source: &Source,
     side: &str,
     root: &Path,
     target_dir: &Path,
     keep_in: &Path,
     server: &Server,
 ) -> anyhow::Result<Binary> {
-    match wanted {
-        Wanted::Program(path) => Ok(Binary {
+    match source {
+        Source::Program(path) => Ok(Binary {
             path: path.clone(),
             record: SideRecord {
                 name: path.display().to_string(),
@@ -136,7 +136,7 @@ pub fn provide(
                 dirty: false,
             },
         }),
-        Wanted::Tree => {
+        Source::Tree => {
             ui::step(&format!("{side}: building the working tree"));
             let built = server::build(server, root, None)?;
             // A build beside the comparison must not change what is measured.
@@ -153,7 +153,7 @@ pub fn provide(
                 },
             })
         }
-        Wanted::Commit { name, commit } => {
+        Source::Commit { name, commit } => {
             let path = of_commit(commit, name, side, root, target_dir, server)?;
             Ok(Binary {
                 path,

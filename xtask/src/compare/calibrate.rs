@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use load_stats::decide::{DecisionRule, PairedMetric, Verdict, verdicts};
-use load_stats::fence::Worse;
 
 use super::judge::{Floors, common_measures, disturbances, values};
 use crate::record::{Blocks, Calibration, Found, Kind, Measure};
@@ -23,7 +22,7 @@ const CHANGES: [f64; 4] = [0.05, 0.10, 0.20, 0.40];
 /// The bound of a gate as others have it, for comparison.
 const FIXED_GATE: f64 = 0.10;
 /// One metric's pairs, and what is needed to judge it.
-struct Series {
+struct MeasuredPairs {
     name: String,
     measure: Measure,
     test: String,
@@ -39,7 +38,7 @@ pub fn calibrate(blocks: &Blocks, floors: &Floors, rule: &DecisionRule) -> Calib
         resamples: RESAMPLES,
         ..*rule
     };
-    let all = series(blocks, floors);
+    let all = measured_pairs(blocks, floors);
     let measured = all.iter().map(|series| series.pairs.len()).min();
     let pairs = measured.unwrap_or(0).min(blocks.pairs);
     let mut random = fastrand::Rng::with_seed(blocks.seed);
@@ -68,7 +67,7 @@ pub fn calibrate(blocks: &Blocks, floors: &Floors, rule: &DecisionRule) -> Calib
 }
 
 fn find(
-    all: &[Series],
+    all: &[MeasuredPairs],
     pairs: usize,
     target: usize,
     change: f64,
@@ -94,7 +93,7 @@ fn find(
 
 /// The names of the metrics that one drawn comparison reports as worse.
 fn drawn(
-    all: &[Series],
+    all: &[MeasuredPairs],
     pairs: usize,
     changed: Option<(usize, f64)>,
     rule: &DecisionRule,
@@ -129,10 +128,8 @@ fn drawn(
             let drawn = &which[series.test.as_str()];
             PairedMetric {
                 disturbances: drawn.iter().filter_map(disturbance).collect(),
-                name: series.name.clone(),
                 pairs: drawn.iter().map(pick).collect(),
                 floor: series.floor,
-                worse: Worse::Higher,
             }
         })
         .collect();
@@ -144,13 +141,13 @@ fn drawn(
         .collect()
 }
 
-fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
+fn measured_pairs(blocks: &Blocks, floors: &Floors) -> Vec<MeasuredPairs> {
     let mut all = Vec::new();
     for test in blocks.tests() {
         let pairs = blocks.pairs_of(&test, 0);
         let disturbances = disturbances(&pairs);
         for measure in common_measures(&pairs) {
-            all.push(Series {
+            all.push(MeasuredPairs {
                 name: format!("{test}: {measure}"),
                 floor: floors.of(&measure),
                 pairs: values(&pairs, &measure),
@@ -164,7 +161,7 @@ fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
 }
 
 /// Of each test: a median and a p95 of its own, if it has any, and the CPU time.
-fn changed(all: &[Series]) -> Vec<usize> {
+fn changed(all: &[MeasuredPairs]) -> Vec<usize> {
     let mut chosen = Vec::new();
     let mut tests: Vec<&str> = all.iter().map(|series| series.test.as_str()).collect();
     tests.dedup();
@@ -182,7 +179,7 @@ fn changed(all: &[Series]) -> Vec<usize> {
 }
 
 /// How many single pairs of the p95 of requests, taken either way, are further apart than a fixed gate lets pass.
-fn fixed_gate(all: &[Series]) -> Option<f64> {
+fn fixed_gate(all: &[MeasuredPairs]) -> Option<f64> {
     let gated = Measure::p95_of_requests();
     let pairs: Vec<(f64, f64)> = all
         .iter()

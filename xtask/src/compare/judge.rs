@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, decide};
-use load_stats::fence::Worse;
+use load_stats::median;
 
 use super::failures;
 use crate::record::{
@@ -40,7 +40,7 @@ pub fn rule(seed: u64) -> DecisionRule {
 /// comparison keeps the level.
 ///
 /// `only` restricts the family to these (test, metric), for the second look at suspects.
-pub fn judge(
+pub fn judge_blocks(
     blocks: &Blocks,
     round: u8,
     floors: &Floors,
@@ -60,8 +60,6 @@ pub fn judge(
                 pairs: values(&pairs, &measure),
                 disturbances: disturbances.clone(),
                 floor: floors.of(&measure),
-                worse: Worse::Higher,
-                name: measure.to_string(),
             };
             family.push((test.clone(), measure, metric));
         }
@@ -111,7 +109,10 @@ pub fn disturbances(pairs: &[(&Block, &Block)]) -> Vec<f64> {
 }
 
 fn to_record(measure: Measure, metric: &PairedMetric, decision: MetricDecision) -> MetricRecord {
-    let side = |pick: fn(&(f64, f64)) -> f64| median(metric.pairs.iter().map(pick).collect());
+    let side = |pick: fn(&(f64, f64)) -> f64| {
+        let values: Vec<f64> = metric.pairs.iter().map(pick).collect();
+        median(&values).unwrap_or(f64::NAN)
+    };
     let (change, note) = match decision.verdict {
         Verdict::Regression => (Change::Regression, String::new()),
         Verdict::Improvement => (Change::Improvement, String::new()),
@@ -145,15 +146,6 @@ pub fn too_few(have: usize, need: usize, smallest_p: f64, required_p: f64) -> St
     )
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => values[n / 2],
-        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +164,7 @@ mod tests {
     }
 
     fn change(blocks: &Blocks, floors: &Floors) -> Change {
-        judge(blocks, 0, floors, &DecisionRule::default(), None)[0].metrics[0].change
+        judge_blocks(blocks, 0, floors, &DecisionRule::default(), None)[0].metrics[0].change
     }
 
     #[test]

@@ -9,7 +9,7 @@ use k6_summary::{Metrics, ServerState, Summary, SummaryProblem};
 
 use super::stolen::Ticks;
 use crate::config::Config;
-use crate::k6::{Invocation, K6, Stopped};
+use crate::k6::{Invocation, K6, Options, Stopped};
 use crate::measure::{Measured, measure};
 use crate::record::{Block, Measure, Side, measured};
 use crate::secret::Secret;
@@ -41,8 +41,8 @@ pub struct Bench<'a> {
     pub vus: u64,
     /// How long a block is under full load.
     pub block: Duration,
-    /// Variables to take out of k6's environment.
-    pub interfering: &'a [String],
+    /// What the user says to k6.
+    pub options: &'a Options,
     /// The folder of the comparison; blocks that went wrong stay in it.
     pub dir: &'a Path,
 }
@@ -102,13 +102,14 @@ impl Bench<'_> {
             dir: &dir,
             env: &invocation_env,
             key: self.key,
-            remove: self.interfering,
             outputs: &[],
-            args: &[],
+            options: self.options,
+            tags: &BTreeMap::new(),
             load: self.block,
             dashboard: false,
             open: false,
-            at_most: Some(self.block),
+            at_most: self.block,
+            teardown_limit: Duration::ZERO,
         };
         let ticks = Ticks::now();
         let measured = measure(&invocation, &mut server, |_| ());
@@ -230,7 +231,7 @@ fn to_block(
 
 /// Some requests to each route, one after the other, whose answers do not matter here: the block will judge them.
 fn warm_up(base_url: &str, key: &Secret) -> anyhow::Result<()> {
-    let client = crate::http::client()
+    let client = crate::http::client_for(base_url)?
         .timeout(Duration::from_secs(5))
         .build()
         .context("failed to set up the HTTP client")?;

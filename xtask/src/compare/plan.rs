@@ -11,6 +11,7 @@ use crate::cli::Compare;
 use crate::config::Config;
 use crate::error::UsageError;
 use crate::k6;
+use crate::secret::Secret;
 
 /// Metrics of a test at most: the median and the p95 of three trends, CPU, memory and bytes.
 const METRICS_OF_A_TEST: usize = 9;
@@ -68,12 +69,18 @@ impl Plan {
     ///
     /// # Errors
     /// If k6 cannot read the scripts.
-    pub fn vus(&self, k6: &Path, config: &Config) -> anyhow::Result<u64> {
+    pub fn vus(
+        &self,
+        k6: &Path,
+        config: &Config,
+        key: &Secret,
+        options: &k6::Options,
+    ) -> anyhow::Result<u64> {
         let (Some(profile), Some(test)) = (&self.profile, self.tests.first()) else {
             return Ok(self.vus);
         };
         let env = [("PROFILE", profile.clone()), ("TEST", test.clone())];
-        let shape = k6::inspect(k6, &config.main_js(), &env)?;
+        let shape = k6::inspect(k6, &config.main_js(), &env, key, options)?;
         Ok(shape.max_vus)
     }
 

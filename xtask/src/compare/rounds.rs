@@ -5,7 +5,7 @@ use std::path::Path;
 use load_stats::decide::DecisionRule;
 
 use super::failures::only_in_head;
-use super::judge::{Floors, judge, rule};
+use super::judge::{Floors, judge_blocks, rule};
 use super::measure::{Bench, Broken, Which};
 use super::plan::Plan;
 use crate::record::{Blocks, Change, Measure, Side, TestComparison as TestRecord, percent};
@@ -93,7 +93,7 @@ impl Rounds<'_> {
     /// As [`Rounds::measure`].
     pub fn confirm(&mut self, floors: &Floors) -> anyhow::Result<()> {
         let rule = rule(self.blocks.seed);
-        let tests = judge(&self.blocks, 0, floors, &rule, None);
+        let tests = judge_blocks(&self.blocks, 0, floors, &rule, None);
         let failed = tests.iter().any(|test| !test.worse_failures.is_empty());
         let suspects = suspects(&tests);
         if failed || self.broken.is_some() || suspects.is_empty() {
@@ -122,7 +122,7 @@ fn suspects(tests: &[TestRecord]) -> Vec<(String, Measure)> {
 /// Takes back the regressions that the second round did not find.
 pub fn agree(tests: &mut [TestRecord], blocks: &Blocks, floors: &Floors, rule: &DecisionRule) {
     let suspects = suspects(tests);
-    let again = judge(blocks, 1, floors, rule, Some(&suspects));
+    let again = judge_blocks(blocks, 1, floors, rule, Some(&suspects));
     for test in tests {
         let second = again.iter().find(|second| second.name == test.name);
         if let Some(second) = second {
@@ -138,7 +138,8 @@ pub fn agree(tests: &mut [TestRecord], blocks: &Blocks, floors: &Floors, rule: &
                     .iter()
                     .find(|second| second.metric == metric.metric)
             });
-            let ratio = second.and_then(|second| Some(percent(second.evidence.as_ref()?.ratio)));
+            let ratio =
+                second.and_then(|second| Some(percent(second.evidence.as_ref()?.ratio - 1.0)));
             let ratio = ratio.unwrap_or_else(|| "not measured".into());
             if second.is_some_and(|second| second.change == Change::Regression) {
                 metric.note = format!("confirmed: {ratio} when measured again");

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use super::lines::{self, Accepted, AcceptedLine, HISTORY_VERSION};
 use super::read::{Entry, Past, time};
 use crate::error::UsageError;
+use crate::record::short_commit;
 use crate::{repo, ui};
 
 /// Which revisions come after which accepted one, as git says.
@@ -43,7 +44,7 @@ pub fn accept(
         [] => "all tests".to_owned(),
         tests => tests.join(", "),
     };
-    let short = short(&accepted.commit).to_owned();
+    let short = short_commit(&accepted.commit).to_owned();
     std::fs::create_dir_all(results)
         .with_context(|| format!("failed to create {}", results.display()))?;
     let line = AcceptedLine {
@@ -142,11 +143,6 @@ impl Lineage {
 /// Whether a change was accepted for `test`.
 pub fn applies(accepted: &Accepted, test: &str) -> bool {
     accepted.tests.is_empty() || accepted.tests.iter().any(|name| name == test)
-}
-
-/// The first digits of a commit, as git abbreviates it.
-pub fn short(commit: &str) -> &str {
-    commit.get(..9).unwrap_or(commit)
 }
 
 #[cfg(test)]

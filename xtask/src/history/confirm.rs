@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use crate::record::{Kind, PastRecord, PastRow, PastState};
+use crate::record::{Kind, PastRecord, PastRow, PastState, percent};
 
 /// The second measurement of a test with suspects.
 #[derive(Debug)]
@@ -135,16 +135,6 @@ pub fn suspicion(row: &PastRow, have: usize) -> String {
     }
 }
 
-/// A relative change as people read it: `+12.3 %`.
-pub fn percent(change: f64) -> String {
-    let percent = change * 100.0;
-    if percent.abs() < 100.0 {
-        format!("{percent:+.1} %")
-    } else {
-        format!("{percent:+.0} %")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::accept::Lineage;
@@ -158,7 +148,7 @@ mod tests {
     fn judged(line: &Line) -> PastRecord {
         let past = testing::past(31);
         let reference = Reference::of(&past, &Lineage::default(), &line.key);
-        reference.judge(&line.measured())
+        reference.compare(&line.measured())
     }
 
     fn state(record: &PastRecord) -> PastState {
@@ -212,7 +202,7 @@ mod tests {
         let judged = |key: &Key, peak_rss_bytes| {
             let mut line = testing::line(31);
             line.server_usage.as_mut().unwrap().peak_rss_bytes = peak_rss_bytes;
-            Reference::of(past, &Lineage::default(), key).judge(&line.measured())
+            Reference::of(past, &Lineage::default(), key).compare(&line.measured())
         };
         let key = Key {
             after: vec!["health".into()],

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use k6_summary::Quantity;
-use load_stats::fence::{Fence, FenceLine, FenceRule, Worse, judge};
+use load_stats::fence::{Fence, FenceLine, FenceRule, judge_by_fence};
 
-use super::accept::{Lineage, short};
+use super::accept::Lineage;
 use super::key::Key;
 use super::read::{Entry, Past};
 use super::references::{left_out, unfit};
-use crate::record::{Kind, Measure, PastRecord, PastRow, PastState};
+use crate::record::{Kind, Measure, PastRecord, PastRow, PastState, short_commit};
 
 /// What a test is compared with: the numbers of each comparable run that may be a reference, the oldest first.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub struct Reference {
 
 /// The rule for numbers of this kind.
 pub fn rule(kind: Kind) -> FenceRule {
-    FenceRule::new(kind.floor_by_night(), Worse::Higher)
+    FenceRule::new(kind.floor_by_night())
 }
 
 /// Past runs that a verdict needs.
@@ -48,7 +48,7 @@ impl Reference {
         if let Some((index, accepted)) = begin {
             notes.push(format!(
                 "the past begins at {}, accepted: {} ({index} runs before it)",
-                short(&accepted.commit),
+                short_commit(&accepted.commit),
                 accepted.why
             ));
         }
@@ -78,7 +78,7 @@ impl Reference {
     }
 
     /// Puts the numbers of now beside those of the past. A suspect has the state [`PastState::Regression`].
-    pub fn judge(&self, now: &BTreeMap<Measure, f64>) -> PastRecord {
+    pub fn compare(&self, now: &BTreeMap<Measure, f64>) -> PastRecord {
         let short =
             (self.have < need()).then(|| format!("history too short: {} of {}", self.have, need()));
         let notes = short.into_iter().chain([self.note.clone()]);
@@ -109,7 +109,7 @@ impl Reference {
             state,
             note,
         };
-        match judge(history, value, &rule(measure.kind())) {
+        match judge_by_fence(history, value, &rule(measure.kind())) {
             Fence::NotEnough { have, need } => {
                 shown(PastState::Shown, None, too_few(self, have, need))
             }
@@ -183,7 +183,7 @@ mod tests {
 
     fn judged(past: &Past, now: &Line) -> PastRecord {
         let reference = Reference::of(past, &Lineage::default(), &now.key);
-        reference.judge(&now.measured())
+        reference.compare(&now.measured())
     }
 
     fn state(record: &PastRecord, metric: &str) -> PastState {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use load_stats::fence::{Fence, judge};
+use load_stats::fence::{Fence, judge_by_fence};
 use serde::Serialize;
 
 use super::fence::{failed_bound, rule};
@@ -106,7 +106,7 @@ fn edges(kind: Kind, history: &[f64]) -> Option<Edges> {
         });
     }
     // The fence is the same whatever value it is asked about.
-    match judge(history, *history.last()?, &rule) {
+    match judge_by_fence(history, *history.last()?, &rule) {
         Fence::Shown { line, .. } | Fence::Within(line) | Fence::Suspect(line) => Some(Edges {
             lower: (line.reference * (1.0 - line.fence)).max(0.0),
             upper: line.reference * (1.0 + line.fence),
@@ -146,7 +146,7 @@ mod tests {
             let before: Vec<&Entry> = past.entries[..index].iter().collect();
             let line = &past.entries[index].line;
             let reference = Reference::among(&past, &Lineage::default(), &line.key, &before);
-            let row = reference.judge(&line.measured()).metrics.remove(0);
+            let row = reference.compare(&line.measured()).metrics.remove(0);
             let upper = row
                 .reference
                 .zip(row.fence)

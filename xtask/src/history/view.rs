@@ -19,7 +19,7 @@ const SEARCHED: usize = 120;
 
 /// All runs of one test that are comparable with each other.
 #[derive(Debug, Serialize)]
-pub struct Series {
+pub struct ComparableRuns {
     /// What they share.
     pub key: Key,
     /// How many runs there are.
@@ -82,7 +82,7 @@ pub struct Change {
 }
 
 /// The series that `args` asks for, in the order in which they began.
-pub fn runs_of(past: &Past, lineage: &Lineage, args: &History) -> Vec<Series> {
+pub fn runs_of(past: &Past, lineage: &Lineage, args: &History) -> Vec<ComparableRuns> {
     let wanted = |key: &&Key| {
         let profile = args.profile.as_ref();
         let profile = profile.is_none_or(|profile| *profile == key.profile);
@@ -92,14 +92,14 @@ pub fn runs_of(past: &Past, lineage: &Lineage, args: &History) -> Vec<Series> {
     keys.filter_map(|key| one(past, lineage, key)).collect()
 }
 
-fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
+fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<ComparableRuns> {
     let entries: Vec<&Entry> = past
         .comparable_with(key)
         .filter(|entry| entry.line.metrics.is_some())
         .collect();
     let (newest, before) = entries.split_last()?;
     let reference = Reference::among(past, lineage, key, before);
-    let judged = reference.judge(&newest.line.measured());
+    let judged = reference.compare(&newest.line.measured());
     let accepted: Vec<Mark> = lineage
         .places(past, &entries, &key.test)
         .map(|(index, accepted)| Mark {
@@ -121,7 +121,7 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<Series> {
             last,
         }
     });
-    Some(Series {
+    Some(ComparableRuns {
         key: key.clone(),
         runs: entries.len(),
         have: judged.have,
@@ -145,7 +145,7 @@ fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
     let newest = &telling[telling.len().saturating_sub(SEARCHED)..];
     let values: Vec<f64> = newest.iter().map(|point| point.value).collect();
     // Numbers from JSON are finite and the length is bounded, so that nothing is left to fail.
-    let found = change_points(&values, ChangeRule::nightly()).unwrap_or_default();
+    let found = change_points(&values, ChangeRule::default()).unwrap_or_default();
     let change = |point: &load_stats::change_points::ChangePoint| {
         let first = newest.get(point.index)?;
         let last = newest.get(point.index.checked_sub(1)?)?;
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    fn show(lines: Vec<Line>, words: &str) -> Vec<Series> {
+    fn show(lines: Vec<Line>, words: &str) -> Vec<ComparableRuns> {
         runs_of(&testing::of(lines), &Lineage::default(), &args(words))
     }
 

@@ -1,10 +1,17 @@
 //! Asking k6 for the load of a test, running the test, and following what k6 says meanwhile.
 
-mod environment;
+mod duration;
+mod generator;
 mod invoke;
+mod log;
+mod options;
 mod progress;
+mod relay;
+mod scenario;
 mod shape;
+mod table;
 
-pub use environment::interfering;
+pub use duration::short;
 pub use invoke::{Invocation, Ran, Stopped};
-pub use shape::{Shape, inspect, short};
+pub use options::Options;
+pub use shape::{Shape, inspect};

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use super::command;
 use super::judge::planned;
-use crate::cli::LoadTest;
 use crate::error::COULD_NOT_RUN;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
@@ -15,7 +14,7 @@ use crate::{repo, ui};
 
 /// The record of a run that has yet to measure anything.
 pub fn begin(
-    args: &LoadTest,
+    options: &k6::Options,
     plan: &Plan,
     k6: &K6,
     shapes: &[Shape],
@@ -31,14 +30,14 @@ pub fn begin(
         outcome: Outcome::CouldNotRun,
         exit_code: COULD_NOT_RUN,
         reasons: Vec::new(),
-        notices: first_notices(args),
+        notices: first_notices(options, shapes, plan),
         started_at: humantime::format_rfc3339_seconds(now).to_string(),
         duration_s: 0.0,
         teardown_s: 0.0,
         profile: plan.profile.clone(),
         time_scale: plan.time_scale,
         command: Some(command::line()),
-        k6_args: args.k6_args.clone(),
+        k6_args: options.kept.clone(),
         target: TargetRecord {
             base_url: given.base_url,
             ws_url: given.ws_url,
@@ -56,20 +55,16 @@ pub fn begin(
 }
 
 /// What is said before the run and kept with it, since it may explain a result.
-fn first_notices(args: &LoadTest) -> Vec<String> {
-    let mut notices = Vec::new();
-    let interfering = k6::interfering(std::env::vars_os().map(|(name, _)| name));
-    if !interfering.is_empty() {
-        notices.push(format!(
-            "taken out of k6's environment, since they would change the test: {}",
-            interfering.join(", ")
-        ));
-    }
-    if !args.k6_args.is_empty() {
-        notices.push(format!(
-            "k6 also gets `{}`, which may change the load",
-            args.k6_args.join(" ")
-        ));
+fn first_notices(options: &k6::Options, shapes: &[Shape], plan: &Plan) -> Vec<String> {
+    let mut notices = options.notices.clone();
+    for (test, shape) in plan.tests.iter().zip(shapes) {
+        if !shape.ignored.is_empty() {
+            notices.push(format!(
+                "{}: the script's own {} is not used: the profile makes the load, and load-tests/main.js the summary",
+                test,
+                shape.ignored.join(" and ")
+            ));
+        }
     }
     for notice in &notices {
         ui::notice(notice);

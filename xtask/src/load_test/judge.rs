@@ -10,6 +10,9 @@ use crate::measure::{Measured, growth};
 use crate::record::{Outcome, SampledRecord, StageRecord, TestRecord};
 use crate::shell::Ended;
 
+/// The exit code of k6 for crossed thresholds, which the summary explains.
+const THRESHOLDS_CROSSED: i32 = 99;
+
 /// The record of a test that is still to be run.
 pub fn planned(test: &str, shape: &Shape) -> TestRecord {
     TestRecord::planned(
@@ -20,7 +23,15 @@ pub fn planned(test: &str, shape: &Shape) -> TestRecord {
 }
 
 /// Judges what was measured of `test`.
-pub fn judge(test: &str, shape: &Shape, args: &LoadTest, measured: &Measured) -> TestRecord {
+///
+/// `as_planned` says whether k6 made the load of its plan, and no argument of the user's another.
+pub fn judge(
+    test: &str,
+    shape: &Shape,
+    args: &LoadTest,
+    as_planned: bool,
+    measured: &Measured,
+) -> TestRecord {
     let Measured {
         ran,
         summary,
@@ -29,11 +40,11 @@ pub fn judge(test: &str, shape: &Shape, args: &LoadTest, measured: &Measured) ->
     } = measured;
     let verdict = k6_summary::judge(&Evidence {
         summary: summary.as_ref().map_err(Clone::clone),
-        log: &measured.log,
+        log: &ran.said.log,
         exit: exit(ran.ended),
         min_checks: args.min_checks,
         max_exceptions: DEFAULT_MAX_EXCEPTIONS,
-        planned_vus: args.k6_args.is_empty().then_some(shape.max_vus),
+        planned_vus: as_planned.then_some(shape.max_vus),
         server: measured.server.clone(),
         interrupted: matches!(ran.stopped, Some(Stopped::Interrupted(_))),
     });
@@ -50,13 +61,7 @@ pub fn judge(test: &str, shape: &Shape, args: &LoadTest, measured: &Measured) ->
         }
     });
     record.server_usage = measured.usage();
-    record.growth = growth::rows(
-        shape,
-        args.max_memory_growth.0,
-        !args.k6_args.is_empty(),
-        ran,
-        samples,
-    );
+    record.growth = growth::rows(shape, args.max_memory_growth.0, !as_planned, ran, samples);
     record.duration_s = summary
         .as_ref()
         .ok()
@@ -74,10 +79,9 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
             .reasons
             .insert(0, "k6 took much longer than its plan and was ended".into());
     }
-    if measured.summary.is_err() {
-        // Without a summary, k6's own last words are the only explanation there is.
-        record.reasons.extend(last_words(ran));
-    }
+    record
+        .reasons
+        .extend(last_words(ran, measured.summary.is_ok()));
     record.reasons.extend(measured.elsewhere());
     let grown = record.growth.iter().filter(|row| row.ok == Some(false));
     let grown: Vec<String> = grown.map(growth::reason).collect();
@@ -89,6 +93,13 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
         _ => Outcome::Failed,
     };
     record.reasons.extend(grown);
+    if record.outcome == Outcome::Failed
+        && let Some((error, count)) = ran.said.commonest()
+    {
+        record.reasons.push(format!(
+            "the commonest error of requests, {count} times: {error}"
+        ));
+    }
     record.thresholds = verdict.thresholds;
     record.checks = verdict.checks;
     record.metrics = verdict.metrics;
@@ -101,12 +112,12 @@ fn exit(ended: Ended) -> K6Exit {
     }
 }
 
-fn last_words(ran: &Ran) -> Option<String> {
-    let lines = ran.tail.lines();
-    let line = lines
-        .iter()
-        .rev()
-        .find(|line| line.contains("level=error"))
-        .or(lines.last())?;
-    Some(format!("k6's last words: {}", line.trim()))
+/// What k6's log has to explain a failure that the summary does not explain: its last words of an error.
+fn last_words(ran: &Ran, has_summary: bool) -> Option<String> {
+    if has_summary && matches!(ran.ended, Ended::Code(0 | THRESHOLDS_CROSSED)) {
+        return None;
+    }
+    let words = ran.said.last_error.clone();
+    let words = words.or_else(|| ran.tail.lines().last().map(|line| line.trim().to_owned()))?;
+    Some(format!("k6's last words: {words}"))
 }

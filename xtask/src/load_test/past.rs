@@ -63,7 +63,7 @@ impl Run<'_> {
         let before = self.before.as_ref()?;
         let now = measured(test.metrics.as_ref()?, test.server_usage.as_ref());
         let reference = Reference::of(&before.past, &before.lineage, key);
-        Some(reference.judge(&now))
+        Some(reference.compare(&now))
     }
 
     /// Measures every test with a suspect once more, on a fresh server if servers are started here, and settles it.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Run, judge};
-use crate::k6::{self, Invocation};
+use crate::k6::Invocation;
 use crate::measure::{Measured, measure};
 use crate::prometheus::{self, Prometheus, Tags};
 use crate::record::{Outcome, TestRecord};
@@ -73,13 +73,14 @@ impl Run<'_> {
             dir,
             env: &env,
             key: &self.plan.key,
-            remove: &k6::interfering(std::env::vars_os().map(|(name, _)| name)),
             outputs: &outputs,
-            args: &self.args.k6_args,
+            options: &self.options,
+            tags: &shape.tags,
             dashboard: true,
             open: self.args.open,
             load: shape.duration(),
-            at_most: self.args.k6_args.is_empty().then_some(shape.at_most),
+            at_most: shape.at_most,
+            teardown_limit: shape.teardown_limit,
         };
         let measured = measure(&invocation, server, |server| {
             if let Some(live) = &mut live {
@@ -89,7 +90,7 @@ impl Run<'_> {
         if let Some(live) = live {
             live.ends(server.sampler());
         }
-        let record = judge::judge(&test, shape, self.args, &measured);
+        let record = judge::judge(&test, shape, self.args, self.options.as_planned, &measured);
         for notice in self.test_notices(&test, dir, &measured) {
             self.say(notice);
         }
@@ -100,6 +101,7 @@ impl Run<'_> {
     fn test_notices(&self, test: &str, dir: &Path, measured: &Measured) -> Vec<String> {
         let ran = &measured.ran;
         let mut notices: Vec<String> = ran.log_problem.clone().into_iter().collect();
+        notices.extend(ran.limits.iter().map(|limit| format!("{test}: {limit}")));
         if ran.stopped.is_none() && !dir.join("report.html").is_file() {
             notices.push(format!(
                 "{test}: k6 wrote no report.html, for it ran too short or could not write it"

@@ -4,7 +4,7 @@ use k6_summary::Unit;
 use load_stats::decide::Evidence;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Measure, Outcome, SideRecord};
+use super::{Host, Measure, Outcome, SideRecord, percent};
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -172,17 +172,12 @@ fn sentence(metric: &MetricRecord) -> String {
     format!(
         "{} is {} [{}, {}], more than the {} % that are let pass (p = {:.1e})",
         metric.metric,
-        percent(evidence.ratio),
-        percent(evidence.low),
-        percent(evidence.high),
+        percent(evidence.ratio - 1.0),
+        percent(evidence.low - 1.0),
+        percent(evidence.high - 1.0),
         round(evidence.floor * 100.0),
         evidence.p_adjusted
     )
-}
-
-/// A ratio as people read it: 1.1 is `+10.0 %`.
-pub fn percent(ratio: f64) -> String {
-    format!("{:+.1} %", (ratio - 1.0) * 100.0)
 }
 
 fn round(value: f64) -> String {

@@ -9,7 +9,7 @@ use reqwest::blocking::Client;
 use serde_json::Value;
 
 use crate::config::{self, Table};
-use crate::http::root_cause;
+use crate::http::{self, root_cause};
 use crate::secret::Secret;
 
 /// The most of a health answer that is read, in bytes.
@@ -55,9 +55,8 @@ impl Prober {
     /// # Errors
     /// If the HTTP client cannot be set up.
     pub fn new(table: &Table, base_url: &str, timeout: Duration) -> anyhow::Result<Self> {
-        let client = crate::http::client()
+        let client = http::client_for(base_url)?
             .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
             .build()
             .context("failed to set up the HTTP client")?;
         Ok(Self {
@@ -76,11 +75,14 @@ impl Prober {
         {
             Ok(answer) => answer,
             Err(error) if error.is_timeout() => return Health::Silent,
-            Err(error) if error.is_connect() => return Health::Unreachable(root_cause(&error)),
+            Err(error) if error.is_connect() => return Health::Unreachable(http::why(&error)),
             Err(error) => {
                 return Health::Foreign(format!("the connection failed: {}", root_cause(&error)));
             }
         };
+        if let Some(to) = http::redirection(&answer) {
+            return Health::Foreign(format!("it sends its callers elsewhere, to {to}"));
+        }
         let status = answer.status();
         let mut body = Vec::new();
         if let Err(error) =
@@ -108,7 +110,7 @@ impl Prober {
         let asked = asked.header(&header.name, header.value.with_key(key.expose()));
         let status = match asked.send() {
             Ok(answer) => answer.status(),
-            Err(error) => return Err(format!("{url} does not answer: {}", root_cause(&error))),
+            Err(error) => return Err(format!("{url} does not answer: {}", http::why(&error))),
         };
         match status {
             StatusCode::OK => Ok(()),

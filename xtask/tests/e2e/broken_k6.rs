@@ -3,12 +3,15 @@
 //! A wrapper stands in for k6: it answers `version` and `inspect` with the real program and does something nasty
 //! when it is to `run`.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::support::{Done, Run, Server, command_line, k6, wait_until};
+use crate::stub::closed_port;
+use crate::support::{Done, Run, Server, command_line, files, k6, read, wait_until};
 
 /// A wrapper that does `nasty` (shell, with the real k6 in `$K6`) in place of a run.
 fn wrapper(nasty: &str) -> (TempDir, PathBuf) {
@@ -41,7 +44,10 @@ fn script(dir: &Path, text: &str) -> String {
          return {{ [__ENV.SUMMARY_PATH]: JSON.stringify(data) }};\n}}\n"
     );
     std::fs::write(&file, text).unwrap();
-    format!("exec \"$K6\" run --address= '{}'", file.display())
+    format!(
+        "exec \"$K6\" run --address= --log-format json '{}'",
+        file.display()
+    )
 }
 
 #[test]
@@ -65,6 +71,102 @@ fn a_script_that_aborts() {
     let text = "import exec from 'k6/execution';\nexport default function () { exec.test.abort('enough'); }";
     let reasons = run_with(&script(dir.path(), text)).reasons();
     assert!(reasons.contains("108"), "{reasons}");
+    assert!(reasons.contains("test aborted: enough"), "{reasons}");
+}
+
+#[test]
+fn a_setup_that_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "import { fail } from 'k6';\nexport function setup() { fail('quota exceeded'); }\nexport default function () {}";
+    let reasons = run_with(&script(dir.path(), text)).reasons();
+    assert!(reasons.contains("quota exceeded"), "{reasons}");
+}
+
+#[test]
+fn requests_that_fail_are_explained() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = format!(
+        "import http from 'k6/http';\nexport const options = {{ iterations: 3 }};\n\
+         export default function () {{ http.get('http://127.0.0.1:{}/'); }}",
+        closed_port()
+    );
+    let reasons = run_with(&script(dir.path(), &text)).reasons();
+    assert!(
+        reasons.contains("the commonest error of requests, 3 times: connect: connection refused"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn too_few_open_files_are_the_generators_fault() {
+    let server = Server::start("test-api-key");
+    let (_dir, path) = wrapper("ulimit -n 40; exec \"$K6\" \"$@\"");
+    let run = Run::with_k6("smoke health -- --vus 80 --duration 3s", &path);
+    let done = run.against(&server.url).done();
+    assert_ne!(done.code, Some(0));
+    done.says("the load generator had too few open files");
+    assert!(done.run()["notices"].to_string().contains("ulimit -n"));
+}
+
+#[test]
+fn a_script_that_needs_its_variables_at_its_top() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("script.js");
+    let text = "import http from 'k6/http';\nimport { check } from 'k6';\n\
+        if (!__ENV.API_KEY) throw new Error('API_KEY is required');\n\
+        const base = __ENV.BASE_URL.replace(/\\/$/, '');\n\
+        export const options = { iterations: 2, thresholds: { checks: ['rate>0.9'] } };\n\
+        export default function () { check(http.get(`${base}/api/health`), { ok: (r) => r.status === 200 }); }\n\
+        export function handleSummary(data) { return { [__ENV.SUMMARY_PATH]: JSON.stringify(data) }; }";
+    std::fs::write(&file, text).unwrap();
+    // In the place of load-tests/main.js, with everything else as it is.
+    let path = dir.path().join("k6");
+    let text = format!(
+        "#!/bin/sh\nfor word; do case \"$word\" in */main.js) word='{}' ;; esac; set -- \"$@\" \"$word\"; shift; done\n\
+         exec '{}' \"$@\"\n",
+        file.display(),
+        k6().display()
+    );
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let server = Server::start("test-api-key");
+    let done = Run::with_k6("smoke health", &path)
+        .against(&server.url)
+        .done();
+    assert!(
+        done.code != Some(3) && done.code != Some(2),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(done.run()["tests"][0]["metrics"]["iterations"], 2);
+}
+
+#[test]
+fn whoever_looks_at_the_dashboard_is_let_go() {
+    let run = Run::new("smoke health --time-scale 0.1")
+        .own_server()
+        .start();
+    let mut address = None;
+    wait_until("k6 says where its dashboard is", || {
+        let logs = files(&run.results).into_iter();
+        let text = logs
+            .filter(|file| file.ends_with("health/k6.log"))
+            .map(|file| read(&file));
+        address = text
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .find_map(|line| Some(line.split_once("web dashboard: http://")?.1.to_owned()));
+        address.is_some()
+    });
+    let address = address.unwrap();
+    let mut onlooker = TcpStream::connect(&address).unwrap();
+    write!(onlooker, "GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut begin = [0; 12];
+    onlooker.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
+    // It never hangs up by itself.
+    let done = run.done();
+    done.exits(0);
+    assert!(done.summary("health")["metrics"].is_object());
 }
 
 #[test]

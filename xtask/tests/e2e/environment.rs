@@ -1,6 +1,6 @@
 //! What stands in the environment: secrets stay there, and strays do no harm.
 
-use crate::support::{Run, command_line, files};
+use crate::support::{Run, command_line, files, read};
 
 #[test]
 fn stray_variables_have_no_effect_and_are_said() {
@@ -21,6 +21,85 @@ fn stray_variables_have_no_effect_and_are_said() {
             .unwrap()
             .contains("K6_ITERATIONS")
     );
+}
+
+#[test]
+fn arguments_that_are_ours_or_cannot_be_had_are_refused() {
+    for (args, part) in [
+        ("--paused", "nobody could go on"),
+        ("--linger", "nobody could go on"),
+        ("-e TEST=specs", "the words behind the profile"),
+        ("-e BASE_URL=http://127.0.0.1:1", "--base-url"),
+        ("--no-thresholds", "proves nothing"),
+        ("--log-output none", "k6.log"),
+    ] {
+        let done = Run::new(&format!("smoke health -- {args}"))
+            .own_server()
+            .done();
+        done.exits(2).says(part);
+        assert!(!done.results.exists(), "{args}");
+    }
+}
+
+#[test]
+fn values_of_variables_behind_the_dashes_are_written_nowhere() {
+    let value = "another-secret-key-991";
+    let done = Run::new("smoke health --time-scale 0.05 -- --http-debug")
+        .arg("-e")
+        .arg(&format!("TOKEN={value}"))
+        .own_server()
+        .done();
+    done.exits(0).says("TOKEN=***");
+    for file in files(&done.results) {
+        assert!(!read(&file).contains(value), "{}", file.display());
+    }
+    assert!(!done.stdout.contains(value) && !done.stderr.contains(value));
+    assert_eq!(done.run()["k6_args"][1], "TOKEN=***");
+}
+
+#[test]
+fn the_users_configuration_file_changes_no_test() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("k6")).unwrap();
+    let config = home.path().join("k6/config.json");
+    std::fs::write(
+        &config,
+        r#"{"iterations": 1, "hosts": {"127.0.0.1": "192.0.2.1"}}"#,
+    )
+    .unwrap();
+    let done = Run::new("smoke health --time-scale 0.1")
+        .env("XDG_CONFIG_HOME", home.path().to_str().unwrap())
+        .own_server()
+        .done();
+    done.exits(0)
+        .says("would change the test: hosts, iterations");
+    assert!(
+        done.run()["tests"][0]["metrics"]["iterations"]
+            .as_u64()
+            .unwrap()
+            > 1
+    );
+}
+
+#[test]
+fn tags_of_the_users_are_added_to_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let samples = dir.path().join("samples.json");
+    let out = format!("json={}", samples.display());
+    let done = Run::new("smoke health --time-scale 0.05 -- --tag a=b --out")
+        .arg(&out)
+        .own_server()
+        .done();
+    done.exits(0);
+    let text = read(&samples);
+    let point = text
+        .lines()
+        .find(|line| line.contains("http_req_duration") && line.contains("Point"));
+    let point: serde_json::Value = serde_json::from_str(point.unwrap()).unwrap();
+    let tags = &point["data"]["tags"];
+    assert_eq!((&tags["a"], &tags["test"]), (&"b".into(), &"health".into()));
+    assert_eq!(tags["testid"], done.run()["run"], "{tags}");
+    assert!(done.run()["k6_args"].as_array().unwrap().is_empty());
 }
 
 #[test]

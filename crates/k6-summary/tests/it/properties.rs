@@ -154,9 +154,9 @@ fn share(usual: f64) -> impl Strategy<Value = f64> {
 
 fn log() -> impl Strategy<Value = Log> {
     let line = prop::sample::select(vec![
-        "level=error msg=oops executor=constant-vus",
-        "level=error msg=oops hint=\"script exception\"",
-        "level=warning msg=\"Request Failed\"",
+        r#"{"level":"error","msg":"oops","executor":"constant-vus"}"#,
+        r#"{"level":"error","msg":"oops","hint":"script exception"}"#,
+        r#"{"level":"warning","msg":"Request Failed"}"#,
     ]);
     vec(line, 0..3).prop_map(|lines| {
         let mut log = Log::default();
@@ -232,8 +232,7 @@ proptest! {
         let mut log = Log::default();
         for line in &lines {
             log.line(line);
-            log.line(&format!("level=error msg={line} executor=x"));
-            log.line(&format!("level=error msg=\"{line}\" executor=x"));
+            log.line(&json!({"level": "error", "msg": line, "executor": "x"}).to_string());
         }
         if let Some(exception) = log.first_exception() {
             let text = exception.to_string();

@@ -274,15 +274,14 @@ fn few_exceptions_are_told_and_fail_nothing() {
     for version in VERSIONS {
         let verdict = verdict(version, "rarely", 0);
         assert_eq!(verdict.outcome, Outcome::Passed, "{version}");
-        assert_eq!(
-            verdict.notices,
-            [
-                "1 of 129 iterations ended with an exception: Error: no session for user 7, first at rarely.js:9"
-            ]
-        );
+        let [notice] = &verdict.notices[..] else {
+            panic!("{version}: {:?}", verdict.notices);
+        };
+        let expected = "1 of * iterations ended with an exception: Error: no session for user 7, first at rarely.js:9";
+        assert!(reads_like(notice, expected), "{version}: {notice}");
+        let iterations = summary(version, "rarely").iterations();
         let errors = &verdict.thresholds[0];
-        assert_eq!(errors.value, Some(1.0 / 129.0), "{version}");
-        assert_eq!(errors.value_text().as_deref(), Some("0.78 %"));
+        assert_eq!(errors.value, Some(1.0 / iterations as f64), "{version}");
         assert_eq!(
             errors.note.as_deref(),
             Some("with 1 exception counted as an error")

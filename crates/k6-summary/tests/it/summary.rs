@@ -23,12 +23,12 @@ fn totals_of_real_runs_are_read() {
         ("0.57.0", "interrupted", 3432, 3, 8, 0, 0, Some(1), (16, 0)),
         ("1.1.0", "interrupted", 3451, 3, 8, 0, 0, Some(1), (16, 0)),
         // k6 looks at the number of virtual users once a second.
-        ("0.57.0", "test_abort", 410, 4, 4, 0, 0, None, (4, 0)),
-        ("1.1.0", "test_abort", 429, 4, 4, 0, 0, None, (4, 0)),
+        ("0.57.0", "test_abort", 411, 4, 4, 0, 0, None, (4, 0)),
+        ("1.1.0", "test_abort", 430, 4, 4, 0, 0, None, (4, 0)),
         ("0.57.0", "hanging", 31_501, 0, 0, 0, 0, Some(1), (0, 0)),
         ("1.1.0", "hanging", 31_500, 0, 0, 0, 0, Some(1), (0, 0)),
-        ("0.57.0", "dead_server", 3002, 3, 3, 3, 0, Some(1), (0, 6)),
-        ("1.1.0", "dead_server", 3003, 3, 3, 3, 0, Some(1), (0, 6)),
+        ("0.57.0", "dead_server", 3013, 3, 3, 3, 0, Some(1), (0, 6)),
+        ("1.1.0", "dead_server", 3071, 3, 3, 3, 0, Some(1), (0, 6)),
     ];
     for (version, case, ms, iterations, requests, failed, sessions, vus, checks) in table {
         let summary = summary(version, case);

@@ -133,10 +133,7 @@ fn fetch(
     to: &SyncSender<Event>,
 ) -> Result<(), String> {
     let mut client = http::client().connect_timeout(connect).timeout(None);
-    if url
-        .host_str()
-        .is_some_and(|host| matches!(host, "127.0.0.1" | "[::1]" | "localhost"))
-    {
+    if http::is_loopback(&url) {
         // A proxy's loopback is not ours.
         client = client.no_proxy();
     }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use semver::Version;
 
 use super::find::{K6, Origin};
+use super::pins::Sha256;
 use super::pip::Pip;
 use super::probe::probe;
 use super::sources::Sources;
@@ -33,14 +34,18 @@ pub fn installed(
     let release = sources
         .pins
         .release(version, &sources.platform)
-        .map(|(v, _)| (v, Origin::Release));
+        .map(|(v, _)| (v, Origin::Release, None));
     let wheel = sources
         .pins
         .wheel(version, &sources.platform)
-        .map(|(v, _)| (v, Origin::Wheel));
-    for (version, origin) in release.into_iter().chain(wheel) {
+        .map(|(v, pin)| (v, Origin::Wheel, pin.map(|pin| &pin.program_sha256)));
+    for (version, origin, pinned) in release.into_iter().chain(wheel) {
         let path = program(folder, version);
         if !path.exists() {
+            continue;
+        }
+        if let Err(why) = is_what_was_installed(&path, pinned) {
+            ui::notice(&format!("{}: {why:#}: passed over", path.display()));
             continue;
         }
         match probe(&path)? {
@@ -163,6 +168,29 @@ fn fetch<'a>(
     }
 }
 
+/// Fails unless the program at `path` has its SHA-256: the one that is `pinned`, or else the one that was written down
+/// when it was taken out of the archive that is pinned.
+fn is_what_was_installed(path: &Path, pinned: Option<&Sha256>) -> anyhow::Result<()> {
+    let noted = || {
+        let note = note_of(path);
+        let text = std::fs::read_to_string(&note)
+            .with_context(|| format!("failed to read {}", note.display()))?;
+        Sha256::try_from(text.trim().to_owned()).map_err(anyhow::Error::msg)
+    };
+    let expected = pinned.map_or_else(noted, |pinned| Ok(pinned.clone()))?;
+    let found = Sha256::of_file(path).context("it cannot be read")?;
+    ensure!(
+        found == expected,
+        "it is not what was installed: its SHA-256 is {found}, and {expected} was expected"
+    );
+    Ok(())
+}
+
+/// Where the SHA-256 of a program of ours stands.
+pub fn note_of(program: &Path) -> PathBuf {
+    program.with_extension("sha256")
+}
+
 /// Has a fetched program show that it runs, then moves it to its place, where it thus never lies half-written.
 fn promote(staged: &Path, place: &Path, version: &Version) -> anyhow::Result<PathBuf> {
     let failed = |doing| move || format!("failed to {doing} {}", place.display());
@@ -181,6 +209,11 @@ fn promote(staged: &Path, place: &Path, version: &Version) -> anyhow::Result<Pat
     if let Some(folder) = place.parent() {
         std::fs::create_dir_all(folder).with_context(failed("create the folder of"))?;
     }
+    let sha256 = Sha256::of_file(staged).with_context(failed("read"))?;
+    // The note first: a program without one would be installed once more, and never be trusted.
+    let note = staged.with_extension("sha256");
+    std::fs::write(&note, format!("{sha256}\n")).with_context(failed("write the SHA-256 of"))?;
+    std::fs::rename(&note, note_of(place)).with_context(failed("write the SHA-256 of"))?;
     std::fs::rename(staged, place).with_context(failed("move k6 to"))?;
     Ok(place.to_owned())
 }

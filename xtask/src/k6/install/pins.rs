@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 
+use ring::digest::{Context, SHA256};
 use semver::Version;
 use serde::Deserialize;
 
 /// The committed pins.
 const PINS: &str = include_str!("../../../k6-pins.json");
+/// How much of a file is read at once, in bytes.
+const CHUNK: usize = 1 << 20;
 
 /// A SHA-256 as 64 hexadecimal digits, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -24,6 +30,22 @@ impl Sha256 {
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
         )
+    }
+
+    /// The digest of a file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of_file(path: &Path) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        let mut context = Context::new(&SHA256);
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match file.read(&mut chunk)? {
+                0 => return Ok(Self::of(&context.finish())),
+                read => context.update(&chunk[..read]),
+            }
+        }
     }
 }
 

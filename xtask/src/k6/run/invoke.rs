@@ -1,5 +1,6 @@
 //! Runs one test with k6 and ends k6 in order when it must end early.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +10,9 @@ use crate::shell::interrupt::{self, Interrupted};
 use crate::shell::logs::LogFile;
 use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd};
 
+use super::generator::Generator;
+use super::log::Said;
+use super::options::Options;
 use super::progress::Progress;
 
 /// How often the run's end and the server are looked at.
@@ -17,6 +21,8 @@ const TICK: Duration = Duration::from_millis(100);
 const WIND_UP: Duration = Duration::from_secs(15);
 /// How much longer than planned k6 may take: the start, the summary and the dashboard's export of a long run.
 const OVERTIME: Duration = Duration::from_secs(120);
+/// How long after the end of the load the dashboard shows it to whoever looks on.
+const LOOKING_ON: Duration = Duration::from_secs(2);
 /// The bounds of the dashboard's period: k6's default above, and below what still shows a curve in a short run.
 const PERIOD_MS: std::ops::RangeInclusive<u128> = 200..=10_000;
 /// How many points the dashboard's curves should have at least.
@@ -36,20 +42,22 @@ pub struct Invocation<'a> {
     pub env: &'a [(&'static str, String)],
     /// The key, handed over in the environment.
     pub key: &'a Secret,
-    /// Variables to take out of the environment.
-    pub remove: &'a [String],
     /// Our own further arguments.
     pub outputs: &'a [String],
-    /// Arguments of the user's.
-    pub args: &'a [String],
+    /// What the user says to k6.
+    pub options: &'a Options,
+    /// The tags of every sample by the script's options.
+    pub tags: &'a BTreeMap<String, String>,
     /// Whether to open the live dashboard in the browser.
     pub open: bool,
-    /// How long load is made, and how long k6 may take at most by its own plan.
+    /// How long load is made.
     pub load: Duration,
     /// Whether k6 keeps its web dashboard, live and as `report.html`.
     pub dashboard: bool,
-    /// The end of k6's own plan; `None` if the user's arguments may have changed it.
-    pub at_most: Option<Duration>,
+    /// How long k6 may take at most by its own plan, which the user's options may have changed.
+    pub at_most: Duration,
+    /// How much of it `teardown` may take.
+    pub teardown_limit: Duration,
 }
 
 /// What came of a run of k6.
@@ -61,6 +69,10 @@ pub struct Ran {
     pub stopped: Option<Stopped>,
     /// The end of its output.
     pub tail: Tail,
+    /// What its log says.
+    pub said: Said,
+    /// What limited the load generator itself, in sentences.
+    pub limits: Vec<String>,
     /// What went wrong in writing its log.
     pub log_problem: Option<String>,
 }
@@ -91,44 +103,57 @@ impl Invocation<'_> {
         let progress = Arc::new(Mutex::new(Progress::new(self.test, self.load, self.open)));
         let followed = Arc::clone(&progress);
         let (lines, key) = (log.clone(), self.key.clone());
+        let config = self.options.config_file()?;
         let sh = shell::here()?;
-        let mut process = shell::spawn(self.command(&sh), move |_, line| {
+        let command = self.command(&sh, config.path());
+        let mut process = shell::spawn(command, move |_, line| {
             let line = key.scrub(line);
-            if progress
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .line(&line)
-            {
+            let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            for line in progress.line(&line) {
                 lines.write(&line);
             }
         })?;
-        let deadline = self
-            .at_most
-            .map(|planned| Instant::now() + planned + OVERTIME);
-        let (ended, stopped) = attend(&mut process, deadline, &mut useless)?;
-        let opening = followed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .opening();
-        if let Some(opening) = opening {
+        let mut generator = Generator::watch(process.pid());
+        let limits = Limits {
+            begun: Instant::now(),
+            at_most: self.options.as_planned.then_some(self.at_most),
+            teardown: self.teardown_limit,
+        };
+        let (ended, stopped) = attend(&mut process, || {
+            generator.look();
+            let overdue =
+                limits.overdue(&mut followed.lock().unwrap_or_else(PoisonError::into_inner));
+            match useless() {
+                Some(why) => Some(Stopped::Useless(why)),
+                None => overdue.then_some(Stopped::Overdue),
+            }
+        })?;
+        let mut followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opening) = followed.opening() {
             // A panic has been shown, and the run has nothing to do with it.
             let _shown = opening.join();
         }
+        let said = followed.said();
         Ok(Ran {
             ended,
             stopped,
             tail: process.tail().clone(),
+            limits: generator.limits(&said),
+            said,
             log_problem: log.problem(),
         })
     }
 
-    fn command<'sh>(&self, sh: &'sh xshell::Shell) -> Cmd<'sh> {
+    fn command<'sh>(&self, sh: &'sh xshell::Shell, config: &Path) -> Cmd<'sh> {
         let (k6, main_js) = (self.k6, self.main_js);
-        let (outputs, args) = (self.outputs, self.args);
-        let mut command = cmd!(sh, "{k6} run --address= {outputs...} {args...} {main_js}");
-        for name in self.remove {
-            command = command.env_remove(name);
-        }
+        let (outputs, args) = (self.outputs(), &self.options.args);
+        let tags = self.tag_arguments();
+        let ours = ["--address=", "--log-format", "json", "--config"];
+        let mut command = cmd!(
+            sh,
+            "{k6} run {ours...} {config} {tags...} {outputs...} {args...} {main_js}"
+        );
+        command = self.options.environment(command);
         for (name, value) in self.env {
             command = command.env(name, value);
         }
@@ -148,23 +173,74 @@ impl Invocation<'_> {
         }
         command
     }
+
+    /// Our outputs, and with them those of the user's variable, which arguments would replace.
+    fn outputs(&self) -> Vec<String> {
+        let mut outputs = self.outputs.to_vec();
+        if !outputs.is_empty()
+            && let Ok(others) = std::env::var("K6_OUT")
+        {
+            let others = others.split(',').filter(|other| !other.is_empty());
+            outputs.extend(others.flat_map(|other| ["--out".to_owned(), other.to_owned()]));
+        }
+        outputs
+    }
+
+    /// The user's tags and with them ours: tags that are arguments replace those of the script's options.
+    fn tag_arguments(&self) -> Vec<String> {
+        if self.options.tags.is_empty() {
+            return Vec::new();
+        }
+        let of_the_run = [("TESTID", "testid"), ("REVISION", "revision")];
+        let of_the_run = of_the_run.iter().filter_map(|(variable, tag)| {
+            let (_, value) = self.env.iter().find(|(name, _)| name == variable)?;
+            Some(format!("{tag}={value}"))
+        });
+        let tags = self.options.tags.iter().cloned();
+        let tags = tags.chain(
+            self.tags
+                .iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        );
+        let tags = tags.chain(of_the_run);
+        tags.flat_map(|tag| ["--tag".to_owned(), tag]).collect()
+    }
 }
 
-/// Waits for k6, and ends it when the user, the server or the clock says so.
+/// How long k6 may go on.
+struct Limits {
+    begun: Instant,
+    /// The end of k6's own plan; `None` if the user's options may have changed it.
+    at_most: Option<Duration>,
+    /// How long `teardown` may take.
+    teardown: Duration,
+}
+
+impl Limits {
+    /// Whether k6 takes longer than it may. Whoever looks at the dashboard is let go before, since k6 waits for them.
+    fn overdue(&self, progress: &mut Progress) -> bool {
+        let since_end = progress.ended().map(|ended| ended.elapsed());
+        let planned = self.at_most.unwrap_or(Duration::MAX);
+        let taken = self.begun.elapsed();
+        if since_end.is_some_and(|since| since >= LOOKING_ON) || taken >= planned {
+            progress.close_dashboard();
+        }
+        taken > planned.saturating_add(OVERTIME)
+            || since_end.is_some_and(|since| since > self.teardown + OVERTIME)
+    }
+}
+
+/// Waits for k6, and ends it when the user says so or `stop` does.
 fn attend(
     process: &mut Process,
-    deadline: Option<Instant>,
-    useless: &mut impl FnMut() -> Option<String>,
+    mut stop: impl FnMut() -> Option<Stopped>,
 ) -> anyhow::Result<(Ended, Option<Stopped>)> {
     loop {
         let waited = interrupt::pause(TICK).map_err(anyhow::Error::from);
         let why = match waited.and_then(|()| process.try_wait()) {
             Ok(Some(ended)) => return Ok((ended, None)),
-            Ok(None) => match useless() {
-                Some(why) => Stopped::Useless(why),
-                None if deadline.is_some_and(|deadline| Instant::now() > deadline) => {
-                    Stopped::Overdue
-                }
+            Ok(None) => match stop() {
+                Some(why) => why,
                 None => continue,
             },
             Err(error) => Stopped::Interrupted(error.downcast::<Interrupted>()?),

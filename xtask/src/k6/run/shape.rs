@@ -1,79 +1,103 @@
 //! The load that a test will make, as k6 itself understands the options.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::duration::short;
+use super::options::Options;
+use super::scenario::{Scenario, Stage, Stretch, optional, users};
 use crate::record::StageRecord;
+use crate::secret::Secret;
 use crate::shell::{self, cmd};
 
 /// `k6 inspect` runs only the script's top level.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How long k6 lets `setup` and `teardown` take, each, unless the script says otherwise.
+const SETUP_LIMIT: Duration = Duration::from_secs(60);
 
 /// The load of one test.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
     /// The most virtual users at once.
     pub max_vus: u64,
-    /// The stages in order; a constant load is one stage.
+    /// The virtual users over time, all scenarios together; empty if the plan does not tell, as with rates.
     pub stages: Vec<Stage>,
-    /// The longest that the test may take: the stages, and the time for the last iterations to end.
+    /// The longest that the test may take: `setup`, the load, the time for the last iterations to end, `teardown`.
     pub at_most: Duration,
+    /// The longest that `teardown` may take.
+    pub teardown_limit: Duration,
+    /// The tags of every sample.
+    pub tags: BTreeMap<String, String>,
+    /// What the script exports and load-tests/main.js does not use, such as its own `scenarios`.
+    pub ignored: Vec<String>,
+    scenarios: BTreeMap<String, Scenario>,
 }
 
-/// One stage: within `duration` the number of virtual users moves to `target`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Stage {
-    /// How long it takes.
-    pub duration: Duration,
-    /// The virtual users at its end.
-    pub target: u64,
-}
+/// The level of each scenario at the begin and end of a stretch.
+type Levels = Vec<Option<(f64, f64)>>;
 
 /// What `k6 inspect --execution-requirements` prints, as far as it is read here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Inspected {
-    total_duration: String,
+    #[serde(deserialize_with = "optional")]
+    total_duration: Option<Duration>,
     #[serde(rename = "maxVUs")]
     max_vus: u64,
     #[serde(default)]
-    scenarios: std::collections::BTreeMap<String, Scenario>,
+    scenarios: BTreeMap<String, Scenario>,
+    #[serde(default, deserialize_with = "optional")]
+    setup_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "optional")]
+    teardown_timeout: Option<Duration>,
+    #[serde(default)]
+    tags: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    ext: Option<Ext>,
 }
 
-#[derive(Deserialize)]
-struct Scenario {
-    stages: Option<Vec<InspectedStage>>,
-    vus: Option<u64>,
-    duration: Option<String>,
+/// k6 leaves `ext` to others: load-tests/main.js says there what k6 cannot.
+#[derive(Default, Deserialize)]
+struct Ext {
+    #[serde(default)]
+    load_test: LoadTestExt,
 }
 
-#[derive(Deserialize)]
-struct InspectedStage {
-    duration: String,
-    target: u64,
+#[derive(Default, Deserialize)]
+struct LoadTestExt {
+    #[serde(default)]
+    ignored: Vec<String>,
 }
 
-/// Asks k6 for the load that `main_js` makes with the variables `env`.
+/// Asks k6 for the load that `main_js` makes with the variables `env` and the user's `options`; the script sees what it
+/// will see in the run.
 ///
 /// # Errors
 /// If k6 finds fault with the script; its words are in the message.
-pub fn inspect(k6: &Path, main_js: &Path, env: &[(&str, String)]) -> anyhow::Result<Shape> {
+pub fn inspect(
+    k6: &Path,
+    main_js: &Path,
+    env: &[(&str, String)],
+    key: &Secret,
+    options: &Options,
+) -> anyhow::Result<Shape> {
+    let config = options.config_file()?;
+    let config = config.path();
     let sh = shell::here()?;
-    let mut command = cmd!(sh, "{k6} inspect --execution-requirements");
-    // `inspect` does not look at the process's environment.
+    let mut command = cmd!(
+        sh,
+        "{k6} inspect --execution-requirements --include-system-env-vars --config {config} {main_js}"
+    )
+    .env("API_KEY", key.expose());
     for (name, value) in env {
-        command = command.arg("-e").arg(format!("{name}={value}"));
+        command = command.env(name, value);
     }
-    for (name, _) in
-        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("K6_"))
-    {
-        command = command.env_remove(name);
-    }
-    let captured = shell::capture(command.arg(main_js), LIMIT)?;
+    let captured = shell::capture(options.environment(command), LIMIT)?;
     anyhow::ensure!(
         captured.ended.success(),
         "k6 cannot read {} ({}):{}",
@@ -92,55 +116,74 @@ pub fn inspect(k6: &Path, main_js: &Path, env: &[(&str, String)]) -> anyhow::Res
 
 fn shape(text: &str) -> anyhow::Result<Shape> {
     let inspected: Inspected = serde_json::from_str(text)?;
-    let mut stages = Vec::new();
-    for scenario in inspected.scenarios.into_values() {
-        for stage in scenario.stages.unwrap_or_default() {
-            stages.push(Stage {
-                duration: go_duration(&stage.duration)?,
-                target: stage.target,
-            });
-        }
-        if let (Some(target), Some(duration)) = (scenario.vus, scenario.duration) {
-            stages.push(Stage {
-                duration: go_duration(&duration)?,
-                target,
-            });
-        }
-    }
+    let load = inspected.total_duration.context("k6 tells no duration")?;
+    let setup = inspected.setup_timeout.unwrap_or(SETUP_LIMIT);
+    let teardown_limit = inspected.teardown_timeout.unwrap_or(SETUP_LIMIT);
+    let scenarios = inspected.scenarios;
     Ok(Shape {
         max_vus: inspected.max_vus,
-        stages,
-        at_most: go_duration(&inspected.total_duration)?,
+        stages: user_stages(&scenarios),
+        at_most: setup + load + teardown_limit,
+        teardown_limit,
+        tags: inspected.tags.unwrap_or_default(),
+        ignored: inspected.ext.unwrap_or_default().load_test.ignored,
+        scenarios,
     })
 }
 
-/// Reads a duration as Go writes it, such as `1h10m0s` or `2.4s`.
-pub(super) fn go_duration(text: &str) -> anyhow::Result<Duration> {
-    let mut seconds = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let unit_end = rest[digits..]
-            .find(|c: char| c.is_ascii_digit())
-            .map_or(rest.len(), |i| digits + i);
-        let number: f64 = rest[..digits]
-            .parse()
-            .with_context(|| format!("`{text}` is no duration"))?;
-        let unit = match &rest[digits..unit_end] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "µs" | "us" => 1e-6,
-            "ns" => 1e-9,
-            _ => anyhow::bail!("`{text}` is no duration"),
-        };
-        seconds += number * unit;
-        rest = &rest[unit_end..];
+/// The virtual users of all scenarios together, as stages; a jump is a stage without a duration.
+fn user_stages(scenarios: &BTreeMap<String, Scenario>) -> Vec<Stage> {
+    if !scenarios.values().all(Scenario::counts_users) {
+        return Vec::new();
     }
-    Duration::try_from_secs_f64(seconds).with_context(|| format!("`{text}` is no duration"))
+    let stretches: Vec<_> = scenarios.values().filter_map(Scenario::stretches).collect();
+    let times = borders(&stretches);
+    let mut stages = Vec::new();
+    let mut before = None;
+    for pair in times.windows(2) {
+        let (from, to) = (pair[0], pair[1]);
+        let (begin, end) = stretches
+            .iter()
+            .filter_map(|one| within(one, from, to))
+            .fold((0.0, 0.0), |sum, level| (sum.0 + level.0, sum.1 + level.1));
+        if before.is_some_and(|before: f64| (before - begin).abs() > 1e-9) {
+            stages.push(stage(0.0, begin));
+        }
+        stages.push(stage(to - from, end));
+        before = Some(end);
+    }
+    stages
+}
+
+fn stage(seconds: f64, level: f64) -> Stage {
+    Stage {
+        duration: Duration::from_secs_f64(seconds.max(0.0)),
+        target: level.round() as u64,
+    }
+}
+
+/// When a stretch of any scenario begins or ends, in order.
+fn borders(scenarios: &[Vec<Stretch>]) -> Vec<f64> {
+    let stretches = scenarios.iter().flatten();
+    let mut times: Vec<f64> = stretches
+        .flat_map(|stretch| [stretch.time.0, stretch.time.1])
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+    times
+}
+
+/// The level of a scenario at the begin and end of a time between two neighbouring borders.
+fn within(stretches: &[Stretch], from: f64, to: f64) -> Option<(f64, f64)> {
+    let middle = (from + to) / 2.0;
+    let stretch = stretches
+        .iter()
+        .find(|stretch| (stretch.time.0..stretch.time.1).contains(&middle))?;
+    let at = |time: f64| {
+        let share = (time - stretch.time.0) / (stretch.time.1 - stretch.time.0);
+        stretch.level.0 + (stretch.level.1 - stretch.level.0) * share
+    };
+    Some((at(from), at(to)))
 }
 
 impl From<&Stage> for StageRecord {
@@ -153,74 +196,61 @@ impl From<&Stage> for StageRecord {
 }
 
 impl Shape {
-    /// The sum of the stages: how long load is made.
+    /// How long load is made; of iterations that are counted, half a minute at most.
     pub fn duration(&self) -> Duration {
-        self.stages.iter().map(|stage| stage.duration).sum()
+        let ends = self
+            .scenarios
+            .values()
+            .map(|one| one.start() + one.duration());
+        ends.max().unwrap_or_default()
     }
 
-    /// The longest stretch at a constant number of virtual users that does not begin with a ramp: from when to when,
-    /// in seconds since the start. `None` if there is none.
+    /// The longest stretch of constant load: from when to when, in seconds since the start. `None` if there is none, or
+    /// the plan does not tell.
     pub fn hold(&self) -> Option<(f64, f64)> {
-        let mut begin = 0.0;
-        let mut before = None;
-        let mut longest: Option<(f64, f64)> = None;
-        for stage in &self.stages {
-            let end = begin + stage.duration.as_secs_f64();
-            let constant = before.is_none_or(|vus| vus == stage.target) && stage.target > 0;
-            // A first stage of several ramps up from its start; a single one is constant throughout.
-            let constant = constant && (before.is_some() || self.stages.len() == 1);
-            if constant && longest.is_none_or(|(from, to)| end - begin > to - from) {
-                longest = Some((begin, end));
+        let stretches: Option<Vec<_>> = self.scenarios.values().map(Scenario::stretches).collect();
+        let stretches = stretches?;
+        let mut holds: Vec<(f64, f64, Levels)> = Vec::new();
+        for pair in borders(&stretches).windows(2) {
+            let (from, to) = (pair[0], pair[1]);
+            let levels: Levels = stretches.iter().map(|one| within(one, from, to)).collect();
+            let constant = levels.iter().flatten().all(|(begin, end)| begin == end);
+            if !constant || levels.iter().flatten().all(|(level, _)| *level == 0.0) {
+                continue;
             }
-            before = Some(stage.target);
-            begin = end;
+            match holds.last_mut() {
+                Some((_, end, same)) if *end == from && *same == levels => *end = to,
+                _ => holds.push((from, to, levels)),
+            }
         }
-        longest
+        let longest = holds
+            .into_iter()
+            .reduce(|a, b| if b.1 - b.0 > a.1 - a.0 { b } else { a });
+        longest.map(|(from, to, _)| (from, to))
     }
 }
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.stages.as_slice() {
-            [one] => write!(f, "{} for {}", vus(one.target), short(one.duration)),
-            stages => {
-                write!(
-                    f,
-                    "up to {} in {}: ",
-                    vus(self.max_vus),
-                    short(self.duration())
-                )?;
-                for (i, stage) in stages.iter().enumerate() {
-                    let arrow = if i == 0 { "" } else { ", " };
-                    write!(f, "{arrow}to {} in {}", stage.target, short(stage.duration))?;
-                }
-                Ok(())
+        let mut scenarios = self.scenarios.iter();
+        let (Some((_, one)), None) = (scenarios.next(), scenarios.next()) else {
+            write!(
+                f,
+                "up to {} in {}",
+                users(self.max_vus),
+                short(self.duration())
+            )?;
+            for (index, (name, scenario)) in self.scenarios.iter().enumerate() {
+                let mark = if index == 0 { ":" } else { ";" };
+                write!(f, "{mark} {name} {}", scenario.words())?;
             }
+            return Ok(());
+        };
+        f.write_str(&one.words())?;
+        match one.names_users() {
+            true => Ok(()),
+            false => write!(f, ", up to {}", users(self.max_vus)),
         }
-    }
-}
-
-fn vus(count: u64) -> String {
-    if count == 1 {
-        "1 virtual user".into()
-    } else {
-        format!("{count} virtual users")
-    }
-}
-
-/// A duration for people: tenths of seconds below ten, whole seconds above.
-pub fn short(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    if seconds < 9.95 && duration.subsec_millis() != 0 {
-        return format!("{seconds:.1} s");
-    }
-    let whole = seconds.round() as u64;
-    match (whole / 3600, whole / 60 % 60, whole % 60) {
-        (0, 0, s) => format!("{s} s"),
-        (0, m, 0) => format!("{m} min"),
-        (0, m, s) => format!("{m} min {s} s"),
-        (h, 0, _) => format!("{h} h"),
-        (h, m, _) => format!("{h} h {m} min"),
     }
 }
 
@@ -230,14 +260,30 @@ mod tests {
 
     const STRESS: &str = r#"{"stages":null,"scenarios":{"default":{"executor":"ramping-vus","startVUs":null,
         "stages":[{"duration":"2m0s","target":10},{"duration":"5m0s","target":50},{"duration":"2m0s","target":100},
-        {"duration":"5m0s","target":100},{"duration":"5m0s","target":0}]}},"totalDuration":"19m30s","maxVUs":100}"#;
+        {"duration":"5m0s","target":100},{"duration":"5m0s","target":0}]}},"totalDuration":"19m30s","maxVUs":100,
+        "setupTimeout":null}"#;
+
+    fn of(scenarios: &str, max_vus: u64) -> Shape {
+        let text = format!(
+            r#"{{"scenarios":{{{scenarios}}},"totalDuration":"36s","maxVUs":{max_vus},"setupTimeout":"5m0s"}}"#
+        );
+        shape(&text).unwrap()
+    }
+
+    fn steps(shape: &Shape) -> Vec<(f64, u64)> {
+        let stages = shape.stages.iter();
+        stages
+            .map(|stage| (stage.duration.as_secs_f64(), stage.target))
+            .collect()
+    }
 
     #[test]
     fn reads_stages() {
         let shape = shape(STRESS).unwrap();
         assert_eq!((shape.max_vus, shape.stages.len()), (100, 5));
         assert_eq!(shape.duration(), Duration::from_secs(19 * 60));
-        assert_eq!(shape.at_most, Duration::from_secs(19 * 60 + 30));
+        // k6's own minute for `setup` and for `teardown` comes on top.
+        assert_eq!(shape.at_most, Duration::from_secs(21 * 60 + 30));
         assert_eq!(
             shape.to_string(),
             "up to 100 virtual users in 19 min: to 10 in 2 min, to 50 in 5 min, to 100 in 2 min, to 100 in 5 min, to 0 in 5 min"
@@ -247,32 +293,92 @@ mod tests {
 
     #[test]
     fn reads_a_constant_load() {
-        let text = r#"{"scenarios":{"default":{"executor":"constant-vus","vus":1,"duration":"30s"}},"totalDuration":"1m5s","maxVUs":1}"#;
-        let shape = shape(text).unwrap();
+        let shape = of(
+            r#""default":{"executor":"constant-vus","vus":1,"duration":"30s"}"#,
+            1,
+        );
         assert_eq!(shape.to_string(), "1 virtual user for 30 s");
         assert_eq!(shape.hold(), Some((0.0, 30.0)));
+        assert_eq!(steps(&shape), [(30.0, 1)]);
+        assert_eq!(shape.at_most, Duration::from_secs(300 + 36 + 60));
     }
 
     #[test]
-    fn reads_gos_durations() {
-        for (text, seconds) in [
-            ("1h10m0s", 4200.0),
-            ("2.4s", 2.4),
-            ("300ms", 0.3),
-            ("1m5s", 65.0),
-            ("0s", 0.0),
-        ] {
-            assert_eq!(go_duration(text).unwrap().as_secs_f64(), seconds, "{text}");
-        }
-        assert!(go_duration("soon").is_err() && go_duration("5").is_err());
-    }
-
-    #[test]
-    fn says_durations_shortly() {
-        let say = |s: f64| short(Duration::from_secs_f64(s));
-        assert_eq!(
-            [say(0.6), say(30.0), say(500.0), say(4200.0)],
-            ["0.6 s", "30 s", "8 min 20 s", "1 h 10 min"]
+    fn rates_are_no_users() {
+        let constant = of(
+            r#""api":{"executor":"constant-arrival-rate","startTime":null,"rate":20,"timeUnit":"1s","duration":"6s"}"#,
+            10,
         );
+        assert_eq!(
+            constant.to_string(),
+            "20 iterations a second for 6 s, up to 10 virtual users"
+        );
+        assert_eq!(constant.hold(), Some((0.0, 6.0)));
+        assert!(constant.stages.is_empty());
+        assert_eq!(constant.duration(), Duration::from_secs(6));
+        let ramping = of(
+            r#""api":{"executor":"ramping-arrival-rate","startRate":5,"timeUnit":"1m0s","stages":
+               [{"duration":"3s","target":200},{"duration":"3s","target":200}]}"#,
+            10,
+        );
+        assert_eq!(
+            ramping.to_string(),
+            "up to 200 iterations each 1 min in 6 s: to 200 in 3 s, to 200 in 3 s, up to 10 virtual users"
+        );
+        assert_eq!(ramping.hold(), Some((3.0, 6.0)));
+    }
+
+    #[test]
+    fn iterations_may_be_counted() {
+        let shared = of(
+            r#""default":{"executor":"shared-iterations","vus":2,"iterations":20,"maxDuration":null}"#,
+            2,
+        );
+        assert_eq!(shared.to_string(), "20 iterations by 2 virtual users");
+        assert_eq!(shared.hold(), None);
+        let each = of(
+            r#""default":{"executor":"per-vu-iterations","vus":2,"iterations":20,"maxDuration":"10s"}"#,
+            2,
+        );
+        assert!(
+            each.to_string()
+                .starts_with("20 iterations by each of 2 virtual users")
+        );
+        assert_eq!(each.duration(), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn scenarios_that_overlap_add_up() {
+        let both = of(
+            r#""writers":{"executor":"constant-vus","vus":2,"duration":"4s"},
+               "readers":{"executor":"constant-vus","vus":3,"duration":"4s","startTime":"1s"}"#,
+            5,
+        );
+        assert_eq!(
+            both.to_string(),
+            "up to 5 virtual users in 5 s: readers 3 virtual users for 4 s, after 1 s; writers 2 virtual users for 4 s"
+        );
+        assert_eq!(
+            steps(&both),
+            [(1.0, 2), (0.0, 5), (3.0, 5), (0.0, 3), (1.0, 3)]
+        );
+        assert_eq!(both.hold(), Some((1.0, 4.0)));
+        assert_eq!(both.duration(), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn an_executor_that_nobody_knows_is_no_fault() {
+        let unknown = of(r#""api":{"executor":"externally-controlled","vus":2}"#, 7);
+        assert!(unknown.to_string().ends_with("up to 7 virtual users"));
+        assert_eq!(unknown.hold(), None);
+    }
+
+    #[test]
+    fn reads_tags_and_what_is_ignored() {
+        let text = r#"{"scenarios":{},"totalDuration":"1s","maxVUs":1,"tags":{"project":"p"},
+            "ext":{"load_test":{"ignored":["scenarios"]}}}"#;
+        let shape = shape(text).unwrap();
+        assert_eq!(shape.ignored, ["scenarios"]);
+        assert_eq!(shape.tags["project"], "p");
     }
 }

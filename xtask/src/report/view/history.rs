@@ -7,7 +7,7 @@ use std::path::Path;
 use k6_summary::{Quantity, Unit};
 
 use super::{Document, Drawing, Heads, Row, Section, Table, Tone, lines, outcome, past};
-use crate::history::{self, Metric, Point, Series};
+use crate::history::{ComparableRuns, Metric, Point};
 use crate::record::Outcome;
 use crate::report::chart::{Axis, Chart, Line, Mark, Point as Dot, Shape};
 use crate::report::text::Text;
@@ -18,7 +18,7 @@ pub use words::place;
 const MOST: usize = 400;
 
 /// The report of all series that were read from `source`, with what is to be said of it.
-pub fn history(all: &[Series], notices: &[String], source: &Path) -> Document {
+pub fn history(all: &[ComparableRuns], notices: &[String], source: &Path) -> Document {
     Document {
         subject: "history".into(),
         outcome: Outcome::Passed,
@@ -41,7 +41,7 @@ pub fn history(all: &[Series], notices: &[String], source: &Path) -> Document {
     }
 }
 
-fn section(series: &Series) -> Section {
+fn section(series: &ComparableRuns) -> Section {
     let from = series.runs.saturating_sub(MOST);
     let cut = match from {
         0 => String::new(),
@@ -107,7 +107,7 @@ fn one_run(point: &Point) -> Row {
     }
 }
 
-fn chart(series: &Series, metric: &Metric, from: usize, days: &[Text]) -> Chart {
+fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -> Chart {
     let shown = metric.points.iter().filter(|point| point.index >= from);
     let points: Vec<&Point> = shown.collect();
     let greatest = points.iter().fold(0.0_f64, |most, p| most.max(p.value));
@@ -205,7 +205,7 @@ fn when(point: &Point) -> String {
 }
 
 fn revision(point: &Point) -> String {
-    let commit = point.commit.as_deref().map(history::short);
+    let commit = point.commit.as_deref().map(crate::record::short_commit);
     let dirty = if point.dirty == Some(true) { "+" } else { "" };
     format!("{}{dirty}", commit.unwrap_or("unknown revision"))
 }

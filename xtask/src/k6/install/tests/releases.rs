@@ -215,8 +215,8 @@ fn a_version_without_a_pin_is_told_so() {
 fn a_broken_copy_and_what_a_killed_installation_left_are_replaced() {
     let body = good_archive();
     let stub = Stub::new(Answer::Whole(body.clone()));
-    let bench = Bench::new(&stub.url(), &sha256(&body));
-    bench.program("target/k6/2.2.0/k6", "exit 139");
+    let mut bench = Bench::new(&stub.url(), &sha256(&body));
+    bench.own_copy("2.2.0", "exit 139");
     bench.program("target/k6/.staging-abc/k6-v2.2.0-linux-amd64/k6", "exit 1");
     assert_eq!(bench.ensure(None, true).unwrap().origin, Origin::Release);
     assert_eq!(bench.kept(), [".lock", "2.2.0"]);

@@ -2,7 +2,8 @@
 
 use k6_summary::Quantity;
 
-use crate::history::{Change, Key, Mark, Metric, Series, percent, short};
+use crate::history::{Change, ComparableRuns, Key, Mark, Metric};
+use crate::record::{percent, short_commit};
 
 /// What was run: `load missions`, `smoke health at time scale 0.1`.
 pub fn name(key: &Key) -> String {
@@ -26,7 +27,7 @@ pub fn place(key: &Key) -> String {
 }
 
 /// How many runs there are, and what the newest one is compared with.
-pub fn runs(series: &Series) -> String {
+pub fn runs(series: &ComparableRuns) -> String {
     let note = if series.note.is_empty() {
         String::new()
     } else {
@@ -46,16 +47,21 @@ pub fn accepted(mark: &Mark, runs: usize) -> String {
     } else {
         "from the next run on".to_owned()
     };
-    format!("accepted {}, {from}: {}", short(&mark.commit), mark.why)
+    format!(
+        "accepted {}, {from}: {}",
+        short_commit(&mark.commit),
+        mark.why
+    )
 }
 
 /// A change of level.
 pub fn change(metric: &Metric, change: &Change) -> String {
     let quantity = |number: f64| Quantity::new(number, metric.last.unit).to_string();
     let commit = |commit: &Option<String>| {
-        commit
-            .as_deref()
-            .map_or_else(|| "unknown".to_owned(), |commit| short(commit).to_owned())
+        commit.as_deref().map_or_else(
+            || "unknown".to_owned(),
+            |commit| short_commit(commit).to_owned(),
+        )
     };
     let relative = if change.change.is_finite() {
         format!("{}, ", percent(change.change))

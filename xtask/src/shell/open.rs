@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::shell::{self, cmd};
+use super::{capture, cmd, here};
 use crate::ui;
 
 /// The desktop's opener.
@@ -28,8 +28,7 @@ pub fn open(what: &str) {
         ));
         return;
     }
-    let opened =
-        shell::here().and_then(|sh| shell::capture(cmd!(sh, "sh -c {DETACHED} sh {what}"), LIMIT));
+    let opened = here().and_then(|sh| capture(cmd!(sh, "sh -c {DETACHED} sh {what}"), LIMIT));
     match opened {
         Ok(captured) if captured.ended.success() => {}
         Ok(captured) => ui::notice(&format!(

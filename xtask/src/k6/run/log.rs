@@ -1,0 +1,249 @@
+//! k6's log, which it writes as JSON: what explains a result is kept as evidence, and people read the rest in words.
+
+use std::collections::BTreeMap;
+
+use k6_summary::Log;
+use serde::Deserialize;
+
+use crate::shell;
+
+/// How many different request errors are told apart; the rest is counted together.
+const MAX_ERRORS: usize = 50;
+/// What stands for the others.
+const OTHERS: &str = "other errors";
+/// The longest words of k6 that are kept, in characters.
+const MAX_WORDS: usize = 300;
+/// What the operating system says of a process that has no file descriptors left.
+const NO_FILES: &str = "too many open files";
+
+/// What k6's log says of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Why requests failed, in k6's words without addresses, with how often.
+    pub request_errors: BTreeMap<String, u64>,
+    /// What the script has to say: its exceptions, and why it ended the test.
+    pub log: Log,
+    /// k6's last words at the level of an error: of an exception, of `test.abort()`, of `test.fail()`.
+    pub last_error: Option<String>,
+}
+
+impl Said {
+    /// The commonest request error and how often it was seen.
+    pub fn commonest(&self) -> Option<(&str, u64)> {
+        let errors = self.request_errors.iter();
+        errors
+            .max_by_key(|(_, count)| **count)
+            .map(|(error, count)| (error.as_str(), *count))
+    }
+
+    /// How many requests failed because the load generator itself had no file descriptors left.
+    pub fn without_files(&self) -> u64 {
+        let errors = self.request_errors.iter();
+        let own = errors.filter(|(error, _)| error.contains(NO_FILES));
+        own.map(|(_, count)| count).sum()
+    }
+
+    /// Takes note of an entry.
+    pub fn take(&mut self, entry: &Entry) {
+        let in_iteration = entry.executor.is_some();
+        self.log.entry(
+            &entry.level,
+            &entry.msg,
+            in_iteration,
+            entry.hint.as_deref(),
+        );
+        if let Some(error) = entry.request_error() {
+            let full = self.request_errors.len() >= MAX_ERRORS;
+            let known = self.request_errors.contains_key(&error);
+            let error = if full && !known {
+                OTHERS.to_owned()
+            } else {
+                error
+            };
+            *self.request_errors.entry(error).or_default() += 1;
+        } else if entry.is_error() && entry.msg != "test run was marked as failed" {
+            self.last_error = Some(entry.words());
+        }
+    }
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Entry {
+    level: String,
+    msg: String,
+    error: Option<String>,
+    time: Option<String>,
+    source: Option<String>,
+    executor: Option<String>,
+    hint: Option<String>,
+}
+
+impl Entry {
+    /// The entry that a line of k6's is; `None` if it is something else, such as progress.
+    pub fn of(line: &str) -> Option<Self> {
+        line.starts_with('{')
+            .then(|| serde_json::from_str(line).ok())
+            .flatten()
+    }
+
+    /// Whether somebody should know of it.
+    pub fn is_problem(&self) -> bool {
+        self.is_error() || self.level == "warning"
+    }
+
+    fn is_error(&self) -> bool {
+        matches!(self.level.as_str(), "error" | "fatal" | "panic")
+    }
+
+    /// Why a request failed, if that is what it says.
+    fn request_error(&self) -> Option<String> {
+        let error = self
+            .error
+            .as_ref()
+            .filter(|_| self.msg == "Request Failed")?;
+        Some(cut(&shell::clean(&without_addresses(error))))
+    }
+
+    /// What it says, on one line.
+    pub fn words(&self) -> String {
+        if let Some(error) = self.request_error() {
+            return format!("{}: {error}", self.msg);
+        }
+        let error = self.error.iter().map(|error| format!(": {error}"));
+        let text = format!("{}{}", self.msg.trim_end(), error.collect::<String>());
+        cut(&shell::clean(&text.replace("\n\t", " ").replace('\n', " ")))
+    }
+
+    /// The lines that stand for it in k6.log.
+    pub fn log_lines(&self) -> Vec<String> {
+        let error = self.error.iter().map(|error| format!(" error={error}"));
+        let source = self.source.iter().map(|source| format!(" source={source}"));
+        let text = format!(
+            "{} {} {}{}",
+            self.time.as_deref().unwrap_or("-"),
+            self.level,
+            self.msg.trim_end(),
+            error.chain(source).collect::<String>()
+        );
+        text.lines().map(shell::clean).collect()
+    }
+}
+
+/// A request error without what differs from one request to the next: method, URL, and the ends of the connection.
+fn without_addresses(error: &str) -> String {
+    let quoted = error.split_once(" \"").and_then(|(method, rest)| {
+        let rest = rest.split_once("\": ")?.1;
+        method.chars().all(char::is_alphanumeric).then_some(rest)
+    });
+    let error = quoted.unwrap_or(error);
+    let parts = error.split(": ").filter(|part| {
+        let mut words = part.split(' ');
+        let is_connection = matches!(words.next(), Some("dial" | "read" | "write"))
+            && matches!(words.next(), Some("tcp" | "udp"));
+        !is_connection
+    });
+    let parts = parts.map(|part| match part.split_once(" on ") {
+        // The name server is nobody's business here.
+        Some((lookup, _)) if lookup.starts_with("lookup ") => lookup,
+        _ => part,
+    });
+    parts.collect::<Vec<_>>().join(": ")
+}
+
+fn cut(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out: String = chars.by_ref().take(MAX_WORDS).collect();
+    if chars.next().is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(lines: &[&str]) -> Said {
+        let mut said = Said::default();
+        for line in lines {
+            said.take(&Entry::of(line).unwrap());
+        }
+        said
+    }
+
+    #[test]
+    fn request_errors_are_counted_without_their_addresses() {
+        let said = said(&[
+            r#"{"error":"Get \"http://127.0.0.1:1/api/health\": dial tcp 127.0.0.1:1: connect: connection refused","level":"warning","msg":"Request Failed","time":"t"}"#,
+            r#"{"error":"Post \"http://127.0.0.1:1/b\": dial tcp 127.0.0.1:1: connect: connection refused","level":"warning","msg":"Request Failed"}"#,
+            r#"{"error":"Get \"http://no-such-host.invalid/\": lookup no-such-host.invalid on 192.0.2.53:53: no such host","level":"warning","msg":"Request Failed"}"#,
+            r#"{"error":"Get \"http://a/\": read tcp 127.0.0.1:5->127.0.0.1:1: read: connection reset by peer","level":"warning","msg":"Request Failed"}"#,
+        ]);
+        assert_eq!(said.commonest(), Some(("connect: connection refused", 2)));
+        let names: Vec<_> = said.request_errors.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "connect: connection refused",
+                "lookup no-such-host.invalid: no such host",
+                "read: connection reset by peer"
+            ]
+        );
+        assert_eq!(said.without_files(), 0);
+    }
+
+    #[test]
+    fn the_generators_own_lack_of_files_is_told_apart() {
+        let line = r#"{"error":"Get \"http://a/\": dial tcp 127.0.0.1:1: socket: too many open files","level":"warning","msg":"Request Failed"}"#;
+        assert_eq!(said(&[line, line]).without_files(), 2);
+    }
+
+    #[test]
+    fn the_number_of_different_errors_is_bounded() {
+        let mut said = Said::default();
+        for index in 0..200 {
+            let line = format!(
+                r#"{{"error":"Get \"http://a/\": strange error {index}","level":"warning","msg":"Request Failed"}}"#
+            );
+            said.take(&Entry::of(&line).unwrap());
+        }
+        assert_eq!(said.request_errors.len(), MAX_ERRORS + 1);
+        assert_eq!(said.commonest(), Some((OTHERS, 150)));
+    }
+
+    #[test]
+    fn the_words_of_aborts_and_exceptions_are_kept() {
+        let abort = r#"{"level":"error","msg":"test aborted: the login service is down at default (file:///a.js:6:144(29))","time":"t"}"#;
+        let words = said(&[abort]).last_error.unwrap();
+        assert!(
+            words.starts_with("test aborted: the login service is down"),
+            "{words}"
+        );
+        let failed = said(&[
+            r#"{"level":"error","msg":"test marked as failed: totals do not add up","time":"t"}"#,
+            r#"{"level":"error","msg":"test run was marked as failed","time":"t"}"#,
+        ]);
+        assert_eq!(
+            failed.last_error.unwrap(),
+            "test marked as failed: totals do not add up"
+        );
+        let thrown = r#"{"hint":"script exception","level":"error","msg":"GoError: no test user could be made: quota exceeded\n\tat setup (file:///a.js:6:31(4))\n","time":"t"}"#;
+        assert_eq!(
+            said(&[thrown]).last_error.unwrap(),
+            "GoError: no test user could be made: quota exceeded at setup (file:///a.js:6:31(4))"
+        );
+    }
+
+    #[test]
+    fn the_log_is_for_people() {
+        let line =
+            r#"{"level":"info","msg":"one\ntwo","source":"console","time":"2026-11-26T09:52:41Z"}"#;
+        assert_eq!(
+            Entry::of(line).unwrap().log_lines(),
+            ["2026-11-26T09:52:41Z info one", "two source=console"]
+        );
+        assert_eq!(Entry::of("running (0m05.0s), 1/1 VUs"), None);
+        assert_eq!(Entry::of("{\"a\": 1}"), None);
+    }
+}

@@ -1,0 +1,457 @@
+//! What users say to k6 themselves: arguments behind `--`, variables, k6's configuration file. The `table` decides.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+use super::table::{self, Class, Known, plain};
+use crate::error::UsageError;
+use crate::http::{self, Trust};
+use crate::secret::{self, Secret};
+use crate::shell::Cmd;
+
+/// The variables that we give to the scripts, and how a user sets each.
+const OUR_VARIABLES: [(&str, &str); 10] = [
+    ("BASE_URL", "--base-url"),
+    ("WS_URL", "--ws-url"),
+    ("API_KEY", "the environment variable API_KEY"),
+    ("PROFILE", "the first word of the command line"),
+    ("TEST", "the words behind the profile"),
+    ("TIME_SCALE", "--time-scale"),
+    ("BLOCK_VUS", "--vus of `compare`"),
+    ("BLOCK_DURATION", "--block of `compare`"),
+    ("SUMMARY_PATH", "--results"),
+    ("TESTID", "`--tag` behind the `--`"),
+];
+/// The shortest value of a script's variable, in characters, that is looked for in what is written: shorter ones are
+/// words such as `true` and stand everywhere.
+const MIN_SECRET: usize = 6;
+/// What stands for the value of a variable.
+const HIDDEN: &str = "***";
+
+/// What of the user's own settings k6 gets, and what it means for the run.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Further arguments of `k6 run`.
+    pub args: Vec<String>,
+    /// Variables for the scripts.
+    pub env: Vec<(String, String)>,
+    /// The user's own tags, as `name=value`.
+    pub tags: Vec<String>,
+    /// Variables to take out of k6's environment.
+    pub remove: Vec<String>,
+    /// The content of the configuration file that k6 is given.
+    pub config: Map<String, Value>,
+    /// Whether k6 makes the load of its plan: nothing here says something else.
+    pub as_planned: bool,
+    /// The arguments for which the run cannot be compared with others, without the values of variables.
+    pub kept: Vec<String>,
+    /// Whether k6 does not check the certificates of servers.
+    pub insecure: bool,
+    /// What is to be said of it.
+    pub notices: Vec<String>,
+}
+
+impl Options {
+    /// Reads the arguments, the environment and k6's configuration file, and from here on has our own requests to the
+    /// server check its certificate as k6 will; `ca_cert` holds the certificates to trust.
+    ///
+    /// # Errors
+    /// If an argument is one that we set ourselves or that cannot be had, with what to use instead.
+    pub fn read(args: &[String], ca_cert: Option<&Path>) -> Result<Self, UsageError> {
+        let file = config_file(|name| std::env::var_os(name));
+        let content = file.as_ref().and_then(|path| std::fs::read(path).ok());
+        let mut options = Self::of_args(args)?;
+        options.take_variables(std::env::vars_os());
+        if let (Some(path), Some(content)) = (file, content) {
+            options.take_config(&path, &content);
+        }
+        for (_, value) in &options.env {
+            if value.chars().count() >= MIN_SECRET {
+                secret::keep(&Secret::new(value.clone()));
+            }
+        }
+        if let Some(path) = ca_cert {
+            let Some(text) = path.to_str() else {
+                return Err(UsageError("--ca-cert: the path is not valid UTF-8".into()));
+            };
+            // What Go heeds on Linux; on macOS k6 asks the keychain.
+            options.env.push(("SSL_CERT_FILE".into(), text.into()));
+        }
+        http::trust(Trust {
+            insecure: options.insecure,
+            ca_cert: ca_cert.map(Path::to_owned),
+        });
+        Ok(options)
+    }
+
+    /// Writes the configuration file that k6 is given in the place of the user's: for its owner alone, since it may hold
+    /// a token.
+    ///
+    /// # Errors
+    /// If no temporary file can be written.
+    pub fn config_file(&self) -> anyhow::Result<tempfile::NamedTempFile> {
+        let write = || {
+            let mut file = tempfile::Builder::new()
+                .prefix("k6-config-")
+                .suffix(".json")
+                .tempfile()?;
+            serde_json::to_writer(&mut file, &self.config)?;
+            Ok::<_, std::io::Error>(file)
+        };
+        write().context("failed to write a configuration file for k6")
+    }
+
+    /// Gives a command of k6's the user's variables, less those that would change the test.
+    pub fn environment<'sh>(&self, mut command: Cmd<'sh>) -> Cmd<'sh> {
+        for name in &self.remove {
+            command = command.env_remove(name);
+        }
+        for (name, value) in &self.env {
+            command = command.env(name, value);
+        }
+        command
+    }
+
+    fn of_args(args: &[String]) -> Result<Self, UsageError> {
+        let mut options = Self {
+            as_planned: true,
+            ..Self::default()
+        };
+        let mut words = args.iter().map(String::as_str).peekable();
+        while let Some(word) = words.next() {
+            let (option, name, mut value) = option_of(word)?;
+            let wants_value = option.map_or_else(
+                || words.peek().is_some_and(|next| !next.starts_with('-')),
+                |known| known.takes_value,
+            );
+            let apart = value.is_none() && wants_value;
+            if apart {
+                value = words.next().map(str::to_owned);
+            }
+            options.take_argument(option, &name, value, apart)?;
+        }
+        if !options.kept.is_empty() {
+            let kept = options.kept.join(" ");
+            options.notices.push(match options.as_planned {
+                true => format!("k6 also gets `{kept}`: the run is compared with no other"),
+                false => format!("k6 also gets `{kept}`, which may change the load"),
+            });
+        }
+        Ok(options)
+    }
+
+    fn take_argument(
+        &mut self,
+        option: Option<&Known>,
+        name: &str,
+        value: Option<String>,
+        apart: bool,
+    ) -> Result<(), UsageError> {
+        match option.map_or(Class::Load, |known| known.class) {
+            Class::Ours(instead) => Err(UsageError(format!(
+                "{name} behind `--` is set by every run itself: {instead}"
+            ))),
+            Class::Never(why) => Err(UsageError(format!(
+                "{name} behind `--` cannot be had: {why}"
+            ))),
+            class => {
+                let plain = option.map_or("", |known| known.names[0]);
+                if plain == "env" {
+                    return self.take_variable(name, &value.unwrap_or_default());
+                }
+                if plain == "tag" {
+                    self.tags.extend(value);
+                    return Ok(());
+                }
+                self.insecure |=
+                    plain == "insecureskiptlsverify" && value.as_deref() != Some("false");
+                let words: Vec<String> = match value {
+                    Some(value) if apart => vec![name.to_owned(), value],
+                    Some(value) if name.starts_with("--") => vec![format!("{name}={value}")],
+                    Some(value) => vec![format!("{name}{value}")],
+                    None => vec![name.to_owned()],
+                };
+                if class == Class::Load {
+                    self.as_planned = false;
+                    self.kept.extend(words.iter().cloned());
+                }
+                self.args.extend(words);
+                Ok(())
+            }
+        }
+    }
+
+    /// A variable for the scripts: it goes through the environment, since everybody sees arguments.
+    fn take_variable(&mut self, flag: &str, text: &str) -> Result<(), UsageError> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            // Its value stands in the environment already.
+            None => return Ok(()),
+        };
+        if let Some((_, instead)) = OUR_VARIABLES.iter().find(|(ours, _)| *ours == name) {
+            return Err(UsageError(format!(
+                "{flag} {name} behind `--` is set by every run itself: use {instead}"
+            )));
+        }
+        if name.starts_with("K6_") {
+            return Err(UsageError(format!(
+                "{flag} {name} behind `--`: k6 takes variables with K6_ for options of its own; use another name"
+            )));
+        }
+        self.kept
+            .extend([flag.to_owned(), format!("{name}={HIDDEN}")]);
+        self.env.push((name.to_owned(), value));
+        Ok(())
+    }
+
+    /// Takes out of `variables` what would change the test.
+    fn take_variables(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
+        let mut left_out = BTreeSet::new();
+        for (name, value) in variables {
+            let Some(name) = name.to_str() else { continue };
+            let Some(option) = name.strip_prefix("K6_").map(plain) else {
+                continue;
+            };
+            if table::class(&option) != Class::Harmless || option == "tags" {
+                left_out.insert(name.to_owned());
+            } else if option == "insecureskiptlsverify" {
+                self.insecure |= value
+                    .to_str()
+                    .is_some_and(|value| value.parse() == Ok(true));
+            }
+        }
+        if !left_out.is_empty() {
+            self.remove = left_out.into_iter().collect();
+            self.notices.push(format!(
+                "taken out of k6's environment, since they would change the test: {}",
+                self.remove.join(", ")
+            ));
+        }
+    }
+
+    /// Takes from the user's configuration file what does not change the test.
+    fn take_config(&mut self, path: &Path, content: &[u8]) {
+        let Ok(Value::Object(settings)) = serde_json::from_slice(content) else {
+            self.notices.push(format!(
+                "k6's configuration file {} is not used: it holds no JSON object",
+                path.display()
+            ));
+            return;
+        };
+        let (harmless, left_out): (Map<_, _>, Map<_, _>) = settings
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .partition(|(key, _)| {
+                let name = plain(key);
+                table::class(&name) == Class::Harmless && name != "tags"
+            });
+        if harmless.iter().any(|(key, value)| {
+            plain(key) == "insecureskiptlsverify" && *value == Value::Bool(true)
+        }) {
+            self.insecure = true;
+        }
+        self.config = harmless;
+        if !left_out.is_empty() {
+            let keys: Vec<_> = left_out.keys().map(String::as_str).collect();
+            self.notices.push(format!(
+                "left out of k6's configuration file {}, since they would change the test: {}",
+                path.display(),
+                keys.join(", ")
+            ));
+        }
+    }
+}
+
+/// The option that a word begins, the word as it is written without its value, and the value if it holds one.
+fn option_of(word: &str) -> Result<(Option<&'static Known>, String, Option<String>), UsageError> {
+    if let Some(long) = word.strip_prefix("--") {
+        let (name, value) = match long.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (long, None),
+        };
+        return Ok((table::known(&plain(name)), format!("--{name}"), value));
+    }
+    let Some(letter) = word.strip_prefix('-').and_then(|rest| rest.chars().next()) else {
+        return Err(UsageError(format!(
+            "`{word}` behind `--` is no option of `k6 run`: load-tests/main.js is what runs"
+        )));
+    };
+    let known = table::OPTIONS
+        .iter()
+        .find(|known| known.short == Some(letter));
+    let rest = &word[1 + letter.len_utf8()..];
+    let rest = rest.strip_prefix('=').unwrap_or(rest);
+    if !rest.is_empty() && known.is_some_and(|known| !known.takes_value) {
+        return Err(UsageError(format!(
+            "`{word}` behind `--` joins several options: write each by itself"
+        )));
+    }
+    let value = (!rest.is_empty()).then(|| rest.to_owned());
+    Ok((known, format!("-{letter}"), value))
+}
+
+/// The configuration file that k6 would read.
+fn config_file(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let folder = |name| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    if let Some(named) = folder("K6_CONFIG") {
+        return Some(named);
+    }
+    let configs = if cfg!(target_os = "macos") {
+        folder("HOME")?.join("Library/Application Support")
+    } else {
+        folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?
+    };
+    let places = [
+        configs.join("k6/config.json"),
+        configs.join("loadimpact/k6/config.json"),
+    ];
+    places.into_iter().find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &str) -> Result<Options, UsageError> {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        Options::of_args(&words)
+    }
+
+    #[test]
+    fn harmless_arguments_leave_the_plan_alone() {
+        let options =
+            of("--quiet --http-debug=full -o csv=x.csv --insecure-skip-tls-verify").unwrap();
+        assert!(options.as_planned && options.insecure && options.kept.is_empty());
+        assert!(options.notices.is_empty());
+        let args = [
+            "--quiet",
+            "--http-debug=full",
+            "-o",
+            "csv=x.csv",
+            "--insecure-skip-tls-verify",
+        ];
+        assert_eq!(options.args, args);
+    }
+
+    #[test]
+    fn arguments_that_change_the_load_are_passed_on_and_kept() {
+        for words in [
+            "--vus 5",
+            "--vus=5",
+            "-u 5",
+            "-u5",
+            "--no-setup",
+            "--brand-new 3",
+        ] {
+            let options = of(words).unwrap();
+            assert!(!options.as_planned, "{words}");
+            assert_eq!(options.args.join(" "), words);
+            assert_eq!(options.kept, options.args);
+        }
+    }
+
+    #[test]
+    fn what_is_ours_or_cannot_be_had_is_refused_with_what_to_use_instead() {
+        for (words, part) in [
+            ("--paused", "nobody could go on"),
+            ("-p", "nobody could go on"),
+            ("--linger", "nobody could go on"),
+            ("--address localhost:6565", "nobody could go on"),
+            ("--no-thresholds=true", "proves nothing"),
+            ("--summary-mode disabled", "verdict"),
+            ("--log-output none", "k6.log"),
+            ("--config my.json", "behind `--`"),
+            ("-e BASE_URL=http://127.0.0.1:1", "--base-url"),
+            ("-eTEST=specs", "behind the profile"),
+            ("--env=API_KEY=not-to-be-shown", "variable API_KEY"),
+            ("--env K6_VUS=7", "another name"),
+            ("other.js", "main.js is what runs"),
+            ("-qv", "by itself"),
+        ] {
+            let error = of(words).unwrap_err().to_string();
+            assert!(error.contains(part), "{words}: {error}");
+            assert!(!error.contains("not-to-be-shown"), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_of_variables_are_not_kept() {
+        let options = of("-e TOKEN=s3cret-0123 --env=SITE=a=b -q").unwrap();
+        assert_eq!(options.kept.join(" "), "-e TOKEN=*** --env SITE=***");
+        assert_eq!(options.args, ["-q"]);
+        let env = [("TOKEN", "s3cret-0123"), ("SITE", "a=b")];
+        assert_eq!(
+            options.env,
+            env.map(|(name, value)| (name.into(), value.into()))
+        );
+        assert!(options.as_planned);
+        assert!(!options.notices.concat().contains("s3cret"));
+    }
+
+    #[test]
+    fn tags_are_taken_apart_from_the_others() {
+        let options = of("--tag a=b --tag=c=d").unwrap();
+        assert_eq!(options.tags, ["a=b", "c=d"]);
+        assert!(options.args.is_empty() && options.kept.is_empty() && options.as_planned);
+    }
+
+    #[test]
+    fn variables_that_change_a_test_are_taken_out_and_said() {
+        let mut options = Options::default();
+        let variables = [
+            ("PATH", "/bin"),
+            ("K6_VUS", "7"),
+            ("K6_NO_THRESHOLDS", "true"),
+            ("K6_HOSTS", "{}"),
+            ("K6_BIN", "k6"),
+            ("K6_OUT", "csv=x.csv"),
+            ("K6_PROMETHEUS_RW_USERNAME", "me"),
+            ("K6_INSECURE_SKIP_TLS_VERIFY", "true"),
+        ];
+        options.take_variables(variables.map(|(n, v)| (n.into(), v.into())).into_iter());
+        assert_eq!(options.remove, ["K6_HOSTS", "K6_NO_THRESHOLDS", "K6_VUS"]);
+        assert!(options.notices[0].ends_with("K6_HOSTS, K6_NO_THRESHOLDS, K6_VUS"));
+        assert!(options.insecure);
+    }
+
+    #[test]
+    fn only_the_harmless_part_of_the_configuration_file_is_used() {
+        let mut options = Options::default();
+        let content = br#"{"hosts": {"a": "192.0.2.1"}, "rps": 5, "duration": null,
+            "insecureSkipTLSVerify": true, "collectors": {"cloud": {"token": "t"}}}"#;
+        options.take_config(Path::new("/home/me/k6/config.json"), content);
+        let keys: Vec<_> = options.config.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["collectors", "insecureSkipTLSVerify"]);
+        assert!(options.insecure);
+        assert!(
+            options.notices[0].ends_with(": hosts, rps"),
+            "{:?}",
+            options.notices
+        );
+        options.take_config(Path::new("broken.json"), b"[1]");
+        assert!(options.notices[1].contains("broken.json is not used"));
+    }
+
+    #[test]
+    fn the_file_that_k6_would_read_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let older = dir.path().join("loadimpact/k6/config.json");
+        std::fs::create_dir_all(older.parent().unwrap()).unwrap();
+        std::fs::write(&older, "{}").unwrap();
+        let named = |name: &str| (name == "K6_CONFIG").then(|| "/etc/k6.json".into());
+        assert_eq!(config_file(named), Some("/etc/k6.json".into()));
+        if cfg!(target_os = "linux") {
+            let xdg = |name: &str| (name == "XDG_CONFIG_HOME").then(|| dir.path().into());
+            assert_eq!(config_file(xdg), Some(older));
+        }
+        assert_eq!(config_file(|_| None), None);
+    }
+}
