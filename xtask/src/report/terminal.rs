@@ -103,7 +103,11 @@ fn headline(tone: Tone, text: &str) -> String {
 fn said(out: &mut String, tone: Tone, sentences: &[Text]) {
     for sentence in sentences {
         let (style, glyph) = (style(tone), tone.look().glyph);
-        let _ = writeln!(out, "  {style}{glyph}{style:#} {sentence}");
+        let _ = writeln!(
+            out,
+            "  {style}{glyph}{style:#} {}",
+            sentence.replace('\n', "\n    ")
+        );
     }
 }
 
