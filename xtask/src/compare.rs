@@ -4,6 +4,7 @@ mod binaries;
 mod calibrate;
 mod failures;
 mod judge;
+mod kept;
 mod measure;
 mod plan;
 mod rounds;
