@@ -166,7 +166,7 @@ fn section(test: &TestComparison, comparison: &Comparison, blocks: &Blocks) -> S
             .metrics
             .iter()
             .map(|metric| Drawing {
-                svg: pairs(metric, &test.name, blocks).svg(),
+                chart: pairs(metric, &test.name, blocks),
                 notes: Vec::new(),
             })
             .collect(),
