@@ -185,9 +185,11 @@ fn k6_killed_from_outside_and_the_next_test_still_runs() {
     let mut k6 = None;
     wait_until("k6 runs", || {
         let all = run.processes();
-        k6 = all
-            .into_iter()
-            .find(|pid| command_line(*pid).contains(" --address= "));
+        // Not the one that looks at the answers.
+        k6 = all.into_iter().find(|pid| {
+            let line = command_line(*pid);
+            line.contains(" --address= ") && line.contains("main.js")
+        });
         k6.is_some()
     });
     let k6 = Pid::from_raw(i32::try_from(k6.unwrap()).unwrap()).unwrap();
