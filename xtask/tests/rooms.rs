@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ui", &["actions", "secret"]),
     ("shell", &["secret", "ui"]),
     ("http", &[]),
-    ("record", &["secret"]),
+    ("record", &["error", "secret"]),
     ("repo", &["record", "shell"]),
     ("config", &["error", "shell"]),
     ("cli", &["config", "record"]),
@@ -134,9 +134,13 @@ fn first_word(text: &str) -> Option<String> {
 
 /// Every source file below `dir`, except those that are compiled for tests only.
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    for entry in std::fs::read_dir(dir).expect("a folder of sources") {
+        let path = entry.expect("an entry of it").path();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         if path.is_dir() && name != "tests" {
             sources(&path, found);
         } else if name.ends_with(".rs") && !matches!(name.as_str(), "tests.rs" | "testing.rs") {
