@@ -44,6 +44,8 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     }
     let plan = Plan::new(args, config)?;
     if let Some(path) = junit(args) {
+        // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
+        let _not_yet_needed = std::fs::create_dir_all(&results);
         record::try_output("--junit", path)?;
     }
     let (base, head) = binaries::sources(args, root)?;

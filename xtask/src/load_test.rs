@@ -51,6 +51,8 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
     let plan = Plan::new(args, config)?;
     let options = k6::Options::read(&args.k6_args, args.ca_cert.as_deref())?;
     if let Some(path) = args.junit() {
+        // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
+        let _not_yet_needed = std::fs::create_dir_all(&plan.results);
         record::try_output("--junit", path)?;
     }
     let k6 = find_k6(args, root)?;
