@@ -9,10 +9,6 @@ use tempfile::TempDir;
 
 use crate::support::{Run, read, root};
 
-/// How long the slow one stands still, and how long it works in between, in seconds.
-const STANDS_STILL: &str = "0.9";
-const WORKS: &str = "0.1";
-
 /// The folder of its load tests: its own files, and the `main.js` that is the same everywhere.
 fn load_tests() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -59,12 +55,12 @@ fn program() -> &'static Path {
     })
 }
 
-/// A program that is the server, but stands still most of the time.
-fn slow(dir: &Path) -> PathBuf {
+/// A program that is the server, but over and over works and stands still for so many seconds.
+fn slow(dir: &Path, works: &str, stands_still: &str) -> PathBuf {
     let path = dir.join("slow");
     let script = format!(
         "#!/bin/sh\n'{}' &\nserver=$!\ntrap 'kill -CONT $server; kill -INT $server; wait $server; exit 0' INT\n\
-         while sleep {WORKS}; kill -STOP $server; do sleep {STANDS_STILL}; kill -CONT $server; done\n",
+         while sleep {works}; kill -STOP $server; do sleep {stands_still}; kill -CONT $server; done\n",
         program().display()
     );
     std::fs::write(&path, script).unwrap();
@@ -75,7 +71,7 @@ fn slow(dir: &Path) -> PathBuf {
 #[test]
 fn it_passes_and_fails_when_it_is_slow() {
     let (dir, load_tests) = (tempfile::tempdir().unwrap(), load_tests());
-    let slow = slow(dir.path());
+    let slow = slow(dir.path(), "0.1", "0.9");
     let done = against(Run::new("files --time-scale 0.4"), &load_tests)
         .server_bin(&slow)
         .done();
@@ -94,7 +90,7 @@ fn it_passes_and_fails_when_it_is_slow() {
 #[test]
 fn it_is_compared_with_itself_and_with_a_slow_one() {
     let (dir, load_tests) = (tempfile::tempdir().unwrap(), load_tests());
-    let slow = slow(dir.path());
+    let slow = slow(dir.path(), "0.02", "0.06");
     let compare = |head: &Path, floors: &str| {
         let args = format!("files --pairs 10 --block 500ms --vus 5 --seed 7 {floors}");
         against(Run::compare(&args), &load_tests)
