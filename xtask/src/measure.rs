@@ -2,6 +2,7 @@
 //! numbers is the business of whoever asked for them.
 
 pub mod growth;
+pub mod probe;
 
 use std::path::Path;
 use std::time::SystemTime;

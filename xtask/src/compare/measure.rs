@@ -10,6 +10,7 @@ use k6_summary::{Metrics, ServerState, Summary, SummaryProblem};
 use super::stolen::Ticks;
 use crate::config::Config;
 use crate::k6::{Invocation, K6, Options, Stopped};
+use crate::measure::probe::Probe;
 use crate::measure::{Measured, measure};
 use crate::record::{Block, Measure, Side, measured};
 use crate::secret::Secret;
@@ -18,7 +19,7 @@ use crate::server::target::{Address, Target};
 use crate::shell::Ended;
 use crate::shell::interrupt;
 
-/// Requests to each route before a block, so that neither server pays for its first ones in it.
+/// Rounds of requests to each route before a block, so that neither server pays for its first ones in it.
 const WARM_UP: usize = 30;
 /// k6's exit code for crossed thresholds, which are not judged here.
 const THRESHOLDS_CROSSED: i32 = 99;
@@ -93,7 +94,7 @@ impl Bench<'_> {
         };
         let mut server = server::acquire_server(&wanted)
             .with_context(|| format!("the server of {}", side_name(which.side)))?;
-        warm_up(&server.address.base_url, self.key)?;
+        self.warm_up(&server.address)?;
         let invocation_env = self.env(which.test, &server.address);
         let invocation = Invocation {
             k6: &self.k6.path,
@@ -125,6 +126,21 @@ impl Bench<'_> {
             let _only_room = std::fs::remove_dir_all(&dir);
         }
         Ok(block.map_err(|Broken(why)| Broken(format!("{why} (see {})", dir.display()))))
+    }
+
+    /// Some requests to each route, whose answers do not matter here: the block will judge them.
+    fn warm_up(&self, address: &Address) -> anyhow::Result<()> {
+        let Some(script) = &self.config.probe_js() else {
+            return Ok(());
+        };
+        let probe = Probe {
+            k6: &self.k6.path,
+            script,
+            options: self.options,
+            key: self.key,
+            address,
+        };
+        probe.warm_up(WARM_UP)
     }
 
     fn folder(&self, which: Which<'_>) -> anyhow::Result<PathBuf> {
@@ -227,36 +243,4 @@ fn to_block(
         failed_requests: digest.http_requests_failed,
         failed_checks,
     })
-}
-
-/// Some requests to each route, one after the other, whose answers do not matter here: the block will judge them.
-fn warm_up(base_url: &str, key: &Secret) -> anyhow::Result<()> {
-    let client = crate::http::client_for(base_url)?
-        .timeout(Duration::from_secs(5))
-        .build()
-        .context("failed to set up the HTTP client")?;
-    let mission = r#"{"name":"Warm-up","prompt":"This warms the server up","backend":"mock"}"#;
-    for _ in 0..WARM_UP {
-        interrupt::check()?;
-        for route in [
-            "api/health",
-            "api/missions",
-            "api/specs/001",
-            "api/specs/search?q=config",
-        ] {
-            let _judged_later = client
-                .get(format!("{base_url}/{route}"))
-                .bearer_auth(key.expose())
-                .send()
-                .and_then(reqwest::blocking::Response::bytes);
-        }
-        let _judged_later = client
-            .post(format!("{base_url}/api/missions"))
-            .bearer_auth(key.expose())
-            .header("content-type", "application/json")
-            .body(mission)
-            .send()
-            .and_then(reqwest::blocking::Response::bytes);
-    }
-    Ok(())
 }

@@ -195,7 +195,11 @@ fn row(metric: &MetricRecord) -> Row {
             let visible = evidence.smallest_visible.map_or_else(|| "–".into(), share);
             [
                 percent(evidence.ratio - 1.0),
-                format!("{} … {}", percent(evidence.low - 1.0), percent(evidence.high - 1.0)),
+                format!(
+                    "{} … {}",
+                    percent(evidence.low - 1.0),
+                    percent(evidence.high - 1.0)
+                ),
                 p_value(evidence.p_adjusted),
                 format!("{} · {visible}", share(evidence.floor)),
             ]
