@@ -88,6 +88,8 @@ export const options = {
     ...scriptOptions.tags,
     ...runTags(),
   },
+  // For those who read `k6 inspect`: k6 itself passes it on.
+  ext: { ...scriptOptions.ext, load_test: { ignored: ignoredParts() } },
 };
 
 // How long this virtual user's latest iteration without an exception took, in milliseconds. A guess
@@ -156,7 +158,6 @@ export function handleSummary(data) {
     thresholds: mapValues(thresholds, (list) => list.map(expressionOf)),
     own_thresholds: mapValues(ownThresholds, (list) => list.map(expressionOf)),
     evidence: settings.evidence,
-    ignored: ignoredParts(),
   };
   return { [__ENV.SUMMARY_PATH]: `${JSON.stringify(summary, null, 2)}\n` };
 }

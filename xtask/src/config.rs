@@ -170,6 +170,11 @@ impl Config {
     pub fn main_js(&self) -> PathBuf {
         self.folder.join("main.js")
     }
+
+    /// The script that looks at what the server answers, if there is one.
+    pub fn probe_js(&self) -> Option<PathBuf> {
+        Some(self.folder.join("probe.js")).filter(|path| path.is_file())
+    }
 }
 
 fn names(scripts: &[Script]) -> Vec<&str> {

@@ -106,6 +106,12 @@ impl Run<'_> {
         let binary = server.binary().map(Path::to_owned);
         self.note(&server);
         ui::step(&report::announcement(&self.record, &self.shapes));
+        if self.config.probe_js().is_none() {
+            let folder = self.config.folder.display();
+            self.say(format!(
+                "nothing looks at what the server answers, for there is no {folder}/probe.js"
+            ));
+        }
         server.watch()?;
         let began = Instant::now();
         let tested = self.run_tests(&mut server);

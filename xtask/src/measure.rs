@@ -2,7 +2,7 @@
 //! numbers is the business of whoever asked for them.
 
 pub mod growth;
-mod probe;
+pub mod probe;
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -12,8 +12,6 @@ use k6_summary::{ServerState, Summary, SummaryProblem};
 use crate::k6::{Invocation, Ran, Stopped};
 use crate::record::UsageRecord;
 use crate::server::{Requests, Sample, Sampler, Server};
-
-pub use probe::Probe;
 
 /// What was measured.
 #[derive(Debug)]

@@ -38,10 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
-    (
-        "measure",
-        &["config", "k6", "record", "secret", "server", "shell"],
-    ),
+    ("measure", &["k6", "record", "secret", "server", "shell"]),
     ("history", &["cli", "error", "record", "repo", "ui"]),
     (
         "report",

@@ -227,7 +227,7 @@ impl fmt::Display for Reason {
                 requests,
             } => write!(
                 f,
-                "all {} requests were made by setup and teardown, none in {} iterations",
+                "setup and teardown made all requests ({}), {} iterations made none",
                 count(*requests),
                 count(*iterations)
             ),

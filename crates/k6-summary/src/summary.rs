@@ -45,9 +45,6 @@ pub struct LoadTest {
     /// What must be seen for the test to pass.
     #[serde(default)]
     pub evidence: Rules,
-    /// Parts of the script that have no effect, each with the reason.
-    #[serde(default)]
-    pub ignored: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

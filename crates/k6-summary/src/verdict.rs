@@ -9,13 +9,10 @@ use crate::load::{judge_plan, judge_traffic};
 use crate::reason::Reason;
 use crate::rule::Rules;
 use crate::summary::Summary;
-use crate::text::clean;
 use crate::threshold::{ThresholdRow, ThresholdState, judge_thresholds, rows};
 
 /// k6's exit code after a signal asked it to stop.
 const STOPPED_BY_SIGNAL: i32 = 105;
-/// How much of what the script has made up is kept, in characters.
-const LONGEST_NOTICE: usize = 300;
 
 /// How a test ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +32,9 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// Why it did not pass, the most telling first; empty if and only if it passed.
     pub reasons: Vec<Reason>,
-    /// What is to be known of it though it fails nothing, in sentences: exceptions that were few
-    /// enough, parts of the script without effect.
-    pub notices: Vec<String>,
+    /// What is to be known of it though it fails nothing, in a sentence: exceptions that were few
+    /// enough.
+    pub notice: Option<String>,
     /// Every threshold, by metric, and every rule of evidence.
     pub thresholds: Vec<ThresholdRow>,
     /// Every check, in the script's order.
@@ -88,7 +85,7 @@ impl Verdict {
         Self {
             outcome: Outcome::Failed,
             reasons: Vec::new(),
-            notices: Vec::new(),
+            notice: None,
             thresholds: Vec::new(),
             checks: Vec::new(),
             metrics: None,
@@ -112,7 +109,7 @@ fn judge_summary(evidence: &Evidence<'_>, summary: &Summary) -> Verdict {
         .collect();
     let idle = !reasons.is_empty();
     let too_many = exceptions.judge(evidence);
-    let notices = match &too_many {
+    let notice = match &too_many {
         Some(_) => None,
         None => exceptions.notice(evidence),
     };
@@ -130,12 +127,10 @@ fn judge_summary(evidence: &Evidence<'_>, summary: &Summary) -> Verdict {
         Some(crossed),
         evidence.interrupted,
     ));
-    let ignored = run.iter().flat_map(|run| &run.ignored);
-    let ignored = ignored.map(|part| format!("the script's {}", clean(part, LONGEST_NOTICE)));
     thresholds.extend(rules);
     Verdict {
         reasons,
-        notices: notices.into_iter().chain(ignored).collect(),
+        notice,
         thresholds,
         checks,
         metrics: Some(Metrics::of(summary)),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use k6_summary::DEFAULT_MAX_EXCEPTIONS;
 
 use crate::config::{Config, DEFAULT_PROFILE};
 
@@ -63,6 +64,12 @@ pub struct LoadTest {
     /// The share of all checks that must pass.
     #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
     pub min_checks: f64,
+
+    /// The share of iterations that may end with an exception of the script.
+    ///
+    /// By default that of requests which the specification lets fail.
+    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_MAX_EXCEPTIONS, value_parser = share)]
+    pub max_exceptions: f64,
 
     /// Memory growth of the server, in MiB per hour, above which the test fails; `off` never fails.
     ///

@@ -10,7 +10,8 @@ use k6_summary::{Metrics, ServerState, Summary, SummaryProblem};
 use super::stolen::Ticks;
 use crate::config::Config;
 use crate::k6::{Invocation, K6, Options, Stopped};
-use crate::measure::{Measured, Probe, measure};
+use crate::measure::probe::Probe;
+use crate::measure::{Measured, measure};
 use crate::record::{Block, Measure, Side, measured};
 use crate::secret::Secret;
 use crate::server;
@@ -18,7 +19,7 @@ use crate::server::target::{Address, Target};
 use crate::shell::Ended;
 use crate::shell::interrupt;
 
-/// Requests to each route before a block, so that neither server pays for its first ones in it.
+/// Rounds of requests to each route before a block, so that neither server pays for its first ones in it.
 const WARM_UP: usize = 30;
 /// k6's exit code for crossed thresholds, which are not judged here.
 const THRESHOLDS_CROSSED: i32 = 99;
@@ -93,9 +94,7 @@ impl Bench<'_> {
         };
         let mut server = server::acquire_server(&wanted)
             .with_context(|| format!("the server of {}", side_name(which.side)))?;
-        if let Some(probe) = Probe::of(self.config, &self.k6.path, self.key, self.options) {
-            probe.warm_up(&server.address, WARM_UP)?;
-        }
+        self.warm_up(&server.address)?;
         let invocation_env = self.env(which.test, &server.address);
         let invocation = Invocation {
             k6: &self.k6.path,
@@ -127,6 +126,21 @@ impl Bench<'_> {
             let _only_room = std::fs::remove_dir_all(&dir);
         }
         Ok(block.map_err(|Broken(why)| Broken(format!("{why} (see {})", dir.display()))))
+    }
+
+    /// Some requests to each route, whose answers do not matter here: the block will judge them.
+    fn warm_up(&self, address: &Address) -> anyhow::Result<()> {
+        let Some(script) = &self.config.probe_js() else {
+            return Ok(());
+        };
+        let probe = Probe {
+            k6: &self.k6.path,
+            script,
+            options: self.options,
+            key: self.key,
+            address,
+        };
+        probe.warm_up(WARM_UP)
     }
 
     fn folder(&self, which: Which<'_>) -> anyhow::Result<PathBuf> {

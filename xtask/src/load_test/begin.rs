@@ -9,7 +9,7 @@ use crate::error::COULD_NOT_RUN;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
 use crate::record::{Host, K6Record, Outcome, RunRecord, SCHEMA_VERSION, TargetRecord};
-use crate::shell::interrupt::Interrupted;
+use crate::shell::{self, interrupt::Interrupted};
 use crate::{repo, ui};
 
 /// The record of a run that has yet to measure anything.
@@ -58,13 +58,8 @@ pub fn begin(
 fn first_notices(options: &k6::Options, shapes: &[Shape], plan: &Plan) -> Vec<String> {
     let mut notices = options.notices.clone();
     for (test, shape) in plan.tests.iter().zip(shapes) {
-        if !shape.ignored.is_empty() {
-            notices.push(format!(
-                "{}: the script's own {} is not used: the profile makes the load, and load-tests/main.js the summary",
-                test,
-                shape.ignored.join(" and ")
-            ));
-        }
+        let ignored = shape.ignored.iter();
+        notices.extend(ignored.map(|part| format!("{test}: the script's {}", shell::clean(part))));
     }
     for notice in &notices {
         ui::notice(notice);

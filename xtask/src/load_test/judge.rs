@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use k6_summary::{DEFAULT_MAX_EXCEPTIONS, Evidence, K6Exit, Verdict};
+use k6_summary::{Evidence, K6Exit, Reason, Verdict};
 
 use crate::cli::LoadTest;
 use crate::k6::{Ran, Shape, Stopped};
@@ -24,14 +24,16 @@ pub fn planned(test: &str, shape: &Shape) -> TestRecord {
 
 /// Judges what was measured of `test`.
 ///
-/// `as_planned` says whether k6 made the load of its plan, and no argument of the user's another.
+/// `as_planned` says whether k6 made the load of its plan, and no argument of the user's another; `probed` what is wrong
+/// with the server's answers, looked at one by one. The notice is what is to be known though it fails nothing.
 pub fn judge(
     test: &str,
     shape: &Shape,
     args: &LoadTest,
     as_planned: bool,
     measured: &Measured,
-) -> TestRecord {
+    probed: Vec<String>,
+) -> (TestRecord, Option<String>) {
     let Measured {
         ran,
         summary,
@@ -43,8 +45,9 @@ pub fn judge(
         log: &ran.said.log,
         exit: exit(ran.ended),
         min_checks: args.min_checks,
-        max_exceptions: DEFAULT_MAX_EXCEPTIONS,
-        planned_vus: as_planned.then_some(shape.max_vus),
+        max_exceptions: args.max_exceptions,
+        // A plan of rates has no stages, and k6 takes as many virtual users as it needs.
+        planned_vus: (as_planned && !shape.stages.is_empty()).then_some(shape.max_vus),
         server: measured.server.clone(),
         interrupted: matches!(ran.stopped, Some(Stopped::Interrupted(_))),
     });
@@ -66,30 +69,28 @@ pub fn judge(
         .as_ref()
         .ok()
         .map(|summary| summary.duration().as_secs_f64());
+    let notice = verdict.notice.clone();
+    record.reasons = probed;
     settle(&mut record, verdict, measured);
-    record
-}
-
-/// Adds what the probe found wrong in the answers before and after the load.
-pub fn add_answers(record: &mut TestRecord, wrong: Vec<String>) {
-    if !wrong.is_empty() && record.outcome == Outcome::Passed {
-        record.outcome = Outcome::Failed;
-    }
-    record.reasons.extend(wrong);
+    (record, notice)
 }
 
 /// Joins what was judged here and there into the test's outcome.
 fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     let ran = &measured.ran;
-    record.reasons = verdict.reasons.iter().map(ToString::to_string).collect();
+    record
+        .reasons
+        .extend(verdict.reasons.iter().map(ToString::to_string));
     if ran.stopped == Some(Stopped::Overdue) {
         record
             .reasons
             .insert(0, "k6 took much longer than its plan and was ended".into());
     }
-    record
-        .reasons
-        .extend(last_words(ran, measured.summary.is_ok()));
+    let told = |reason: &Reason| matches!(reason, Reason::ScriptEnded { .. });
+    if !verdict.reasons.iter().any(told) {
+        let words = last_words(ran, measured.summary.is_ok());
+        record.reasons.extend(words);
+    }
     record.reasons.extend(measured.elsewhere());
     let grown = record.growth.iter().filter(|row| row.ok == Some(false));
     let grown: Vec<String> = grown.map(growth::reason).collect();

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use k6_summary::ServerState;
+
 use super::{Run, judge};
 use crate::k6::Invocation;
-use crate::measure::{Measured, Probe, measure};
+use crate::measure::probe::Probe;
+use crate::measure::{Measured, measure};
 use crate::prometheus::{self, Prometheus, Tags};
 use crate::record::{Outcome, TestRecord};
 use crate::server::{Sampler, Server};
-use crate::shell::interrupt;
+use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, report, ui};
 
 impl Run<'_> {
@@ -82,17 +85,7 @@ impl Run<'_> {
             at_most: shape.at_most,
             teardown_limit: shape.teardown_limit,
         };
-        let probe = Probe::of(self.config, &self.k6.path, &self.plan.key, &self.options);
-        let look = |when: &str, server: &Server| -> anyhow::Result<Vec<String>> {
-            let Some(probe) = &probe else {
-                return Ok(Vec::new());
-            };
-            let failures = probe.look(&server.address, &test, dir)?.into_iter();
-            Ok(failures
-                .map(|failure| format!("{when} the load: {failure}"))
-                .collect())
-        };
-        let mut wrong = look("before", server)?;
+        let mut probed = self.probe(&test, server, dir, "before")?;
         let measured = measure(&invocation, server, |server| {
             if let Some(live) = &mut live {
                 live.tick(server.sampler());
@@ -101,16 +94,53 @@ impl Run<'_> {
         if let Some(live) = live {
             live.ends(server.sampler());
         }
-        if measured.ran.stopped.is_none() {
-            wrong.extend(look("after", server)?);
+        let mut unfinished = false;
+        if measured.ran.stopped.is_none() && measured.server == ServerState::Healthy {
+            match self.probe(&test, server, dir, "after") {
+                Ok(failures) => probed.extend(failures),
+                Err(error) if error.is::<Interrupted>() => unfinished = true,
+                Err(error) => return Err(error),
+            }
         }
         let as_planned = self.options.as_planned;
-        let mut record = judge::judge(&test, shape, self.args, as_planned, &measured);
-        judge::add_answers(&mut record, wrong);
-        for notice in self.test_notices(&test, dir, &measured) {
+        let (mut record, notice) =
+            judge::judge(&test, shape, self.args, as_planned, &measured, probed);
+        if unfinished {
+            record.outcome = Outcome::Interrupted;
+        }
+        let notice = notice.map(|notice| format!("{test}: {notice}"));
+        for notice in notice
+            .into_iter()
+            .chain(self.test_notices(&test, dir, &measured))
+        {
             self.say(notice);
         }
         Ok(record)
+    }
+
+    /// What is wrong with the server's answers before or after a test, in sentences.
+    fn probe(
+        &self,
+        test: &str,
+        server: &Server,
+        dir: &Path,
+        when: &str,
+    ) -> anyhow::Result<Vec<String>> {
+        let Some(script) = &self.config.probe_js() else {
+            return Ok(Vec::new());
+        };
+        let probe = Probe {
+            k6: &self.k6.path,
+            script,
+            options: &self.options,
+            key: &self.plan.key,
+            address: &server.address,
+        };
+        let failures = probe.look(test, &dir.join(format!("probe-{when}.json")))?;
+        let failures = failures.iter();
+        Ok(failures
+            .map(|failure| format!("{when} the test, {failure}"))
+            .collect())
     }
 
     /// What may explain the result of a test.

@@ -1,115 +1,97 @@
-//! `probe.js`: a strict k6 script of the tests' folder that goes once around the server, before and after each test,
-//! and warms servers up that are to be compared.
+//! The content probe: `probe.js` beside the scripts looks once, and strictly, at what the server answers.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::config::Config;
 use crate::k6::Options;
 use crate::secret::Secret;
 use crate::server::target::Address;
-use crate::shell::{self, cmd};
+use crate::shell::{self, Ended, cmd};
 
-/// The script, in the folder of the load tests.
-const SCRIPT: &str = "probe.js";
-/// How long it may take: one user, one iteration.
+/// How long it may take: each of its requests gives up after 10 s, and a part after its first one that failed.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Looks at what a server answers.
+/// Runs `probe.js` against one server.
 pub struct Probe<'a> {
-    k6: &'a Path,
-    script: PathBuf,
-    key: &'a Secret,
-    options: &'a Options,
+    /// The load generator.
+    pub k6: &'a Path,
+    /// The script.
+    pub script: &'a Path,
+    /// What the user says to k6.
+    pub options: &'a Options,
+    /// The key.
+    pub key: &'a Secret,
+    /// The server.
+    pub address: &'a Address,
 }
 
 /// What the script writes.
-#[derive(Debug, Deserialize)]
-struct Findings {
+#[derive(Deserialize)]
+struct Result {
     ok: bool,
     failures: Vec<String>,
 }
 
-impl<'a> Probe<'a> {
-    /// The probe of `config`, if it has one.
-    pub fn of(
-        config: &Config,
-        k6: &'a Path,
-        key: &'a Secret,
-        options: &'a Options,
-    ) -> Option<Self> {
-        let script = config.folder.join(SCRIPT);
-        script.is_file().then_some(Self {
-            k6,
-            script,
-            key,
-            options,
-        })
-    }
-
-    /// Looks at what `test` uses of the server at `address`. Returns what is wrong, in sentences that name request and
-    /// answer; none if nothing is. `dir` takes the script's result.
+impl Probe<'_> {
+    /// Looks at what `test` uses, and writes the script's result to `path`; in sentences what is wrong with it.
     ///
     /// # Errors
-    /// If k6 cannot be started or does not end, or an interruption arrives.
-    pub fn look(&self, address: &Address, test: &str, dir: &Path) -> anyhow::Result<Vec<String>> {
-        let path = dir.join("probe.json");
-        let _of_an_earlier_look = std::fs::remove_file(&path);
-        let ended = self.run(
-            address,
-            &[("TEST", test.as_ref()), ("SUMMARY_PATH", path.as_os_str())],
-        )?;
-        let written = std::fs::read(&path);
-        let read = written
+    /// If k6 cannot be run to its end, or an interruption arrives.
+    pub fn look(&self, test: &str, path: &Path) -> anyhow::Result<Vec<String>> {
+        let variables = [("TEST", test.as_ref()), ("SUMMARY_PATH", path.as_os_str())];
+        let (ended, said) = self.run(&variables)?;
+        let result = std::fs::read(path)
             .ok()
-            .and_then(|bytes| serde_json::from_slice::<Findings>(&bytes).ok());
-        Ok(match read {
-            Some(Findings { ok: true, .. }) => Vec::new(),
-            Some(Findings { failures, .. }) if !failures.is_empty() => failures
+            .and_then(|text| serde_json::from_slice::<Result>(&text).ok());
+        Ok(match result {
+            Some(Result { ok: true, .. }) => Vec::new(),
+            Some(Result { failures, .. }) if !failures.is_empty() => failures
                 .iter()
-                .map(|failure| self.key.scrub(failure).into_owned())
+                .map(|failure| shell::clean(failure))
                 .collect(),
-            _ => vec![format!("{SCRIPT} wrote no result: k6 ended with {ended}")],
+            _ => vec![self.failure(ended, &said)],
         })
     }
 
-    /// Makes some requests of each kind, whose answers do not matter.
+    /// Makes `rounds` rounds of requests whose answers do not matter.
     ///
     /// # Errors
-    /// As [`Probe::look`].
-    pub fn warm_up(&self, address: &Address, rounds: usize) -> anyhow::Result<()> {
-        self.run(address, &[("WARM_UP", rounds.to_string().as_ref())])
-            .map(drop)
+    /// If k6 cannot be run to its end, or an interruption arrives.
+    pub fn warm_up(&self, rounds: usize) -> anyhow::Result<()> {
+        let (ended, said) = self.run(&[("WARM_UP", rounds.to_string().as_ref())])?;
+        anyhow::ensure!(ended.success(), self.failure(ended, &said));
+        Ok(())
     }
 
-    /// Runs the script to its end, and returns how it ended, with its last words.
-    fn run(&self, address: &Address, env: &[(&str, &OsStr)]) -> anyhow::Result<String> {
+    fn failure(&self, ended: Ended, said: &str) -> String {
+        format!(
+            "k6 could not run {} ({ended}):{said}",
+            self.script.display()
+        )
+    }
+
+    /// How k6 ended, and the end of what it said on standard error, indented.
+    fn run(&self, variables: &[(&str, &std::ffi::OsStr)]) -> anyhow::Result<(Ended, String)> {
+        let (k6, script) = (self.k6, self.script);
         let config = self.options.config_file()?;
-        let (k6, config, script) = (self.k6, config.path(), &self.script);
+        let config = config.path();
         let sh = shell::here()?;
-        let mut command = self.options.environment(cmd!(
-            sh,
-            "{k6} run --address= --quiet --config {config} {script}"
-        ));
-        for (name, value) in env {
-            command = command.env(name, value);
-        }
-        let command = command
-            .env("BASE_URL", &address.base_url)
-            .env("WS_URL", &address.ws_url)
+        let command = cmd!(sh, "{k6} run --quiet --address= --config {config} {script}");
+        let mut command = self
+            .options
+            .environment(command)
+            .env("BASE_URL", &self.address.base_url)
+            .env("WS_URL", &self.address.ws_url)
             .env("API_KEY", self.key.expose())
             .env("K6_NO_USAGE_REPORT", "true");
+        for (name, value) in variables {
+            command = command.env(name, value);
+        }
         let captured = shell::capture(command, LIMIT)
-            .with_context(|| format!("failed to run {}", self.script.display()))?;
-        let last_words = captured.stderr.indented();
-        Ok(format!(
-            "{}; its last lines:{}",
-            captured.ended,
-            self.key.scrub(&last_words)
-        ))
+            .with_context(|| format!("failed to run {}", script.display()))?;
+        Ok((captured.ended, captured.stderr.indented()))
     }
 }

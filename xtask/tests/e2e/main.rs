@@ -14,6 +14,7 @@ mod broken_servers;
 mod compare;
 mod compare_revisions;
 mod environment;
+mod evidence;
 mod faults;
 mod foreign;
 mod good_runs;
