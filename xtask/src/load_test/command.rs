@@ -1,7 +1,8 @@
 //! The command line of this run, for those who want to repeat it.
 
 /// The variables that `load-test` heeds, but the one with the key.
-const HEEDED: [&str; 7] = [
+const HEEDED: [&str; 8] = [
+    "LOAD_TEST_CONFIG",
     "BASE_URL",
     "WS_URL",
     "K6_BIN",
