@@ -57,7 +57,7 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
     }
     let k6 = find_k6(args, root)?;
     let shapes = plan.shapes(&k6.path, &config.main_js(), &options)?;
-    let lock = lock_for(&plan, args.wait)?;
+    let lock = lock_for(&plan, root, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, &plan.profile, now)?;
     if let Some(lock) = &lock {
@@ -88,10 +88,10 @@ fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
 }
 
 /// Takes the lock of the server that the plan means; none is needed on a free port.
-fn lock_for(plan: &Plan, wait: bool) -> anyhow::Result<Option<Lock>> {
+fn lock_for(plan: &Plan, root: &Path, wait: bool) -> anyhow::Result<Option<Lock>> {
     plan.target
         .lock_name()
-        .map(|name| lock::acquire(&name, &plan.results, wait))
+        .map(|name| lock::acquire(&repo::target_dir(root), &name, &plan.results, wait))
         .transpose()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{StringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use k6_summary::DEFAULT_MAX_EXCEPTIONS;
 
@@ -207,9 +207,10 @@ impl LoadTest {
     }
 }
 
-/// A path; an empty one is let through, for a variable that is set to nothing counts as not set.
+/// A path, in UTF-8 since it is said and written down; an empty one is let through, for a variable that is set to nothing
+/// counts as not set.
 pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().map(PathBuf::from)
+    StringValueParser::new().map(PathBuf::from)
 }
 
 fn time_scale(text: &str) -> Result<f64, String> {
@@ -279,6 +280,24 @@ mod tests {
                 .max_memory_growth,
             GrowthBound(None)
         );
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf_8_is_refused() {
+        let odd = std::os::unix::ffi::OsStringExt::from_vec(b"/tmp/\xff".to_vec());
+        for option in ["--results", "--junit", "--k6", "--server-bin"] {
+            let words: [std::ffi::OsString; 4] = [
+                "xtask".into(),
+                "load-test".into(),
+                option.into(),
+                std::ffi::OsString::clone(&odd),
+            ];
+            let error = parse_from(Some(&ours()), words).expect_err(option);
+            assert_eq!(
+                (error.kind(), error.exit_code()),
+                (ErrorKind::InvalidUtf8, 2)
+            );
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use crate::k6;
 
 /// The variables that `load-test` heeds, but the one with the key.
-const HEEDED: [&str; 7] = [
+const HEEDED: [&str; 8] = [
+    "LOAD_TEST_CONFIG",
     "BASE_URL",
     "WS_URL",
     "K6_BIN",

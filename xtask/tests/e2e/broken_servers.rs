@@ -1,5 +1,6 @@
 //! Servers that are in the way, slow, or die: never a pass, and always a sentence.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -258,4 +259,53 @@ fn a_stopped_server_fails_the_run_and_is_torn_down() {
     kill_process(server_of(&run.results), Signal::STOP).unwrap();
     run.wait_for("does not answer");
     run.done().exits(1);
+}
+
+#[test]
+fn a_server_that_goes_into_the_background_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("server");
+    std::fs::write(&program, "#!/bin/sh\nexit 0\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, executable).unwrap();
+    could_not_run(
+        Run::new("smoke health").server_bin(&program),
+        "let it stay in the foreground",
+    );
+}
+
+#[test]
+fn a_server_that_is_started_anew_in_mid_run_fails_the_test() {
+    let asked = AtomicU64::new(0);
+    let stub = Stub::new(move |_| {
+        // Long enough for the test to begin; then it is another process that answers.
+        let uptime = match asked.fetch_add(1, Ordering::Relaxed) {
+            0..=4 => 100,
+            later => later,
+        };
+        let body = format!(
+            r#"{{"status":"healthy","service":"tachikoma-server","version":"0.0.0","uptime_seconds":{uptime}}}"#
+        );
+        Act::Answer(200, body, Duration::ZERO)
+    });
+    let done = Run::new("smoke health --time-scale 0.2")
+        .against(&stub.url())
+        .done();
+    done.exits(1).says("started anew in mid-run");
+}
+
+#[test]
+fn a_server_that_counts_fewer_requests_than_were_answered_fails_the_test() {
+    let stub = Stub::new(|asked| match asked.path {
+        "/metrics" => Act::Answer(
+            200,
+            "tachikoma_http_request_duration_seconds_count{route=\"/api/health\"} 7\n".into(),
+            Duration::ZERO,
+        ),
+        _ => healthy(),
+    });
+    let done = Run::new("smoke health --time-scale 0.1")
+        .against(&stub.url())
+        .done();
+    done.exits(1).says("the load went elsewhere");
 }
