@@ -49,7 +49,7 @@ impl Client {
     /// What is in the way, and what to do.
     pub fn probe(&self) -> Result<(), String> {
         let write = &self.write;
-        let response = match self.post(Vec::new()) {
+        let response = match self.post(&[]) {
             Ok(response) => response,
             Err(refused) => {
                 return Err(format!(
@@ -74,7 +74,7 @@ impl Client {
     ///
     /// # Errors
     /// If they were not taken.
-    pub fn write(&self, series: Vec<Series>) -> Result<(), Refused> {
+    pub fn write(&self, series: &[Series]) -> Result<(), Refused> {
         let response = self.post(series)?;
         if response.status().is_success() {
             return Ok(());
@@ -107,7 +107,7 @@ impl Client {
         Some(body["data"].take())
     }
 
-    fn post(&self, series: Vec<Series>) -> Result<Response, Refused> {
+    fn post(&self, series: &[Series]) -> Result<Response, Refused> {
         let body = wire::body(series).map_err(|error| Refused {
             why: error.to_string(),
             again: false,

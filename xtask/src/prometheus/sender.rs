@@ -85,7 +85,7 @@ fn send_all(client: &Client, batches: &Receiver<Vec<Series>>, lost: &Mutex<Lost>
 
 /// Sends what waits. What may be taken later goes on waiting, if there is a later.
 fn send_once(client: &Client, waiting: &mut Vec<Series>, lost: &Mutex<Lost>, later: bool) {
-    let Err(refused) = client.write(waiting.clone()) else {
+    let Err(refused) = client.write(waiting) else {
         waiting.clear();
         return;
     };

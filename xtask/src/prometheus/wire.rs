@@ -2,45 +2,33 @@
 //!
 //! Source: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 
-use prost::Message as _;
+use prost::encoding::{WireType, double, encode_key, encode_varint, int64, string};
 
 /// One time series and its new samples.
-#[derive(Clone, PartialEq, prost::Message)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// The labels, sorted by name, the metric's name among them.
-    #[prost(message, repeated, tag = "1")]
     pub labels: Vec<Label>,
     /// The samples, the oldest first.
-    #[prost(message, repeated, tag = "2")]
     pub samples: Vec<Sample>,
 }
 
 /// A label.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// Its name.
-    #[prost(string, tag = "1")]
     pub name: String,
     /// Its value.
-    #[prost(string, tag = "2")]
     pub value: String,
 }
 
 /// A value at a time.
-#[derive(Clone, Copy, PartialEq, prost::Message)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// The value.
-    #[prost(double, tag = "1")]
     pub value: f64,
     /// Milliseconds since 1970.
-    #[prost(int64, tag = "2")]
     pub timestamp: i64,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<Series>,
 }
 
 impl Series {
@@ -75,9 +63,38 @@ impl Series {
 ///
 /// # Errors
 /// If it is too large to be compressed.
-pub fn body(series: Vec<Series>) -> Result<Vec<u8>, snap::Error> {
-    let message = WriteRequest { timeseries: series }.encode_to_vec();
+pub fn body(series: &[Series]) -> Result<Vec<u8>, snap::Error> {
+    let mut message = Vec::new();
+    for one in series {
+        embed(1, &encoded(one), &mut message);
+    }
     snap::raw::Encoder::new().compress_vec(&message)
+}
+
+/// A series as protobuf. The few fields are written one by one: prost's derive macro would cost every cold build a
+/// second `syn`.
+fn encoded(series: &Series) -> Vec<u8> {
+    let mut out = Vec::new();
+    for Label { name, value } in &series.labels {
+        let mut label = Vec::new();
+        string::encode(1, name, &mut label);
+        string::encode(2, value, &mut label);
+        embed(1, &label, &mut out);
+    }
+    for Sample { value, timestamp } in &series.samples {
+        let mut sample = Vec::new();
+        double::encode(1, value, &mut sample);
+        int64::encode(2, timestamp, &mut sample);
+        embed(2, &sample, &mut out);
+    }
+    out
+}
+
+/// Writes a message as field `tag` of another.
+fn embed(tag: u32, message: &[u8], out: &mut Vec<u8>) {
+    encode_key(tag, WireType::LengthDelimited, out);
+    encode_varint(message.len() as u64, out);
+    out.extend_from_slice(message);
 }
 
 #[cfg(test)]
@@ -99,7 +116,7 @@ mod tests {
         assert_eq!(names, ["__name__", "__z", "job"]);
         let series = Series::new("up", [], [(1_500.9, 2.0)]);
         let message = snap::raw::Decoder::new()
-            .decompress_vec(&body(vec![series]).unwrap())
+            .decompress_vec(&body(&[series]).unwrap())
             .unwrap();
         // Field 1 (series) of 30 bytes: field 1 (label) of 14 bytes, field 2 (sample) of 12 bytes.
         let mut expected = vec![0x0a, 30, 0x0a, 14, 0x0a, 8];

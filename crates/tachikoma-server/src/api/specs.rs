@@ -19,7 +19,7 @@ pub const HITS_MAX: usize = 100;
 /// Longest search, in Unicode characters.
 pub const SEARCH_MAX: usize = 256;
 
-/// The query of [`search`].
+/// The query of [`search()`].
 #[derive(Debug, Deserialize)]
 pub struct Search {
     q: String,
