@@ -1,13 +1,7 @@
 //! The API key: how it is kept and how a client's is compared with it.
 
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
-
-use crate::problem::Problem;
-use crate::state::AppState;
 
 /// Shortest key that the server accepts as its own, in bytes.
 pub const KEY_MIN: usize = 8;
@@ -55,15 +49,6 @@ impl ApiKey {
 impl std::fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ApiKey(hidden)")
-    }
-}
-
-/// Turns away whoever does not have the key.
-pub async fn require_key(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if state.authorizes(request.headers()) {
-        next.run(request).await
-    } else {
-        Problem::unauthorized().into_response()
     }
 }
 

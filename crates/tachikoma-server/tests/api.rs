@@ -110,6 +110,21 @@ async fn a_created_mission_is_answered_and_kept() {
 }
 
 #[tokio::test]
+async fn idempotency_keys_are_checked() {
+    let app = TestApp::new();
+    let long = "k".repeat(256);
+    for (key, status) in [("", 400), ("a b", 400), (long.as_str(), 400), ("k", 201)] {
+        let request = Request::post("/api/missions")
+            .header("authorization", format!("Bearer {KEY}"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key)
+            .body(Body::from(GOOD));
+        let answer = app.send(request.expect("a request")).await;
+        assert_eq!(answer.status.as_u16(), status, "{key:?}");
+    }
+}
+
+#[tokio::test]
 async fn text_of_any_kind_survives() {
     let app = TestApp::new();
     for name in [

@@ -2,8 +2,9 @@
 
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -61,10 +62,9 @@ pub struct Page {
 pub async fn create(
     State(state): State<AppState>,
     Extension(ticket): Extension<Ticket>,
-    headers: HeaderMap,
+    IdempotencyKey(key): IdempotencyKey,
     ValidJson(new): ValidJson<NewMission>,
 ) -> ApiResult<Response> {
-    let key = idempotency_key(&headers)?;
     // Taken before anything is stored: a mission that is stored is also answered.
     let room = state.answers.take(MISSION_BYTES_MAX)?;
     let mission = state.store.create(new, key, ticket).await?;
@@ -203,17 +203,26 @@ pub async fn delete(
 }
 
 /// The client's idempotency key, if it has sent one.
-fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else {
-        return Ok(None);
-    };
-    let bytes = key.as_bytes();
-    if (1..=IDEMPOTENCY_KEY_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic) {
-        return Ok(Some(String::from_utf8_lossy(bytes).into_owned()));
+#[derive(Debug)]
+pub struct IdempotencyKey(Option<String>);
+
+impl FromRequestParts<AppState> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> ApiResult<Self> {
+        let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else {
+            return Ok(Self(None));
+        };
+        let bytes = key.as_bytes();
+        let length = 1..=IDEMPOTENCY_KEY_MAX;
+        if length.contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic) {
+            return Ok(Self(Some(String::from_utf8_lossy(bytes).into_owned())));
+        }
+        Err(Problem::bad_request(format!(
+            "the header Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII \
+             characters"
+        )))
     }
-    Err(Problem::bad_request(format!(
-        "the header Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters"
-    )))
 }
 
 /// Text in the place of an id is data: what cannot be an id is simply not there.

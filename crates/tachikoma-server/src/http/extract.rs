@@ -1,6 +1,6 @@
 //! What handlers take: queries and JSON bodies that are valid already.
 
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
@@ -56,13 +56,14 @@ pub struct ValidJson<T>(pub T);
 impl<T: DeserializeOwned + Validate> FromRequest<AppState> for ValidJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+    async fn from_request(mut request: Request, state: &AppState) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "the body must be JSON, with the header 'Content-Type: application/json'",
             ));
         }
+        DefaultBodyLimit::max(state.limits.max_body_bytes).apply(&mut request);
         let read = Bytes::from_request(request, state);
         let bytes = tokio::time::timeout(state.limits.read_timeout, read)
             .await
