@@ -4,6 +4,7 @@ mod binaries;
 mod calibrate;
 mod failures;
 mod judge;
+mod kept;
 mod measure;
 mod plan;
 mod rounds;
@@ -42,9 +43,14 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         return replay(args, path, &floors, &results);
     }
     let plan = Plan::new(args, config)?;
+    if let Some(path) = junit(args) {
+        // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
+        let _not_yet_needed = std::fs::create_dir_all(&results);
+        record::try_output("--junit", path)?;
+    }
     let (base, head) = binaries::sources(args, root)?;
     let target_dir = repo::target_dir(root);
-    let k6 = k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))?;
+    let k6 = k6::ensure(&k6::FindOptions::new(&args.k6, &target_dir))?;
     let key = server::api_key(config, &plan.tests)?;
     let options = k6::Options::read(&[], None)?;
     let vus = plan.vus(&k6.path, config, &key, &options)?;
@@ -103,8 +109,8 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         notices.push("base and head are the same program to the byte".to_owned());
     }
     let began = SystemTime::now();
-    let went = rounds.measure(0, &plan.tests);
-    let went = went.and_then(|()| match args.confirm {
+    let measured = rounds.measure(0, &plan.tests);
+    let measured = measured.and_then(|()| match args.confirm {
         true => rounds.confirm(&floors),
         false => Ok(()),
     });
@@ -121,7 +127,13 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             .insert(0, format!("head did not stand the load: {why}"));
         (comparison.outcome, comparison.exit_code) = (Outcome::Failed, 1);
     }
-    conclude(args, comparison, &rounds.blocks, &folder, went)
+    conclude(args, comparison, &rounds.blocks, &folder, measured)
+}
+
+/// Where the JUnit report goes, if anywhere; a variable that is set to nothing counts as not set.
+fn junit(args: &Compare) -> Option<&Path> {
+    let path = args.junit.as_deref();
+    path.filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Judges recorded blocks once more.
@@ -180,10 +192,10 @@ fn conclude(
     mut comparison: Comparison,
     blocks: &Blocks,
     folder: &RunFolder,
-    went: anyhow::Result<()>,
+    measured: anyhow::Result<()>,
 ) -> anyhow::Result<u8> {
-    let gave_up = went.err();
-    if let Some(error) = &gave_up {
+    let error = measured.err();
+    if let Some(error) = &error {
         comparison.reasons.insert(0, format!("{error:#}"));
         (comparison.outcome, comparison.exit_code) = match error.downcast_ref::<Interrupted>() {
             Some(signal) => (Outcome::Interrupted, signal.exit_code()),
@@ -192,29 +204,31 @@ fn conclude(
     }
     let judged = comparison.tests.iter().flat_map(|test| &test.metrics);
     let judged = judged.filter(|metric| metric.change != Change::NotJudged);
-    if gave_up.is_none() && comparison.outcome == Outcome::Passed && judged.count() == 0 {
+    if error.is_none() && comparison.outcome == Outcome::Passed && judged.count() == 0 {
         comparison.reasons.push("no metric could be judged".into());
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
     }
     let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;
     let json = secret::hide_in(Path::new("compare.json"), &format!("{json}\n")).into_owned();
-    folder.write("compare.json", json.as_bytes())?;
+    let kept = folder.write("compare.json", json.as_bytes());
     let document = report::comparison_view(&comparison, blocks);
-    let junit = args.junit.as_deref();
-    let junit = junit.filter(|path| !path.as_os_str().is_empty());
-    for problem in report::write_pages(&document, &folder.path, junit) {
+    for problem in report::write_pages(&document, &folder.path, junit(args)) {
         ui::notice(&problem);
     }
     github::hand_over(&document, &folder.path);
-    // Blocks that went wrong stay; where none did, the folder is empty.
+    // Blocks that measured wrong stay; where none did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
-    match args.message_format {
+    let printed = match args.message_format {
         MessageFormat::Json => ui::print_data(&json),
         MessageFormat::Human => ui::print(&report::terminal(&document, &folder.path)),
+    };
+    if let Err(problem) = printed {
+        ui::notice(&format!(
+            "failed to write the report to standard output: {problem}"
+        ));
     }
-    .context("failed to write the report to standard output")?;
-    match gave_up {
+    match error {
         Some(error) => Err(error),
-        None => Ok(comparison.exit_code),
+        None => kept.map(|()| comparison.exit_code),
     }
 }

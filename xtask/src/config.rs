@@ -214,6 +214,46 @@ mod tests {
     }
 
     #[test]
+    fn the_server_under_test_stands_in_the_table_alone() {
+        const WORDS: [&str; 7] = [
+            "tachikoma-server",
+            "/api/health",
+            "/api/missions",
+            "/api/specs",
+            "TACHIKOMA_ADDR",
+            "TACHIKOMA_API_KEY",
+            "fixtures/specs",
+        ];
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut read = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if path.is_dir() {
+                    if !matches!(name.as_str(), "tests" | "workflows" | "fixtures") {
+                        folders.push(path);
+                    }
+                } else if name.ends_with(".rs")
+                    && !matches!(name.as_str(), "testing.rs" | "tests.rs")
+                {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let product = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+                    let product = product
+                        .split("#[cfg(test)]\npub mod testing")
+                        .next()
+                        .unwrap();
+                    for word in WORDS {
+                        assert!(!product.contains(word), "{word}: {}", path.display());
+                    }
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 50, "only {read} files were read");
+    }
+
+    #[test]
     fn a_wrong_table_is_said_with_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("load-test.toml");

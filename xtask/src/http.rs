@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use reqwest::Url;
 use reqwest::blocking::{Client, ClientBuilder};
 
-/// How the certificate of the server under test is checked; as by default, until [`trust`] says otherwise.
+/// How the certificate of the server under test is checked; as by default, until [`trust()`] says otherwise.
 static TRUST: OnceLock<Trust> = OnceLock::new();
 
 /// How the certificate of the server under test is checked: as k6 is told to.
@@ -38,7 +38,7 @@ pub fn client() -> ClientBuilder {
 }
 
 /// Begins a blocking HTTP client for the server at `url` that reaches it as k6 does: addresses of this machine never
-/// through a proxy, and with certificates checked as [`trust`] says. Redirections are not followed.
+/// through a proxy, and with certificates checked as [`trust()`] says. Redirections are not followed.
 ///
 /// # Errors
 /// If the file of trusted certificates cannot be used.

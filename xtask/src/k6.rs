@@ -3,5 +3,5 @@
 pub mod install;
 pub mod run;
 
-pub use install::{K6, Wanted, command, ensure};
-pub use run::{Invocation, Options, Ran, Shape, Stopped, inspect, short};
+pub use install::{FindOptions, K6, command, ensure};
+pub use run::{Invocation, Options, Ran, Shape, Stopped, inspect, short, without_values};

@@ -4,8 +4,8 @@ mod begin;
 mod command;
 mod judge;
 mod keep;
+mod one_test;
 mod past;
-mod tests;
 
 use std::path::Path;
 use std::time::{Instant, SystemTime};
@@ -19,7 +19,7 @@ use crate::record::{RunFolder, RunRecord, ServerRecord, TargetRecord};
 use crate::server::lock::{self, Lock};
 use crate::server::{self, Server};
 use crate::shell::interrupt;
-use crate::{github, repo, report, ui};
+use crate::{github, record, repo, report, ui};
 
 /// A run under way.
 struct Run<'a> {
@@ -51,7 +51,9 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
     let plan = Plan::new(args, config)?;
     let options = k6::Options::read(&args.k6_args, args.ca_cert.as_deref())?;
     if let Some(path) = args.junit() {
-        keep::try_output("--junit", path)?;
+        // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
+        let _not_yet_needed = std::fs::create_dir_all(&plan.results);
+        record::try_output("--junit", path)?;
     }
     let k6 = find_k6(args, root)?;
     let shapes = plan.shapes(&k6.path, &config.main_js(), &options)?;
@@ -82,7 +84,7 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
 
 fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
     let target_dir = repo::target_dir(root);
-    k6::ensure(&k6::Wanted::new(&args.k6, &target_dir))
+    k6::ensure(&k6::FindOptions::new(&args.k6, &target_dir))
 }
 
 /// Takes the lock of the server that the plan means; none is needed on a free port.
@@ -156,7 +158,7 @@ impl Run<'_> {
 
     /// Finds or starts the server of the plan; its log and its usage go to `dir`.
     fn acquire_server(&self, dir: &Path, binary: Option<&Path>) -> anyhow::Result<Server> {
-        server::acquire_server(&server::Wanted {
+        server::acquire_server(&server::ServerOptions {
             root: self.root,
             config: self.config,
             target: &self.plan.target,

@@ -66,7 +66,7 @@ fn dispatch(cli: Cli, root: &Path, config: Result<Config, UsageError>) -> anyhow
             interrupt::listen()?;
             k6::command(
                 &action.unwrap_or(cli::K6Action::Path),
-                &k6::Wanted::new(&find, &repo::target_dir(root)),
+                &k6::FindOptions::new(&find, &repo::target_dir(root)),
             )
             .map(|()| 0)
         }

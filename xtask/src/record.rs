@@ -16,7 +16,7 @@ pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
     TestRecord as TestComparison,
 };
-pub use folder::{RunFolder, write_whole};
+pub use folder::{RunFolder, try_output, write_whole};
 pub use host::{Host, Revision};
 pub use measured::{Kind, Measure, measured};
 pub use run::{

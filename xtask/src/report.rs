@@ -1,7 +1,7 @@
 //! What people read of a run, a comparison and the past.
 //!
-//! A view ([`run_view`], [`comparison_view`]) says what there is to say, once; [`terminal`], [`markdown`],
-//! [`write_pages`] and [`junit`] only lay it out.
+//! A view ([`run_view`], [`comparison_view`]) says what there is to say, once; [`terminal()`], [`markdown`],
+//! [`write_pages`] and [`junit()`] only lay it out.
 
 mod chart;
 mod history;

@@ -40,7 +40,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(5);
 const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// Which server is wanted, and what may be done to have it.
-pub struct Wanted<'a> {
+pub struct ServerOptions<'a> {
     /// The repository.
     pub root: &'a Path,
     /// What is known of the server.
@@ -90,7 +90,7 @@ struct Started {
 ///
 /// # Errors
 /// If none can be had there; the message says what was seen and what to do. If an interruption arrives.
-pub fn acquire_server(wanted: &Wanted<'_>) -> anyhow::Result<Server> {
+pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
     let target = wanted.target;
     if target.any_port() {
         return start_server(wanted);
@@ -159,11 +159,11 @@ fn occupied(target: &Target) -> Address {
     }
 }
 
-fn usage_path(wanted: &Wanted<'_>) -> PathBuf {
+fn usage_path(wanted: &ServerOptions<'_>) -> PathBuf {
     wanted.run_dir.join("server-usage.csv")
 }
 
-fn start_server(wanted: &Wanted<'_>) -> anyhow::Result<Server> {
+fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
     let table = &wanted.config.table.server;
     let mut address = wanted
         .target

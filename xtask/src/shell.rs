@@ -2,7 +2,7 @@
 //!
 //! Every child leads a process group of its own, so that a terminal's Ctrl-C does not reach it before we decide what
 //! to do, and so that its own children end with it. Whatever happens to this program, nothing stays behind: a normal
-//! end drops each [`Process`], a second Ctrl-C calls [`kill_all`], and after a SIGKILL the guardian of `groups`
+//! end drops each [`Process`], a second Ctrl-C kills all, and after a SIGKILL the guardian of `groups`
 //! cleans up.
 
 mod capture;

@@ -1,5 +1,6 @@
 //! Accepts connections and serves the router on them, within the limits.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,14 +9,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::ServiceExt;
+use tower::Service as _;
 
 use crate::http::io::{Progress, Watched};
 use crate::http::peer::Peer;
@@ -129,8 +131,14 @@ impl SpareFile {
         let refusal = async {
             let (stream, _) = listener.accept().await?;
             // What stays unread would make the close a reset, and the answer might be lost.
-            stream.readable().await?;
-            let _ = stream.try_read(&mut [0; 4096])?;
+            loop {
+                stream.readable().await?;
+                match stream.try_read(&mut [0; 4096]) {
+                    // It only looked as if there was something.
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                    read => break read.map(drop)?,
+                }
+            }
             refuse(&stream, state, NO_FILES);
             std::io::Result::Ok(())
         };
@@ -188,15 +196,15 @@ async fn connection(
     let open = OpenConnection::new(&state);
     let progress = Arc::new(Progress::new());
     let io = TokioIo::new(Watched::new(stream, progress.clone(), place));
-    let service = service_fn(|request| {
-        let app = match kind {
-            Service::Spare if !is_about_the_server(&request) => None,
-            _ => Some(app.clone()),
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        progress.request_begins();
+        let mut router = match kind {
+            Service::Spare if !is_about_the_server(&request) => turn_away(&state),
+            _ => app.clone(),
         };
-        if app.is_none() {
-            state.metrics.connections_refused.inc();
-        }
-        answer(request, app, peer, progress.clone())
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        answer(router.call(request), progress.clone())
     });
     let serving = builder(kind).serve_connection(io, service).with_upgrades();
     tokio::pin!(serving);
@@ -233,24 +241,12 @@ async fn connection(
     drop(open);
 }
 
-/// Hands a request to the router, and notes when it begins and ends for the connection's timer.
+/// Notes when a request is answered, for the connection's timer.
 async fn answer(
-    request: hyper::Request<Incoming>,
-    app: Option<Router>,
-    peer: SocketAddr,
+    answer: RouteFuture<Infallible>,
     progress: Arc<Progress>,
 ) -> std::io::Result<Response> {
-    progress.request_begins();
-    let mut request: Request = request.map(Body::new);
-    request.extensions_mut().insert(Peer(peer));
-    let response = match app {
-        Some(app) => app
-            .oneshot(request)
-            .await
-            .unwrap_or_else(|never| match never {}),
-        None => Problem::unavailable("the server has as many connections as it can take")
-            .into_response(),
-    };
+    let response = answer.await.unwrap_or_else(|never| match never {});
     progress.request_ends();
     #[cfg(feature = "faults")]
     if response
@@ -261,6 +257,14 @@ async fn answer(
         return Err(std::io::ErrorKind::ConnectionAborted.into());
     }
     Ok(response)
+}
+
+/// Answers 503 to everything.
+fn turn_away(state: &AppState) -> Router {
+    state.metrics.connections_refused.inc();
+    Router::new().fallback(async || {
+        Problem::unavailable("the server has as many connections as it can take")
+    })
 }
 
 /// Whether a request is one of those that answer whatever else is too much.

@@ -309,12 +309,16 @@ fn without_file_descriptors_health_says_so_and_the_log_stays_short() {
             said_so += 1;
         }
     }
+    // On a busy machine a client may be too slow to be told.
     assert!(said_so > 20, "{said_so} of 30 were told");
     let lines = server.log().matches("failed to accept").count();
     assert!((1..=3).contains(&lines), "{lines} lines:\n{}", server.log());
     drop(crowd);
     eventually("free file descriptors", || {
-        (status(server.addr, "GET", "/api/missions", None) == 200).then_some(())
+        let answer = request(server.addr, "GET", "/api/missions", None);
+        answer
+            .is_ok_and(|answer| answer.status == 200)
+            .then_some(())
     });
 }
 

@@ -1,28 +1,30 @@
 //! The two server programs: given, built from the working tree, or built from a revision in a worktree of its own.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::kept::{self, KeptBuild};
 use crate::cli::Compare;
 use crate::config::{Build, Server};
 use crate::error::UsageError;
-use crate::record::SideRecord;
+use crate::record::{SideRecord, short_commit};
 use crate::{repo, server, ui};
 
-/// Builds of other revisions that are kept, newest first: each takes several hundred megabytes.
-const KEPT: usize = 4;
+/// What a kept program is called.
+const PROGRAM: &str = "server";
 /// Branches that others begin at, in the order in which they are looked for.
 const MAIN: [&str; 4] = ["origin/HEAD", "origin/main", "main", "master"];
 
 /// One side of the comparison.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Binary {
     /// The program, which stays as it is while it is measured.
     pub path: PathBuf,
     /// What it is.
     pub record: SideRecord,
+    /// Keeps a build of a revision from being taken away.
+    _kept: Option<KeptBuild>,
 }
 
 /// What a side is to be, checked before anything is built.
@@ -135,6 +137,7 @@ pub fn provide(
                 commit: None,
                 dirty: false,
             },
+            _kept: None,
         }),
         Source::Tree => {
             ui::step(&format!("{side}: building the working tree"));
@@ -151,17 +154,19 @@ pub fn provide(
                     dirty: revision.as_ref().is_some_and(|revision| revision.dirty),
                     commit: revision.map(|revision| revision.commit),
                 },
+                _kept: None,
             })
         }
         Source::Commit { name, commit } => {
-            let path = of_commit(commit, name, side, root, target_dir, server)?;
+            let kept = of_commit(commit, name, side, root, target_dir, server)?;
             Ok(Binary {
-                path,
+                path: kept.program.clone(),
                 record: SideRecord {
                     name: name.clone(),
                     commit: Some(commit.clone()),
                     dirty: false,
                 },
+                _kept: Some(kept),
             })
         }
     }
@@ -175,44 +180,38 @@ fn of_commit(
     root: &Path,
     target_dir: &Path,
     server: &Server,
-) -> anyhow::Result<PathBuf> {
-    let short = &commit[..commit.len().min(12)];
+) -> anyhow::Result<KeptBuild> {
+    let short = short_commit(commit);
     let all = target_dir.join("compare");
-    let dir = all.join(short);
-    let program = dir.join("server");
-    std::fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
-    // Two comparisons with the same base take turns in building it.
-    let lock = std::fs::File::create(dir.join(".lock"))
-        .with_context(|| format!("failed to lock {}", dir.display()))?;
-    lock.lock()
-        .with_context(|| format!("failed to lock {}", dir.display()))?;
-    if program.is_file() {
-        ui::info(&format!("{side}: {name} ({short}), built before"));
-        let _newest_first = lock.set_modified(SystemTime::now());
-        return Ok(program);
-    }
-    ui::step(&format!("{side}: building {name} ({short})"));
-    let tree = dir.join("tree");
-    check_out(root, &tree, commit)?;
-    if let Build::Package {
-        sources: Some(sources),
-        ..
-    } = &server.build
-    {
-        anyhow::ensure!(
-            tree.join(sources).is_dir(),
-            "{name} ({short}) has no {} to compare with: name a later revision",
-            sources.display()
-        );
-    }
-    let built = server::build(server, &tree, Some(&dir.join("target")))
-        .with_context(|| format!("{name} ({short}) cannot be compared"))?;
-    let fresh = dir.join("server.new");
-    std::fs::copy(&built, &fresh)
-        .and_then(|_| std::fs::rename(&fresh, &program))
-        .with_context(|| format!("failed to keep {}", program.display()))?;
-    prune(root, &all, short);
-    Ok(program)
+    let dir = all.join(commit);
+    let found = || ui::info(&format!("{side}: {name} ({short}), built before"));
+    let build = || {
+        ui::step(&format!("{side}: building {name} ({short})"));
+        let tree = dir.join("tree");
+        check_out(root, &tree, commit)?;
+        if let Build::Package {
+            sources: Some(sources),
+            ..
+        } = &server.build
+        {
+            anyhow::ensure!(
+                tree.join(sources).is_dir(),
+                "{name} ({short}) has no {} to compare with: name a later revision",
+                sources.display()
+            );
+        }
+        let built = server::build(server, &tree, Some(&dir.join("target")))
+            .with_context(|| format!("{name} ({short}) cannot be compared"))?;
+        let (fresh, program) = (dir.join("fresh"), dir.join(PROGRAM));
+        std::fs::copy(&built, &fresh)
+            .and_then(|_| std::fs::rename(&fresh, &program))
+            .with_context(|| format!("failed to keep {}", program.display()))
+    };
+    let kept = KeptBuild::acquire(&dir, PROGRAM, found, build)?;
+    kept::prune(&all);
+    // Git forgets the trees of those that went.
+    let _only_room = repo::ask(root, &["worktree", "prune"]);
+    Ok(kept)
 }
 
 fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
@@ -228,24 +227,6 @@ fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
         &["worktree", "add", "--force", "--detach", &path, commit],
     )?;
     Ok(())
-}
-
-/// Takes away the oldest builds. What cannot be taken away only takes room.
-fn prune(root: &Path, all: &Path, newest: &str) {
-    let Ok(entries) = std::fs::read_dir(all) else {
-        return;
-    };
-    let mut builds: Vec<(SystemTime, PathBuf)> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|dir| dir.file_name().is_some_and(|name| name != newest))
-        .filter_map(|dir| Some((dir.join(".lock").metadata().ok()?.modified().ok()?, dir)))
-        .collect();
-    builds.sort();
-    let too_many = builds.len().saturating_sub(KEPT - 1);
-    for (_, dir) in builds.into_iter().take(too_many) {
-        let _only_room = std::fs::remove_dir_all(&dir);
-    }
-    let _only_room = repo::ask(root, &["worktree", "prune"]);
 }
 
 /// Whether both programs are the same to the byte.

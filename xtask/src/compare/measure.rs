@@ -79,7 +79,7 @@ impl Bench<'_> {
         let dir = self.folder(which)?;
         let ws_path = &self.config.table.server.ws_path;
         let target = Target::new("http://127.0.0.1:0", None, ws_path)?;
-        let wanted = server::Wanted {
+        let wanted = server::ServerOptions {
             root: self.root,
             config: self.config,
             target: &target,

@@ -146,7 +146,11 @@ fn load(path: &Path, now: SystemTime, notices: &mut Vec<String>) -> anyhow::Resu
     let bytes =
         std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
     match run_json(&bytes) {
-        Ok(text) => Ok(read::parse(&text, &path.display().to_string(), now)),
+        Ok(lines) => Ok(read::of_lines(
+            lines.into_iter(),
+            &path.display().to_string(),
+            now,
+        )),
         Err(why) => {
             notices.push(format!("{} {why}: left out", path.display()));
             Ok(Past::default())
@@ -155,7 +159,7 @@ fn load(path: &Path, now: SystemTime, notices: &mut Vec<String>) -> anyhow::Resu
 }
 
 /// The lines of history that a `run.json` stands for.
-fn run_json(bytes: &[u8]) -> Result<String, String> {
+fn run_json(bytes: &[u8]) -> Result<Vec<String>, String> {
     let corrupted = |error: serde_json::Error| format!("is corrupted ({error})");
     let value: serde_json::Value = serde_json::from_slice(bytes).map_err(corrupted)?;
     let version = value
@@ -168,11 +172,9 @@ fn run_json(bytes: &[u8]) -> Result<String, String> {
         ));
     }
     let run: RunRecord = serde_json::from_value(value).map_err(corrupted)?;
-    let lines: Result<Vec<String>, _> = lines::lines(&run)
-        .iter()
-        .map(serde_json::to_string)
-        .collect();
-    Ok(lines.map_err(corrupted)?.join("\n"))
+    let lines = lines::lines(&run);
+    let lines = lines.iter().map(serde_json::to_string);
+    lines.collect::<Result<_, _>>().map_err(corrupted)
 }
 
 #[cfg(test)]
@@ -240,6 +242,26 @@ mod tests {
         let past = read::read(&history_path(&results), now()).unwrap();
         assert!(past.notices.is_empty(), "{:?}", past.notices);
         assert_eq!(past.entries.last().unwrap().line.run, testing::line(21).run);
+    }
+
+    #[test]
+    fn runs_that_two_machines_of_one_kind_began_in_the_same_second_are_both_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let results = dir.path().join("results");
+        for (name, duration_ms) in [("a", 540_000.0), ("b", 540_001.5)] {
+            let artifact = dir.path().join("artifacts").join(name);
+            std::fs::create_dir_all(&artifact).unwrap();
+            let mut line = testing::line(3);
+            line.metrics.as_mut().unwrap().duration_ms = duration_ms;
+            lines::append_lines(&artifact, &[line]).unwrap();
+        }
+        let dirs = [dir.path().join("artifacts")];
+        for (fresh, known) in [(2, 0), (0, 2)] {
+            let imported = import(&results, &dirs, now()).unwrap();
+            assert_eq!((imported.fresh, imported.known), (fresh, known));
+        }
+        let past = read::read(&history_path(&results), now()).unwrap();
+        assert_eq!(past.entries.len(), 2);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Reads `history.jsonl`, whatever is in it: what cannot be read is named by its line and left as it is.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::hash::Hash;
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -49,31 +52,42 @@ enum Read {
 /// # Errors
 /// If the file is there and cannot be read; the message names it.
 pub fn read(path: &Path, now: SystemTime) -> anyhow::Result<Past> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(parse(
-            &String::from_utf8_lossy(&bytes),
-            &path.display().to_string(),
-            now,
-        )),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Past::default()),
-        Err(error) => Err(error).with_context(|| format!("failed to read {}", path.display())),
+    let read = || -> std::io::Result<Past> {
+        // Line by line: a history of years has more bytes than are needed at once.
+        let lines = BufReader::new(File::open(path)?).split(b'\n');
+        let text =
+            |line: std::io::Result<Vec<u8>>| Ok(String::from_utf8_lossy(&line?).into_owned());
+        collect(lines.map(text), &path.display().to_string(), now)
+    };
+    match read() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Past::default()),
+        read => read.with_context(|| format!("failed to read {}", path.display())),
     }
 }
 
-/// Reads the text of a history; `name` stands for it in notices.
-pub fn parse(text: &str, name: &str, now: SystemTime) -> Past {
+/// The past that these lines are, as [`read`] makes it of a file's.
+pub fn of_lines(lines: impl Iterator<Item = String>, name: &str, now: SystemTime) -> Past {
+    collect(lines.map(Ok), name, now).unwrap_or_default()
+}
+
+/// Collects the lines of a history; `name` stands for it in notices.
+fn collect(
+    lines: impl Iterator<Item = std::io::Result<String>>,
+    name: &str,
+    now: SystemTime,
+) -> std::io::Result<Past> {
     let mut past = Past::default();
     let mut unreadable = Vec::new();
     let mut future = Vec::new();
     let mut backward = Vec::new();
     let mut known = HashSet::new();
     let mut newest: Option<SystemTime> = None;
-    for (index, text) in text.lines().enumerate() {
-        let number = index + 1;
+    for (index, text) in lines.enumerate() {
+        let (text, number) = (text?, index + 1);
         if text.trim().is_empty() {
             continue;
         }
-        match one(text) {
+        match one(&text) {
             Err(why) => unreadable.push(format!("{name} line {number} {why}")),
             Ok(Read::Accepted(accepted)) if past.accepted.contains(&accepted) => {}
             Ok(Read::Accepted(accepted)) => past.accepted.push(accepted),
@@ -117,7 +131,7 @@ pub fn parse(text: &str, name: &str, now: SystemTime) -> Past {
         &backward,
         "before a run above it, so a clock jumped: taken by its date",
     );
-    past
+    Ok(past)
 }
 
 impl Past {
@@ -160,12 +174,19 @@ impl Past {
     }
 }
 
-/// What makes two lines the same measurement, wherever they were read.
-pub fn identity(line: &Line) -> (String, String, String) {
+/// What makes two lines the same measurement, wherever they were read. Two machines of one kind may begin runs in the
+/// same second: the load's duration in microseconds and the bytes received tell them apart.
+pub fn identity(line: &Line) -> impl Eq + Hash + use<> {
+    let numbers = line.metrics.as_ref().map(|metrics| {
+        let duration_us = (metrics.duration_ms * 1e3).round() as u64;
+        (duration_us, metrics.data_received_bytes)
+    });
+    let key = &line.key;
     (
         line.run.clone(),
-        line.key.test.clone(),
-        line.key.host.clone(),
+        key.test.clone(),
+        key.host.clone(),
+        numbers,
     )
 }
 
@@ -209,6 +230,10 @@ fn name_some(notices: &mut Vec<String>, which: &[String], what: &str) {
 mod tests {
     use super::super::testing;
     use super::*;
+
+    fn parse(text: &str, name: &str, now: SystemTime) -> Past {
+        of_lines(text.lines().map(str::to_owned), name, now)
+    }
 
     fn now() -> SystemTime {
         time("2026-06-01T00:00:00Z").unwrap()

@@ -13,5 +13,5 @@ mod table;
 
 pub use duration::short;
 pub use invoke::{Invocation, Ran, Stopped};
-pub use options::Options;
+pub use options::{Options, without_values};
 pub use shape::{Shape, inspect};

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::k6;
+
 /// The variables that `load-test` heeds, but the one with the key.
 const HEEDED: [&str; 7] = [
     "BASE_URL",
@@ -19,7 +21,11 @@ pub fn line() -> String {
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
     let has_key = std::env::var_os("API_KEY").is_some();
-    shell_line(variables, has_key, std::env::args().skip(1))
+    shell_line(
+        variables,
+        has_key,
+        k6::without_values(std::env::args().skip(1)).into_iter(),
+    )
 }
 
 fn shell_line(

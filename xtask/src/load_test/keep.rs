@@ -7,33 +7,9 @@ use anyhow::Context as _;
 
 use super::{Run, begin};
 use crate::cli::MessageFormat;
-use crate::error::UsageError;
 use crate::record::{self, Outcome};
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, history, report, secret, ui};
-
-/// Tries whether a file can be written at `path`, so that it is known before the run.
-///
-/// # Errors
-/// A [`UsageError`] if it cannot.
-pub fn try_output(option: &str, path: &Path) -> Result<(), UsageError> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let why = if path.is_dir() {
-        "it is a folder".to_owned()
-    } else {
-        match tempfile::tempfile_in(folder) {
-            Ok(_) => return Ok(()),
-            Err(error) => error.to_string(),
-        }
-    };
-    Err(UsageError(format!(
-        "{option} {} cannot be written: {why}",
-        path.display()
-    )))
-}
 
 impl Run<'_> {
     /// Settles the outcome, writes the results and prints the report; returns the exit code.
@@ -107,24 +83,5 @@ impl Run<'_> {
         let text =
             serde_json::to_string_pretty(&self.record).context("failed to write run.json")?;
         Ok(secret::hide_in(Path::new("run.json"), &format!("{text}\n")).into_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_that_cannot_be_written_are_known_before() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        std::fs::write(path("there.xml"), "old").unwrap();
-        assert!(try_output("--junit", &path("new.xml")).is_ok());
-        assert!(try_output("--junit", &path("there.xml")).is_ok());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-        for (wrong, why) in [("missing/x.xml", "No such file"), ("", "is a folder")] {
-            let error = try_output("--junit", &path(wrong)).unwrap_err().to_string();
-            assert!(error.contains("--junit") && error.contains(why), "{error}");
-        }
     }
 }

@@ -6,6 +6,8 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use crate::error::UsageError;
+
 use crate::secret;
 
 /// What a run needs at the very least: a folder that cannot take this much is full.
@@ -134,6 +136,29 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     write().with_context(|| format!("failed to write {}", path.display()))
 }
 
+/// Tries whether a file can be written at `path`, so that it is known before the run.
+///
+/// # Errors
+/// A [`UsageError`] if it cannot.
+pub fn try_output(option: &str, path: &Path) -> Result<(), UsageError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let why = if path.is_dir() {
+        "it is a folder".to_owned()
+    } else {
+        match tempfile::tempfile_in(folder) {
+            Ok(_) => return Ok(()),
+            Err(error) => error.to_string(),
+        }
+    };
+    Err(UsageError(format!(
+        "{option} {} cannot be written: {why}",
+        path.display()
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
@@ -187,5 +212,19 @@ mod tests {
             "{error}"
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"a file");
+    }
+
+    #[test]
+    fn outputs_that_cannot_be_written_are_known_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("there.xml"), "old").unwrap();
+        assert!(try_output("--junit", &path("new.xml")).is_ok());
+        assert!(try_output("--junit", &path("there.xml")).is_ok());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        for (wrong, why) in [("missing/x.xml", "No such file"), ("", "is a folder")] {
+            let error = try_output("--junit", &path(wrong)).unwrap_err().to_string();
+            assert!(error.contains("--junit") && error.contains(why), "{error}");
+        }
     }
 }

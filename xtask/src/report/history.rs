@@ -1,9 +1,7 @@
 //! `cargo xtask history`: shows the past as a table, as JSON or as a page, and has it changed.
 
-mod table;
 #[cfg(test)]
 mod tests;
-pub mod words;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,10 +9,10 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 
 use super::text::Text;
-use super::{template, view};
+use super::{template, terminal, view};
 use crate::cli::{History, HistoryAction, MessageFormat};
 use crate::config::Config;
-use crate::history::{self, ComparableRuns, Lineage};
+use crate::history::{self, Lineage};
 use crate::record::write_whole;
 use crate::ui;
 
@@ -45,11 +43,6 @@ pub fn history(args: &History, root: &Path, config: &Config) -> anyhow::Result<u
     Ok(0)
 }
 
-/// The page of all `series` that were read from `source`, with what is to be said of it.
-fn filled(series: &[ComparableRuns], notices: &[String], source: &Path) -> anyhow::Result<String> {
-    template::fill("history.html", view::history(series, notices, source))
-}
-
 fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
     let path = history::history_path(results);
     let past = history::read(&path, SystemTime::now())?;
@@ -64,8 +57,9 @@ fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
             path.display()
         ));
     }
+    let document = view::history(&all, &past.notices, &path);
     let text = match args.message_format {
-        MessageFormat::Human => table::table(&all, ui::width()),
+        MessageFormat::Human => terminal::history(&document),
         MessageFormat::Json => format!(
             "{}\n",
             serde_json::to_string_pretty(&all).context("failed to write the history as JSON")?
@@ -75,7 +69,7 @@ fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
     let Some(page) = args.page(results) else {
         return Ok(());
     };
-    let html = filled(&all, &past.notices, &path)?;
+    let html = template::fill("history.html", &document)?;
     if page.parent() == Some(results) {
         std::fs::create_dir_all(results)
             .with_context(|| format!("failed to create {}", results.display()))?;

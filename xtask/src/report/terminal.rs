@@ -13,7 +13,14 @@ use super::view::{self, Document, Row, Section, Table, Tone};
 use crate::actions;
 use crate::k6::{Shape, short};
 use crate::record::{Blocks, Outcome, RunRecord, TestRecord};
-use crate::ui::{self, BAD, DIM, GOOD, WARN};
+use crate::ui::{self, BAD, BOLD, DIM, GOOD, WARN};
+
+/// The blocks of a sparkline, from the least to the greatest value.
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// Columns that a table takes without its sparkline.
+const OTHER_COLUMNS: usize = 96;
+/// The narrowest and the widest sparkline.
+const SPARK: (usize, usize) = (12, 60);
 
 /// What is about to run, before it does.
 pub fn announcement(run: &RunRecord, shapes: &[Shape]) -> String {
@@ -96,7 +103,11 @@ fn headline(tone: Tone, text: &str) -> String {
 fn said(out: &mut String, tone: Tone, sentences: &[Text]) {
     for sentence in sentences {
         let (style, glyph) = (style(tone), tone.look().glyph);
-        let _ = writeln!(out, "  {style}{glyph}{style:#} {sentence}");
+        let _ = writeln!(
+            out,
+            "  {style}{glyph}{style:#} {}",
+            sentence.replace('\n', "\n    ")
+        );
     }
 }
 
@@ -122,21 +133,36 @@ fn section(out: &mut String, one: &Section) {
     table(out, &[&one.compared], one.outcome.is_none());
 }
 
+/// The past: every series of comparable runs.
+pub fn history(document: &Document) -> String {
+    let mut out = String::new();
+    for one in &document.sections {
+        let _ = writeln!(out, "\n{BOLD}{}{BOLD:#}  {}", one.name, one.line);
+        for note in &one.notes {
+            let _ = writeln!(out, "  {note}");
+        }
+        table(&mut out, &[&one.compared], true);
+        for note in one.charts.iter().flat_map(|chart| &chart.notes) {
+            let _ = writeln!(out, "  changed: {note}");
+        }
+    }
+    out
+}
+
 /// The rows of `tables` under common columns.
 fn table(out: &mut String, tables: &[&Table], with_heads: bool) {
     let mut grid = Grid::new();
     grid.load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
     grid.set_width(u16::try_from(ui::width()).unwrap_or(u16::MAX));
-    for table in tables {
+    for table in tables.iter().filter(|table| !table.rows.is_empty()) {
         let heads = table.heads;
-        if with_heads && !table.rows.is_empty() {
-            let more = heads.more.iter().copied();
-            grid.add_row(
-                [" ", heads.what, heads.bound, heads.value]
-                    .into_iter()
-                    .chain(more),
-            );
+        if with_heads {
+            let trail = table.rows.iter().any(|row| !row.trail.is_empty());
+            let trail = trail.then_some("Runs").into_iter();
+            let first = [" ", heads.what].into_iter().chain(trail);
+            let figures = [heads.bound, heads.value].into_iter();
+            grid.add_row(first.chain(figures).chain(heads.more.iter().copied()));
         }
         for row in &table.rows {
             grid.add_row(cells(row));
@@ -152,18 +178,46 @@ fn cells(row: &Row) -> Vec<String> {
         Tone::Plain => " ",
         tone => tone.look().glyph,
     };
-    let mut cells = [glyph, &row.what, &row.bound.text, &row.value.text]
-        .map(str::to_owned)
-        .to_vec();
-    cells.extend(row.more.iter().map(Text::to_string));
+    let mut cells = vec![glyph.to_owned(), row.what.to_string()];
+    if !row.trail.is_empty() {
+        let room = ui::width().saturating_sub(OTHER_COLUMNS);
+        cells.push(sparkline(&row.trail, room.clamp(SPARK.0, SPARK.1)));
+    }
+    cells.push(row.bound.text.to_string());
     // A remark has a column of its own only behind further figures: it would take the others' room.
-    match cells.last_mut() {
-        Some(value) if row.more.is_empty() && !row.note.is_empty() => {
-            *value = row.found();
-        }
-        _ => cells.push(row.note.to_string()),
+    if row.more.is_empty() {
+        cells.push(row.found());
+    } else {
+        cells.push(row.value.text.to_string());
+        cells.extend(row.more.iter().map(Text::to_string));
+        cells.push(row.note.to_string());
     }
     cells
+}
+
+/// The newest values as blocks, at most `room` of them. Equal values are one low line.
+fn sparkline(values: &[f64], room: usize) -> String {
+    let newest = &values[values.len().saturating_sub(room)..];
+    let finite = || newest.iter().copied().filter(|value| value.is_finite());
+    let (least, most) = (
+        finite().fold(f64::INFINITY, f64::min),
+        finite().fold(f64::NEG_INFINITY, f64::max),
+    );
+    // Noise of a few percent must not look like mountains: the scale spans at least a fifth of the values.
+    let span = (most - least).max(most.abs() * 0.2);
+    let block = |value: &f64| {
+        if !value.is_finite() {
+            return ' ';
+        }
+        let share = if span > 0.0 {
+            (value - least) / span
+        } else {
+            0.0
+        };
+        let place = (share * (BLOCKS.len() - 1) as f64).round() as usize;
+        BLOCKS[place.min(BLOCKS.len() - 1)]
+    };
+    newest.iter().map(block).collect()
 }
 
 /// Colours the sign at the begin of a line; the table itself must not count escape sequences as width.
@@ -186,5 +240,24 @@ fn style(tone: Tone) -> Style {
         Tone::Warn => WARN,
         Tone::Open => DIM,
         Tone::Plain => Style::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sparklines_rise_with_the_values() {
+        assert_eq!(
+            sparkline(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], 20),
+            "▁▂▃▄▅▆▇█"
+        );
+        assert_eq!(sparkline(&[1.0, 2.0, 9.0, 1.0], 2), "█▁");
+        assert_eq!(sparkline(&[3.0; 4], 9), "▁▁▁▁");
+        assert_eq!(sparkline(&[0.0; 2], 9), "▁▁");
+        assert_eq!(sparkline(&[100.0, 102.0], 9), "▁▂");
+        assert_eq!(sparkline(&[1.0, f64::NAN], 9), "▁ ");
+        assert_eq!(sparkline(&[], 9), "");
     }
 }

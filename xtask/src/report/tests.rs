@@ -5,8 +5,7 @@ mod pages;
 
 use std::path::Path;
 
-use k6_summary::{CheckRow, ThresholdRow, ThresholdState, Unit};
-use load_stats::decide::Evidence;
+use k6_summary::{CheckRow, ThresholdState, Unit};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
@@ -15,8 +14,8 @@ use super::{Document, comparison_view, junit, markdown, terminal, view};
 use crate::history::Trend;
 use crate::record::testing::{block, blocks};
 use crate::record::{
-    Blocks, Calibration, Change, Comparison, Host, K6Record, MetricRecord, Outcome, PastRecord,
-    PastRow, PastState, RunRecord, SCHEMA_VERSION, Side, TargetRecord, TestComparison, TestRecord,
+    Blocks, Comparison, Measure, Outcome, PastRecord, PastRow, PastState, RunRecord, Side,
+    TestRecord,
 };
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
@@ -25,61 +24,34 @@ const HOSTILE: &str = "a|b` **c** <img src=x onerror=alert(1)>\r\n| d | ~~e~~ [f
 
 /// A run of one failed test with a threshold, and `checks` checks that are all named `name`.
 fn run(name: &str, checks: usize) -> RunRecord {
-    let mut test = TestRecord::planned("health", 1, Vec::new());
+    let mut run = record();
+    run.outcome = Outcome::Failed;
+    run.reasons = vec![format!("missions: {name}")];
+    run.notices = vec![name.into()];
+    for text in [
+        &mut run.k6.origin,
+        &mut run.host.fingerprint,
+        &mut run.target.base_url,
+    ] {
+        *text = name.into();
+    }
+    let test = &mut run.tests[0];
     test.outcome = Outcome::Failed;
     test.reasons = vec![name.into()];
-    test.duration_s = Some(30.0);
-    test.thresholds = vec![ThresholdRow {
-        metric: name.into(),
-        expression: "p(95)<500".into(),
-        aggregation: Some("p(95)".into()),
-        operator: Some("<".into()),
-        bound: Some(500.0),
-        value: Some(712.4),
-        unit: Unit::Milliseconds,
-        state: ThresholdState::Crossed,
-        note: None,
-    }];
+    test.thresholds
+        .retain(|row| row.metric == "http_req_duration");
+    let threshold = &mut test.thresholds[0];
+    threshold.metric = name.into();
+    (threshold.state, threshold.value) = (ThresholdState::Crossed, Some(712.4));
     let check = CheckRow {
         name: name.into(),
         passes: 1,
         fails: 1,
     };
     test.checks = vec![check; checks];
-    RunRecord {
-        schema_version: SCHEMA_VERSION,
-        run: "2026-11-23T02-00-00Z-smoke".into(),
-        outcome: Outcome::Failed,
-        command: None,
-        exit_code: 1,
-        reasons: vec![format!("health: {name}")],
-        notices: vec![name.into()],
-        started_at: "2026-11-23T02:00:00Z".into(),
-        duration_s: 31.0,
-        teardown_s: 0.1,
-        profile: "smoke".into(),
-        time_scale: 1.0,
-        k6_args: Vec::new(),
-        target: TargetRecord {
-            base_url: "http://localhost:3000".into(),
-            ws_url: "ws://localhost:3000/ws".into(),
-        },
-        k6: K6Record {
-            version: "1.1.0".into(),
-            origin: name.into(),
-        },
-        dashboard: None,
-        server: None,
-        revision: None,
-        host: Host {
-            cpu: name.into(),
-            cores: 2,
-            memory_bytes: 0,
-            os: name.into(),
-            fingerprint: name.into(),
-        },
-        tests: vec![test],
-    }
+    test.growth.clear();
+    (test.metrics, test.server_usage) = (None, None);
+    run
 }
 
 fn seen(run: &RunRecord) -> Document {
@@ -94,9 +66,7 @@ fn record() -> RunRecord {
 /// A metric beside its past, with `text` for its name and its note.
 fn past(text: &str) -> PastRecord {
     let row = PastRow {
-        metric: text
-            .parse()
-            .unwrap_or_else(|_| crate::record::Measure::p95(text)),
+        metric: text.parse().unwrap_or_else(|_| Measure::p95(text)),
         unit: Unit::Milliseconds,
         value: 12.0,
         reference: Some(10.0),
@@ -153,68 +123,8 @@ fn comparison() -> (Comparison, Blocks) {
             block(pair, Side::Head, median * 1.2),
         ]
     });
-    let blocks = blocks(pairs.collect());
-    let metric = |change, note: &str| MetricRecord {
-        metric: crate::record::Measure::median("mission_create_duration"),
-        unit: Unit::Milliseconds,
-        change,
-        base: 4.25,
-        head: 5.1,
-        evidence: (change != Change::NotJudged).then_some(Evidence {
-            pairs: 6,
-            ratio: 1.2,
-            low: 1.15,
-            high: 1.254,
-            p: 0.001,
-            p_adjusted: 0.031,
-            floor: 0.05,
-            slope: 0.0,
-            sd_log_ratio: 0.01,
-            smallest_visible: Some(0.034),
-        }),
-        note: note.into(),
-    };
-    let mut comparison = Comparison {
-        schema_version: 1,
-        run: "2026-11-23T02-00-00Z-compare".into(),
-        outcome: Outcome::Failed,
-        exit_code: 1,
-        reasons: Vec::new(),
-        notices: vec!["a neighbour was busy".into()],
-        started_at: blocks.started_at.clone(),
-        duration_s: 60.0,
-        base: blocks.base.clone(),
-        head: blocks.head.clone(),
-        host: blocks.host.clone(),
-        k6: "1.1.0".into(),
-        seed: 1,
-        vus: 10,
-        block_s: 2.0,
-        alpha: 0.05,
-        tests: vec![TestComparison {
-            name: "missions".into(),
-            pairs: 6,
-            worse_failures: vec!["1 of 200 requests failed in head and none in base".into()],
-            in_both: vec!["check x failed on both sides".into()],
-            metrics: vec![
-                metric(Change::Regression, ""),
-                metric(Change::Improvement, ""),
-                metric(Change::Unchanged, ""),
-                metric(Change::NotConfirmed, "+1.0 % when measured again"),
-                metric(Change::NotJudged, "it does not vary"),
-            ],
-        }],
-        calibration: Some(Calibration {
-            pairs: 6,
-            draws: 200,
-            false_regressions: 3,
-            most_often: Some("missions: mission_create_duration p(95)".into()),
-            fixed_gate: Some(0.42),
-            found: Vec::new(),
-        }),
-    };
-    comparison.settle();
-    (comparison, blocks)
+    let comparison = serde_json::from_str(include_str!("fixtures/compare.json")).unwrap();
+    (comparison, blocks(pairs.collect()))
 }
 
 /// Compares `text` with the file `name` beside the tests; `UPDATE_SNAPSHOTS=1` writes it.

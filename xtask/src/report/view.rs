@@ -11,11 +11,12 @@ mod test;
 
 use serde::{Serialize, Serializer};
 
+use super::chart::Chart;
 use super::text::Text;
 use crate::record::Outcome;
 
 pub use comparison::{comparison, side};
-pub use history::history;
+pub use history::{history, place};
 pub use run::{run, title};
 pub use test::{cpu_text, durations, section};
 
@@ -141,6 +142,9 @@ pub struct Row {
     pub more: Vec<Text>,
     /// A remark; may be empty.
     pub note: Text,
+    /// The values of all runs up to this one, if it is the newest of a series.
+    #[serde(skip)]
+    pub trail: Vec<f64>,
     /// Value and bound as lengths, if they are numbers.
     bar: Option<Bar>,
 }
@@ -269,13 +273,18 @@ pub struct Section {
     pub seconds: f64,
 }
 
-/// A chart as SVG, and what is to be said of it.
+/// A chart, and what is to be said of it.
 #[derive(Debug, Serialize)]
 pub struct Drawing {
-    /// Markup.
-    pub svg: minijinja::Value,
+    /// The chart.
+    #[serde(rename = "svg", serialize_with = "as_svg")]
+    pub chart: Chart,
     /// Sentences.
     pub notes: Vec<Text>,
+}
+
+fn as_svg<S: Serializer>(chart: &Chart, serializer: S) -> Result<S::Ok, S::Error> {
+    chart.svg().serialize(serializer)
 }
 
 /// A link to a file beside the page, or to a dashboard.

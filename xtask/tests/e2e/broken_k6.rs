@@ -115,7 +115,7 @@ fn a_script_that_needs_its_variables_at_its_top() {
     let text = "import http from 'k6/http';\nimport { check } from 'k6';\n\
         if (!__ENV.API_KEY) throw new Error('API_KEY is required');\n\
         const base = __ENV.BASE_URL.replace(/\\/$/, '');\n\
-        export const options = { iterations: 2, thresholds: { checks: ['rate>0.9'] } };\n\
+        export const options = { vus: 1, iterations: 2, thresholds: { checks: ['rate>0.9'] } };\n\
         export default function () { check(http.get(`${base}/api/health`), { ok: (r) => r.status === 200 }); }\n\
         export function handleSummary(data) { return { [__ENV.SUMMARY_PATH]: JSON.stringify(data) }; }";
     std::fs::write(&file, text).unwrap();
@@ -185,9 +185,11 @@ fn k6_killed_from_outside_and_the_next_test_still_runs() {
     let mut k6 = None;
     wait_until("k6 runs", || {
         let all = run.processes();
-        k6 = all
-            .into_iter()
-            .find(|pid| command_line(*pid).contains(" --address= "));
+        // Not the one that looks at the answers.
+        k6 = all.into_iter().find(|pid| {
+            let line = command_line(*pid);
+            line.contains(" --address= ") && line.contains("main.js")
+        });
         k6.is_some()
     });
     let k6 = Pid::from_raw(i32::try_from(k6.unwrap()).unwrap()).unwrap();

@@ -46,12 +46,12 @@ impl Repository {
 
     fn copy_load_tests(&self) {
         let from = root().join("load-tests");
-        let files = ["main.js", "k6.config.js"].map(PathBuf::from).into_iter();
+        let files = ["load-test.toml", "main.js", "k6.config.js", "probe.js"].map(PathBuf::from);
         let tests = std::fs::read_dir(from.join("tests")).unwrap();
         let tests = tests.map(|entry| Path::new("tests").join(entry.unwrap().file_name()));
         let specs = std::fs::read_dir(from.join("fixtures/specs")).unwrap();
         let specs = specs.map(|entry| Path::new("fixtures/specs").join(entry.unwrap().file_name()));
-        for file in files.chain(tests).chain(specs) {
+        for file in files.into_iter().chain(tests).chain(specs) {
             let text = std::fs::read_to_string(from.join(&file)).unwrap();
             self.write(&format!("load-tests/{}", file.display()), &text);
         }

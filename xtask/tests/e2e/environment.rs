@@ -47,6 +47,7 @@ fn values_of_variables_behind_the_dashes_are_written_nowhere() {
     let done = Run::new("smoke health --time-scale 0.05 -- --http-debug")
         .arg("-e")
         .arg(&format!("TOKEN={value}"))
+        .arg("-eMODE=tiny")
         .own_server()
         .done();
     done.exits(0).says("TOKEN=***");
@@ -54,7 +55,42 @@ fn values_of_variables_behind_the_dashes_are_written_nowhere() {
         assert!(!read(&file).contains(value), "{}", file.display());
     }
     assert!(!done.stdout.contains(value) && !done.stderr.contains(value));
-    assert_eq!(done.run()["k6_args"][1], "TOKEN=***");
+    let run = done.run();
+    assert_eq!(run["k6_args"][1], "TOKEN=***");
+    let command = run["command"].as_str().unwrap();
+    assert!(
+        command.contains("MODE=***") && !command.contains("tiny"),
+        "{command}"
+    );
+}
+
+#[test]
+fn proxies_have_no_part_in_the_way_to_this_machine() {
+    let mut run = Run::new("smoke health --time-scale 0.05").own_server();
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        run = run.env(name, "http://127.0.0.1:1");
+    }
+    run.done().exits(0);
+}
+
+#[test]
+fn the_build_of_the_server_is_not_given_the_key() {
+    let (dir, key) = (tempfile::tempdir().unwrap(), "s3cret-0123456789");
+    let (cargo, seen) = (dir.path().join("cargo"), dir.path().join("seen"));
+    let text = format!("#!/bin/sh\nenv >'{}'\nexit 1\n", seen.display());
+    std::fs::write(&cargo, text).unwrap();
+    std::fs::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let done = Run::new("smoke health")
+        .against("http://127.0.0.1:0")
+        .env("API_KEY", key)
+        .env("CARGO", cargo.to_str().unwrap())
+        .done();
+    done.exits(3);
+    let seen = read(&seen);
+    assert!(
+        seen.contains("TACHIKOMA_RESULTS=") && !seen.contains(key),
+        "{seen}"
+    );
 }
 
 #[test]

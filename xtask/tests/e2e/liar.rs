@@ -194,7 +194,7 @@ impl Shared {
             match self.lie {
                 Lie::OthersMissions if list => answer.body = others.to_string().into(),
                 Lie::SearchEmpty if path.starts_with("/api/specs/search") => {
-                    answer.body = "[]".into()
+                    answer.body = "[]".into();
                 }
                 Lie::SpecEmpty if path.starts_with("/api/specs/0") => {
                     answer.set_json("content", json!(""));

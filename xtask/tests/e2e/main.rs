@@ -16,6 +16,7 @@ mod compare_revisions;
 mod environment;
 mod evidence;
 mod faults;
+mod foreign;
 mod good_runs;
 mod history;
 mod interrupts;

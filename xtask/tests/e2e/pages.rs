@@ -157,7 +157,7 @@ pub fn look(browser: &Path, page: &Path, width: u32) -> Seen {
 
 #[test]
 fn a_run_is_seen_in_a_browser() {
-    let done = Run::new("stress missions --time-scale 0.01")
+    let done = Run::new("load missions --time-scale 0.02")
         .own_server()
         .done();
     done.exits(0);
@@ -178,13 +178,13 @@ fn a_run_is_seen_in_a_browser() {
         seen.says("passed");
         seen.says("mission_create_duration p(95)");
         seen.says("Mission CRUD › create status is 201");
-        seen.says("cargo xtask load-test stress missions --time-scale 0.01");
+        seen.says("cargo xtask load-test load missions --time-scale 0.02");
         // Latency, requests, failures, virtual users, memory and CPU.
         seen.shows("charts", 6, 300.0, 120.0);
         seen.shows("bars", 6, 60.0, 10.0);
         let seen = look(&browser, &index, width);
         seen.is_quiet();
-        seen.says("stress × 0.01 missions");
+        seen.says("load × 0.02 missions");
         seen.shows("sparks", 2, 80.0, 20.0);
     }
 }

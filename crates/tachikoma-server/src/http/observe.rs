@@ -35,8 +35,8 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     let id = request_id(&request);
     let in_flight = InFlight::enter(&state.metrics.in_flight);
     let exempt = matches!(route, "/api/health" | "/metrics");
-    let ticket = Ticket::default();
-    if !matches!(method, "GET" | "HEAD") {
+    let ticket = (!matches!(method, "GET" | "HEAD")).then(Ticket::default);
+    if let Some(ticket) = &ticket {
         request.extensions_mut().insert(ticket.clone());
     }
     let mut response = if in_flight.others >= state.limits.max_in_flight && !exempt {
@@ -46,7 +46,7 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
         let mut answer = pin!(next.run(request));
         match tokio::time::timeout(state.limits.request_timeout, &mut answer).await {
             Ok(response) => response,
-            Err(_) if ticket.claim() => Problem::unavailable(
+            Err(_) if ticket.is_none_or(|ticket| ticket.claim()) => Problem::unavailable(
                 "the server did not finish in time, and nothing was stored; try again later",
             )
             .into_response(),

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 
 use super::K6;
-use super::find::{Wanted, ensure};
+use super::find::{FindOptions, ensure};
 use super::own_copy::install;
 use super::sources::Sources;
 use crate::cli::K6Action as Action;
@@ -15,14 +15,14 @@ use crate::cli::K6Action as Action;
 /// # Errors
 /// If there is no k6 to be had, as a [`K6Error`](super::K6Error); if an interruption arrives, as that; if standard
 /// output is closed.
-pub fn command(action: &Action, wanted: &Wanted<'_>) -> anyhow::Result<()> {
+pub fn command(action: &Action, wanted: &FindOptions<'_>) -> anyhow::Result<()> {
     let line = answer(action, wanted)?;
     writeln!(std::io::stdout(), "{line}").context("failed to write to standard output")
 }
 
-fn answer(action: &Action, wanted: &Wanted<'_>) -> anyhow::Result<String> {
+fn answer(action: &Action, wanted: &FindOptions<'_>) -> anyhow::Result<String> {
     let path = |k6: K6| k6.path.display().to_string();
-    let without_installing = Wanted {
+    let without_installing = FindOptions {
         may_install: false,
         ..*wanted
     };

@@ -63,7 +63,7 @@ impl fmt::Display for Origin {
 
 /// What kind of k6 is wanted.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct FindOptions<'a> {
     /// The one that the user names. A word without a slash is looked for in the working folder, then on `PATH`.
     pub named: Option<&'a Path>,
     /// Whether one may be installed.
@@ -72,7 +72,7 @@ pub struct Wanted<'a> {
     pub target_dir: &'a Path,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> FindOptions<'a> {
     /// What the options of a command line ask for.
     pub fn new(options: &'a FindK6, target_dir: &'a Path) -> Self {
         Self {
@@ -92,12 +92,12 @@ impl<'a> Wanted<'a> {
 ///
 /// # Errors
 /// If there is none to be had, see [`K6Error`], or an interruption arrives.
-pub fn ensure(wanted: &Wanted<'_>) -> anyhow::Result<K6> {
+pub fn ensure(wanted: &FindOptions<'_>) -> anyhow::Result<K6> {
     ensure_from(&Sources::of_this_machine()?, wanted)
 }
 
 /// As [`ensure`], from `sources`.
-pub fn ensure_from(sources: &Sources, wanted: &Wanted<'_>) -> anyhow::Result<K6> {
+pub fn ensure_from(sources: &Sources, wanted: &FindOptions<'_>) -> anyhow::Result<K6> {
     // A variable that is set to nothing counts as not set.
     if let Some(named) = wanted.named.filter(|path| !path.as_os_str().is_empty()) {
         return take(named, sources);

@@ -49,6 +49,8 @@ pub struct Options {
     pub as_planned: bool,
     /// The arguments for which the run cannot be compared with others, without the values of variables.
     pub kept: Vec<String>,
+    /// All arguments, without the values of variables.
+    shown: Vec<String>,
     /// Whether k6 does not check the certificates of servers.
     pub insecure: bool,
     /// What is to be said of it.
@@ -134,12 +136,16 @@ impl Options {
             }
             options.take_argument(option, &name, value, apart)?;
         }
-        if !options.kept.is_empty() {
-            let kept = options.kept.join(" ");
-            options.notices.push(match options.as_planned {
-                true => format!("k6 also gets `{kept}`: the run is compared with no other"),
-                false => format!("k6 also gets `{kept}`, which may change the load"),
-            });
+        if !options.shown.is_empty() {
+            let then = match options.as_planned {
+                true if options.kept.is_empty() => "",
+                true => ": the run is compared with no other",
+                false => ", which may change the load",
+            };
+            let shown = options.shown.join(" ");
+            options
+                .notices
+                .push(format!("k6 also gets `{shown}`{then}"));
         }
         Ok(options)
     }
@@ -164,6 +170,8 @@ impl Options {
                     return self.take_variable(name, &value.unwrap_or_default());
                 }
                 if plain == "tag" {
+                    self.shown.push(name.to_owned());
+                    self.shown.extend(value.clone());
                     self.tags.extend(value);
                     return Ok(());
                 }
@@ -175,6 +183,7 @@ impl Options {
                     Some(value) => vec![format!("{name}{value}")],
                     None => vec![name.to_owned()],
                 };
+                self.shown.extend(words.iter().cloned());
                 if class == Class::Load {
                     self.as_planned = false;
                     self.kept.extend(words.iter().cloned());
@@ -202,8 +211,9 @@ impl Options {
                 "{flag} {name} behind `--`: k6 takes variables with K6_ for options of its own; use another name"
             )));
         }
-        self.kept
-            .extend([flag.to_owned(), format!("{name}={HIDDEN}")]);
+        let shown = [flag.to_owned(), format!("{name}={HIDDEN}")];
+        self.shown.extend(shown.clone());
+        self.kept.extend(shown);
         self.env.push((name.to_owned(), value));
         Ok(())
     }
@@ -264,6 +274,29 @@ impl Options {
             ));
         }
     }
+}
+
+/// A command line as it may be kept: without the values of variables behind `--`.
+pub fn without_values(words: impl Iterator<Item = String>) -> Vec<String> {
+    let hide = |text: &str| match text.split_once('=') {
+        Some((name, _)) => format!("{name}={HIDDEN}"),
+        None => text.to_owned(),
+    };
+    let (mut behind, mut is_value) = (false, false);
+    let kept = words.map(|word| {
+        let shown = match word.as_str() {
+            text if is_value => hide(text),
+            text if behind && text.starts_with("--env=") => {
+                format!("--env={}", hide(&text["--env=".len()..]))
+            }
+            text if behind && text.starts_with("-e") => format!("-e{}", hide(&text["-e".len()..])),
+            text => text.to_owned(),
+        };
+        is_value = behind && !is_value && matches!(word.as_str(), "-e" | "--env");
+        behind |= word == "--";
+        shown
+    });
+    kept.collect()
 }
 
 /// The option that a word begins, the word as it is written without its value, and the value if it holds one.
@@ -330,7 +363,7 @@ mod tests {
         let options =
             of("--quiet --http-debug=full -o csv=x.csv --insecure-skip-tls-verify").unwrap();
         assert!(options.as_planned && options.insecure && options.kept.is_empty());
-        assert!(options.notices.is_empty());
+        assert!(options.notices[0].ends_with("--insecure-skip-tls-verify`"));
         let args = [
             "--quiet",
             "--http-debug=full",
@@ -394,6 +427,16 @@ mod tests {
         );
         assert!(options.as_planned);
         assert!(!options.notices.concat().contains("s3cret"));
+    }
+
+    #[test]
+    fn a_command_line_is_kept_without_values() {
+        let line = "load-test -e a=b -- -q -e A=1 --env B=2 --env=C=3 -eD=4 -e E --vus 5 --tag x=y";
+        let kept = without_values(line.split(' ').map(str::to_owned));
+        assert_eq!(
+            kept.join(" "),
+            "load-test -e a=b -- -q -e A=*** --env B=*** --env=C=*** -eD=*** -e E --vus 5 --tag x=y"
+        );
     }
 
     #[test]

@@ -56,6 +56,10 @@ struct Inspected {
     #[serde(default, deserialize_with = "optional")]
     teardown_timeout: Option<Duration>,
     #[serde(default)]
+    no_setup: Option<bool>,
+    #[serde(default)]
+    no_teardown: Option<bool>,
+    #[serde(default)]
     tags: Option<BTreeMap<String, String>>,
     #[serde(default)]
     ext: Option<Ext>,
@@ -117,8 +121,12 @@ pub fn inspect(
 fn shape(text: &str) -> anyhow::Result<Shape> {
     let inspected: Inspected = serde_json::from_str(text)?;
     let load = inspected.total_duration.context("k6 tells no duration")?;
-    let setup = inspected.setup_timeout.unwrap_or(SETUP_LIMIT);
-    let teardown_limit = inspected.teardown_timeout.unwrap_or(SETUP_LIMIT);
+    let limit = |none: Option<bool>, limit: Option<Duration>| match none {
+        Some(true) => Duration::ZERO,
+        _ => limit.unwrap_or(SETUP_LIMIT),
+    };
+    let setup = limit(inspected.no_setup, inspected.setup_timeout);
+    let teardown_limit = limit(inspected.no_teardown, inspected.teardown_timeout);
     let scenarios = inspected.scenarios;
     Ok(Shape {
         max_vus: inspected.max_vus,
@@ -375,10 +383,11 @@ mod tests {
 
     #[test]
     fn reads_tags_and_what_is_ignored() {
-        let text = r#"{"scenarios":{},"totalDuration":"1s","maxVUs":1,"tags":{"project":"p"},
+        let text = r#"{"scenarios":{},"totalDuration":"1s","maxVUs":1,"tags":{"project":"p"},"noSetup":true,"noTeardown":true,
             "ext":{"load_test":{"ignored":["scenarios"]}}}"#;
         let shape = shape(text).unwrap();
         assert_eq!(shape.ignored, ["scenarios"]);
+        assert_eq!(shape.at_most, Duration::from_secs(1));
         assert_eq!(shape.tags["project"], "p");
     }
 }

@@ -7,6 +7,7 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 use crate::history::{Accepted, Line, Lineage, Past, runs_of, testing};
 use crate::record::Outcome;
+use crate::report::{template, view};
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
 
@@ -15,7 +16,8 @@ fn page(past: &Past) -> String {
         panic!("not a history")
     };
     let all = runs_of(past, &Lineage::default(), &args);
-    super::filled(&all, &past.notices, Path::new("history.jsonl")).unwrap()
+    let document = view::history(&all, &past.notices, Path::new("history.jsonl"));
+    template::fill("history.html", &document).unwrap()
 }
 
 fn accepted(why: &str) -> Accepted {

@@ -7,9 +7,9 @@ use super::profile;
 use crate::history::{self, Key, Past};
 use crate::record::Measure;
 use crate::report::chart::{along, range_of};
-use crate::report::history::words;
 use crate::report::runs::Runs;
 use crate::report::text::Text;
+use crate::report::view;
 
 /// How many runs a line shows at most.
 const MOST: usize = 60;
@@ -55,7 +55,7 @@ fn trend(past: &Past, key: &Key) -> Trend {
         p95: line("p95 of requests", &Measure::p95_of_requests(), ms),
         cpu: line("server CPU per request", &Measure::CpuPerRequest, us),
         name: name.into(),
-        place: words::place(key).into(),
+        place: view::place(key).into(),
         runs: past.comparable_with(key).count(),
     }
 }

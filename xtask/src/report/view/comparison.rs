@@ -77,12 +77,12 @@ fn verdict(comparison: &Comparison) -> String {
     let all = comparison.tests.iter().flat_map(|test| &test.metrics);
     let better = all.filter(|metric| metric.change == Change::Improvement);
     match (comparison.outcome, better.count()) {
-        (Outcome::Failed, _) => "worse".into(),
-        (Outcome::Interrupted, _) => "interrupted".into(),
-        (Outcome::CouldNotRun | Outcome::NotRun, _) => "could not compare".into(),
-        (Outcome::Passed, 0) => "nothing is worse".into(),
-        (Outcome::Passed, 1) => "nothing is worse, one metric is better".into(),
-        (Outcome::Passed, n) => format!("nothing is worse, {n} metrics are better"),
+        (Outcome::Failed, _) => "WORSE".into(),
+        (Outcome::Interrupted, _) => "INTERRUPTED".into(),
+        (Outcome::CouldNotRun | Outcome::NotRun, _) => "COULD NOT COMPARE".into(),
+        (Outcome::Passed, 0) => "NOTHING IS WORSE".into(),
+        (Outcome::Passed, 1) => "NOTHING IS WORSE, one metric is better".into(),
+        (Outcome::Passed, n) => format!("NOTHING IS WORSE, {n} metrics are better"),
     }
 }
 
@@ -166,7 +166,7 @@ fn section(test: &TestComparison, comparison: &Comparison, blocks: &Blocks) -> S
             .metrics
             .iter()
             .map(|metric| Drawing {
-                svg: pairs(metric, &test.name, blocks).svg(),
+                chart: pairs(metric, &test.name, blocks),
                 notes: Vec::new(),
             })
             .collect(),

@@ -1,5 +1,7 @@
 //! What a page says of the past: a chart for each metric of each series of comparable runs.
 
+mod words;
+
 use std::path::Path;
 
 use k6_summary::{Quantity, Unit};
@@ -8,8 +10,9 @@ use super::{Document, Drawing, Heads, Row, Section, Table, Tone, lines, outcome,
 use crate::history::{ComparableRuns, Metric, Point};
 use crate::record::Outcome;
 use crate::report::chart::{Axis, Chart, Line, Mark, Point as Dot, Shape};
-use crate::report::history::words;
 use crate::report::text::Text;
+
+pub use words::place;
 
 /// How many of a series' newest runs are shown: a chart has no room for more.
 const MOST: usize = 400;
@@ -58,21 +61,21 @@ fn section(series: &ComparableRuns) -> Section {
     let accepted = series.accepted.iter();
     Section {
         name: words::name(&series.key).into(),
-        line: words::place(&series.key).into(),
+        line: place(&series.key).into(),
         notes: std::iter::once(words::runs(series) + &cut)
             .chain(accepted.map(|mark| words::accepted(mark, series.runs)))
             .map(Text::from)
             .collect(),
-        compared: past::newest(series.metrics.iter().map(|metric| &metric.last)),
+        compared: past::newest(&series.metrics),
         charts: series
             .metrics
             .iter()
             .map(|metric| Drawing {
-                svg: chart(series, metric, from, &days).svg(),
+                chart: chart(series, metric, from, &days),
                 notes: metric
                     .changes
                     .iter()
-                    .map(|change| format!("▼ {}", words::change(metric, change)).into())
+                    .map(|change| words::change(metric, change).into())
                     .collect(),
             })
             .collect(),

@@ -3,6 +3,7 @@
 use k6_summary::Quantity;
 
 use super::{Figure, Heads, Row, Table, Tone, signed_percent};
+use crate::history::Metric;
 use crate::record::{PastRecord, PastRow, PastState};
 
 const HEADS: Heads = Heads {
@@ -24,29 +25,31 @@ pub fn table(past: &PastRecord) -> Table {
     Table {
         title: format!("Beside the past: {}", said.join("; ")).into(),
         heads: HEADS,
-        rows: rows(
-            past.metrics.iter().filter(known),
-            "worse, and so when measured once more",
-        ),
+        rows: past
+            .metrics
+            .iter()
+            .filter(known)
+            .map(|metric| row(metric, "worse, and so when measured once more"))
+            .collect(),
         hint: "Before is the median of the last comparable runs; the fence is the noise of their past, and the bar the change within it.",
     }
 }
 
-/// The newest run's row of a history, which was not measured once more for it.
-pub fn newest<'a>(metrics: impl Iterator<Item = &'a PastRow>) -> Table {
+/// The newest run of a series, which was not measured once more for it, with every run's value behind its row.
+pub fn newest(metrics: &[Metric]) -> Table {
+    let row = |metric: &Metric| Row {
+        trail: metric.points.iter().map(|point| point.value).collect(),
+        ..row(&metric.last, "worse than its fence allows")
+    };
     Table {
         title: "The newest run".into(),
         heads: Heads {
             what: "Metric",
             ..HEADS
         },
-        rows: rows(metrics, "worse than its fence allows"),
+        rows: metrics.iter().map(row).collect(),
         hint: "",
     }
-}
-
-fn rows<'a>(metrics: impl Iterator<Item = &'a PastRow>, worse: &str) -> Vec<Row> {
-    metrics.map(|metric| row(metric, worse)).collect()
 }
 
 /// One metric. `worse` says what a regression is.

@@ -53,9 +53,9 @@ pub fn section(
         compared: test.past.as_ref().map(past::table).unwrap_or_default(),
         details: trends(test).into_iter().collect(),
         charts: charts
-            .iter()
+            .into_iter()
             .map(|chart| Drawing {
-                svg: chart.svg(),
+                chart,
                 notes: Vec::new(),
             })
             .collect(),

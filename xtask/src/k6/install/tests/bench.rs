@@ -9,7 +9,7 @@ use ring::digest;
 use tempfile::TempDir;
 
 use crate::k6::install::K6Error;
-use crate::k6::install::find::{K6, Wanted, ensure_from};
+use crate::k6::install::find::{FindOptions, K6, ensure_from};
 use crate::k6::install::own_copy::note_of;
 use crate::k6::install::pins::{Pins, Sha256};
 use crate::k6::install::sources::{Limits, Sources};
@@ -82,7 +82,7 @@ impl Bench {
     /// Finds or installs k6.
     pub fn ensure(&self, named: Option<&Path>, may_install: bool) -> anyhow::Result<K6> {
         let target_dir = self.path("target");
-        let wanted = Wanted {
+        let wanted = FindOptions {
             named,
             may_install,
             target_dir: &target_dir,

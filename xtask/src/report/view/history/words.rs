@@ -1,4 +1,4 @@
-//! What the table and the page of the history say alike.
+//! What is said of series, accepted changes and changes of level.
 
 use k6_summary::Quantity;
 

@@ -1,0 +1,138 @@
+//! A server that nobody here wrote, with a table, a script and profiles of its own: the whole pipeline, and not a line of
+//! Rust for it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use crate::support::{Run, read, root};
+
+/// The folder of its load tests: its own files, and the `main.js` that is the same everywhere.
+fn load_tests() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let theirs = root().join("xtask/tests/foreign");
+    std::fs::create_dir(dir.path().join("tests")).unwrap();
+    for name in [
+        "load-test.toml",
+        "k6.config.js",
+        "probe.js",
+        "tests/files.js",
+    ] {
+        std::fs::copy(theirs.join(name), dir.path().join(name)).unwrap();
+    }
+    std::fs::copy(
+        root().join("load-tests/main.js"),
+        dir.path().join("main.js"),
+    )
+    .unwrap();
+    dir
+}
+
+fn against(run: Run, load_tests: &TempDir) -> Run {
+    let table = load_tests.path().join("load-test.toml");
+    run.env("LOAD_TEST_CONFIG", table.to_str().unwrap())
+}
+
+/// The program, built as the table says by the first run that needs it.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let load_tests = load_tests();
+        let done = against(Run::new("smoke --time-scale 0.2"), &load_tests)
+            .against("http://127.0.0.1:0")
+            .done();
+        done.exits(0)
+            .says("building dufs")
+            .says("✓ files passed")
+            .says("✓ PASSED");
+        let run = done.run();
+        assert_eq!(run["tests"].as_array().unwrap().len(), 1, "{run}");
+        assert_eq!(run["server"]["kind"], "started_here");
+        assert!(run["tests"][0]["server_usage"]["cpu_s"].as_f64().unwrap() > 0.0);
+        root().join("target/foreign/bin/dufs")
+    })
+}
+
+/// A program that is the server, but over and over works and stands still for so many seconds.
+fn slow(dir: &Path, works: &str, stands_still: &str) -> PathBuf {
+    let path = dir.join("slow");
+    let script = format!(
+        "#!/bin/sh\n'{}' &\nserver=$!\ntrap 'kill -CONT $server; kill -INT $server; wait $server; exit 0' INT\n\
+         while sleep {works}; kill -STOP $server; do sleep {stands_still}; kill -CONT $server; done\n",
+        program().display()
+    );
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn it_passes_and_fails_when_it_is_slow() {
+    let (dir, load_tests) = (tempfile::tempdir().unwrap(), load_tests());
+    let slow = slow(dir.path(), "0.1", "0.9");
+    let done = against(Run::new("files --time-scale 0.4"), &load_tests)
+        .server_bin(&slow)
+        .done();
+    done.exits(1).says("http_req_duration p(95)<500");
+    let checks = done.run()["tests"][0]["checks"].clone();
+    assert!(
+        checks
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|check| check["fails"] == 0),
+        "it answered slowly, but wrongly too: {checks}"
+    );
+}
+
+#[test]
+fn it_is_compared_with_itself_and_with_a_slow_one() {
+    let (dir, load_tests) = (tempfile::tempdir().unwrap(), load_tests());
+    let slow = slow(dir.path(), "0.02", "0.06");
+    let compare = |head: &Path, floors: &str| {
+        let args = format!("files --pairs 10 --block 500ms --vus 5 --seed 7 {floors}");
+        against(Run::compare(&args), &load_tests)
+            .arg("--base-bin")
+            .arg(program().to_str().unwrap())
+            .arg("--head-bin")
+            .arg(head.to_str().unwrap())
+            .done()
+    };
+    let worse = compare(&slow, "");
+    worse.exits(1).says("WORSE").says("search_duration");
+    // Only what no noise of the machine brings about is to be found here.
+    let same = compare(
+        program(),
+        "--floor median=300% --floor p95=900% --floor cpu=300% --floor memory=100%",
+    );
+    same.exits(0);
+}
+
+#[test]
+fn its_names_are_those_of_its_own_files() {
+    let load_tests = load_tests();
+    let run = |args: &str| against(Run::new(args), &load_tests).done();
+    let help = run("--help");
+    help.exits(0)
+        .says("morning: As on any morning")
+        .says("Stores a file, reads it, finds it and deletes it");
+    assert!(!help.stdout.contains("missions:"), "{}", help.stdout);
+    run("mornin").exits(2).says("'morning'");
+    std::fs::copy(
+        load_tests.path().join("tests/files.js"),
+        load_tests.path().join("tests/api-files.js"),
+    )
+    .unwrap();
+    run("smoke")
+        .exits(2)
+        .says("api-files.js and")
+        .says("/files.js are both the test `files`");
+    let table = load_tests.path().join("load-test.toml");
+    std::fs::write(&table, format!("{}\nnonsense = 1\n", read(&table))).unwrap();
+    run("smoke")
+        .exits(2)
+        .says("nonsense")
+        .says("load-test.toml");
+}
