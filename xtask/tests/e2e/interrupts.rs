@@ -70,7 +70,7 @@ fn run_with_a_stubborn_k6(limit: &str) -> Going {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("k6");
     let text = format!(
-        "#!/bin/sh\ncase \"$1\" in run) ;; *) exec '{}' \"$@\" ;; esac\ntrap 'echo asked' INT TERM\necho stubborn\n\
+        "#!/bin/sh\ncase \"$*\" in run*/main.js) ;; *) exec '{}' \"$@\" ;; esac\ntrap 'echo asked' INT TERM\necho stubborn\n\
          while :; do sleep 300; done\n",
         crate::support::k6().display()
     );
