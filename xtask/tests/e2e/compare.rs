@@ -44,7 +44,9 @@ fn changes(comparison: &Value, change: &str) -> Vec<String> {
 fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let slow = program_with_faults(dir.path(), "slow", "GET /api/missions: latency=30ms");
-    let done = compare(&format!("missions {SHORT}"), server(), &slow).done();
+    // Two pairs more than the least: on a busy machine one of them may go the other way.
+    let line = format!("missions {}", SHORT.replace("--pairs 10", "--pairs 12"));
+    let done = compare(&line, server(), &slow).done();
     done.exits(1)
         .says("WORSE")
         .says("missions: mission_list_duration med is +");
@@ -58,7 +60,7 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
         !worse.iter().any(|name| name.starts_with("mission_create")),
         "{worse:?}"
     );
-    assert_eq!(found["tests"][0]["pairs"], 10);
+    assert_eq!(found["tests"][0]["pairs"], 12);
 
     let folder = folder(&done.results);
     let page = read(&folder.join("report.html"));

@@ -224,7 +224,9 @@ fn kills_at_random_moments_leave_nothing_behind() {
     }
     run().done().exits(0);
     // The databases of the servers that could not clean up are gone too.
-    let left = files(target.path());
+    let mut left = files(target.path());
+    // Lock files stay: whoever took one away would take it from under its next holder.
+    left.retain(|path| !path.to_string_lossy().ends_with("lock"));
     assert!(left.is_empty(), "{left:?}");
 }
 
