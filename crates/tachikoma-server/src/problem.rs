@@ -104,9 +104,10 @@ impl From<StoreError> for Problem {
                 Self::unavailable("the database has more to do than it can; try again later")
             }
             StoreError::Closed => Self::unavailable("the server is shutting down"),
-            StoreError::KeyReused => {
-                Self::unprocessable("this Idempotency-Key was used for a mission with other fields")
-            }
+            StoreError::KeyReused => Self::new(
+                StatusCode::CONFLICT,
+                "this Idempotency-Key was used for a mission with other fields",
+            ),
             // It may name a path, which is the log's business.
             StoreError::Unwritable(_) => Self::unavailable(
                 "the database cannot be written: nothing was stored; the server's log says why",

@@ -73,7 +73,7 @@ fn latency_is_added_to_the_route_alone() {
     let metrics = request(server.addr, "GET", "/metrics", None).expect("answered");
     let text = String::from_utf8(metrics.body).expect("text");
     assert!(
-        text.contains(r#"route="/api/specs/{id}",status="200",le="0.25"} 0"#),
+        text.contains(r#"le="0.25",method="GET",route="/api/specs/{id}",status="200"} 0"#),
         "{text}"
     );
 }

@@ -239,7 +239,7 @@ fn an_idempotency_key_survives_a_restart() {
     assert_eq!(stored(server.addr), 1);
     assert_eq!(
         post(&server, "one", &MISSION.replace("mock", "other")).status,
-        422
+        409
     );
     assert_eq!(stored(server.addr), 1);
     assert_eq!(post(&server, "two", MISSION).status, 201);

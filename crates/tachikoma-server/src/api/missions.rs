@@ -52,9 +52,10 @@ pub struct Page {
         (status = 400, description = "Not JSON, or a header is not valid", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
         (status = 408, description = "The body did not arrive in time", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The Idempotency-Key belongs to another mission", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Body too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Not announced as JSON", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "Not a mission, or the Idempotency-Key belongs to another", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Not a mission", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("key" = []))
