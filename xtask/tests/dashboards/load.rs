@@ -54,7 +54,7 @@ pub fn push_interval(args: &str, server: &Server, prometheus: &Prometheus) -> St
     let dir = tempfile::tempdir().unwrap();
     let (wrapper, told) = (dir.path().join("k6"), dir.path().join("told"));
     let text = format!(
-        "#!/bin/sh\n[ \"$1\" = run ] || exec '{}' \"$@\"\nprintf %s \"$K6_PROMETHEUS_RW_PUSH_INTERVAL\" >'{}'\nexit 1\n",
+        "#!/bin/sh\ncase \"$*\" in run*/main.js) ;; *) exec '{}' \"$@\" ;; esac\nprintf %s \"$K6_PROMETHEUS_RW_PUSH_INTERVAL\" >'{}'\nexit 1\n",
         k6().display(),
         told.display()
     );

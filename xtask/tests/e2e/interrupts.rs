@@ -193,7 +193,7 @@ fn kills_at_random_moments_leave_nothing_behind() {
         Run::new("smoke health missions --time-scale 0.05")
             .own_server()
             .against(&format!("http://127.0.0.1:{port}"))
-            .env("TMPDIR", locks.path().to_str().unwrap())
+            .env("XDG_RUNTIME_DIR", locks.path().to_str().unwrap())
             .env("CARGO_TARGET_DIR", target.path().to_str().unwrap())
     };
     // The same moments each time: a linear congruential generator, as in Numerical Recipes.

@@ -10,7 +10,7 @@ fn the_second_run_is_told_or_waits() {
     let run = |args: &str| {
         Run::new(args)
             .against(&server.url)
-            .env("TMPDIR", shared.path().to_str().unwrap())
+            .env("XDG_RUNTIME_DIR", shared.path().to_str().unwrap())
     };
     let mut first = run("smoke health --time-scale 0.4").start();
     first.wait_for("health: 1 virtual user");
@@ -37,7 +37,7 @@ fn a_killed_run_blocks_nobody_and_other_ports_run_side_by_side() {
     let run = |args: &str, server: &Server| {
         Run::new(args)
             .against(&server.url)
-            .env("TMPDIR", shared.path().to_str().unwrap())
+            .env("XDG_RUNTIME_DIR", shared.path().to_str().unwrap())
     };
     let mut killed = run("smoke health", &one).start();
     let mut beside = run("smoke health --time-scale 0.3", &two).start();

@@ -176,6 +176,8 @@ impl Run {
             // A server does not get the variable above; by this one its processes are found.
             .env("RESULTS_OF_THE_TEST", &results)
             .env("TMPDIR", dir.path())
+            // Where locks are: runs of two tests have none in common.
+            .env("XDG_RUNTIME_DIR", dir.path())
             .current_dir(root());
         Self {
             command,
