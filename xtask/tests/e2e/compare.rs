@@ -44,8 +44,8 @@ fn changes(comparison: &Value, change: &str) -> Vec<String> {
 fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let slow = program_with_faults(dir.path(), "slow", "GET /api/missions: latency=30ms");
-    // Two pairs more than the least: on a busy machine one of them may go the other way.
-    let line = format!("missions {}", SHORT.replace("--pairs 10", "--pairs 12"));
+    // More pairs than the least: what is taken out for stolen time may turn some of them round on a busy machine.
+    let line = format!("missions {}", SHORT.replace("--pairs 10", "--pairs 18"));
     let done = compare(&line, server(), &slow).done();
     done.exits(1)
         .says("WORSE")
@@ -60,7 +60,7 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
         !worse.iter().any(|name| name.starts_with("mission_create")),
         "{worse:?}"
     );
-    assert_eq!(found["tests"][0]["pairs"], 12);
+    assert_eq!(found["tests"][0]["pairs"], 18);
 
     let folder = folder(&done.results);
     let page = read(&folder.join("report.html"));
