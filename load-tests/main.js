@@ -5,6 +5,7 @@
 //   PROFILE       which load to make: a name in `profiles` below (default: smoke)
 //   TEST          which test to run: NAME is the script tests/NAME.js or tests/api-NAME.js
 //   BLOCK_VUS, BLOCK_DURATION  the load of the profile `block` (default: 10 virtual users, 3s)
+//   MARKS         asks this URL for `load` after the script's setup and for `teardown` before its teardown
 //   TIME_SCALE    multiplies every duration of the profile, 0.001 to 10 (default: 1)
 //   SUMMARY_PATH  where to write the summary as JSON; without it k6 prints its own text
 //   TESTID        tag `testid` on every sample: tells this run from others in a time series database
@@ -27,6 +28,7 @@
 //                 number or another metric's statistic: "count >= ws_sessions count"
 
 import exec from 'k6/execution';
+import http from 'k6/http';
 import { sleep } from 'k6';
 import { Rate } from 'k6/metrics';
 import * as config from './k6.config.js';
@@ -42,6 +44,14 @@ export const profiles = {
       { duration: '1s', target: readVus(__ENV.BLOCK_VUS) },
       { duration: __ENV.BLOCK_DURATION || '3s', target: readVus(__ENV.BLOCK_VUS) },
     ],
+  },
+  // The iterations whose requests a comparison writes down: 200, each by a user of its own and nearly one after the other.
+  record: {
+    scenarios: {
+      record: {
+        executor: 'constant-arrival-rate', rate: 100, timeUnit: '1s', duration: '2s', preAllocatedVUs: 100, maxVUs: 200,
+      },
+    },
   },
 };
 
@@ -132,12 +142,25 @@ function waitAfterException(elapsed) {
 // Requests made in here carry the tag `phase`, since they are not the planned load.
 export function setup() {
   exec.vu.metrics.tags.phase = 'setup';
-  return script.setup();
+  const result = script.setup();
+  if (result && typeof result.then === 'function') {
+    return result.then((data) => mark('load', data));
+  }
+  return mark('load', result);
 }
 
 export function teardown(data) {
   exec.vu.metrics.tags.phase = 'teardown';
+  mark('teardown');
   return script.teardown(data);
+}
+
+// Tells whoever writes down the requests where the load begins and ends.
+function mark(phase, data) {
+  if (__ENV.MARKS) {
+    http.get(`${__ENV.MARKS}${phase}`);
+  }
+  return data;
 }
 
 // Writes k6's data to SUMMARY_PATH and nothing to stdout; without SUMMARY_PATH it returns nothing,

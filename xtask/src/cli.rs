@@ -52,9 +52,7 @@ fn command(config: Option<&Config>) -> clap::Command {
                 .mut_arg("k6_args", |arg| arg)
         })
         .mut_subcommand("compare", |command| {
-            command
-                .mut_arg("profile", |arg| arg.value_parser(profile()))
-                .mut_arg("tests", |arg| arg.value_parser(test()))
+            command.mut_arg("tests", |arg| arg.value_parser(test()))
         })
         .mut_subcommand("history", |command| {
             command

@@ -1,12 +1,14 @@
-//! The pipeline of `compare`: plan → binaries → paired blocks → verdict → results → report.
+//! The pipeline of `compare`: plan → binaries → duets → verdict → results → report.
 
+mod bench;
 mod binaries;
 mod calibrate;
-mod failures;
+mod checks;
+mod duet;
 mod judge;
 mod kept;
-mod measure;
 mod plan;
+mod recording;
 mod rounds;
 
 use std::path::Path;
@@ -21,7 +23,7 @@ use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder};
 use crate::server;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, k6, record, repo, report, secret, ui};
-use judge::{Floors, rule};
+use judge::Floors;
 use plan::Plan;
 use rounds::Rounds;
 
@@ -52,7 +54,6 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     let k6 = k6::ensure(&k6::FindOptions::new(&args.k6, &target_dir))?;
     let key = server::api_key(config, &plan.tests)?;
     let options = k6::Options::read(&[], None)?;
-    let vus = plan.vus(&k6.path, config, &key, &options)?;
     std::fs::create_dir_all(&target_dir)
         .with_context(|| format!("failed to create {}", target_dir.display()))?;
     let kept = tempfile::Builder::new()
@@ -67,20 +68,20 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     let now = SystemTime::now();
     let folder = RunFolder::create(&results, "compare", now)?;
     let mut rounds = Rounds {
-        bench: measure::Bench {
+        bench: bench::Bench {
             root,
             config,
             target_dir: &target_dir,
             k6: &k6,
             key: &key,
-            vus,
+            vus: args.vus,
             block: plan.block,
             options: &options,
+            programs: [&base.path, &head.path],
             dir: &folder.path,
         },
         plan: &plan,
-        base: &base.path,
-        head: &head.path,
+        floors: &floors,
         random: fastrand::Rng::with_seed(plan.seed),
         broken: None,
         blocks: Blocks {
@@ -92,31 +93,31 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             host: Host::look(),
             k6: k6.version.to_string(),
             seed: plan.seed,
-            pairs: plan.pairs,
-            vus,
+            planned: plan.pairs,
             block_s: plan.block.as_secs_f64(),
-            blocks: Vec::new(),
+            checks: Vec::new(),
+            pairs: Vec::new(),
         },
     };
-    ui::step(&report::comparison_announcement(
-        &rounds.blocks,
-        &plan.tests,
-        plan.expected(config),
-    ));
-    let mut notices = Vec::new();
-    if !args.calibrate && binaries::same(&base.path, &head.path) {
-        notices.push("base and head are the same program to the byte".to_owned());
-    }
+    let is_same = !args.calibrate && binaries::same(&base.path, &head.path);
     let began = SystemTime::now();
-    let measured = rounds.measure(0, &plan.tests);
-    let measured = measured.and_then(|()| match args.confirm {
-        true => rounds.confirm(&floors),
-        false => Ok(()),
-    });
+    let measured = if is_same {
+        Ok(())
+    } else {
+        ui::step(&report::comparison_announcement(
+            &rounds.blocks,
+            &plan.tests,
+            plan.at_most(config),
+        ));
+        rounds.measure()
+    };
     rounds.blocks.write(&folder.path)?;
     let mut comparison = judged(&rounds.blocks, &floors, &folder.name);
     comparison.duration_s = began.elapsed().unwrap_or_default().as_secs_f64();
-    comparison.notices.extend(notices);
+    comparison.is_same = is_same;
+    comparison
+        .notices
+        .splice(0..0, binaries::notice(&base, &head));
     if args.calibrate {
         comparison.calibration = Some(drawn(&rounds.blocks, &floors));
     }
@@ -135,7 +136,7 @@ fn junit(args: &Compare) -> Option<&Path> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
-/// Judges recorded blocks once more.
+/// Judges recorded pairs once more.
 fn replay(args: &Compare, path: &Path, floors: &Floors, results: &Path) -> anyhow::Result<u8> {
     let blocks = Blocks::read(path)?;
     let folder = RunFolder::create(results, "compare", SystemTime::now())?;
@@ -151,13 +152,12 @@ fn replay(args: &Compare, path: &Path, floors: &Floors, results: &Path) -> anyho
 }
 
 fn drawn(blocks: &Blocks, floors: &Floors) -> record::Calibration {
-    ui::info("drawing comparisons from the blocks");
-    calibrate::calibrate(blocks, floors, &rule(blocks.seed))
+    ui::info("drawing comparisons from the pairs");
+    calibrate::calibrate(blocks, floors)
 }
 
-/// The verdict on blocks; where suspects were measured again, both rounds must agree.
+/// The verdict on what was measured.
 fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
-    let rule = rule(blocks.seed);
     let mut comparison = Comparison {
         schema_version: record::COMPARISON_VERSION,
         run: run.to_owned(),
@@ -172,15 +172,13 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
         host: blocks.host.clone(),
         k6: blocks.k6.clone(),
         seed: blocks.seed,
-        vus: blocks.vus,
+        planned: blocks.planned,
         block_s: blocks.block_s,
-        alpha: rule.alpha,
-        tests: judge::judge_blocks(blocks, 0, floors, &rule, None),
+        alpha: judge::ALPHA,
+        is_same: false,
+        tests: judge::judge(blocks, floors).tests,
         calibration: None,
     };
-    if blocks.blocks.iter().any(|block| block.round == 1) {
-        rounds::agree(&mut comparison.tests, blocks, floors, &rule);
-    }
     comparison.settle();
     comparison
 }
@@ -203,7 +201,11 @@ fn conclude(
     }
     let judged = comparison.tests.iter().flat_map(|test| &test.metrics);
     let judged = judged.filter(|metric| metric.change != Change::NotJudged);
-    if error.is_none() && comparison.outcome == Outcome::Passed && judged.count() == 0 {
+    if error.is_none()
+        && comparison.outcome == Outcome::Passed
+        && !comparison.is_same
+        && judged.count() == 0
+    {
         comparison.reasons.push("no metric could be judged".into());
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
     }
@@ -215,7 +217,7 @@ fn conclude(
         ui::notice(&problem);
     }
     github::hand_over(&document, &folder.path);
-    // Blocks that measured wrong stay; where none did, the folder is empty.
+    // What went wrong stays; where nothing did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
     let printed = match args.message_format {
         MessageFormat::Json => ui::print_data(&json),

@@ -30,23 +30,20 @@ pub struct Measured {
     pub requests: Option<Requests>,
 }
 
-/// Runs k6 as `invocation` says against `server`, which must be the one whose address k6 is given. `on_tick` is called
-/// several times a second.
+/// Runs k6 as `invocation` says against `server`, which must be the one whose address k6 is given. `useless` is asked
+/// several times a second, and says why going on makes no sense, if so.
 ///
 /// # Errors
 /// If k6 cannot be started or its log not be written. A test that fails is no error.
 pub fn measure(
     invocation: &Invocation<'_>,
     server: &mut Server,
-    mut on_tick: impl FnMut(&Server),
+    mut useless: impl FnMut(&Server) -> Option<String>,
 ) -> anyhow::Result<Measured> {
     let counted_before = server.requests();
     let before = server.sampler().and_then(Sampler::now);
     let started_at = SystemTime::now();
-    let ran = invocation.run(|| {
-        on_tick(server);
-        server.gone()
-    })?;
+    let ran = invocation.run(|| useless(server).or_else(|| server.gone()))?;
     let after = server.sampler().and_then(Sampler::now);
     let requests = counted_before.and_then(|before| Some(server.requests()?.since(&before)));
     Ok(Measured {

@@ -11,7 +11,9 @@ mod scrub;
 pub mod testing;
 mod words;
 
-pub use blocks::{Block, Blocks, FORMAT, SCHEMA_VERSION as BLOCKS_VERSION, Side, SideRecord};
+pub use blocks::{
+    Block, Blocks, CheckCounts, FORMAT, Pair, SCHEMA_VERSION as BLOCKS_VERSION, Side, SideRecord,
+};
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
     TestRecord as TestComparison,

@@ -338,7 +338,7 @@ fn renewed(word: &str, pass: usize) -> String {
 }
 
 /// `METHOD /path` with `{id}` for each segment that looks like one, and without the query.
-fn route(method: &str, target: &str) -> String {
+pub fn route(method: &str, target: &str) -> String {
     let path = target.split('?').next().unwrap_or_default();
     let fold = |segment: &str| {
         let digits = segment.bytes().filter(u8::is_ascii_digit).count();

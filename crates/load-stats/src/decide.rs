@@ -1,53 +1,70 @@
-//! The decision of a paired comparison, metric by metric.
+//! The decision of a paired comparison, metric by metric, at several looks.
 //!
-//! Each pair is one block of the base beside one of the head. Per metric, the exact signed-rank test
-//! over the pairs' log ratios says whether there is a difference, Holm's correction holds the family of metrics to one level, and a bootstrap interval (BCa of the Hodges-Lehmann estimate) says how
-//! large it is. A change is reported if the test is significant **and** the interval's near end
-//! exceeds the metric's floor: real, and large enough to matter.
+//! A pair is one measurement of the base beside one of the head. Per metric, the exact [`signed_rank`] test over the
+//! pairs' differences says whether the head is worse or better, Holm's correction holds all metrics of all groups to one
+//! level, and the interval of the test says how large the difference is. **A change is reported if the test is
+//! significant and the near end of the interval lies beyond the metric's floor**: real, and large enough to matter.
+//!
+//! The pairs are looked at when a quarter, a half, three quarters and all of them are there. What a look may spend of the
+//! level grows with the pairs since the last one: the linear spending function of K. K. G. Lan and D. L. DeMets,
+//! "Discrete sequential boundaries for clinical trials", Biometrika 70 (1983). The looks are added up as Bonferroni does,
+//! which holds whatever their dependence. A look at which no outcome could be significant spends nothing.
+//!
+//! A group of metrics is measured no more once one of them is worse, or once no interval reaches its floor.
 
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::interval;
 use crate::error::{StatsError, require_not_negative, require_share};
 use crate::holm;
-use crate::signed_rank::{pairs_for_p, signed_rank, smallest_p};
+use crate::signed_rank::{interval, pairs_for_p, signed_rank, smallest_p};
 
 const WHAT: &str = "the decision";
 
-/// The measured blocks of one metric; higher is worse.
+/// One metric; more is worse.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PairedMetric {
-    /// `(base, head)` of each pair, both above 0.
-    pub pairs: Vec<(f64, f64)>,
-    /// Relative change up to which nothing is reported, for example 0.05.
+pub struct Metric {
+    /// Head less base for each pair, such as the logarithm of their ratio; `None` where there is none.
+    pub differences: Vec<Option<f64>>,
+    /// The difference up to which nothing is reported.
     pub floor: f64,
 }
 
 /// How much evidence a decision takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DecisionRule {
-    /// Level of the whole family of metrics, two-sided: of 0.02, about 1 % goes to false
-    /// regressions and 1 % to false improvements.
+pub struct Rule {
+    /// How often any metric may be called worse, over all metrics and looks, if none is; the same for better.
     pub alpha: f64,
-    /// Fewest pairs, whatever the level; 6 reach p = 0.031.
-    pub min_pairs: usize,
     /// Confidence of the intervals.
     pub confidence: f64,
-    /// Bootstrap resamples.
-    pub resamples: usize,
-    /// Seed of the bootstrap.
-    pub seed: u64,
+    /// Pairs that are measured at most.
+    pub planned: usize,
 }
 
-impl Default for DecisionRule {
-    fn default() -> Self {
+impl Rule {
+    /// 1 % false alarms, intervals of 95 %.
+    #[must_use]
+    pub fn of(planned: usize) -> Self {
         Self {
-            alpha: 0.02,
-            min_pairs: 6,
+            alpha: 0.01,
             confidence: 0.95,
-            resamples: 5_000,
-            seed: 1,
+            planned,
         }
+    }
+
+    /// After how many pairs they are looked at.
+    #[must_use]
+    pub fn looks(&self) -> Vec<usize> {
+        let mut looks: Vec<usize> = (1..=4)
+            .map(|quarter| (self.planned * quarter).div_ceil(4))
+            .collect();
+        looks.dedup();
+        looks
+    }
+
+    /// How many pairs it takes until one of `metrics` metrics could be significant.
+    #[must_use]
+    pub fn fewest_pairs(&self, metrics: usize) -> usize {
+        pairs_for_p(self.alpha / metrics.max(1) as f64).unwrap_or(usize::MAX)
     }
 }
 
@@ -55,219 +72,238 @@ impl Default for DecisionRule {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// The head is worse, beyond the floor.
-    Regression,
+    Worse,
     /// The head is better, beyond the floor.
-    Improvement,
-    /// No change that is both significant and beyond the floor.
-    NoChange,
-    /// So few pairs that no outcome could be significant.
-    TooFewPairs {
-        /// Pairs that were measured.
-        have: usize,
-        /// Pairs that are needed.
-        need: usize,
-        /// The smallest two-sided p that the pairs can reach, `2 / 2^have`.
-        smallest_p: f64,
-        /// What p must be at most: the level by the number of metrics, as Holm's first step asks.
-        required_p: f64,
-    },
-    /// The values have no log ratio, or a parameter is out of range.
-    NotComparable {
-        /// What is in the way.
-        why: String,
-    },
+    Better,
+    /// Neither is shown.
+    Unchanged,
+    /// There is no verdict, for this reason.
+    NotJudged(String),
 }
 
-/// The numbers behind a verdict. Ratios are head by base: 1.1 is +10 %.
+/// The numbers behind a verdict, on the scale of the differences.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Pairs that were measured.
+    /// Pairs that have the metric.
     pub pairs: usize,
-    /// Hodges-Lehmann estimate of the ratio.
-    pub ratio: f64,
+    /// The Hodges-Lehmann estimate.
+    pub estimate: f64,
     /// Lower end of its confidence interval.
     pub low: f64,
     /// Upper end of its confidence interval.
     pub high: f64,
-    /// Two-sided p-value of this metric alone.
+    /// The one-sided p-value of this metric alone, in the direction of the estimate.
     pub p: f64,
-    /// The p-value after Holm's correction: significant if at most the rule's level.
+    /// The same after the corrections for all metrics and all looks: significant if at most the rule's `alpha`.
     pub p_adjusted: f64,
     /// The floor that was applied.
     pub floor: f64,
-    /// Standard deviation of the pairs' log ratios.
-    pub sd_log_ratio: f64,
 }
 
 /// One metric's verdict with its evidence.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MetricDecision {
+pub struct Decision {
     /// The verdict.
     pub verdict: Verdict,
-    /// The numbers, unless there are too few pairs or no ratios.
+    /// The numbers, unless there is nothing to compute them of.
     pub evidence: Option<Evidence>,
 }
 
-/// Decides on all metrics of one comparison together, in their order.
-///
-/// The metrics that can be compared make the family of Holm's correction; the others are answered
-/// with [`Verdict::NotComparable`].
-#[must_use]
-pub fn decide(metrics: &[PairedMetric], rule: &DecisionRule) -> Vec<MetricDecision> {
-    judge_all(metrics, rule, Depth::Evidence)
+/// What is said of metrics that are measured together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Whether more pairs could change what is said.
+    pub is_open: bool,
+    /// How many pairs were looked at.
+    pub pairs: usize,
+    /// Of each metric, in their order.
+    pub metrics: Vec<Decision>,
 }
 
-/// The verdicts of [`decide`] alone, without intervals for what is not significant: for simulations, which draw many
-/// comparisons.
+/// Decides on all metrics of one comparison together: each group is one test with its metrics, in their order.
 #[must_use]
-pub fn verdicts(metrics: &[PairedMetric], rule: &DecisionRule) -> Vec<Verdict> {
-    judge_all(metrics, rule, Depth::Verdict)
+pub fn decide(groups: &[Vec<Metric>], rule: &Rule) -> Vec<Group> {
+    let have: Vec<usize> = groups.iter().map(|group| measured(group)).collect();
+    let family = groups
+        .iter()
+        .flatten()
+        .filter(|metric| metric.differences.iter().any(Option::is_some))
+        .count();
+    let mut decided: Vec<Option<Group>> = vec![None; groups.len()];
+    let mut spent = 0;
+    for at in rule.looks() {
+        let open: Vec<usize> = (0..groups.len())
+            .filter(|&group| decided[group].is_none() && have[group] >= at)
+            .collect();
+        let level = rule.alpha * (at - spent) as f64 / rule.planned as f64;
+        let is_last = at == rule.planned;
+        if smallest_p(at) * family as f64 > level && !is_last {
+            continue;
+        }
+        spent = at;
+        let looked: Vec<Vec<Looked>> = open
+            .iter()
+            .map(|&group| {
+                groups[group]
+                    .iter()
+                    .map(|metric| Looked::at(metric, at, rule))
+                    .collect()
+            })
+            .collect();
+        for (group, metrics) in open.iter().zip(judge(looked, family, level, rule)) {
+            let is_worse = metrics
+                .iter()
+                .any(|metric| metric.verdict == Verdict::Worse);
+            if is_worse || is_last || are_clear(&metrics) {
+                decided[*group] = Some(Group {
+                    is_open: false,
+                    pairs: at,
+                    metrics,
+                });
+            }
+        }
+    }
+    let unfinished = |(group, have): (&Vec<Metric>, usize)| Group {
+        is_open: true,
+        pairs: have,
+        metrics: judge(
+            vec![
+                group
+                    .iter()
+                    .map(|metric| Looked::at(metric, have, rule))
+                    .collect(),
+            ],
+            family,
+            0.0,
+            rule,
+        )
+        .remove(0),
+    };
+    decided
         .into_iter()
-        .map(|decision| decision.verdict)
+        .zip(groups.iter().zip(have))
+        .map(|(decided, all)| decided.unwrap_or_else(|| unfinished(all)))
         .collect()
 }
 
-/// How much is computed of a metric without a significant difference.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    Evidence,
-    Verdict,
+fn measured(group: &[Metric]) -> usize {
+    group
+        .iter()
+        .map(|metric| metric.differences.len())
+        .max()
+        .unwrap_or(0)
 }
 
-fn judge_all(metrics: &[PairedMetric], rule: &DecisionRule, depth: Depth) -> Vec<MetricDecision> {
-    let ratios: Vec<Result<Ratios, String>> = metrics
-        .iter()
-        .map(|metric| log_ratios(metric, rule))
-        .collect();
-    let family = ratios.iter().filter(|ratios| ratios.is_ok()).count();
-    let tested: Vec<Result<(Ratios, f64), Verdict>> = ratios
-        .into_iter()
-        .map(|ratios| test(ratios, family, rule))
-        .collect();
-    // Metrics with too few pairs stay in the family with p = 1, which only makes it stricter.
-    let p_values: Vec<f64> = tested.iter().flatten().map(|(_, p)| *p).collect();
-    let padding = vec![1.0; family.saturating_sub(p_values.len())];
-    let mut adjusted = holm::adjust(&[p_values, padding].concat()).into_iter();
-    metrics
-        .iter()
-        .zip(tested)
-        .map(|(metric, tested)| {
-            let (verdict, evidence) = match tested {
-                Err(verdict) => (verdict, None),
-                Ok((ratios, p)) => {
-                    let p_adjusted = adjusted.next().unwrap_or(1.0);
-                    if depth == Depth::Verdict && p_adjusted > rule.alpha {
-                        (Verdict::NoChange, None)
-                    } else {
-                        weigh(metric, &ratios, (p, p_adjusted), rule)
-                    }
-                }
-            };
-            MetricDecision { verdict, evidence }
-        })
-        .collect()
+/// Whether none of them can be worse beyond its floor: of each that can be judged, the whole interval lies below.
+fn are_clear(metrics: &[Decision]) -> bool {
+    let is_clear = |metric: &Decision| match (&metric.evidence, &metric.verdict) {
+        (Some(evidence), Verdict::Better | Verdict::Unchanged) => evidence.high < evidence.floor,
+        (Some(_), _) => false,
+        (None, _) => true,
+    };
+    metrics.iter().any(|metric| metric.evidence.is_some()) && metrics.iter().all(is_clear)
 }
 
-/// The log ratios of one metric's pairs.
-type Ratios = Vec<f64>;
+/// What a look at one metric shows before the other metrics are taken into account.
+enum Looked {
+    /// The evidence, and the one-sided p-values of being worse and of being better.
+    Seen(Evidence, [f64; 2]),
+    Nothing(String),
+}
 
-fn weigh(
-    metric: &PairedMetric,
-    ratios: &Ratios,
-    p_values: (f64, f64),
-    rule: &DecisionRule,
-) -> (Verdict, Option<Evidence>) {
-    match evidence(metric, ratios, p_values, rule) {
-        Ok(evidence) => (verdict_on(&evidence, rule.alpha), Some(evidence)),
-        Err(error) => {
-            let why = error.to_string();
-            (Verdict::NotComparable { why }, None)
+impl Looked {
+    fn at(metric: &Metric, pairs: usize, rule: &Rule) -> Self {
+        let values: Vec<f64> = metric
+            .differences
+            .iter()
+            .take(pairs)
+            .flatten()
+            .copied()
+            .collect();
+        match Self::seen(metric, &values, rule) {
+            _ if values.is_empty() => Self::Nothing("no pair has it on both sides".into()),
+            Ok(seen) => seen,
+            Err(error) => Self::Nothing(error.to_string()),
         }
+    }
+
+    fn seen(metric: &Metric, values: &[f64], rule: &Rule) -> Result<Self, StatsError> {
+        require_share(WHAT, "alpha", rule.alpha)?;
+        require_not_negative(WHAT, "floor", metric.floor)?;
+        let found = interval(values, rule.confidence)?;
+        let tested = signed_rank(values)?;
+        let p = if found.estimate < 0.0 {
+            tested.below
+        } else {
+            tested.above
+        };
+        let evidence = Evidence {
+            pairs: values.len(),
+            estimate: found.estimate,
+            low: found.low,
+            high: found.high,
+            p,
+            p_adjusted: 1.0,
+            floor: metric.floor,
+        };
+        Ok(Self::Seen(evidence, [tested.above, tested.below]))
     }
 }
 
-/// The log ratios of the pairs, or why there are none.
-fn log_ratios(metric: &PairedMetric, rule: &DecisionRule) -> Result<Ratios, String> {
-    let parameters = require_share(WHAT, "alpha", rule.alpha)
-        .and_then(|()| require_share(WHAT, "confidence", rule.confidence))
-        .and_then(|()| require_not_negative(WHAT, "floor", metric.floor));
-    parameters.map_err(|error: StatsError| error.to_string())?;
-    let usable = |value: f64| value.is_finite() && value > 0.0;
-    for (index, &(base, head)) in metric.pairs.iter().enumerate() {
-        if !(usable(base) && usable(head)) {
-            return Err(format!(
-                "pair {} has no ratio: base {base}, head {head}; both must be finite and above 0",
-                index + 1
-            ));
-        }
-    }
-    let ratios: Vec<f64> = metric
-        .pairs
-        .iter()
-        .map(|(base, head)| head.ln() - base.ln())
-        .collect();
-    Ok(ratios)
-}
-
-fn test(
-    ratios: Result<Ratios, String>,
-    family: usize,
-    rule: &DecisionRule,
-) -> Result<(Ratios, f64), Verdict> {
-    let ratios = ratios.map_err(|why| Verdict::NotComparable { why })?;
-    let have = ratios.len();
-    let required_p = rule.alpha / family.max(1) as f64;
-    if have < rule.min_pairs.max(2) || smallest_p(have) > required_p {
-        let need = pairs_for_p(required_p)
-            .unwrap_or(usize::MAX)
-            .max(rule.min_pairs);
-        let smallest_p = smallest_p(have);
-        return Err(Verdict::TooFewPairs {
-            have,
-            need,
-            smallest_p,
-            required_p,
+/// The decisions of one look at the groups that are still open.
+fn judge(groups: Vec<Vec<Looked>>, family: usize, level: f64, rule: &Rule) -> Vec<Vec<Decision>> {
+    let of_direction = |direction: usize| {
+        let seen = groups.iter().flatten().filter_map(|looked| match looked {
+            Looked::Seen(_, p) => Some(p[direction]),
+            Looked::Nothing(_) => None,
         });
-    }
-    let p = signed_rank(&ratios).map_err(|error| Verdict::NotComparable {
-        why: error.to_string(),
-    })?;
-    Ok((ratios, p))
+        let mut p_values: Vec<f64> = seen.collect();
+        // Those of other groups stay in the family with p = 1, which only makes it stricter.
+        p_values.resize(family.max(p_values.len()), 1.0);
+        holm::adjust(&p_values).into_iter()
+    };
+    let (mut worse, mut better) = (of_direction(0), of_direction(1));
+    let mut decision = |looked| match looked {
+        Looked::Nothing(why) => Decision {
+            verdict: Verdict::NotJudged(why),
+            evidence: None,
+        },
+        Looked::Seen(mut evidence, _) => {
+            let p = [worse.next().unwrap_or(1.0), better.next().unwrap_or(1.0)];
+            let adjusted = if evidence.estimate < 0.0 { p[1] } else { p[0] };
+            // A look's share of the level makes p as much larger.
+            evidence.p_adjusted = if level > 0.0 {
+                (adjusted * rule.alpha / level).min(1.0)
+            } else {
+                adjusted
+            };
+            let verdict = if smallest_p(evidence.pairs) * family as f64 > level && level > 0.0 {
+                Verdict::NotJudged(too_few(evidence.pairs, family, level))
+            } else if p[0] <= level && evidence.low > evidence.floor {
+                Verdict::Worse
+            } else if p[1] <= level && evidence.high < -evidence.floor {
+                Verdict::Better
+            } else {
+                Verdict::Unchanged
+            };
+            Decision {
+                verdict,
+                evidence: Some(evidence),
+            }
+        }
+    };
+    groups
+        .into_iter()
+        .map(|group| group.into_iter().map(&mut decision).collect())
+        .collect()
 }
 
-fn evidence(
-    metric: &PairedMetric,
-    ratios: &Ratios,
-    (p, p_adjusted): (f64, f64),
-    rule: &DecisionRule,
-) -> Result<Evidence, StatsError> {
-    let found = interval(ratios, rule.confidence, rule.resamples, rule.seed)?;
-    let count = ratios.len() as f64;
-    // Divided first, so that large values cannot overflow.
-    let mean: f64 = ratios.iter().map(|ratio| ratio / count).sum();
-    let squares: f64 = ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum();
-    let sd_log_ratio = (squares / (count - 1.0)).sqrt();
-    Ok(Evidence {
-        pairs: ratios.len(),
-        ratio: found.estimate.exp(),
-        low: found.low.exp(),
-        high: found.high.exp(),
-        p,
-        p_adjusted,
-        floor: metric.floor,
-        sd_log_ratio,
-    })
-}
-
-fn verdict_on(evidence: &Evidence, alpha: f64) -> Verdict {
-    if evidence.p_adjusted > alpha {
-        Verdict::NoChange
-    } else if evidence.low > 1.0 + evidence.floor {
-        Verdict::Regression
-    } else if evidence.high < 1.0 / (1.0 + evidence.floor) {
-        // The same distance on the log scale either way, so that swapping base and head mirrors the verdict.
-        Verdict::Improvement
-    } else {
-        Verdict::NoChange
-    }
+/// The arithmetic of too few pairs, in a sentence.
+fn too_few(have: usize, family: usize, level: f64) -> String {
+    let required = level / family.max(1) as f64;
+    let need = pairs_for_p(required).unwrap_or(usize::MAX);
+    format!(
+        "{have} pairs reach p = 1/2^{have} = {:.2e} at best, and {required:.2e} is needed: {need} pairs are",
+        smallest_p(have)
+    )
 }

@@ -3,8 +3,8 @@
 //! | Question | Module |
 //! |---|---|
 //! | Does memory grow without end? | [`growth`], built on [`slope`] and [`mann_kendall`] |
-//! | Do two versions differ, judged by paired blocks? | [`decide`], built on [`signed_rank`], [`bootstrap`] and [`holm`] |
-//! | Does one side fail more often than the other? | [`sign_test`] |
+//! | Do two versions differ, judged by pairs at several looks? | [`decide`], built on [`signed_rank`] and [`holm`] |
+//! | Does one side fail more often than the other? | [`fisher`] |
 //! | Is tonight's value outside of the noise of past nights? | [`fence`] |
 //! | Since when is a series at another level? | [`change_points`], built on [`energy`] |
 //!
@@ -12,20 +12,19 @@
 //! answered by a typed [`StatsError`] or by a variant that says why there is no verdict. Functions
 //! that draw random numbers take a seed, and the same seed gives the same answer.
 
-pub mod bootstrap;
 pub mod change_points;
 pub mod decide;
 pub mod energy;
 pub mod error;
 pub mod fence;
+pub mod fisher;
 pub mod growth;
 pub mod holm;
 pub mod mann_kendall;
-pub mod sign_test;
 pub mod signed_rank;
 pub mod slope;
 
 mod numbers;
 
 pub use error::StatsError;
-pub use numbers::median;
+pub use numbers::{median, quantile};

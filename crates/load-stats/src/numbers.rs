@@ -26,9 +26,15 @@ pub(crate) fn quantile_sorted(sorted: &[f64], share: f64) -> Option<f64> {
 /// The median; `None` if there are no values.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
+    quantile(values, 0.5)
+}
+
+/// The quantile `share` (0 to 1), interpolated as R and NumPy do by default; `None` if there are no values.
+#[must_use]
+pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sort(&mut sorted);
-    quantile_sorted(&sorted, 0.5)
+    quantile_sorted(&sorted, share)
 }
 
 /// The upper tail of the standard normal distribution: P(Z > z).

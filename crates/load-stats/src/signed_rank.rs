@@ -1,24 +1,48 @@
-//! Wilcoxon's signed-rank test: do paired differences lie around zero?
+//! Wilcoxon's signed-rank test: do paired differences lie above or below zero? And the interval that belongs to it.
 //!
-//! Sources: F. Wilcoxon, Biometrics Bulletin 1 (1945); J. W. Pratt, JASA 54 (1959), for zeros. The
-//! exact distribution is counted over doubled mid-ranks, so that ties need no approximation.
+//! Sources: F. Wilcoxon, Biometrics Bulletin 1 (1945); J. W. Pratt, JASA 54 (1959), for zeros; J. L. Hodges and
+//! E. L. Lehmann, Annals of Mathematical Statistics 34 (1963), for the estimate; M. Hollander and D. A. Wolfe,
+//! "Nonparametric Statistical Methods", 3.3, for the interval. The exact distribution is counted over doubled mid-ranks,
+//! so that ties need no approximation.
 
-use crate::error::{StatsError, require_finite};
-use crate::numbers::{mid_ranks, normal_tail};
+use std::sync::OnceLock;
+
+use crate::error::{StatsError, require_finite, require_share};
+use crate::numbers::{mid_ranks, normal_quantile, normal_tail, quantile_sorted, sort};
 
 const WHAT: &str = "the signed-rank test";
 
 /// Up to this many differences other than zero, the distribution is counted out exactly.
-const EXACT_LIMIT: usize = 60;
+const EXACT_LIMIT: usize = 120;
 
-/// The two-sided p-value of the hypothesis that `differences` lie around zero: 1 if all are zero.
+/// The one-sided p-values of a test.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SignedRank {
+    /// Of differences that lie around zero, how likely are such that lie so far above.
+    pub above: f64,
+    /// The same for below.
+    pub below: f64,
+}
+
+/// An estimate with its confidence interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The median of all pairwise means, a value's with itself included.
+    pub estimate: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// Tests the hypothesis that `differences` lie around zero.
 ///
 /// Differences of zero are ranked with the others, then their ranks are dropped (Pratt): pairs without a difference count
 /// against a difference.
 ///
 /// # Errors
 /// No differences, or one that is not finite.
-pub fn signed_rank(differences: &[f64]) -> Result<f64, StatsError> {
+pub fn signed_rank(differences: &[f64]) -> Result<SignedRank, StatsError> {
     if differences.is_empty() {
         return Err(StatsError::too_few(WHAT, 0, 1));
     }
@@ -34,52 +58,126 @@ pub fn signed_rank(differences: &[f64]) -> Result<f64, StatsError> {
     let plus = signed.iter().filter(|(one, _)| *one > 0.0);
     let plus: f64 = plus.map(|(_, rank)| rank).sum();
     let minus = ranks.iter().sum::<f64>() - plus;
-    let upper_tail = if ranks.len() <= EXACT_LIMIT {
-        exact_tail
-    } else {
-        approximate_tail
-    };
     // Signs are symmetric: the lower tail of one sum is the upper tail of the other.
-    Ok((2.0 * upper_tail(&ranks, plus.max(minus))).min(1.0))
+    Ok(SignedRank {
+        above: upper_tail(&ranks, plus),
+        below: upper_tail(&ranks, minus),
+    })
 }
 
-/// The smallest two-sided p that `pairs` differences can reach: `2 / 2^pairs`, all on one side.
+/// The Hodges-Lehmann estimate of where `differences` lie, with the interval of those values that the two-sided test at
+/// level `1 - confidence` does not reject. With so few differences that no interval is that sure, it is all their range.
+///
+/// # Errors
+/// No differences, one that is not finite, or a confidence outside of (0, 1).
+pub fn interval(differences: &[f64], confidence: f64) -> Result<Interval, StatsError> {
+    const WHAT: &str = "a confidence interval";
+    require_share(WHAT, "confidence", confidence)?;
+    require_finite(WHAT, differences.iter().copied())?;
+    let with_later = |(index, a): (usize, &f64)| {
+        let a = *a;
+        differences[index..].iter().map(move |b| a / 2.0 + b / 2.0)
+    };
+    let mut means: Vec<f64> = differences
+        .iter()
+        .enumerate()
+        .flat_map(with_later)
+        .collect();
+    sort(&mut means);
+    let Some(estimate) = quantile_sorted(&means, 0.5) else {
+        return Err(StatsError::too_few(WHAT, 0, 1));
+    };
+    let cut_off = cut_off(differences.len(), (1.0 - confidence) / 2.0).min(means.len() / 2);
+    Ok(Interval {
+        estimate,
+        low: means[cut_off],
+        high: means[means.len() - 1 - cut_off],
+    })
+}
+
+/// The smallest one-sided p that `pairs` differences can reach: `1 / 2^pairs`, all on one side.
 #[must_use]
 pub fn smallest_p(pairs: usize) -> f64 {
-    let halvings = i32::try_from(pairs).unwrap_or(i32::MAX);
-    (2.0 * 0.5_f64.powi(halvings)).min(1.0)
+    0.5_f64.powi(i32::try_from(pairs).unwrap_or(i32::MAX))
 }
 
-/// How many pairs it takes until the smallest two-sided p is at most `p`; `None` if none suffice.
+/// How many pairs it takes until the smallest one-sided p is at most `p`; `None` if none suffice.
 #[must_use]
 pub fn pairs_for_p(p: f64) -> Option<usize> {
     (1..=1_024).find(|&pairs| smallest_p(pairs) <= p)
 }
 
-/// P(sum of ranks with a random sign each >= `sum`), by dynamic programming over doubled ranks.
-fn exact_tail(ranks: &[f64], sum: f64) -> f64 {
-    let doubled: Vec<usize> = ranks
-        .iter()
-        .map(|rank| (2.0 * rank).round() as usize)
-        .collect();
-    let total: usize = doubled.iter().sum();
+/// How many of the sorted pairwise means are cut off at each end: those sums of ranks whose lower tail is below `tail`.
+fn cut_off(pairs: usize, tail: f64) -> usize {
+    if let Some(shares) = cumulative(pairs) {
+        return shares.partition_point(|share| *share < tail);
+    }
+    let count = pairs as f64;
+    let mean = count * (count + 1.0) / 4.0;
+    let deviation = (mean * (2.0 * count + 1.0) / 6.0).sqrt();
+    (mean + normal_quantile(tail) * deviation).max(0.0) as usize
+}
+
+fn upper_tail(ranks: &[f64], sum: f64) -> f64 {
+    let are_plain = || {
+        let mut sorted = ranks.to_vec();
+        sort(&mut sorted);
+        (1..)
+            .zip(&sorted)
+            .all(|(place, rank)| f64::from(place) == *rank)
+    };
+    match cumulative(ranks.len()) {
+        // The most frequent case, and of no more than one distribution for each count.
+        Some(shares) if are_plain() => shares[shares.len() - 1 - sum as usize],
+        Some(_) => exact_tail(ranks, sum),
+        None => approximate_tail(ranks, sum),
+    }
+}
+
+/// P(sum of the ranks 1 to `count` with a random sign each <= place), by place; `None` beyond [`EXACT_LIMIT`].
+fn cumulative(count: usize) -> Option<&'static [f64]> {
+    static TABLES: [OnceLock<Vec<f64>>; EXACT_LIMIT + 1] =
+        [const { OnceLock::new() }; EXACT_LIMIT + 1];
+    let table = TABLES.get(count)?.get_or_init(|| {
+        let ranks: Vec<usize> = (1..=count).collect();
+        let mut sum = 0.0;
+        let shares = shares(&ranks).into_iter();
+        shares
+            .map(|share| {
+                sum += share;
+                sum
+            })
+            .collect()
+    });
+    Some(table)
+}
+
+/// P(sum of `ranks` with a random sign each = place), by place, by dynamic programming.
+fn shares(ranks: &[usize]) -> Vec<f64> {
+    let total: usize = ranks.iter().sum();
     let mut share = vec![0.0; total + 1];
     share[0] = 1.0;
     let mut reached = 0;
-    for rank in doubled {
+    for &rank in ranks {
         reached += rank;
         for place in (0..=reached).rev() {
-            let without = share[place];
             let with = if place >= rank {
                 share[place - rank]
             } else {
                 0.0
             };
-            share[place] = (without + with) / 2.0;
+            share[place] = (share[place] + with) / 2.0;
         }
     }
-    let from = ((2.0 * sum).round() as usize).min(total);
-    share[from..].iter().sum::<f64>().min(1.0)
+    share
+}
+
+/// P(sum of ranks with a random sign each >= `sum`), over doubled ranks.
+fn exact_tail(ranks: &[f64], sum: f64) -> f64 {
+    let doubled = |rank: f64| (2.0 * rank).round() as usize;
+    let shares = shares(&ranks.iter().map(|&rank| doubled(rank)).collect::<Vec<_>>());
+    let from = doubled(sum).min(shares.len() - 1);
+    shares[from..].iter().sum::<f64>().min(1.0)
 }
 
 /// The same tail by the normal distribution; the variance is right for ties and Pratt's zeros.
@@ -95,23 +193,24 @@ mod tests {
 
     #[test]
     fn one_sided_pairs_reach_the_smallest_p() -> Result<(), StatsError> {
-        for (pairs, expected) in [(1, 1.0), (5, 0.0625), (6, 0.031_25), (10, 0.001_953_125)] {
+        for (pairs, expected) in [(1, 0.5), (5, 0.031_25), (10, 0.000_976_562_5)] {
             let differences: Vec<f64> = (1..=pairs).map(f64::from).collect();
-            assert_eq!(signed_rank(&differences)?, expected);
+            let found = signed_rank(&differences)?;
+            assert_eq!((found.above, found.below), (expected, 1.0));
             assert_eq!(smallest_p(differences.len()), expected);
         }
         assert_eq!(
-            (pairs_for_p(0.05), pairs_for_p(0.002), pairs_for_p(0.0)),
-            (Some(6), Some(10), None)
+            (pairs_for_p(0.05), pairs_for_p(0.001), pairs_for_p(0.0)),
+            (Some(5), Some(10), None)
         );
         Ok(())
     }
 
     #[test]
     fn equal_sizes_are_a_sign_test() -> Result<(), StatsError> {
-        // 7 of 8 coins on one side: (1 + 8) / 256 in one tail.
-        let p = signed_rank(&[2.0, 2.0, 2.0, -2.0, 2.0, 2.0, 2.0, 2.0])?;
-        assert!((p - 18.0 / 256.0).abs() < 1e-15, "{p}");
+        // 7 of 8 coins on one side: (1 + 8) / 256.
+        let p = signed_rank(&[2.0, 2.0, 2.0, -2.0, 2.0, 2.0, 2.0, 2.0])?.above;
+        assert!((p - 9.0 / 256.0).abs() < 1e-15, "{p}");
         Ok(())
     }
 
@@ -119,14 +218,14 @@ mod tests {
     fn zeros_count_against_a_difference() -> Result<(), StatsError> {
         let differences = [0.0, 0.0, 0.0, -1.0, 2.0, -3.0, 4.0, 5.0, 6.0];
         // Of 64 sign patterns, 9 have negative ranks that sum to 4 + 6 or less; without the zeros 7 have 1 + 3 or less.
-        assert_eq!(signed_rank(&differences)?, 18.0 / 64.0);
-        assert_eq!(signed_rank(&differences[3..])?, 14.0 / 64.0);
-        assert_eq!(signed_rank(&[0.0, -0.0])?, 1.0);
+        assert_eq!(signed_rank(&differences)?.above, 9.0 / 64.0);
+        assert_eq!(signed_rank(&differences[3..])?.above, 7.0 / 64.0);
+        assert_eq!(signed_rank(&[0.0, -0.0])?.above, 1.0);
         Ok(())
     }
 
     #[test]
-    fn both_methods_meet_at_the_limit() {
+    fn all_methods_meet() {
         let ranks: Vec<f64> = (1..=60).map(f64::from).collect();
         let sum = ranks.iter().filter(|rank| *rank % 3.0 != 0.0).sum();
         let (exact, approximate) = (exact_tail(&ranks, sum), approximate_tail(&ranks, sum));
@@ -134,6 +233,49 @@ mod tests {
             (approximate / exact - 1.0).abs() < 0.02,
             "{approximate} {exact}"
         );
+        assert!((upper_tail(&ranks, sum) / exact - 1.0).abs() < 1e-9);
+        assert!((cut_off(EXACT_LIMIT, 0.025).abs_diff(cut_off(EXACT_LIMIT + 1, 0.025))) < 70);
+    }
+
+    #[test]
+    fn intervals_are_those_of_r() -> Result<(), StatsError> {
+        // wilcox.test(c(0.1, 0.4, -0.2, 0.3, 0.25, 0.05, 0.6, -0.05, 0.2, 0.15), conf.int = TRUE), exact: qsignrank(0.025, 10)
+        // is 9, so the ends are the 9th of the 55 means from either side.
+        let values = [0.1, 0.4, -0.2, 0.3, 0.25, 0.05, 0.6, -0.05, 0.2, 0.15];
+        let found = interval(&values, 0.95)?;
+        assert!(
+            (found.low - 0.025).abs() < 1e-12 && (found.high - 0.325).abs() < 1e-12,
+            "{found:?}"
+        );
+        assert!((found.estimate - 0.175).abs() < 1e-12, "{found:?}");
+        assert_eq!(
+            interval(&[1.0, 2.0, 6.0], 0.95)?,
+            Interval {
+                estimate: 2.75,
+                low: 1.0,
+                high: 6.0
+            }
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn intervals_cover_as_often_as_they_say() -> Result<(), StatsError> {
+        let mut random = fastrand::Rng::with_seed(5);
+        for count in [15, 60, 130] {
+            let mut covered = 0;
+            for _ in 0..400 {
+                // Bounded, lopsided in no direction.
+                let values: Vec<f64> = (0..count).map(|_| random.f64() - 0.5).collect();
+                let found = interval(&values, 0.95)?;
+                covered += u32::from(found.low <= 0.0 && found.high >= 0.0);
+            }
+            assert!(
+                (366..=394).contains(&covered),
+                "{covered} of 400 with {count}"
+            );
+        }
+        Ok(())
     }
 
     #[test]
@@ -149,6 +291,14 @@ mod tests {
         assert!(matches!(
             signed_rank(&[1.0, f64::NAN]),
             Err(StatsError::NotFinite { index: 1, .. })
+        ));
+        assert!(matches!(
+            interval(&[], 0.95),
+            Err(StatsError::TooFew { .. })
+        ));
+        assert!(matches!(
+            interval(&[1.0], 95.0),
+            Err(StatsError::BadParameter { .. })
         ));
     }
 }

@@ -1,14 +1,13 @@
 //! No input makes a function panic, and no answer leaves its range.
 
-use load_stats::bootstrap::interval;
 use load_stats::change_points::{ChangeRule, change_points};
-use load_stats::decide::{DecisionRule, PairedMetric, decide};
+use load_stats::decide::{Metric, Rule, decide};
 use load_stats::energy::best_split;
 use load_stats::fence::{Fence, FenceRule, judge_by_fence};
 use load_stats::growth::{Growth, GrowthRule, judge_growth};
 use load_stats::holm::adjust;
 use load_stats::mann_kendall::mann_kendall;
-use load_stats::signed_rank::{pairs_for_p, signed_rank, smallest_p};
+use load_stats::signed_rank::{interval, pairs_for_p, signed_rank, smallest_p};
 use load_stats::slope::theil_sen;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -82,10 +81,15 @@ proptest! {
 
     #[test]
     fn signed_ranks(values in numbers(), pairs: usize, p in number()) {
-        if let Ok(p) = signed_rank(&values) {
-            prop_assert!(share(p), "{p}");
+        if let Ok(found) = signed_rank(&values) {
+            prop_assert!(share(found.above) && share(found.below), "{found:?}");
             let mirrored: Vec<f64> = values.iter().map(|value| -value).collect();
-            prop_assert_eq!(signed_rank(&mirrored).expect("as finite as before"), p);
+            prop_assert_eq!(signed_rank(&mirrored).expect("as finite as before").above, found.below);
+        }
+        for confidence in [p, 0.95] {
+            if let Ok(found) = interval(&values, confidence) {
+                prop_assert!(found.low <= found.estimate && found.estimate <= found.high, "{found:?}");
+            }
         }
         prop_assert!(share(smallest_p(pairs)));
         let _ = pairs_for_p(p);
@@ -121,15 +125,6 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn bootstraps(values in numbers(), confidence in number(), resamples in 0..300_usize, seed: u64) {
-        for confidence in [confidence, 0.95] {
-            if let Ok(found) = interval(&values, confidence, resamples, seed) {
-                prop_assert!(found.low <= found.high, "{found:?}");
-            }
-        }
-    }
-
-    #[test]
     fn changes(values in numbers(), min_segment: usize, alpha in number(), permutations: usize, seed: u64) {
         prop_assert!(values.len() < 100);
         let _ = change_points(&values, ChangeRule { min_segment, alpha, permutations, seed });
@@ -142,28 +137,32 @@ proptest! {
 
     #[test]
     fn decisions(
-        metrics in vec((numbers(), numbers(), number(), any::<bool>()), 0..4),
-        alpha in number(), min_pairs: usize, confidence in number(), resamples: usize, seed: u64,
+        groups in vec(vec((numbers(), vec(any::<bool>(), 0..100), number()), 0..4), 0..3),
+        alpha in number(), confidence in number(), planned: usize, few in 0..100_usize,
     ) {
-        let metrics: Vec<PairedMetric> = metrics
+        let groups: Vec<Vec<Metric>> = groups
             .into_iter()
-            .map(|(base, head, floor, positive)| PairedMetric {
-                pairs: base
-                    .into_iter()
-                    .zip(head)
-                    .map(|(a, b)| if positive { (a.abs() + 0.1, b.abs() + 0.1) } else { (a, b) })
-                    .collect(),
-                floor: if positive { floor.abs().min(1.0) } else { floor },
+            .map(|metrics| {
+                let of = |(values, there, floor): (Vec<f64>, Vec<bool>, f64)| Metric {
+                    differences: values
+                        .into_iter()
+                        .enumerate()
+                        .map(|(at, value)| there.get(at).is_none_or(|there| *there).then_some(value))
+                        .collect(),
+                    floor,
+                };
+                metrics.into_iter().map(of).collect()
             })
             .collect();
-        let odd = DecisionRule { alpha, min_pairs, confidence, resamples: resamples % 500, seed };
-        let sane = DecisionRule { resamples: 200, seed, ..DecisionRule::default() };
-        for rule in [odd, sane] {
-            let decisions = decide(&metrics, &rule);
-            prop_assert_eq!(decisions.len(), metrics.len());
-            for evidence in decisions.iter().filter_map(|decision| decision.evidence) {
-                prop_assert!(share(evidence.p) && share(evidence.p_adjusted), "{evidence:?}");
-                prop_assert!(evidence.p <= evidence.p_adjusted, "{evidence:?}");
+        let odd = Rule { alpha, confidence, planned: planned % 100_000 };
+        for rule in [odd, Rule::of(few)] {
+            let decided = decide(&groups, &rule);
+            prop_assert_eq!(decided.len(), groups.len());
+            for (group, found) in groups.iter().zip(&decided) {
+                prop_assert_eq!(found.metrics.len(), group.len());
+                for evidence in found.metrics.iter().filter_map(|decision| decision.evidence) {
+                    prop_assert!(share(evidence.p) && share(evidence.p_adjusted), "{evidence:?}");
+                }
             }
         }
     }
@@ -178,6 +177,6 @@ fn numbers_that_once_went_wrong() {
         "{line:?}"
     );
     let close = [-2.711_792_986_748_393e262, -2.711_792_986_748_393_2e262];
-    let found = interval(&close, 0.9, 100, 1).expect("finite");
+    let found = interval(&close, 0.9).expect("finite");
     assert!(found.low <= found.high, "{found:?}");
 }

@@ -1,7 +1,6 @@
 //! Every method against values that SciPy and pyMannKendall computed: `reference/make.py` writes the
 //! table and names their versions.
 
-use load_stats::bootstrap::interval;
 use load_stats::energy::best_split;
 use load_stats::mann_kendall::mann_kendall;
 use load_stats::signed_rank::signed_rank;
@@ -14,7 +13,6 @@ struct Table {
     mann_kendall: Vec<Trend>,
     exact_trend: Vec<ExactTrend>,
     theil_sen: Vec<Line>,
-    bootstrap: Vec<Bootstrap>,
     split: Vec<SplitRow>,
 }
 
@@ -53,17 +51,6 @@ struct Line {
 }
 
 #[derive(Deserialize)]
-struct Bootstrap {
-    name: String,
-    values: Vec<f64>,
-    statistic: String,
-    method: String,
-    estimate: f64,
-    low: f64,
-    high: f64,
-}
-
-#[derive(Deserialize)]
 struct SplitRow {
     name: String,
     values: Vec<f64>,
@@ -89,7 +76,8 @@ fn signed_rank_is_scipys() {
     let rows = table().wilcoxon;
     assert_eq!(rows.len(), 17);
     for row in rows {
-        let p = signed_rank(&row.differences).expect(&row.name);
+        let found = signed_rank(&row.differences).expect(&row.name);
+        let p = (2.0 * found.above.min(found.below)).min(1.0);
         assert_near(p, row.p_two_sided, 1e-9, &row.name);
     }
 }
@@ -129,32 +117,6 @@ fn theil_sen_is_scipys() {
         assert_near(line.slope, row.slope, 1e-9, &row.name);
         assert_near(line.low, row.low, 1e-9, &row.name);
         assert_near(line.high, row.high, 1e-9, &row.name);
-    }
-}
-
-#[test]
-fn bootstrap_intervals_are_scipys_up_to_the_draws() {
-    let rows = table().bootstrap;
-    let used = |row: &Bootstrap| row.statistic == "hodges-lehmann" && row.method == "bca";
-    let rows: Vec<Bootstrap> = rows.into_iter().filter(used).collect();
-    assert_eq!(rows.len(), 2);
-    for row in rows {
-        let name = row.name;
-        let found = interval(&row.values, 0.95, 10_000, 1).expect(&name);
-        assert_near(found.estimate, row.estimate, 1e-9, &name);
-        let slack = 0.04 * (row.high - row.low);
-        assert!(
-            (found.low - row.low).abs() < slack,
-            "{name}: {} for {}",
-            found.low,
-            row.low
-        );
-        assert!(
-            (found.high - row.high).abs() < slack,
-            "{name}: {} for {}",
-            found.high,
-            row.high
-        );
     }
 }
 

@@ -14,12 +14,11 @@ Exit codes:
   1        compared, and something is worse
   2        the command line is wrong: an unknown revision, too few pairs
   3        could not compare: a revision does not build, k6 or the results folder is in the way
-  130 143  interrupted by Ctrl-C or SIGTERM; the blocks so far are kept
+  130 143  interrupted by Ctrl-C or SIGTERM; the pairs so far are kept
 
 Examples:
   cargo xtask compare missions                    uncommitted changes, or this branch, against where it began
   cargo xtask compare --base v1.2.0 health specs  against a release
-  cargo xtask compare missions --confirm          measure a suspect once more before it is reported
   cargo xtask compare missions --calibrate        this machine's noise: head against itself
   cargo xtask compare --replay load-tests/results/2026-01-01T02-00-00Z-compare/blocks.json --floor p95=20%
 
@@ -49,23 +48,20 @@ pub struct Compare {
     #[arg(long, value_name = "PATH", conflicts_with = "replay", value_parser = path())]
     pub head_bin: Option<PathBuf>,
 
-    /// How many pairs of blocks are measured for each test.
+    /// How many pairs are measured of each test at most: fresh servers of both sides each time. Clear cases end earlier.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PAIRS)]
     pub pairs: usize,
 
-    /// How long a block is under full load, as in `3s`; never shorter than an iteration of the test.
+    /// How long a pair is measured, as in `2s`; for a test that opens WebSockets how long k6 makes its load, and never
+    /// shorter than an iteration.
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_BLOCK, value_parser = block)]
     pub block: Duration,
 
-    /// How many virtual users make the load of a block.
+    /// How many virtual users open WebSockets.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_VUS, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub vus: u64,
 
-    /// As many virtual users as this profile has at most.
-    #[arg(long, conflicts_with = "vus")]
-    pub profile: Option<String>,
-
-    /// Draws the order of the blocks and the resamples [default: a new one, printed].
+    /// Draws the order in which the servers are asked [default: a new one, printed].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
@@ -74,17 +70,13 @@ pub struct Compare {
     #[arg(long, value_name = "KIND=PERCENT", value_parser = floor)]
     pub floor: Vec<(Kind, f64)>,
 
-    /// Measure suspects again with fresh pairs: only what is found twice counts.
-    #[arg(long, conflicts_with = "replay")]
-    pub confirm: bool,
-
-    /// Judge the recorded blocks of an earlier comparison again; nothing is measured.
+    /// Judge the recorded pairs of an earlier comparison again; nothing is measured.
     #[arg(long, value_name = "FILE", value_parser = path())]
     pub replay: Option<PathBuf>,
 
     /// Compare head with itself: how often is there a false alarm here, and what would be found? With `--replay`, of
-    /// recorded blocks of one program.
-    #[arg(long, conflicts_with = "confirm")]
+    /// recorded pairs of one program.
+    #[arg(long)]
     pub calibrate: bool,
 
     /// Where the results go.
@@ -104,18 +96,17 @@ pub struct Compare {
     pub k6: FindK6,
 }
 
-/// Pairs, block and virtual users that see most within five minutes on two cores; load-tests/comparing.md has the
-/// measurements behind them.
-const DEFAULT_PAIRS: usize = 30;
-const DEFAULT_BLOCK: &str = "2s";
+/// Pairs and their length that see most within five minutes on two cores; load-tests/comparing.md has the measurements.
+const DEFAULT_PAIRS: usize = 60;
+const DEFAULT_BLOCK: &str = "1500ms";
 const DEFAULT_VUS: u64 = 50;
 
 fn block(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(time) if (Duration::from_millis(500)..=Duration::from_secs(600)).contains(&time) => {
+        Ok(time) if (Duration::from_millis(200)..=Duration::from_secs(600)).contains(&time) => {
             Ok(time)
         }
-        _ => Err("a block takes from 500ms to 10m, as in `3s`".into()),
+        _ => Err("a pair takes from 200ms to 10m, as in `2s`".into()),
     }
 }
 
@@ -177,11 +168,6 @@ mod tests {
                 "compare --replay f --base x",
                 ErrorKind::ArgumentConflict,
                 "--base",
-            ),
-            (
-                "compare --vus 3 --profile load",
-                ErrorKind::ArgumentConflict,
-                "--vus",
             ),
             ("compare mission", ErrorKind::InvalidValue, "missions"),
         ] {

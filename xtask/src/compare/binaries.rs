@@ -234,3 +234,8 @@ pub fn same(base: &Path, head: &Path) -> bool {
     let read = |path: &Path| std::fs::read(path).ok();
     matches!((read(base), read(head)), (Some(base), Some(head)) if base == head)
 }
+
+/// What differs between the ways in which the sides were built.
+pub fn notice(_base: &Binary, _head: &Binary) -> Option<String> {
+    None
+}

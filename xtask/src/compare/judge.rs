@@ -1,13 +1,13 @@
-//! From blocks to verdicts: errors that only the head has, then the statistics over the pairs.
+//! From pairs to verdicts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use load_stats::decide::{DecisionRule, MetricDecision, PairedMetric, Verdict, decide};
+use load_stats::decide::{Decision, Evidence, Metric, Rule, Verdict, decide};
 use load_stats::median;
 
-use super::failures;
+use super::checks;
 use crate::record::{
-    Block, Blocks, Change, Kind, Measure, MetricRecord, TestComparison as TestRecord,
+    Blocks, Change, Kind, Measure, MetricRecord, Pair, TestComparison as TestRecord,
 };
 
 /// Floors by kind, as changed on the command line.
@@ -20,138 +20,175 @@ impl Floors {
         Self(given.iter().copied().collect())
     }
 
-    /// The floor of `measure`.
-    pub fn of(&self, measure: &Measure) -> f64 {
+    fn of(&self, measure: &Measure) -> f64 {
         let kind = measure.kind();
         let given = self.0.get(&kind).copied();
         given.unwrap_or_else(|| kind.floor_in_pairs())
     }
 }
 
-/// The rule of a comparison whose draws come from `seed`.
-pub fn rule(seed: u64) -> DecisionRule {
-    DecisionRule {
-        seed,
-        ..DecisionRule::default()
+/// How often anything may be called worse if nothing is.
+pub const ALPHA: f64 = 0.01;
+
+/// The rule for what was measured: the checks have taken their part of the level.
+pub fn rule(planned: usize) -> Rule {
+    Rule {
+        alpha: ALPHA - checks::LEVEL,
+        ..Rule::of(planned)
     }
 }
 
-/// How `round` of the blocks is judged with `seed`: all metrics of all tests are one family, so that the whole
-/// comparison keeps the level.
-///
-/// `only` restricts the family to these (test, metric), for the second look at suspects.
-pub fn judge_blocks(
-    blocks: &Blocks,
-    round: u8,
-    floors: &Floors,
-    rule: &DecisionRule,
-    only: Option<&[(String, Measure)]>,
-) -> Vec<TestRecord> {
-    let mut family: Vec<(String, Measure, PairedMetric)> = Vec::new();
-    let mut tests: Vec<TestRecord> = Vec::new();
-    for test in blocks.tests() {
-        let pairs = blocks.pairs_of(&test, round);
-        let wanted = |measure: &Measure| {
-            only.is_none_or(|only| only.iter().any(|(t, known)| *t == test && known == measure))
+/// What the metrics of one test come to.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// The test.
+    pub test: String,
+    /// Its metrics.
+    pub metrics: Vec<(Measure, Metric)>,
+}
+
+/// The differences of all metrics of all tests, in the order of the pairs.
+pub fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
+    let of_test = |test: &str| {
+        let pairs = blocks.pairs_of(test);
+        let measures: BTreeSet<&Measure> = pairs
+            .iter()
+            .flat_map(|pair| pair.base.values.keys().chain(pair.head.values.keys()))
+            .collect();
+        let metric = |measure: &Measure| Metric {
+            differences: pairs.iter().map(|pair| difference(measure, pair)).collect(),
+            floor: to_difference(measure, floors.of(measure)),
         };
-        for measure in common_measures(&pairs).into_iter().filter(wanted) {
-            let metric = PairedMetric {
-                pairs: values(&pairs, &measure),
-                floor: floors.of(&measure),
-            };
-            family.push((test.clone(), measure, metric));
+        Series {
+            test: test.to_owned(),
+            metrics: measures
+                .into_iter()
+                .map(|measure| (measure.clone(), metric(measure)))
+                .collect(),
         }
-        tests.push(TestRecord {
+    };
+    blocks.tests().into_iter().map(of_test).collect()
+}
+
+/// Head less base: of shares as it is, of all else of the logarithms.
+fn difference(measure: &Measure, pair: &Pair) -> Option<f64> {
+    let (base, head) = pair.values(measure)?;
+    match measure.kind() {
+        Kind::Failed => Some(head - base),
+        _ => Some((head / base).ln()).filter(|ratio| ratio.is_finite()),
+    }
+}
+
+fn to_difference(measure: &Measure, change: f64) -> f64 {
+    match measure.kind() {
+        Kind::Failed => change,
+        _ => change.ln_1p(),
+    }
+}
+
+fn to_change(measure: &Measure, difference: f64) -> f64 {
+    match measure.kind() {
+        Kind::Failed => difference,
+        _ => difference.exp_m1(),
+    }
+}
+
+/// A verdict on what was measured so far.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The tests.
+    pub tests: Vec<TestRecord>,
+    /// Those of which more pairs could change what is said.
+    pub open: Vec<String>,
+}
+
+/// Judges the pairs: all metrics of all tests are one family, so that the whole comparison keeps the level.
+pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
+    let series = series(blocks, floors);
+    let metrics = |series: &Series| {
+        series
+            .metrics
+            .iter()
+            .map(|(_, metric)| metric.clone())
+            .collect()
+    };
+    let groups: Vec<Vec<Metric>> = series.iter().map(metrics).collect();
+    let mut judged = Judged {
+        tests: Vec::new(),
+        open: Vec::new(),
+    };
+    for (series, group) in series
+        .into_iter()
+        .zip(decide(&groups, &rule(blocks.planned)))
+    {
+        let pairs = blocks.pairs_of(&series.test);
+        let worse_failures = checks::worse(&blocks.checks, &series.test);
+        if group.is_open && worse_failures.is_empty() {
+            judged.open.push(series.test.clone());
+        }
+        let metrics = series.metrics.into_iter().zip(group.metrics);
+        judged.tests.push(TestRecord {
             pairs: pairs.len(),
-            worse_failures: failures::worse(&pairs),
-            in_both: failures::in_both(&pairs),
-            name: test,
-            metrics: Vec::new(),
+            worse_failures,
+            in_both: checks::no_worse(&blocks.checks, &series.test),
+            metrics: metrics
+                .map(|((measure, _), decision)| to_record(measure, &pairs, decision))
+                .collect(),
+            name: series.test,
         });
     }
-    let metrics: Vec<PairedMetric> = family.iter().map(|(_, _, metric)| metric.clone()).collect();
-    for ((test, measure, metric), decision) in family.into_iter().zip(decide(&metrics, rule)) {
-        if let Some(record) = tests.iter_mut().find(|record| record.name == test) {
-            record.metrics.push(to_record(measure, &metric, decision));
-        }
-    }
-    tests
+    judged
 }
 
-/// The values of `measure` in each pair, as (base, head).
-pub fn values(pairs: &[(&Block, &Block)], measure: &Measure) -> Vec<(f64, f64)> {
-    let both = |(base, head): &(&Block, &Block)| {
-        Some((*base.values.get(measure)?, *head.values.get(measure)?))
-    };
-    pairs.iter().filter_map(both).collect()
-}
-
-/// What was measured in every block: a trend without samples in one of them has no pairs to speak of.
-pub fn common_measures(pairs: &[(&Block, &Block)]) -> Vec<Measure> {
-    let Some((first, _)) = pairs.first() else {
-        return Vec::new();
-    };
-    let everywhere = |measure: &&Measure| values(pairs, measure).len() == pairs.len();
-    first.values.keys().filter(everywhere).cloned().collect()
-}
-
-fn to_record(measure: Measure, metric: &PairedMetric, decision: MetricDecision) -> MetricRecord {
-    let side = |pick: fn(&(f64, f64)) -> f64| {
-        let values: Vec<f64> = metric.pairs.iter().map(pick).collect();
-        median(&values).unwrap_or(f64::NAN)
+fn to_record(measure: Measure, pairs: &[&Pair], decision: Decision) -> MetricRecord {
+    let side = |of: fn(&Pair) -> &BTreeMap<Measure, f64>| {
+        let values: Vec<f64> = pairs
+            .iter()
+            .filter_map(|pair| of(pair).get(&measure).copied())
+            .collect();
+        median(&values)
     };
     let (change, note) = match decision.verdict {
-        Verdict::Regression => (Change::Regression, String::new()),
-        Verdict::Improvement => (Change::Improvement, String::new()),
-        Verdict::NoChange => (Change::Unchanged, String::new()),
-        Verdict::TooFewPairs {
-            have,
-            need,
-            smallest_p,
-            required_p,
-        } => (
-            Change::NotJudged,
-            too_few(have, need, smallest_p, required_p),
-        ),
-        Verdict::NotComparable { why } => (Change::NotJudged, why),
+        Verdict::Worse => (Change::Regression, String::new()),
+        Verdict::Better => (Change::Improvement, String::new()),
+        Verdict::Unchanged => (Change::Unchanged, String::new()),
+        Verdict::NotJudged(why) => (Change::NotJudged, why),
+    };
+    let relative = |evidence: Evidence| Evidence {
+        estimate: to_change(&measure, evidence.estimate),
+        low: to_change(&measure, evidence.low),
+        high: to_change(&measure, evidence.high),
+        floor: to_change(&measure, evidence.floor),
+        ..evidence
     };
     MetricRecord {
         unit: measure.unit(),
-        metric: measure,
         change,
-        base: side(|pair| pair.0),
-        head: side(|pair| pair.1),
-        evidence: decision.evidence,
+        base: side(|pair| &pair.base.values),
+        head: side(|pair| &pair.head.values),
+        evidence: decision.evidence.map(relative),
         note,
+        metric: measure,
     }
-}
-
-/// The arithmetic of too few pairs, in a sentence.
-pub fn too_few(have: usize, need: usize, smallest_p: f64, required_p: f64) -> String {
-    format!(
-        "{have} pairs reach p = 2/2^{have} = {smallest_p:.2e} at best, and {required_p:.2e} is needed: {need} pairs are"
-    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Side;
-    use crate::record::testing::{block, blocks};
+    use crate::record::CheckCounts;
+    use crate::record::testing::{blocks, pair};
 
     fn compared(ratio: f64, pairs: usize) -> Blocks {
         let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.01;
-        let pair = |pair: usize| {
-            [
-                block(pair, Side::Base, noise(pair)),
-                block(pair, Side::Head, noise(pair + 3) * ratio),
-            ]
-        };
-        blocks((0..pairs).flat_map(pair).collect())
+        blocks(
+            (0..pairs)
+                .map(|nth| pair(noise(nth), noise(nth + 3) * ratio))
+                .collect(),
+        )
     }
 
     fn change(blocks: &Blocks, floors: &Floors) -> Change {
-        judge_blocks(blocks, 0, floors, &DecisionRule::default(), None)[0].metrics[0].change
+        judge(blocks, floors).tests[0].metrics[0].change
     }
 
     #[test]
@@ -163,5 +200,71 @@ mod tests {
         assert_eq!(change(&compared(1.2, 5), &floors), Change::NotJudged);
         let wide = Floors::new(&[(Kind::Median, 0.5)]);
         assert_eq!(change(&compared(1.2, 12), &wide), Change::Unchanged);
+    }
+
+    #[test]
+    fn what_one_side_never_had_is_listed_and_holds_up_nothing() {
+        let mut blocks = compared(1.0, 12);
+        for pair in &mut blocks.pairs {
+            pair.base.values.insert(Measure::median("gone"), 1.0);
+        }
+        // A zero has no ratio, and a hole no value: the other pairs are judged.
+        blocks.pairs[0]
+            .head
+            .values
+            .insert(Measure::CpuPerRequest, 0.0);
+        let judged = judge(&blocks, &Floors::default());
+        assert!(judged.open.is_empty());
+        let gone = &judged.tests[0].metrics[0];
+        assert_eq!(
+            (gone.change, gone.head, gone.base),
+            (Change::NotJudged, None, Some(1.0))
+        );
+        assert_eq!(gone.note, "no pair has it on both sides");
+    }
+
+    #[test]
+    fn failed_requests_are_a_metric_and_failed_checks_end_the_measuring() {
+        let mut failing = compared(1.0, 24);
+        for pair in &mut failing.pairs {
+            pair.base.values.insert(Measure::FailedRequests, 0.0);
+            pair.head.values.insert(Measure::FailedRequests, 0.5);
+        }
+        let judged = judge(&failing, &Floors::default());
+        let failed = judged.tests[0]
+            .metrics
+            .iter()
+            .find(|metric| metric.metric == Measure::FailedRequests);
+        assert_eq!(failed.unwrap().change, Change::Regression);
+        // One in thousands is none.
+        failing
+            .pairs
+            .iter_mut()
+            .for_each(|pair| *pair.head.values.get_mut(&Measure::FailedRequests).unwrap() = 0.0);
+        *failing.pairs[3]
+            .head
+            .values
+            .get_mut(&Measure::FailedRequests)
+            .unwrap() = 1.0 / 8_938.0;
+        let judged = judge(&failing, &Floors::default());
+        assert!(
+            judged.tests[0]
+                .metrics
+                .iter()
+                .all(|metric| metric.change == Change::Unchanged)
+        );
+
+        let mut checked = compared(1.0, 5);
+        checked.planned = 60;
+        assert_eq!(judge(&checked, &Floors::default()).open, ["missions"]);
+        checked.checks.push(CheckCounts {
+            test: "missions".into(),
+            check: Some("status".into()),
+            base: [0, 200],
+            head: [200, 200],
+        });
+        let judged = judge(&checked, &Floors::default());
+        assert!(judged.open.is_empty());
+        assert_eq!(judged.tests[0].worse_failures.len(), 1);
     }
 }

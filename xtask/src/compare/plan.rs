@@ -1,36 +1,32 @@
 //! What is measured, and whether that many pairs can say anything at all.
 
-use std::path::Path;
 use std::time::Duration;
 
-use load_stats::decide::DecisionRule;
-use load_stats::signed_rank::{pairs_for_p, smallest_p};
+use load_stats::signed_rank::smallest_p;
 
-use super::judge::too_few;
+use super::judge::{ALPHA, rule};
 use crate::cli::Compare;
 use crate::config::Config;
 use crate::error::UsageError;
-use crate::k6;
-use crate::secret::Secret;
 
-/// Metrics of a test at most: the median and the p95 of three trends, CPU, memory and bytes.
-const METRICS_OF_A_TEST: usize = 9;
-/// What a block takes beside its full load: the server's start, warming up, k6's start, the ramp, the last iterations.
-const AROUND_A_BLOCK: Duration = Duration::from_millis(3_000);
+/// Metrics that a test has as a rule: the median and the p95 of two routes, CPU, memory, bytes and failures.
+const METRICS_OF_A_TEST: usize = 8;
+/// What a pair takes beside its measuring: two servers' start and end, and warming up.
+const AROUND_A_PAIR: Duration = Duration::from_millis(1_500);
 
 /// A checked command line.
 #[derive(Debug)]
 pub struct Plan {
     /// The tests.
     pub tests: Vec<String>,
-    /// Pairs for each test.
+    /// Pairs for each test at most.
     pub pairs: usize,
-    /// How long a block is under full load.
+    /// How long a pair is measured.
     pub block: Duration,
     /// Drew everything that is drawn.
     pub seed: u64,
-    vus: u64,
-    profile: Option<String>,
+    /// Whether all pairs are measured, whatever the first ones show.
+    pub to_the_end: bool,
 }
 
 impl Plan {
@@ -40,19 +36,13 @@ impl Plan {
     /// A [`UsageError`] with the arithmetic if so few pairs could never be significant.
     pub fn new(args: &Compare, config: &Config) -> Result<Self, UsageError> {
         let tests = config.chosen(&args.tests);
-        let rule = DecisionRule::default();
-        let family = tests.len() * METRICS_OF_A_TEST;
-        let required_p = rule.alpha / family as f64;
-        let need = pairs_for_p(required_p)
-            .unwrap_or(usize::MAX)
-            .max(rule.min_pairs);
+        let metrics = tests.len() * METRICS_OF_A_TEST;
+        let need = rule(args.pairs).fewest_pairs(metrics);
         if args.pairs < need {
             return Err(UsageError(format!(
-                "--pairs {} cannot find anything: {} ({} metrics share the level {})",
+                "--pairs {} cannot find anything: {0} pairs reach p = 1/2^{0} = {:.2e} at best, and about {metrics} metrics share the level {ALPHA}: {need} pairs are needed",
                 args.pairs,
-                too_few(args.pairs, need, smallest_p(args.pairs), required_p),
-                family,
-                rule.alpha
+                smallest_p(args.pairs),
             )));
         }
         Ok(Self {
@@ -60,37 +50,22 @@ impl Plan {
             pairs: args.pairs,
             block: args.block,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
-            vus: args.vus,
-            profile: args.profile.clone(),
+            to_the_end: args.calibrate,
         })
     }
 
-    /// The virtual users of a block: as given, or as many as the profile has at most.
-    ///
-    /// # Errors
-    /// If k6 cannot read the scripts.
-    pub fn vus(
-        &self,
-        k6: &Path,
-        config: &Config,
-        key: &Secret,
-        options: &k6::Options,
-    ) -> anyhow::Result<u64> {
-        let (Some(profile), Some(test)) = (&self.profile, self.tests.first()) else {
-            return Ok(self.vus);
-        };
-        let env = [("PROFILE", profile.clone()), ("TEST", test.clone())];
-        let shape = k6::inspect(k6, &config.main_js(), &env, key, options)?;
-        Ok(shape.max_vus)
-    }
-
-    /// About how long the blocks will take.
-    pub fn expected(&self, config: &Config) -> Duration {
-        let block = |test: &str| self.block.max(config.longest_iteration(test)) + AROUND_A_BLOCK;
+    /// About how long all pairs would take.
+    pub fn at_most(&self, config: &Config) -> Duration {
         let pairs = u32::try_from(self.pairs).unwrap_or(u32::MAX);
+        // Those whose iterations are long open WebSockets, and are measured one side after the other.
+        let pair = |test: &String| match config.longest_iteration(test) {
+            Duration::ZERO => self.block + AROUND_A_PAIR,
+            longest => (self.block.max(longest) + AROUND_A_PAIR) * 2,
+        };
         self.tests
             .iter()
-            .map(|test| block(test).saturating_mul(2).saturating_mul(pairs))
+            .map(pair)
+            .map(|pair| pair.saturating_mul(pairs))
             .sum()
     }
 }

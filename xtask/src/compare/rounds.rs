@@ -1,27 +1,22 @@
-//! Measures the pairs, in an order drawn at random, and suspects once more.
+//! Measures pairs until each test has its verdict, or all of its pairs.
 
-use std::path::Path;
-
-use load_stats::decide::DecisionRule;
-
-use super::failures::only_in_head;
-use super::judge::{Floors, judge_blocks, rule};
-use super::measure::{Bench, Broken, Which};
+use super::bench::{Bench, Broken, OrBroken};
+use super::checks::worse;
+use super::judge::{Floors, judge, rule};
 use super::plan::Plan;
-use crate::record::{Blocks, Change, Measure, Side, TestComparison as TestRecord, percent};
+use super::recording::{Method, checks};
+use crate::record::{Blocks, CheckCounts, Side};
 use crate::ui;
 
 /// The measuring of a comparison.
 pub struct Rounds<'a> {
-    /// Measures one block.
+    /// Measures.
     pub bench: Bench<'a>,
     /// What is measured.
     pub plan: &'a Plan,
-    /// The base's program.
-    pub base: &'a Path,
-    /// The head's program.
-    pub head: &'a Path,
-    /// Draws the order within each pair.
+    /// The floors that an early end depends on.
+    pub floors: &'a Floors,
+    /// Draws the order of what is asked.
     pub random: fastrand::Rng,
     /// The head did not stand the load, and how.
     pub broken: Option<String>,
@@ -30,122 +25,109 @@ pub struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    /// Measures all pairs of `tests` for `round`, one after the other.
-    ///
-    /// Ends early where the head fails and the base does not: no statistics are needed then.
+    /// Measures the pairs of all tests, which take turns, so that none has the machine's quiet hour to itself.
     ///
     /// # Errors
-    /// If a block cannot be measured, or an interruption arrives; what was measured is in `blocks`.
-    pub fn measure(&mut self, round: u8, tests: &[String]) -> anyhow::Result<()> {
+    /// If a pair cannot be measured, or an interruption arrives; what was measured is in `blocks`.
+    pub fn measure(&mut self) -> anyhow::Result<()> {
         let progress = ui::Progress::open_ended("measuring");
-        // The tests take turns, so that none has the machine's quiet hour to itself.
-        for pair in 0..self.plan.pairs {
-            for test in tests {
-                let text = format!("{test}: pair {} of {}", pair + 1, self.plan.pairs);
-                progress.says(&text);
-                self.measure_pair(test, pair, round)?;
-                if self.broken.is_some() || self.head_fails(test, round) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn measure_pair(&mut self, test: &str, pair: usize, round: u8) -> anyhow::Result<()> {
-        let order = match self.random.bool() {
-            true => [Side::Base, Side::Head],
-            false => [Side::Head, Side::Base],
-        };
-        for side in order {
-            let which = Which {
-                test,
-                pair,
-                round,
-                side,
-            };
-            let binary = match side {
-                Side::Base => self.base,
-                Side::Head => self.head,
-            };
-            match (self.bench.measure(which, binary)?, side) {
-                (Ok(block), _) => self.blocks.blocks.push(block),
-                (Err(Broken(why)), Side::Head) => {
-                    self.broken = Some(format!("{test}: {why}"));
-                    return Ok(());
-                }
-                (Err(Broken(why)), Side::Base) => {
-                    anyhow::bail!("the base does not stand the load of {test}: {why}")
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether something failed in the head and never in the base so far.
-    fn head_fails(&self, test: &str, round: u8) -> bool {
-        !only_in_head(&self.blocks.pairs_of(test, round)).is_empty()
-    }
-
-    /// Measures the tests with regressions once more.
-    ///
-    /// # Errors
-    /// As [`Rounds::measure`].
-    pub fn confirm(&mut self, floors: &Floors) -> anyhow::Result<()> {
-        let rule = rule(self.blocks.seed);
-        let tests = judge_blocks(&self.blocks, 0, floors, &rule, None);
-        let failed = tests.iter().any(|test| !test.worse_failures.is_empty());
-        let suspects = suspects(&tests);
-        if failed || self.broken.is_some() || suspects.is_empty() {
-            return Ok(());
-        }
-        for (test, metric) in &suspects {
-            ui::info(&format!(
-                "suspect: {metric} of {test}: measuring {test} once more"
+        let mut open: Vec<(&str, Method)> = Vec::new();
+        for test in &self.plan.tests {
+            progress.says(&format!(
+                "{test}: writing down what it asks, and counting its checks"
             ));
+            let recorded = self.bench.record(test)?;
+            let Some((method, checks)) = self.stood(test, recorded)? else {
+                return Ok(());
+            };
+            self.blocks.checks.extend(checks);
+            open.push((test, method));
         }
-        let mut tests = self.plan.tests.clone();
-        tests.retain(|test| suspects.iter().any(|(name, _)| name == test));
-        self.measure(1, &tests)
-    }
-}
-
-fn suspects(tests: &[TestRecord]) -> Vec<(String, Measure)> {
-    let all = tests.iter().flat_map(|test| {
-        let worse = |metric: &&crate::record::MetricRecord| metric.change == Change::Regression;
-        let worse = test.metrics.iter().filter(worse);
-        worse.map(|metric| (test.name.clone(), metric.metric.clone()))
-    });
-    all.collect()
-}
-
-/// Takes back the regressions that the second round did not find.
-pub fn agree(tests: &mut [TestRecord], blocks: &Blocks, floors: &Floors, rule: &DecisionRule) {
-    let suspects = suspects(tests);
-    let again = judge_blocks(blocks, 1, floors, rule, Some(&suspects));
-    for test in tests {
-        let second = again.iter().find(|second| second.name == test.name);
-        if let Some(second) = second {
-            test.worse_failures
-                .extend(second.worse_failures.iter().cloned());
+        if !self.plan.to_the_end {
+            // What fails its checks needs no statistics.
+            open.retain(|(test, _)| worse(&self.blocks.checks, test).is_empty());
         }
-        for metric in &mut test.metrics {
-            if metric.change != Change::Regression {
+        let mut begin = 0;
+        for end in rule(self.plan.pairs).looks() {
+            for nth in begin..end {
+                for (test, method) in &open {
+                    progress.says(&format!(
+                        "{test}: pair {} of at most {}",
+                        nth + 1,
+                        self.plan.pairs
+                    ));
+                    if !self.measure_pair(test, nth, method)? {
+                        return Ok(());
+                    }
+                }
+            }
+            begin = end;
+            if self.plan.to_the_end {
                 continue;
             }
-            let second = second.and_then(|test| {
-                test.metrics
-                    .iter()
-                    .find(|second| second.metric == metric.metric)
-            });
-            let ratio =
-                second.and_then(|second| Some(percent(second.evidence.as_ref()?.ratio - 1.0)));
-            let ratio = ratio.unwrap_or_else(|| "not measured".into());
-            if second.is_some_and(|second| second.change == Change::Regression) {
-                metric.note = format!("confirmed: {ratio} when measured again");
-            } else {
-                metric.change = Change::NotConfirmed;
-                metric.note = format!("{ratio} when measured again");
+            let judged = judge(&self.blocks, self.floors);
+            open.retain(|(test, _)| judged.open.iter().any(|open| open == test));
+        }
+        Ok(())
+    }
+
+    /// Whether both sides stood a pair.
+    fn measure_pair(&mut self, test: &str, nth: usize, method: &Method) -> anyhow::Result<bool> {
+        let pair = match method {
+            Method::Duet(script) => self.bench.duet(test, nth, script, self.random.u64(..))?,
+            Method::Blocks => {
+                let first = if self.random.bool() {
+                    Side::Base
+                } else {
+                    Side::Head
+                };
+                let measured = self.bench.blocks(test, nth, first)?;
+                measured.map(|(pair, [base, head])| {
+                    self.count(checks(test, [&base, &head]));
+                    pair
+                })
+            }
+        };
+        let pair = self.stood(test, pair)?;
+        let stood = pair.is_some();
+        self.blocks.pairs.extend(pair);
+        Ok(stood)
+    }
+
+    /// Adds up what k6 counted in blocks.
+    fn count(&mut self, counts: Vec<CheckCounts>) {
+        for count in counts {
+            let known = self
+                .blocks
+                .checks
+                .iter_mut()
+                .find(|known| known.test == count.test && known.check == count.check);
+            let Some(known) = known else {
+                self.blocks.checks.push(count);
+                continue;
+            };
+            for at in 0..2 {
+                known.base[at] += count.base[at];
+                known.head[at] += count.head[at];
+            }
+        }
+    }
+
+    /// What was measured; nothing if the head did not stand it, which is kept. A base that does not makes a comparison
+    /// impossible.
+    fn stood<T>(&mut self, test: &str, measured: OrBroken<T>) -> anyhow::Result<Option<T>> {
+        match measured {
+            Ok(measured) => Ok(Some(measured)),
+            Err(Broken {
+                side: Side::Base,
+                why,
+            }) => anyhow::bail!("the base does not stand the load of {test}: {why}"),
+            Err(Broken {
+                side: Side::Head,
+                why,
+            }) => {
+                self.broken = Some(format!("{test}: {why}"));
+                Ok(None)
             }
         }
     }

@@ -30,7 +30,12 @@ mod tests {
     fn ours_are_all_read() {
         let profiles = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../load-tests/main.js"));
         let names: Vec<&str> = profiles.known.iter().map(|key| key.name.as_str()).collect();
-        assert_eq!(names, ["smoke", "load", "stress", "soak", "spike", "block"]);
+        assert_eq!(
+            names,
+            [
+                "smoke", "load", "stress", "soak", "spike", "block", "record"
+            ]
+        );
         assert!(!profiles.open);
         assert_eq!(profiles.known[0].about.as_deref(), Some("Quick smoke test"));
     }

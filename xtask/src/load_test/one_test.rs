@@ -90,6 +90,7 @@ impl Run<'_> {
             if let Some(live) = &mut live {
                 live.tick(server.sampler());
             }
+            None
         })?;
         if let Some(live) = live {
             live.ends(server.sampler());

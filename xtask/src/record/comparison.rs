@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Host, Measure, Outcome, SideRecord, percent};
 
 /// The version of the format: raised when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Comparison {
     pub notices: Vec<String>,
     /// When it began, in UTC.
     pub started_at: String,
-    /// How long the blocks took, in seconds.
+    /// How long measuring took, in seconds.
     pub duration_s: f64,
     /// What was compared with.
     pub base: SideRecord,
@@ -36,14 +36,17 @@ pub struct Comparison {
     pub host: Host,
     /// k6's version.
     pub k6: String,
-    /// Drew the order of the blocks.
+    /// Drew the order of what was asked.
     pub seed: u64,
-    /// Virtual users of each block.
-    pub vus: u64,
-    /// How long a block was under full load, in seconds.
+    /// Pairs that are measured of each test at most.
+    pub planned: usize,
+    /// How long a pair was measured, in seconds.
     pub block_s: f64,
-    /// The level of the whole comparison, two-sided.
+    /// How often anything may be called worse if nothing is, over all metrics, looks and failures.
     pub alpha: f64,
+    /// Whether both sides are one program, so that nothing was measured.
+    #[serde(default)]
+    pub is_same: bool,
     /// The tests.
     pub tests: Vec<TestRecord>,
     /// Head against itself, if that was asked for.
@@ -54,7 +57,7 @@ pub struct Comparison {
 /// How often a comparison of a server with itself raises a false alarm, and what it would find.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Pairs in each drawn comparison: as many as were measured, at most as many as were asked for.
+    /// Pairs of each drawn comparison at most.
     pub pairs: usize,
     /// Comparisons that were drawn without a change.
     pub draws: usize,
@@ -62,8 +65,6 @@ pub struct Calibration {
     pub false_regressions: usize,
     /// The metric that was reported most often among them, if any.
     pub most_often: Option<String>,
-    /// Comparisons of a single pair whose p95 is more than 10 % apart: what a fixed gate would report.
-    pub fixed_gate: Option<f64>,
     /// What would be found of known changes.
     pub found: Vec<Found>,
 }
@@ -79,6 +80,8 @@ pub struct Found {
     pub share: f64,
     /// Share of the drawn comparisons that report only it.
     pub alone: f64,
+    /// How many pairs they looked at in the median.
+    pub pairs: usize,
 }
 
 /// A test of a comparison.
@@ -86,18 +89,17 @@ pub struct Found {
 pub struct TestRecord {
     /// Its name.
     pub name: String,
-    /// Whole pairs that were measured.
+    /// Pairs that were measured.
     pub pairs: usize,
-    /// Failures that only the head had, or more of than the base, in sentences.
-    #[serde(alias = "only_in_head")]
+    /// Failures that the head has more of than the base, in sentences.
     pub worse_failures: Vec<String>,
-    /// Failures that the base had too, in sentences.
+    /// Failures that show no difference, in sentences.
     pub in_both: Vec<String>,
     /// The metrics.
     pub metrics: Vec<MetricRecord>,
 }
 
-/// A metric of a comparison. Ratios are head by base: 1.1 is +10 %.
+/// A metric of a comparison. Changes are head by base: 0.1 is +10 %; of failed requests they are differences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricRecord {
     /// The metric, such as `mission_create_duration med`.
@@ -106,13 +108,13 @@ pub struct MetricRecord {
     pub unit: Unit,
     /// What is made of it.
     pub change: Change,
-    /// Median over the base's blocks.
-    pub base: f64,
-    /// Median over the head's blocks.
-    pub head: f64,
-    /// The numbers behind it, unless it could not be judged.
+    /// Median over the base's blocks, if any has it.
+    pub base: Option<f64>,
+    /// Median over the head's blocks, if any has it.
+    pub head: Option<f64>,
+    /// The numbers behind it, if there are any.
     pub evidence: Option<Evidence>,
-    /// Why it was not judged, or what a second measurement said; may be empty.
+    /// Why it was not judged; else empty.
     pub note: String,
 }
 
@@ -126,8 +128,6 @@ pub enum Change {
     Improvement,
     /// No change that is both significant and beyond the floor.
     Unchanged,
-    /// Worse at first, but not when measured again.
-    NotConfirmed,
     /// There is no verdict; the note says why.
     NotJudged,
 }
@@ -135,16 +135,21 @@ pub enum Change {
 impl Comparison {
     /// The regressions, as (test, metric).
     pub fn regressions(&self) -> impl Iterator<Item = (&TestRecord, &MetricRecord)> {
-        self.tests.iter().flat_map(|test| {
-            let worse = |metric: &&MetricRecord| metric.change == Change::Regression;
+        self.of(Change::Regression)
+    }
+
+    /// The metrics of which `change` is made, as (test, metric).
+    pub fn of(&self, change: Change) -> impl Iterator<Item = (&TestRecord, &MetricRecord)> {
+        self.tests.iter().flat_map(move |test| {
+            let those = move |metric: &&MetricRecord| metric.change == change;
             test.metrics
                 .iter()
-                .filter(worse)
+                .filter(those)
                 .map(move |metric| (test, metric))
         })
     }
 
-    /// Settles outcome, exit code and reasons by what the tests came to.
+    /// Settles outcome, exit code, reasons and notices by what the tests came to.
     pub fn settle(&mut self) {
         let mut reasons: Vec<String> = Vec::new();
         for test in &self.tests {
@@ -155,6 +160,15 @@ impl Comparison {
             .regressions()
             .map(|(test, metric)| format!("{}: {}", test.name, sentence(metric)));
         reasons.extend(worse);
+        let not_judged = self.of(Change::NotJudged);
+        let not_judged = not_judged.map(|(test, metric)| {
+            format!(
+                "{}: {} could not be judged: {}",
+                test.name, metric.metric, metric.note
+            )
+        });
+        let not_judged: Vec<String> = not_judged.collect();
+        self.notices.extend(not_judged);
         (self.outcome, self.exit_code) = if reasons.is_empty() {
             (Outcome::Passed, 0)
         } else {
@@ -172,9 +186,9 @@ fn sentence(metric: &MetricRecord) -> String {
     format!(
         "{} is {} [{}, {}], more than the {} % that are let pass (p = {:.1e})",
         metric.metric,
-        percent(evidence.ratio - 1.0),
-        percent(evidence.low - 1.0),
-        percent(evidence.high - 1.0),
+        percent(evidence.estimate),
+        percent(evidence.low),
+        percent(evidence.high),
         round(evidence.floor * 100.0),
         evidence.p_adjusted
     )

@@ -3,25 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::{
-    BLOCKS_VERSION as SCHEMA_VERSION, Block, Blocks, FORMAT, Host, Measure, Side, SideRecord,
+    BLOCKS_VERSION as SCHEMA_VERSION, Block, Blocks, FORMAT, Host, Measure, Pair, SideRecord,
 };
 
-/// A block of the missions test whose only metric is the median of creating.
-pub fn block(pair: usize, side: Side, median: f64) -> Block {
-    Block {
-        test: "missions".into(),
-        pair,
-        side,
-        round: 0,
-        values: BTreeMap::from([(Measure::median("mission_create_duration"), median)]),
+/// A pair of the missions test whose only metric is the median of creating.
+pub fn pair(base: f64, head: f64) -> Pair {
+    let block = |median| Block {
         requests: 200,
-        failed_requests: 0,
-        failed_checks: BTreeMap::new(),
+        values: BTreeMap::from([(Measure::median("mission_create_duration"), median)]),
+    };
+    Pair {
+        test: "missions".into(),
+        base: block(base),
+        head: block(head),
     }
 }
 
-/// A comparison with these blocks.
-pub fn blocks(list: Vec<Block>) -> Blocks {
+/// A comparison with these pairs.
+pub fn blocks(pairs: Vec<Pair>) -> Blocks {
     let side = |name: &str| SideRecord {
         name: name.into(),
         commit: None,
@@ -42,9 +41,9 @@ pub fn blocks(list: Vec<Block>) -> Blocks {
         },
         k6: "1.1.0".into(),
         seed: 1,
-        pairs: list.len() / 2,
-        vus: 10,
+        planned: pairs.len(),
         block_s: 2.0,
-        blocks: list,
+        checks: Vec::new(),
+        pairs,
     }
 }

@@ -38,13 +38,12 @@ pub fn announcement(run: &RunRecord, shapes: &[Shape]) -> String {
 /// What is about to be compared.
 pub fn comparison_announcement(blocks: &Blocks, tests: &[String], expected: Duration) -> String {
     format!(
-        "comparing {} against {}: {}, {} pairs each of {} s blocks with {} virtual users, about {}, with k6 {} (seed {})",
+        "comparing {} against {}: {}, at most {} pairs of {} s each, within about {}, with k6 {} (seed {})",
         view::side(&blocks.head),
         view::side(&blocks.base),
         tests.join(", "),
-        blocks.pairs,
+        blocks.planned,
         blocks.block_s,
-        blocks.vus,
         short(expected),
         blocks.k6,
         blocks.seed

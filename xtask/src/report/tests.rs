@@ -12,10 +12,9 @@ use quick_xml::events::Event as Xml;
 
 use super::{Document, comparison_view, junit, markdown, terminal, view};
 use crate::history::Trend;
-use crate::record::testing::{block, blocks};
+use crate::record::testing::{blocks, pair};
 use crate::record::{
-    Blocks, Comparison, Measure, Outcome, PastRecord, PastRow, PastState, RunRecord, Side,
-    TestRecord,
+    Blocks, Comparison, Measure, Outcome, PastRecord, PastRow, PastState, RunRecord, TestRecord,
 };
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
@@ -116,12 +115,9 @@ fn eventful() -> RunRecord {
 
 /// A comparison with a metric for each thing that can be made of one.
 fn comparison() -> (Comparison, Blocks) {
-    let pairs = (0..6).flat_map(|pair| {
-        let median = 4.0 + pair as f64 / 10.0;
-        [
-            block(pair, Side::Base, median),
-            block(pair, Side::Head, median * 1.2),
-        ]
+    let pairs = (0..6).map(|nth| {
+        let median = 4.0 + f64::from(nth) / 10.0;
+        pair(median, median * 1.2)
     });
     let comparison = serde_json::from_str(include_str!("fixtures/compare.json")).unwrap();
     (comparison, blocks(pairs.collect()))

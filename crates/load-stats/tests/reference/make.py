@@ -116,27 +116,6 @@ def theil_sen_cases():
     return rows
 
 
-def hodges_lehmann(values, axis=-1):
-    values = np.moveaxis(np.asarray(values), axis, -1)
-    first, second = np.triu_indices(values.shape[-1])
-    return np.median((values[..., first] + values[..., second]) / 2, axis=-1)
-
-
-def bootstrap_cases():
-    rows = []
-    values = {"normal 12": random.normal(0.1, 0.2, 12), "skewed 20": random.exponential(1.0, 20)}
-    statistics = {"mean": np.mean, "hodges-lehmann": hodges_lehmann}
-    for name, data in values.items():
-        for statistic, function in statistics.items():
-            for method, label in [("percentile", "percentile"), ("BCa", "bca")]:
-                found = stats.bootstrap((data,), function, n_resamples=50_000, method=method,
-                                        vectorized=True, batch=5_000, confidence_level=0.95,
-                                        rng=random).confidence_interval
-                rows.append({"name": name, "values": floats(data), "statistic": statistic, "method": label,
-                             "estimate": float(function(data)), "low": float(found.low), "high": float(found.high)})
-    return rows
-
-
 def split_statistic(left, right):
     """Matteson and James (2014), equation 6, by its definition."""
     m, n = len(left), len(right)
@@ -170,7 +149,6 @@ table = {
     "mann_kendall": mann_kendall_cases(),
     "exact_trend": exact_trend_cases(),
     "theil_sen": theil_sen_cases(),
-    "bootstrap": bootstrap_cases(),
     "split": split_cases(),
 }
 path = pathlib.Path(__file__).with_name("values.json")

@@ -1,5 +1,6 @@
 //! Faults at work.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -47,13 +48,16 @@ impl Faults {
                      method,
                      route,
                      fault,
-                 }| Active {
-                    errors: Share::new(fault.error.unwrap_or(0)),
-                    drops: Share::new(fault.drop.unwrap_or(0)),
-                    method,
-                    route,
-                    fault,
-                    once_done: AtomicBool::new(false),
+                 }| {
+                    let begin = fault.seed.unwrap_or_else(drawn);
+                    Active {
+                        errors: Share::new(fault.error.unwrap_or(0), begin),
+                        drops: Share::new(fault.drop.unwrap_or(0), begin),
+                        method,
+                        route,
+                        fault,
+                        once_done: AtomicBool::new(false),
+                    }
                 },
             )
             .collect();
@@ -79,7 +83,14 @@ impl Faults {
     }
 }
 
-/// Fires for a given share of calls, evenly spread: in any 100 calls at 2 % exactly twice.
+/// A number that differs from process to process.
+fn drawn() -> u32 {
+    // The lower half is as random as the whole.
+    RandomState::new().hash_one(()) as u32
+}
+
+/// Fires for a given share of calls, evenly spread: in any 100 calls at 2 % exactly twice. Where the first one lies is
+/// random, so that many short runs have as many as a long one.
 #[derive(Debug)]
 struct Share {
     parts: u32,
@@ -87,10 +98,10 @@ struct Share {
 }
 
 impl Share {
-    fn new(parts: u32) -> Self {
+    fn new(parts: u32, begin: u32) -> Self {
         Self {
             parts,
-            sum: AtomicU32::new(0),
+            sum: AtomicU32::new(begin % WHOLE),
         }
     }
 
@@ -189,9 +200,20 @@ mod tests {
             (0, 10, 0),
             (333_333, 9, 2),
         ] {
-            let share = Share::new(parts);
+            let share = Share::new(parts, 0);
             let fired = (0..calls).filter(|_| share.fires()).count();
             assert_eq!(fired, expected, "{parts} parts in {calls} calls");
         }
+    }
+
+    #[test]
+    fn short_runs_have_their_share_too() {
+        // 0.3 % in 1,000 runs of 100 calls.
+        let run = |begin: u32| {
+            let share = Share::new(3_000, begin.wrapping_mul(2_654_435_761));
+            (0..100).filter(|_| share.fires()).count()
+        };
+        let fired: usize = (0..1_000).map(run).sum();
+        assert!((280..=320).contains(&fired), "{fired}");
     }
 }

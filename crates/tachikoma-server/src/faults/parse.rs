@@ -34,6 +34,8 @@ pub struct Fault {
     pub once: Option<usize>,
     /// Share of requests whose connection is closed without an answer.
     pub drop: Option<u32>,
+    /// Where among the requests the first error or drop lies: the same for the same number; random without one.
+    pub seed: Option<u32>,
 }
 
 /// Why a text is no list of faults.
@@ -144,9 +146,13 @@ fn parse_faults(text: &str) -> Result<Fault, String> {
                 .once
                 .replace(within(word, units::size(value))?)
                 .is_some(),
+            "seed" => {
+                let seed = value.parse().map_err(|_| "write a whole number".to_owned());
+                fault.seed.replace(within(word, seed)?).is_some()
+            }
             _ => {
                 return Err(format!(
-                    "the fault {name:?} is not one of latency, error, cpu, leak, once, drop"
+                    "the fault {name:?} is not one of latency, error, cpu, leak, once, drop, seed"
                 ));
             }
         };
@@ -173,7 +179,7 @@ mod tests {
     #[test]
     fn a_full_example_is_understood() {
         let faults = parse(
-            "POST /api/missions: latency=300ms error=2% cpu=200us leak=64KiB drop=1%;\
+            "POST /api/missions: latency=300ms error=2% cpu=200us leak=64KiB drop=1% seed=7;\
              * /api/health: once=50MiB;",
         )
         .expect("valid");
@@ -187,6 +193,7 @@ mod tests {
                 leak: Some(65_536),
                 once: None,
                 drop: Some(10_000),
+                seed: Some(7),
             }
         );
         assert_eq!(

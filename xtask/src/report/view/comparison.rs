@@ -16,7 +16,7 @@ const HEADS: Heads = Heads {
     bound: "Base",
     more: &["Change", "95 % interval", "p", "Floor"],
 };
-const HINT: &str = "Change is head by base. A metric is reported if p is at most the level and the near end of the interval lies beyond the floor.";
+const HINT: &str = "Change is head by base, of failed requests the difference. A metric is reported if p, corrected for all metrics and looks, is at most the level, and the near end of the interval lies beyond the floor.";
 
 /// The report of `comparison`, which rests on `blocks`.
 pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
@@ -76,13 +76,21 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
 fn verdict(comparison: &Comparison) -> String {
     let all = comparison.tests.iter().flat_map(|test| &test.metrics);
     let better = all.filter(|metric| metric.change == Change::Improvement);
+    let open = match comparison.of(Change::NotJudged).count() {
+        0 => String::new(),
+        1 => ", one metric could not be judged".into(),
+        n => format!(", {n} metrics could not be judged"),
+    };
     match (comparison.outcome, better.count()) {
+        (Outcome::Passed, _) if comparison.is_same => {
+            "THE SAME PROGRAM, nothing was measured".into()
+        }
         (Outcome::Failed, _) => "WORSE".into(),
         (Outcome::Interrupted, _) => "INTERRUPTED".into(),
         (Outcome::CouldNotRun | Outcome::NotRun, _) => "COULD NOT COMPARE".into(),
-        (Outcome::Passed, 0) => "NOTHING IS WORSE".into(),
-        (Outcome::Passed, 1) => "NOTHING IS WORSE, one metric is better".into(),
-        (Outcome::Passed, n) => format!("NOTHING IS WORSE, {n} metrics are better"),
+        (Outcome::Passed, 0) => format!("NOTHING IS WORSE{open}"),
+        (Outcome::Passed, 1) => format!("NOTHING IS WORSE, one metric is better{open}"),
+        (Outcome::Passed, n) => format!("NOTHING IS WORSE, {n} metrics are better{open}"),
     }
 }
 
@@ -110,14 +118,14 @@ fn method(comparison: &Comparison) -> String {
     let tests: Vec<String> = tests
         .map(|test| format!("{} {} pairs", test.name, test.pairs))
         .collect();
-    let blocks = format!(
-        "blocks of {} s with {} virtual users; seed {}; level {} for all metrics together",
+    let pairs = format!(
+        "of at most {} of {} s; seed {}; level {} for everything together",
+        comparison.planned,
         comparison.block_s,
-        comparison.vus,
         comparison.seed,
         share(comparison.alpha)
     );
-    [tests, vec![blocks]].concat().join(", ")
+    [tests, vec![pairs]].concat().join(", ")
 }
 
 /// What head against itself came to, in sentences.
@@ -126,25 +134,20 @@ fn calibration(found: &Calibration) -> Vec<Text> {
     let often = often.map_or_else(String::new, |metric| format!(", most often {metric}"));
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let mut out = vec![format!(
-        "head against itself: {} of {} comparisons of {} pairs drawn from these blocks raise a false alarm ({}){often}",
+        "head against itself: {} of {} comparisons of at most {} pairs drawn from these raise a false alarm ({}){often}",
         found.false_regressions,
         found.draws,
         found.pairs,
         percent(found.false_regressions as f64 / found.draws as f64)
     )];
-    out.extend(found.fixed_gate.map(|fires| {
-        format!(
-            "a fixed gate of +10 % on http_req_duration p(95) between two of these blocks would raise one in {}",
-            percent(fires)
-        )
-    }));
     out.extend(found.found.iter().map(|found| {
         format!(
-            "{} {:+.0} %: found in {}, alone in {}",
+            "{} {:+.0} %: found in {}, alone in {}, after {} pairs",
             found.metric,
             100.0 * found.change,
             percent(found.share),
-            percent(found.alone)
+            percent(found.alone),
+            found.pairs
         )
     }));
     out.into_iter().map(Text::from).collect()
@@ -176,12 +179,14 @@ fn section(test: &TestComparison, comparison: &Comparison, blocks: &Blocks) -> S
 }
 
 fn row(metric: &MetricRecord) -> Row {
-    let quantity = |value| Figure::new(value, Quantity::new(value, metric.unit).to_string());
+    let quantity = |value: Option<f64>| match value {
+        Some(value) => Figure::new(value, Quantity::new(value, metric.unit).to_string()),
+        None => Figure::default(),
+    };
     let (tone, word) = match metric.change {
         Change::Regression => (Tone::Bad, "worse"),
         Change::Improvement => (Tone::Good, "better"),
         Change::Unchanged => (Tone::Plain, ""),
-        Change::NotConfirmed => (Tone::Warn, "not confirmed"),
         Change::NotJudged => (Tone::Open, "not judged"),
     };
     let note = match (word, metric.note.as_str()) {
@@ -193,12 +198,8 @@ fn row(metric: &MetricRecord) -> Row {
         || ["–"; 4].map(Text::from),
         |evidence| {
             [
-                percent(evidence.ratio - 1.0),
-                format!(
-                    "{} … {}",
-                    percent(evidence.low - 1.0),
-                    percent(evidence.high - 1.0)
-                ),
+                percent(evidence.estimate),
+                format!("{} … {}", percent(evidence.low), percent(evidence.high)),
                 p_value(evidence.p_adjusted),
                 share(evidence.floor),
             ]
@@ -216,19 +217,19 @@ fn row(metric: &MetricRecord) -> Row {
     }
 }
 
-/// Every pair of blocks: base as a ring, head as a square.
+/// Every pair: base as a ring, head as a square.
 fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
     // Bytes get a prefix that fits, as charts have one unit for all points.
     let (unit, scale) = match metric.unit {
-        Unit::Bytes if metric.base >= 1e6 => ("MB", 1e-6),
+        Unit::Bytes if metric.base.is_some_and(|base| base >= 1e6) => ("MB", 1e-6),
         Unit::Bytes => ("kB", 1e-3),
+        Unit::Ratio => ("%", 100.0),
         _ => ("ms", 1.0),
     };
-    let value = |block: &crate::record::Block| Some(block.values.get(&metric.metric)? * scale);
-    let pairs: Vec<(f64, f64)> = blocks
-        .pairs_of(test, 0)
-        .into_iter()
-        .filter_map(|(base, head)| Some((value(base)?, value(head)?)))
+    let pairs = blocks.pairs_of(test).into_iter();
+    let pairs = pairs.filter_map(|pair| pair.values(&metric.metric));
+    let pairs: Vec<(f64, f64)> = pairs
+        .map(|(base, head)| (base * scale, head * scale))
         .collect();
     let side = |name: &str, shape, of: fn(&(f64, f64)) -> f64| {
         let points = pairs.iter().enumerate().map(|(nth, pair)| Point {
@@ -276,13 +277,12 @@ fn repeat(comparison: &Comparison, blocks: &Blocks) -> Text {
         None => format!(" --{option}-bin {}", side.name),
     };
     Text::lines(&format!(
-        "cargo xtask compare {}{}{} --pairs {} --block {}ms --vus {} --seed {}",
+        "cargo xtask compare {}{}{} --pairs {} --block {}ms --seed {}",
         tests.join(" "),
         side("base", &comparison.base),
         side("head", &comparison.head),
-        blocks.pairs,
+        blocks.planned,
         (blocks.block_s * 1e3).round(),
-        comparison.vus,
         comparison.seed
     ))
 }

@@ -1,0 +1,190 @@
+//! One restart: both servers fresh, warmed up and asked the same in turn.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use load_duet::replay::{Duet, Tally, after};
+use load_duet::script::Script;
+use load_stats::quantile;
+
+use super::bench::{Bench, Broken, OrBroken, socket};
+use crate::record::{Block, Measure, Pair, Side};
+use crate::server::{Sample, Server};
+use crate::shell::interrupt;
+
+/// Requests that warm both servers up: the first ones are the noisiest.
+const WARM_UP: u64 = 500;
+/// How long warming up takes at most, in the times of measuring: for servers that take long to answer.
+const WARM_UP_TIMES: u32 = 3;
+/// The fewest durations that a median and a p95 are made of.
+const FEWEST: [usize; 2] = [5, 20];
+/// The share of failed requests from which on the cost of a request says nothing, since an error costs another.
+const TOO_MANY_FAILED: f64 = 0.01;
+
+impl Bench<'_> {
+    /// Measures a pair by a duet; `seed` draws the order of each request.
+    ///
+    /// # Errors
+    /// If a server does not start, files cannot be written, or an interruption arrives.
+    pub fn duet(
+        &self,
+        test: &str,
+        nth: usize,
+        script: &Script,
+        seed: u64,
+    ) -> anyhow::Result<OrBroken<Pair>> {
+        let name = format!("{test}-{:03}", nth + 1);
+        let dirs = [
+            self.folder(&name, Side::Base)?,
+            self.folder(&name, Side::Head)?,
+        ];
+        let mut servers = [
+            self.start(Side::Base, &dirs[0])?,
+            self.start(Side::Head, &dirs[1])?,
+        ];
+        let addresses = [socket(&servers[0].address)?, socket(&servers[1].address)?];
+        let mut duet = Duet::prepare(script, addresses, seed);
+        let mut play = |requests: u64, time: Duration| {
+            let mut enough = after(requests, time);
+            let tally = duet.play(|tally| enough(tally) || interrupt::check().is_err());
+            interrupt::check().map(|()| tally)
+        };
+        play(WARM_UP, self.block * WARM_UP_TIMES)?;
+        let look = |servers: &[Server; 2]| {
+            servers
+                .each_ref()
+                .map(|server| server.sampler().and_then(|sampler| sampler.now()))
+        };
+        let before = look(&servers);
+        let tally = play(u64::MAX, self.block)?;
+        let after = look(&servers);
+        for side in Side::BOTH {
+            if let Err(why) = servers[side as usize].check() {
+                let why = format!("{why} (see {})", dirs[side as usize].display());
+                return Ok(Err(Broken { side, why }));
+            }
+        }
+        let [base, head] = Side::BOTH.map(|side| {
+            let at = side as usize;
+            let peak = servers[at]
+                .sampler()
+                .map(|sampler| sampler.between(0.0, f64::INFINITY));
+            let peak = peak.and_then(|samples| samples.iter().map(|sample| sample.rss_bytes).max());
+            to_block(script, &tally, at, before[at].zip(after[at]), peak)
+        });
+        for (server, dir) in servers.into_iter().zip(dirs) {
+            server.stop();
+            let _only_room = std::fs::remove_dir_all(dir);
+        }
+        Ok(Ok(Pair {
+            test: test.into(),
+            base,
+            head,
+        }))
+    }
+}
+
+/// What was measured of the side `at`.
+fn to_block(
+    script: &Script,
+    tally: &Tally,
+    at: usize,
+    spent: Option<(Sample, Sample)>,
+    peak: Option<u64>,
+) -> Block {
+    let mut values = BTreeMap::new();
+    for (route, durations) in &tally.durations {
+        let name = &script.routes[*route];
+        let milliseconds: Vec<f64> = durations.iter().map(|pair| pair[at] * 1e3).collect();
+        let statistics = [(Measure::median(name), 0.5), (Measure::p95(name), 0.95)];
+        for ((measure, share), fewest) in statistics.into_iter().zip(FEWEST) {
+            let value = quantile(&milliseconds, share).filter(|_| milliseconds.len() >= fewest);
+            values.extend(value.map(|value| (measure, value)));
+        }
+    }
+    let requests = tally.requests as f64;
+    let failed = tally.failed.map(|failed| failed as f64 / requests);
+    values.insert(Measure::FailedRequests, failed[at]);
+    if failed[0].max(failed[1]) < TOO_MANY_FAILED {
+        let cpu = spent.map(|(before, after)| (after.cpu_s - before.cpu_s) * 1e3 / requests);
+        values.extend(cpu.map(|milliseconds| (Measure::CpuPerRequest, milliseconds)));
+        values.extend(peak.map(|bytes| (Measure::PeakMemory, bytes as f64)));
+        values.insert(Measure::BytesPerResponse, tally.bytes[at] as f64 / requests);
+    }
+    values
+        .values_mut()
+        .for_each(|value| *value = significant(*value));
+    Block {
+        requests: tally.requests,
+        values,
+    }
+}
+
+/// Six digits are more than any clock here is good for, and make small files.
+fn significant(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(failed: [u64; 2], count: usize) -> Block {
+        let mut script = Script::default();
+        script.routes = vec!["create".into(), "list".into()];
+        let mut tally = Tally {
+            requests: 1_000,
+            failed,
+            bytes: [123_456, 234_567],
+            ..Tally::default()
+        };
+        tally.durations.insert(
+            1,
+            (0..count)
+                .map(|nth| [0.001 + nth as f64 * 1e-6, 0.5])
+                .collect(),
+        );
+        let sample = |cpu_s| Sample {
+            elapsed_s: 0.0,
+            rss_bytes: 1,
+            cpu_s,
+            threads: 1,
+            open_files: 1,
+        };
+        to_block(
+            &script,
+            &tally,
+            0,
+            Some((sample(1.0), sample(1.25))),
+            Some(7),
+        )
+    }
+
+    #[test]
+    fn each_metric_is_what_it_is_called() {
+        let Block { requests, values } = block([1, 0], 101);
+        assert_eq!(requests, 1_000);
+        let expected = [
+            (Measure::median("list"), 1.05),
+            (Measure::p95("list"), 1.095),
+            (Measure::CpuPerRequest, 0.25),
+            (Measure::PeakMemory, 7.0),
+            (Measure::BytesPerResponse, 123.456),
+            (Measure::FailedRequests, 0.001),
+        ];
+        assert_eq!(values, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn what_fails_has_no_cost_and_few_have_no_p95() {
+        let names = |block: Block| -> Vec<String> {
+            block.values.keys().map(ToString::to_string).collect()
+        };
+        // Of either side: a base that fails fast makes a sound head no worse.
+        assert_eq!(names(block([0, 10], 0)), ["failed requests"]);
+        assert!(
+            names(block([0, 0], 19))
+                .starts_with(&["list med".into(), "server CPU per request".into()])
+        );
+    }
+}

@@ -1,0 +1,274 @@
+//! What a test asks, written down: k6 runs some of its iterations through a relay, against either side. The base's
+//! requests become the script of the duet, and the checks of both are counted.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use anyhow::Context as _;
+use k6_summary::{Metrics, Summary};
+use load_duet::recorder::Recorder;
+use load_duet::script::Script;
+use serde::Deserialize;
+
+use super::bench::{Bench, Broken, OrBroken, socket, sound};
+use crate::record::{CheckCounts, Side};
+
+/// The load in load-tests/main.js.
+const PROFILE: &str = "record";
+/// The share of a trend's samples that must be durations of one route.
+const OF_ONE_ROUTE: f64 = 0.95;
+
+/// How a test is measured.
+#[derive(Debug)]
+pub enum Method {
+    /// The same requests to both sides, back to back.
+    Duet(Script),
+    /// Short runs of k6, one after the other: for tests that open WebSockets.
+    Blocks,
+}
+
+impl Bench<'_> {
+    /// Finds out how `test` is measured, and what its checks come to on both sides.
+    ///
+    /// # Errors
+    /// If a server does not start, k6 cannot be started, or an interruption arrives.
+    pub fn record(&self, test: &str) -> anyhow::Result<OrBroken<(Method, Vec<CheckCounts>)>> {
+        let mut script = None;
+        let mut summaries = Vec::new();
+        for side in Side::BOTH {
+            let broken = |why: String| Ok(Err(Broken { side, why }));
+            let dir = self.folder(&format!("{test}-recorded"), side)?;
+            let mut server = self.start(side, &dir)?;
+            let recorder = Recorder::start(socket(&server.address)?)
+                .context("failed to listen for what k6 asks")?;
+            let useless = || recorder.has_upgrade();
+            let load = [
+                ("PROFILE", PROFILE.to_owned()),
+                (
+                    "MARKS",
+                    format!("http://{}{}", recorder.address, load_duet::recorder::MARK),
+                ),
+            ];
+            let measured = self.run(
+                test,
+                &dir,
+                &mut server,
+                &load,
+                Some((recorder.address, &useless)),
+            )?;
+            let points = dir.join("points.json");
+            let names = Names::read(&points);
+            // It may hold the key in a URL.
+            let _not_written = std::fs::remove_file(&points);
+            server.stop();
+            let recording = recorder.recording();
+            if recording.has_upgrade {
+                let _only_room = std::fs::remove_dir_all(&dir);
+                return Ok(Ok((Method::Blocks, Vec::new())));
+            }
+            let summary = match sound(&measured) {
+                Ok(_) if recording.load.is_empty() => {
+                    return broken("k6 had no request answered".into());
+                }
+                Ok(summary) => summary.clone(),
+                Err(why) => return broken(format!("{why} (see {})", dir.display())),
+            };
+            summaries.push(summary);
+            script.get_or_insert_with(|| {
+                Script::of(&recording, |method, target| names.of(method, target))
+            });
+            let _only_room = std::fs::remove_dir_all(&dir);
+        }
+        let (Some(script), [base, head]) = (script, summaries.as_slice()) else {
+            anyhow::bail!("{test} was not recorded");
+        };
+        Ok(Ok((Method::Duet(script), checks(test, [base, head]))))
+    }
+}
+
+/// How often each check and the requests failed on either side.
+pub fn checks(test: &str, [base, head]: [&Summary; 2]) -> Vec<CheckCounts> {
+    let counts = |summary: &Summary| -> BTreeMap<Option<String>, [u64; 2]> {
+        let digest = Metrics::of(summary);
+        let requests = (None, [digest.http_requests_failed, digest.http_requests]);
+        let checks = summary.checks().into_iter();
+        let checks =
+            checks.map(|check| (Some(check.name), [check.fails, check.fails + check.passes]));
+        checks.chain([requests]).collect()
+    };
+    let (base, head) = (counts(base), counts(head));
+    let all: BTreeSet<&Option<String>> = base.keys().chain(head.keys()).collect();
+    let of = |counts: &BTreeMap<Option<String>, [u64; 2]>, check: &Option<String>| {
+        counts.get(check).copied().unwrap_or_default()
+    };
+    let one = |check: &Option<String>| CheckCounts {
+        test: test.to_owned(),
+        check: check.clone(),
+        base: of(&base, check),
+        head: of(&head, check),
+    };
+    all.into_iter()
+        .map(one)
+        .filter(|check| check.base[1] + check.head[1] > 0)
+        .collect()
+}
+
+/// What k6's samples call the requests.
+#[derive(Debug, Default)]
+struct Names {
+    /// By method and target: a trend of the script that holds the durations of just these requests, else the tag `name`.
+    routes: HashMap<(String, String), String>,
+}
+
+/// A line of k6's JSON output.
+///
+/// Source: <https://grafana.com/docs/k6/latest/results-output/real-time/json/>.
+#[derive(Deserialize)]
+struct Line {
+    metric: String,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(default)]
+    value: f64,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// Reads the samples; without them nothing has a name of its own.
+    fn read(points: &Path) -> Self {
+        Self::of_points(&std::fs::read_to_string(points).unwrap_or_default())
+    }
+
+    fn of_points(text: &str) -> Self {
+        let points = || {
+            text.lines()
+                .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+        };
+        // A route is told by method and name, which is the URL unless the script says otherwise.
+        let mut targets: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        let mut of_duration: HashMap<u64, (String, String)> = HashMap::new();
+        let mut named: BTreeMap<(String, String), String> = BTreeMap::new();
+        for Line {
+            data: Data { value, tags },
+            ..
+        } in points()
+            .filter(|point| point.metric == "http_req_duration" && !point.data.tags.is_empty())
+        {
+            let tag = |name: &str| tags.get(name).cloned().unwrap_or_default();
+            let target = target(&tag("url"));
+            let (method, name) = (tag("method"), tag("name"));
+            let route = match name == tag("url") {
+                true => load_duet::script::route(&method, &target),
+                false => {
+                    let shown = match name.contains("://") {
+                        true => format!("{method} {}", self::target(&name)),
+                        false => name,
+                    };
+                    named.insert((method.clone(), target.clone()), shown.clone());
+                    shown
+                }
+            };
+            let key = (method, route);
+            targets.entry(key.clone()).or_default().insert(target);
+            of_duration.insert(value.to_bits(), key);
+        }
+        let mut trends: BTreeMap<String, Vec<Option<&(String, String)>>> = BTreeMap::new();
+        for Line { metric, data } in points() {
+            if !metric.starts_with("http_req") && !data.tags.is_empty() {
+                trends
+                    .entry(metric)
+                    .or_default()
+                    .push(of_duration.get(&data.value.to_bits()));
+            }
+        }
+        let mut routes: HashMap<(String, String), String> = named.into_iter().collect();
+        for (trend, samples) in trends {
+            let Some(Some(first)) = samples.iter().find(|sample| sample.is_some()) else {
+                continue;
+            };
+            let of_first = samples
+                .iter()
+                .filter(|sample| **sample == Some(*first))
+                .count();
+            if of_first as f64 >= OF_ONE_ROUTE * samples.len() as f64 {
+                for target in &targets[*first] {
+                    routes.insert((first.0.clone(), target.clone()), trend.clone());
+                }
+            }
+        }
+        Self { routes }
+    }
+
+    fn of(&self, method: &str, target: &str) -> Option<String> {
+        self.routes
+            .get(&(method.to_owned(), target.to_owned()))
+            .cloned()
+    }
+}
+
+/// The path and query of a URL.
+fn target(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/')
+        .map_or_else(|| "/".to_owned(), |at| rest[at..].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_have_the_names_of_the_script() {
+        let point = |metric: &str, value: f64, method: &str, url: &str, name: &str| {
+            format!(
+                "{{\"metric\":\"{metric}\",\"type\":\"Point\",\"data\":{{\"time\":\"x\",\"value\":{value},\"tags\":{{\"method\":\"{method}\",\"url\":\"{url}\",\"name\":\"{name}\"}}}}}}\n"
+            )
+        };
+        let trend = |metric: &str, value: f64| {
+            format!(
+                "{{\"metric\":\"{metric}\",\"type\":\"Point\",\"data\":{{\"value\":{value},\"tags\":{{\"group\":\"\"}}}}}}\n"
+            )
+        };
+        let mut text =
+            "{\"type\":\"Metric\",\"data\":{\"name\":\"x\"},\"metric\":\"x\"}\n".to_owned();
+        let base = "http://127.0.0.1:1";
+        for nth in 0..40 {
+            let (create, get) = (0.5 + f64::from(nth) / 1e3, 0.7 + f64::from(nth) / 1e3);
+            let items = format!("{base}/items");
+            let item = format!("{base}/items/{nth}");
+            text += &point("http_req_duration", create, "POST", &items, &items);
+            text += &point("http_req_duration", get, "GET", &item, &item);
+            text += &point(
+                "http_req_duration",
+                create + 7.0,
+                "GET",
+                &format!("{base}/a?{nth}"),
+                &format!("{base}/a?${{}}"),
+            );
+            text += &point(
+                "http_req_duration",
+                create + 9.0,
+                "GET",
+                &format!("{base}/b"),
+                "front page",
+            );
+            text += &trend("item_get_duration", get);
+            text += &trend("mixed", if nth % 2 == 0 { get } else { create });
+            text += &trend("iteration_duration", 1_000.0 + create);
+        }
+        let names = Names::of_points(&text);
+        assert_eq!(names.of("GET", "/items/17").unwrap(), "item_get_duration");
+        assert_eq!(
+            names.of("POST", "/items"),
+            None,
+            "a trend of two routes is neither's"
+        );
+        assert_eq!(names.of("GET", "/a?3").unwrap(), "GET /a?${}");
+        assert_eq!(names.of("GET", "/b").unwrap(), "front page");
+        assert_eq!(Names::of_points("not json\n").of("GET", "/b"), None);
+    }
+}
