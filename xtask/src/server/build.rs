@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::config::{Build, Server};
-use crate::shell::{self, Cmd, Process, Stream, cmd};
+use crate::shell::{self, Cmd, Process, Shell, Stream, cmd};
 use crate::ui;
 
 /// The longest build that is waited for: a cold one takes minutes, not hours.
@@ -43,12 +43,7 @@ pub fn build(server: &Server, root: &Path, target_dir: Option<&Path>) -> anyhow:
             let messages = Arc::new(Mutex::new(None));
             let found = Arc::clone(&messages);
             let wanted = binary.clone();
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let format = "--message-format=json-render-diagnostics";
-            let cmd = cmd!(
-                sh,
-                "{cargo} build --release --locked --package {package} --bin {binary} {format}"
-            );
+            let cmd = cargo_build(&sh, package, binary);
             run(cmd, server, target_dir, move |line| {
                 if let Some(path) = executable(line, &wanted) {
                     *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
@@ -73,6 +68,59 @@ pub fn build(server: &Server, root: &Path, target_dir: Option<&Path>) -> anyhow:
             Ok(path)
         }
     }
+}
+
+/// A build that was begun while something else is waited for.
+pub struct BuildAhead {
+    process: Process,
+    /// Shows what is compiled once somebody waits for it.
+    progress: Arc<Mutex<Option<ui::Progress>>>,
+}
+
+impl BuildAhead {
+    /// Begins to build the server of the tree `root` with cargo; `None` if the table has another command or cargo cannot
+    /// be started, which [`build`] will say.
+    pub fn begin(server: &Server, root: &Path) -> Option<Self> {
+        let Build::Package {
+            package, binary, ..
+        } = &server.build
+        else {
+            return None;
+        };
+        let sh = shell::at(root).ok()?;
+        let progress = Arc::new(Mutex::new(None::<ui::Progress>));
+        let shown = Arc::clone(&progress);
+        let cmd = cargo_build(&sh, package, binary);
+        let process = shell::spawn(cmd, move |stream, line| {
+            let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Stream::Err, Some(progress)) = (stream, &*shown) {
+                progress.says(line.trim_start());
+            }
+        });
+        Some(Self {
+            process: process.ok()?,
+            progress,
+        })
+    }
+
+    /// Waits for its end. Whether it failed is left to [`build`], which does again what was not done and says why.
+    ///
+    /// # Errors
+    /// If an interruption arrives.
+    pub fn wait(mut self, server: &Server) -> anyhow::Result<()> {
+        let progress = ui::Progress::open_ended(&format!("building {}", server.name));
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        self.process.wait_within(LIMIT).map(drop)
+    }
+}
+
+fn cargo_build<'a>(sh: &'a Shell, package: &str, binary: &str) -> Cmd<'a> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let format = "--message-format=json-render-diagnostics";
+    cmd!(
+        sh,
+        "{cargo} build --release --locked --package {package} --bin {binary} {format}"
+    )
 }
 
 fn run(
