@@ -123,14 +123,10 @@ mod tests {
 
     #[test]
     fn bad_input_is_a_typed_error() {
-        assert!(matches!(
-            smallest_visible(0, QUERY),
-            Err(StatsError::TooFew { need: 2, .. })
-        ));
-        assert!(matches!(
-            smallest_visible(5, QUERY),
-            Err(StatsError::TooFew { need: 6, .. })
-        ));
+        for (pairs, need) in [(0, 2), (5, 6)] {
+            let error = smallest_visible(pairs, QUERY).expect_err("too few");
+            assert_eq!(error, StatsError::too_few(WHAT, pairs, need));
+        }
         assert!(
             smallest_visible(
                 9,

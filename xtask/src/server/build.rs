@@ -42,6 +42,7 @@ pub fn build(server: &Server, root: &Path, target_dir: Option<&Path>) -> anyhow:
         } => {
             let messages = Arc::new(Mutex::new(None));
             let found = Arc::clone(&messages);
+            let binary = binary.as_ref().unwrap_or(package);
             let wanted = binary.clone();
             let cmd = cargo_build(&sh, package, binary);
             run(cmd, server, target_dir, move |line| {
@@ -56,7 +57,9 @@ pub fn build(server: &Server, root: &Path, target_dir: Option<&Path>) -> anyhow:
             path.with_context(|| format!("cargo built {package} but named no executable"))
         }
         Build::Command { command, program } => {
-            let (first, rest) = (&command[0], &command[1..]);
+            let [first, rest @ ..] = command.as_slice() else {
+                anyhow::bail!("the command in [server.build] of load-test.toml is empty: name one");
+            };
             run(cmd!(sh, "{first} {rest...}"), server, target_dir, ui::info)?;
             let path = root.join(program);
             anyhow::ensure!(
