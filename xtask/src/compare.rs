@@ -8,7 +8,6 @@ mod kept;
 mod measure;
 mod plan;
 mod rounds;
-mod stolen;
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -165,7 +164,7 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
         outcome: Outcome::Passed,
         exit_code: 0,
         reasons: Vec::new(),
-        notices: stolen::notice(blocks).into_iter().collect(),
+        notices: Vec::new(),
         started_at: blocks.started_at.clone(),
         duration_s: 0.0,
         base: blocks.base.clone(),

@@ -1,31 +1,24 @@
 //! The decision of a paired comparison, metric by metric.
 //!
-//! Each pair is one block of the base beside one of the head. Per metric, what a known [`disturbance`] explains is taken
-//! out of the pairs' log ratios; the exact signed-rank test over them says whether there is a difference, Holm's correction holds the family
-//! of metrics to one level, and a bootstrap interval (BCa of the Hodges-Lehmann estimate) says how
+//! Each pair is one block of the base beside one of the head. Per metric, the exact signed-rank test
+//! over the pairs' log ratios says whether there is a difference, Holm's correction holds the family of metrics to one level, and a bootstrap interval (BCa of the Hodges-Lehmann estimate) says how
 //! large it is. A change is reported if the test is significant **and** the interval's near end
 //! exceeds the metric's floor: real, and large enough to matter.
 
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::interval;
-use crate::disturbance;
-use crate::effect::{EffectQuery, smallest_visible};
 use crate::error::{StatsError, require_not_negative, require_share};
 use crate::holm;
 use crate::signed_rank::{pairs_for_p, signed_rank, smallest_p};
 
 const WHAT: &str = "the decision";
-/// The power for which the smallest visible effect is reported.
-const POWER: f64 = 0.8;
 
 /// The measured blocks of one metric; higher is worse.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairedMetric {
     /// `(base, head)` of each pair, both above 0.
     pub pairs: Vec<(f64, f64)>,
-    /// How much more the head's block was disturbed than the base's, for each pair; empty if that is not known.
-    pub disturbances: Vec<f64>,
     /// Relative change up to which nothing is reported, for example 0.05.
     pub floor: f64,
 }
@@ -102,14 +95,8 @@ pub struct Evidence {
     pub p_adjusted: f64,
     /// The floor that was applied.
     pub floor: f64,
-    /// How much a log ratio grows with its disturbance, which is taken out of it; 0 if nothing is.
-    #[serde(default)]
-    pub slope: f64,
     /// Standard deviation of the pairs' log ratios.
     pub sd_log_ratio: f64,
-    /// The smallest relative increase that these pairs, as noisy as they were, would have reported
-    /// in 80 % of cases, the level divided by the number of metrics; `None` with unusable parameters.
-    pub smallest_visible: Option<f64>,
 }
 
 /// One metric's verdict with its evidence.
@@ -172,7 +159,7 @@ fn judge_all(metrics: &[PairedMetric], rule: &DecisionRule, depth: Depth) -> Vec
                     if depth == Depth::Verdict && p_adjusted > rule.alpha {
                         (Verdict::NoChange, None)
                     } else {
-                        weigh(metric, &ratios, (p, p_adjusted), family, rule)
+                        weigh(metric, &ratios, (p, p_adjusted), rule)
                     }
                 }
             };
@@ -182,19 +169,15 @@ fn judge_all(metrics: &[PairedMetric], rule: &DecisionRule, depth: Depth) -> Vec
 }
 
 /// The log ratios of one metric's pairs.
-struct Ratios {
-    logs: Vec<f64>,
-    slope: f64,
-}
+type Ratios = Vec<f64>;
 
 fn weigh(
     metric: &PairedMetric,
     ratios: &Ratios,
     p_values: (f64, f64),
-    family: usize,
     rule: &DecisionRule,
 ) -> (Verdict, Option<Evidence>) {
-    match evidence(metric, ratios, p_values, family, rule) {
+    match evidence(metric, ratios, p_values, rule) {
         Ok(evidence) => (verdict_on(&evidence, rule.alpha), Some(evidence)),
         Err(error) => {
             let why = error.to_string();
@@ -203,7 +186,7 @@ fn weigh(
     }
 }
 
-/// The log ratios of the pairs without what their disturbances explain, or why there are none.
+/// The log ratios of the pairs, or why there are none.
 fn log_ratios(metric: &PairedMetric, rule: &DecisionRule) -> Result<Ratios, String> {
     let parameters = require_share(WHAT, "alpha", rule.alpha)
         .and_then(|()| require_share(WHAT, "confidence", rule.confidence))
@@ -223,11 +206,7 @@ fn log_ratios(metric: &PairedMetric, rule: &DecisionRule) -> Result<Ratios, Stri
         .iter()
         .map(|(base, head)| head.ln() - base.ln())
         .collect();
-    let slope = disturbance::slope(&ratios, &metric.disturbances);
-    Ok(Ratios {
-        logs: disturbance::without(&ratios, &metric.disturbances, slope),
-        slope,
-    })
+    Ok(ratios)
 }
 
 fn test(
@@ -236,7 +215,7 @@ fn test(
     rule: &DecisionRule,
 ) -> Result<(Ratios, f64), Verdict> {
     let ratios = ratios.map_err(|why| Verdict::NotComparable { why })?;
-    let have = ratios.logs.len();
+    let have = ratios.len();
     let required_p = rule.alpha / family.max(1) as f64;
     if have < rule.min_pairs.max(2) || smallest_p(have) > required_p {
         let need = pairs_for_p(required_p)
@@ -250,7 +229,7 @@ fn test(
             required_p,
         });
     }
-    let p = signed_rank(&ratios.logs).map_err(|error| Verdict::NotComparable {
+    let p = signed_rank(&ratios).map_err(|error| Verdict::NotComparable {
         why: error.to_string(),
     })?;
     Ok((ratios, p))
@@ -258,12 +237,8 @@ fn test(
 
 fn evidence(
     metric: &PairedMetric,
-    Ratios {
-        logs: ratios,
-        slope,
-    }: &Ratios,
+    ratios: &Ratios,
     (p, p_adjusted): (f64, f64),
-    family: usize,
     rule: &DecisionRule,
 ) -> Result<Evidence, StatsError> {
     let found = interval(ratios, rule.confidence, rule.resamples, rule.seed)?;
@@ -272,13 +247,6 @@ fn evidence(
     let mean: f64 = ratios.iter().map(|ratio| ratio / count).sum();
     let squares: f64 = ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum();
     let sd_log_ratio = (squares / (count - 1.0)).sqrt();
-    let query = EffectQuery {
-        sd_log_ratio,
-        alpha: rule.alpha / family.max(1) as f64,
-        confidence: rule.confidence,
-        power: POWER,
-        floor: metric.floor,
-    };
     Ok(Evidence {
         pairs: ratios.len(),
         ratio: found.estimate.exp(),
@@ -287,9 +255,7 @@ fn evidence(
         p,
         p_adjusted,
         floor: metric.floor,
-        slope: *slope,
         sd_log_ratio,
-        smallest_visible: smallest_visible(ratios.len(), query).ok(),
     })
 }
 

@@ -3,9 +3,8 @@
 //! | Question | Module |
 //! |---|---|
 //! | Does memory grow without end? | [`growth`], built on [`slope`] and [`mann_kendall`] |
-//! | Do two versions differ, judged by paired blocks? | [`decide`], built on [`disturbance`], [`signed_rank`], [`bootstrap`] and [`holm`] |
+//! | Do two versions differ, judged by paired blocks? | [`decide`], built on [`signed_rank`], [`bootstrap`] and [`holm`] |
 //! | Does one side fail more often than the other? | [`sign_test`] |
-//! | How small a difference could n pairs have shown? | [`effect`] |
 //! | Is tonight's value outside of the noise of past nights? | [`fence`] |
 //! | Since when is a series at another level? | [`change_points`], built on [`energy`] |
 //!
@@ -16,8 +15,6 @@
 pub mod bootstrap;
 pub mod change_points;
 pub mod decide;
-pub mod disturbance;
-pub mod effect;
 pub mod energy;
 pub mod error;
 pub mod fence;

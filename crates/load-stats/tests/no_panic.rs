@@ -3,7 +3,6 @@
 use load_stats::bootstrap::interval;
 use load_stats::change_points::change_points;
 use load_stats::decide::{DecisionRule, PairedMetric, decide};
-use load_stats::effect::{EffectQuery, smallest_visible};
 use load_stats::energy::best_split;
 use load_stats::fence::{Fence, judge_by_fence};
 use load_stats::growth::{Growth, GrowthRule, judge_growth};
@@ -114,20 +113,6 @@ proptest! {
         let _ = best_split(&values, min_segment);
         let _ = best_split(&values, near);
     }
-
-    #[test]
-    fn effects(pairs: usize, few in 0..40_usize, sd_log_ratio in number(),
-               alpha in number(), confidence in number(), power in number(), floor in number()) {
-        let odd = EffectQuery { sd_log_ratio, alpha, confidence, power, floor };
-        let sane = EffectQuery { alpha: 0.01, confidence: 0.95, power: 0.8, ..odd };
-        for query in [odd, sane] {
-            for pairs in [pairs, few] {
-                if let Ok(effect) = smallest_visible(pairs, query) {
-                    prop_assert!(effect >= 0.0, "{effect}");
-                }
-            }
-        }
-    }
 }
 
 proptest! {
@@ -157,7 +142,6 @@ proptest! {
         let metrics: Vec<PairedMetric> = metrics
             .into_iter()
             .map(|(base, head, floor, positive)| PairedMetric {
-                disturbances: if positive { head.clone() } else { Vec::new() },
                 pairs: base
                     .into_iter()
                     .zip(head)
@@ -187,15 +171,6 @@ fn numbers_that_once_went_wrong() {
         line.low <= line.slope && line.slope <= line.high,
         "{line:?}"
     );
-    // Quantiles of Student's t with this many degrees of freedom.
-    let query = EffectQuery {
-        sd_log_ratio: 0.1,
-        alpha: 0.05,
-        confidence: 0.95,
-        power: 0.8,
-        floor: 0.0,
-    };
-    assert!(smallest_visible(usize::MAX, query).is_ok());
     let close = [-2.711_792_986_748_393e262, -2.711_792_986_748_393_2e262];
     let found = interval(&close, 0.9, 100, 1).expect("finite");
     assert!(found.low <= found.high, "{found:?}");

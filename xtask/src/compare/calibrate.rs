@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use load_stats::decide::{DecisionRule, PairedMetric, Verdict, verdicts};
 
-use super::judge::{Floors, common_measures, disturbances, values};
+use super::judge::{Floors, common_measures, values};
 use crate::record::{Blocks, Calibration, Found, Kind, Measure};
 
 /// Comparisons drawn without a change.
@@ -28,8 +28,6 @@ struct MeasuredPairs {
     test: String,
     floor: f64,
     pairs: Vec<(f64, f64)>,
-    /// Of each pair, or none at all.
-    disturbances: Vec<f64>,
 }
 
 /// Draws comparisons from the pairs of round 0.
@@ -121,13 +119,8 @@ fn drawn(
                 let (base, head) = if swapped { (head, base) } else { (base, head) };
                 (base, head * ratio)
             };
-            let disturbance = |&(pair, swapped): &(usize, bool)| {
-                let more = series.disturbances.get(pair)?;
-                Some(if swapped { -more } else { *more })
-            };
             let drawn = &which[series.test.as_str()];
             PairedMetric {
-                disturbances: drawn.iter().filter_map(disturbance).collect(),
                 pairs: drawn.iter().map(pick).collect(),
                 floor: series.floor,
             }
@@ -145,13 +138,11 @@ fn measured_pairs(blocks: &Blocks, floors: &Floors) -> Vec<MeasuredPairs> {
     let mut all = Vec::new();
     for test in blocks.tests() {
         let pairs = blocks.pairs_of(&test, 0);
-        let disturbances = disturbances(&pairs);
         for measure in common_measures(&pairs) {
             all.push(MeasuredPairs {
                 name: format!("{test}: {measure}"),
                 floor: floors.of(&measure),
                 pairs: values(&pairs, &measure),
-                disturbances: disturbances.clone(),
                 test: test.clone(),
                 measure,
             });

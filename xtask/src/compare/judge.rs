@@ -51,14 +51,12 @@ pub fn judge_blocks(
     let mut tests: Vec<TestRecord> = Vec::new();
     for test in blocks.tests() {
         let pairs = blocks.pairs_of(&test, round);
-        let disturbances = disturbances(&pairs);
         let wanted = |measure: &Measure| {
             only.is_none_or(|only| only.iter().any(|(t, known)| *t == test && known == measure))
         };
         for measure in common_measures(&pairs).into_iter().filter(wanted) {
             let metric = PairedMetric {
                 pairs: values(&pairs, &measure),
-                disturbances: disturbances.clone(),
                 floor: floors.of(&measure),
             };
             family.push((test.clone(), measure, metric));
@@ -95,17 +93,6 @@ pub fn common_measures(pairs: &[(&Block, &Block)]) -> Vec<Measure> {
     };
     let everywhere = |measure: &&Measure| values(pairs, measure).len() == pairs.len();
     first.values.keys().filter(everywhere).cloned().collect()
-}
-
-/// How much more processor time was stolen from the head's block than from the base's, as shares, for each pair; empty
-/// where that is not known of all.
-pub fn disturbances(pairs: &[(&Block, &Block)]) -> Vec<f64> {
-    let more = |(base, head): &(&Block, &Block)| Some(head.stolen? - base.stolen?);
-    pairs
-        .iter()
-        .map(more)
-        .collect::<Option<_>>()
-        .unwrap_or_default()
 }
 
 fn to_record(measure: Measure, metric: &PairedMetric, decision: MetricDecision) -> MetricRecord {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use k6_summary::{Metrics, ServerState, Summary, SummaryProblem};
 
-use super::stolen::Ticks;
 use crate::config::Config;
 use crate::k6::{Invocation, K6, Options, Stopped};
 use crate::measure::probe::Probe;
@@ -112,16 +111,13 @@ impl Bench<'_> {
             at_most: self.block,
             teardown_limit: Duration::ZERO,
         };
-        let ticks = Ticks::now();
         let measured = measure(&invocation, &mut server, |_| ());
-        let stolen = ticks.and_then(|before| Ticks::now()?.stolen_since(before));
         server.stop();
         let measured = measured?;
         if let Some(Stopped::Interrupted(signal)) = measured.ran.stopped {
             return Err(signal.into());
         }
-        let block =
-            summary(&measured).and_then(|summary| to_block(which, summary, &measured, stolen));
+        let block = summary(&measured).and_then(|summary| to_block(which, summary, &measured));
         if block.is_ok() {
             let _only_room = std::fs::remove_dir_all(&dir);
         }
@@ -208,12 +204,7 @@ fn summary(measured: &Measured) -> Result<&Summary, Broken> {
     })
 }
 
-fn to_block(
-    which: Which<'_>,
-    summary: &Summary,
-    seen: &Measured,
-    stolen: Option<f64>,
-) -> Result<Block, Broken> {
+fn to_block(which: Which<'_>, summary: &Summary, seen: &Measured) -> Result<Block, Broken> {
     let digest = Metrics::of(summary);
     let requests = match digest.http_requests {
         0 => digest.ws_sessions,
@@ -238,7 +229,6 @@ fn to_block(
         side: which.side,
         round: which.round,
         values,
-        stolen,
         requests,
         failed_requests: digest.http_requests_failed,
         failed_checks,

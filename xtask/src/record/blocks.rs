@@ -77,9 +77,6 @@ pub struct Block {
     pub round: u8,
     /// One value per metric.
     pub values: BTreeMap<Measure, f64>,
-    /// The share of the processor time that was wanted on this machine, 0 to 1, and that its host gave to others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stolen: Option<f64>,
     /// Requests made, or WebSocket sessions where there are no requests.
     pub requests: u64,
     /// Requests that failed.

@@ -14,7 +14,6 @@ pub fn block(pair: usize, side: Side, median: f64) -> Block {
         side,
         round: 0,
         values: BTreeMap::from([(Measure::median("mission_create_duration"), median)]),
-        stolen: None,
         requests: 200,
         failed_requests: 0,
         failed_checks: BTreeMap::new(),

@@ -14,9 +14,9 @@ const HEADS: Heads = Heads {
     what: "Metric",
     value: "Head",
     bound: "Base",
-    more: &["Change", "95 % interval", "p", "Floor · visible from"],
+    more: &["Change", "95 % interval", "p", "Floor"],
 };
-const HINT: &str = "Change is head by base. A metric is reported if p is at most the level and the near end of the interval lies beyond the floor. “Visible from” is the smallest change that these blocks would have shown in four of five cases.";
+const HINT: &str = "Change is head by base. A metric is reported if p is at most the level and the near end of the interval lies beyond the floor.";
 
 /// The report of `comparison`, which rests on `blocks`.
 pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
@@ -181,7 +181,6 @@ fn row(metric: &MetricRecord) -> Row {
     let more = metric.evidence.as_ref().map_or_else(
         || ["–"; 4].map(Text::from),
         |evidence| {
-            let visible = evidence.smallest_visible.map_or_else(|| "–".into(), share);
             [
                 percent(evidence.ratio - 1.0),
                 format!(
@@ -190,7 +189,7 @@ fn row(metric: &MetricRecord) -> Row {
                     percent(evidence.high - 1.0)
                 ),
                 p_value(evidence.p_adjusted),
-                format!("{} · {visible}", share(evidence.floor)),
+                share(evidence.floor),
             ]
             .map(Text::from)
         },
