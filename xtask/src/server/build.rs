@@ -93,7 +93,7 @@ impl BuildAhead {
         let sh = shell::at(root).ok()?;
         let progress = Arc::new(Mutex::new(None::<ui::Progress>));
         let shown = Arc::clone(&progress);
-        let cmd = cargo_build(&sh, package, binary);
+        let cmd = cargo_build(&sh, package, binary.as_ref().unwrap_or(package));
         let process = shell::spawn(cmd, move |stream, line| {
             let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Stream::Err, Some(progress)) = (stream, &*shown) {
