@@ -6,7 +6,6 @@ mod calibrate;
 mod checks;
 mod duet;
 mod judge;
-mod kept;
 mod plan;
 mod recording;
 mod rounds;
@@ -19,7 +18,7 @@ use anyhow::Context as _;
 use crate::cli::{Compare, MessageFormat};
 use crate::config::Config;
 use crate::error::COULD_NOT_RUN;
-use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder};
+use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, Side};
 use crate::server;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, k6, record, repo, report, secret, ui};
@@ -56,14 +55,16 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     let options = k6::Options::read(&[], None)?;
     std::fs::create_dir_all(&target_dir)
         .with_context(|| format!("failed to create {}", target_dir.display()))?;
-    let kept = tempfile::Builder::new()
-        .prefix("compare-")
-        .tempdir_in(&target_dir)
-        .context("failed to make a folder for the programs")?;
+    // Removed however this ends, if need be by the next one.
+    let kept = server::DataDir::create(&target_dir)?;
     let building = github::group("the servers");
-    let server = &config.table.server;
-    let base = binaries::provide(&base, "base", root, &target_dir, kept.path(), server)?;
-    let head = binaries::provide(&head, "head", root, &target_dir, kept.path(), server)?;
+    let place = binaries::Place {
+        root,
+        keep_in: kept.path(),
+        server: &config.table.server,
+    };
+    let base = place.provide(&base, Side::Base)?;
+    let head = place.provide(&head, Side::Head)?;
     drop(building);
     let now = SystemTime::now();
     let folder = RunFolder::create(&results, "compare", now)?;

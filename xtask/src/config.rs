@@ -2,7 +2,6 @@
 //! `load-test.toml` there describes.
 
 mod javascript;
-mod profiles;
 mod scripts;
 mod table;
 mod template;
@@ -12,7 +11,8 @@ use std::time::Duration;
 
 use crate::error::UsageError;
 
-pub use profiles::Profiles;
+/// The profiles as far as the source of `main.js` tells, since k6 may not be there yet; it has the last word.
+pub use javascript::Keys as Profiles;
 pub use scripts::Script;
 pub use table::{Build, Health, Requests, Server, Start, Table};
 pub use template::Values;
@@ -77,7 +77,7 @@ impl Config {
             .map_err(|error| UsageError(format!("{} cannot be read: {error}", path.display())))?;
         let table: Table = toml::from_str(&text)
             .map_err(|error| UsageError(format!("{} is wrong: {error}", path.display())))?;
-        let profiles = profiles::read(&folder.join("main.js"));
+        let profiles = javascript::keys_of(&folder.join("main.js"), "profiles");
         let scripts = scripts::find(&folder.join("tests"), &profiles)?;
         if let Some(unknown) = table
             .default_tests
@@ -195,6 +195,20 @@ pub mod testing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_profiles_are_all_read() {
+        let Profiles { known, open } = testing::ours().profiles;
+        let names: Vec<&str> = known.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "smoke", "load", "stress", "soak", "spike", "block", "record"
+            ]
+        );
+        assert!(!open);
+        assert_eq!(known[0].about.as_deref(), Some("Quick smoke test"));
+    }
 
     #[test]
     fn all_is_what_the_table_says() {

@@ -3,5 +3,5 @@
 pub mod install;
 pub mod run;
 
-pub use install::{FindOptions, K6, command, ensure};
+pub use install::{FindOptions, K6, command, ensure, is_missing};
 pub use run::{Invocation, Options, Ran, Shape, Stopped, inspect, short, without_values};

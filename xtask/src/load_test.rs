@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::prometheus::{self, Prometheus};
 use crate::record::{RunFolder, RunRecord, ServerRecord, TargetRecord};
 use crate::server::lock::{self, Lock};
-use crate::server::{self, Server};
+use crate::server::{self, BuildAhead, Server};
 use crate::shell::interrupt;
 use crate::{github, record, repo, report, ui};
 
@@ -29,6 +29,8 @@ struct Run<'a> {
     root: &'a Path,
     config: &'a Config,
     plan: Plan,
+    /// The server's build, if it was begun while k6 was fetched.
+    build: Option<BuildAhead>,
     k6: K6,
     /// The load of each test of the plan.
     shapes: Vec<Shape>,
@@ -55,6 +57,7 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
         let _not_yet_needed = std::fs::create_dir_all(&plan.results);
         record::try_output("--junit", path)?;
     }
+    let build = build_ahead(args, &plan, root, config)?;
     let k6 = find_k6(args, root)?;
     let shapes = plan.shapes(&k6.path, &config.main_js(), &options)?;
     let lock = lock_for(&plan, root, args.wait)?;
@@ -70,6 +73,7 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
         root,
         config,
         plan,
+        build,
         k6,
         shapes,
         folder,
@@ -80,6 +84,25 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
     };
     let measured = run.measure();
     run.conclude(measured)
+}
+
+/// Begins to build the server where both it and k6 have yet to be made: a build needs the processor, a download does not.
+fn build_ahead(
+    args: &LoadTest,
+    plan: &Plan,
+    root: &Path,
+    config: &Config,
+) -> anyhow::Result<Option<BuildAhead>> {
+    let target_dir = repo::target_dir(root);
+    let wanted = plan.target.local.is_some()
+        && !args.no_start_server
+        && args.server_bin().is_none()
+        && !args.k6.no_install
+        && k6::is_missing(&k6::FindOptions::new(&args.k6, &target_dir))?
+        && (plan.target.any_port() || !server::is_occupied(&plan.target));
+    Ok(wanted
+        .then(|| BuildAhead::begin(&config.table.server, root))
+        .flatten())
 }
 
 fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
@@ -101,6 +124,9 @@ impl Run<'_> {
         self.read_history();
         self.open_prometheus();
         let starting = github::group("the server");
+        if let Some(build) = self.build.take() {
+            build.wait(&self.config.table.server)?;
+        }
         let mut server = self.acquire_server(&self.folder.path, self.args.server_bin())?;
         drop(starting);
         let binary = server.binary().map(Path::to_owned);

@@ -89,7 +89,7 @@ impl Measured {
 
 fn read_summary(path: &Path) -> Result<Summary, SummaryProblem> {
     match std::fs::read(path) {
-        Ok(bytes) => Summary::parse(&bytes).map_err(SummaryProblem::from),
+        Ok(bytes) => Summary::parse(&bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(SummaryProblem::Missing),
         Err(error) => Err(SummaryProblem::Unreadable(error.to_string())),
     }

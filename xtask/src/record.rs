@@ -9,6 +9,7 @@ mod run;
 mod scrub;
 #[cfg(test)]
 pub mod testing;
+mod versioned;
 mod words;
 
 pub use blocks::{
@@ -26,4 +27,5 @@ pub use run::{
     SampledRecord, ServerKind, ServerRecord, StageRecord, TargetRecord, TestRecord, UsageRecord,
 };
 pub use scrub::scrub;
+pub use versioned::versioned;
 pub use words::{percent, short_commit};

@@ -11,13 +11,31 @@ use crate::shell::{self, cmd};
 /// A question is answered within this time; checking out a tree may take longer.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Variables that git sets for its hooks, and that would have it look elsewhere than where it is asked to.
+///
+/// Source: `git rev-parse --local-env-vars`, without those of the configuration.
+pub const OF_A_HOOK: [&str; 8] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// What `git ARGS` prints in `root`, trimmed.
 ///
 /// # Errors
 /// If git is not there, takes too long or fails; its words are in the message.
 pub fn ask(root: &Path, args: &[&str]) -> anyhow::Result<String> {
     let sh = shell::at(root)?;
-    let captured = shell::capture(cmd!(sh, "git {args...}"), LIMIT).context("git is needed")?;
+    let mut git = cmd!(sh, "git {args...}");
+    for name in OF_A_HOOK {
+        git = git.env_remove(name);
+    }
+    let captured = shell::capture(git, LIMIT).context("git is needed")?;
     anyhow::ensure!(
         captured.ended.success(),
         "`git {}` failed ({}):{}",
@@ -44,13 +62,24 @@ pub fn commit(root: &Path, revision: &str) -> Option<String> {
     .ok()
 }
 
-/// The revision of the working tree; `None` outside a repository or without git.
+/// The revision of the working tree; `None` outside a repository, before the first commit or without git.
 pub fn revision(root: &Path) -> Option<Revision> {
-    let git = |args: &[&str]| ask(root, args).ok();
+    parse_status(&ask(root, &["status", "--porcelain=v2", "--branch"]).ok()?)
+}
+
+/// Reads headers and changes.
+///
+/// Source: <https://git-scm.com/docs/git-status>, "Porcelain Format Version 2".
+fn parse_status(text: &str) -> Option<Revision> {
+    let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
     Some(Revision {
-        commit: git(&["rev-parse", "HEAD"])?,
-        branch: git(&["symbolic-ref", "--quiet", "--short", "HEAD"]),
-        dirty: git(&["status", "--porcelain"]).is_none_or(|changes| !changes.is_empty()),
+        commit: header("# branch.oid ")
+            .filter(|commit| *commit != "(initial)")?
+            .to_owned(),
+        branch: header("# branch.head ")
+            .filter(|branch| *branch != "(detached)")
+            .map(str::to_owned),
+        dirty: text.lines().any(|line| !line.starts_with('#')),
     })
 }
 
@@ -65,4 +94,22 @@ pub fn root() -> PathBuf {
 /// Where build output and our own k6 go.
 pub fn target_dir(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_commit_branch_and_whether_anything_changed() {
+        let clean = parse_status("# branch.oid 1f2e\n# branch.head main\n").unwrap();
+        assert_eq!(
+            (clean.commit.as_str(), clean.branch.as_deref(), clean.dirty),
+            ("1f2e", Some("main"), false)
+        );
+        let detached = "# branch.oid 1f2e\n# branch.head (detached)\n? new.txt\n";
+        let changed = parse_status(detached).unwrap();
+        assert_eq!((changed.branch, changed.dirty), (None, true));
+        assert!(parse_status("# branch.oid (initial)\n# branch.head main").is_none());
+    }
 }

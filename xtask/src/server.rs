@@ -23,12 +23,12 @@ use crate::secret::Secret;
 use crate::shell::logs::LogFile;
 use crate::shell::{Ended, Process};
 use crate::ui;
-use data_dir::DataDir;
 use health::Prober;
 use target::{Address, Target};
 use watch::Watch;
 
-pub use build::build;
+pub use build::{BuildAhead, Checkout, build};
+pub use data_dir::DataDir;
 pub use health::{Alive, Health};
 pub use key::api_key;
 pub use requests::Requests;
@@ -148,15 +148,23 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
     }
 }
 
+/// Whether something listens where the target is.
+pub fn is_occupied(target: &Target) -> bool {
+    target.local_addresses().iter().any(listens)
+}
+
 /// The address of whatever listens there already; where nothing does, as it was given.
 ///
 /// `localhost` may be two addresses: whoever asks one must not be answered by one server and measure another.
 fn occupied(target: &Target) -> Address {
-    let listens = |address: &SocketAddr| TcpStream::connect_timeout(address, FIRST_LOOK).is_ok();
     match target.local_addresses().into_iter().find(listens) {
         Some(address) => target.at(address),
         None => target.as_given(),
     }
+}
+
+fn listens(address: &SocketAddr) -> bool {
+    TcpStream::connect_timeout(address, FIRST_LOOK).is_ok()
 }
 
 fn usage_path(wanted: &ServerOptions<'_>) -> PathBuf {
@@ -180,7 +188,7 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         Some(path) => path.to_owned(),
         None => {
             ui::step(&format!("building {}", table.name));
-            build(table, wanted.root, None)?
+            build(table, wanted.root, "--server-bin", None)?
         }
     };
     let fixtures = wanted.config.fixtures()?;

@@ -17,7 +17,7 @@ mod running;
 mod tail;
 
 pub use capture::capture;
-pub use command::{Cmd, Stream, at, cmd, here, spawn, spawn_tied};
+pub use command::{Cmd, Shell, Stream, at, cmd, here, spawn, spawn_tied};
 pub use ended::Ended;
 pub use groups::{GUARDIAN, guard};
 pub use lines::clean;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::reason::Reason;
-use crate::text::clean;
+use crate::text::one_line;
 
 /// How much of a name is kept, in characters.
 const LONGEST_NAME: usize = 200;
@@ -82,7 +82,7 @@ impl Group {
 }
 
 fn join(around: &str, name: &str) -> String {
-    let name = clean(name, LONGEST_NAME);
+    let name = one_line(name, LONGEST_NAME);
     if around.is_empty() {
         name
     } else {
@@ -93,7 +93,7 @@ fn join(around: &str, name: &str) -> String {
 /// Whether checks were made, each passed at least once, and enough of all did.
 pub(crate) fn judge_checks(checks: &[CheckRow], minimum: f64, expected: &[String]) -> Vec<Reason> {
     let made = |name: &String| {
-        let name = clean(name, LONGEST_NAME);
+        let name = one_line(name, LONGEST_NAME);
         let mut made = checks.iter().filter(|check| check.total() > 0);
         made.any(|check| check.name.rsplit(" › ").next() == Some(&name))
     };
@@ -101,7 +101,7 @@ pub(crate) fn judge_checks(checks: &[CheckRow], minimum: f64, expected: &[String
         .iter()
         .filter(|name| !made(name))
         .map(|name| Reason::CheckNotMade {
-            check: clean(name, LONGEST_NAME),
+            check: one_line(name, LONGEST_NAME),
         })
         .collect();
     let never: Vec<&CheckRow> = checks.iter().filter(|check| check.passes == 0).collect();

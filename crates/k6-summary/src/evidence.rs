@@ -1,6 +1,7 @@
 //! What a verdict rests on.
 
-use crate::error::ParseError;
+use serde_json::error::Category;
+
 use crate::exit_code::K6Exit;
 use crate::log::Log;
 use crate::summary::Summary;
@@ -45,20 +46,23 @@ pub enum SummaryProblem {
     Unreadable(String),
 }
 
-impl From<&ParseError> for SummaryProblem {
-    fn from(error: &ParseError) -> Self {
-        match error {
-            ParseError::Empty | ParseError::Truncated { .. } => Self::Truncated(error.to_string()),
-            ParseError::NotJson { .. } | ParseError::NotASummary { .. } => {
-                Self::Unreadable(error.to_string())
+impl From<serde_json::Error> for SummaryProblem {
+    /// Why a text could not be read as the data of `handleSummary`.
+    fn from(error: serde_json::Error) -> Self {
+        match error.classify() {
+            Category::Eof => Self::Truncated(format!(
+                "the summary is cut off at line {}, column {}",
+                error.line(),
+                error.column()
+            )),
+            Category::Data => Self::Unreadable(format!(
+                "the file is JSON, but not what k6 gives to handleSummary: {error}; \
+                 was it written by load-tests/main.js?"
+            )),
+            Category::Syntax | Category::Io => {
+                Self::Unreadable(format!("the summary is not valid JSON: {error}"))
             }
         }
-    }
-}
-
-impl From<ParseError> for SummaryProblem {
-    fn from(error: ParseError) -> Self {
-        Self::from(&error)
     }
 }
 

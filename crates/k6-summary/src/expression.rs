@@ -70,6 +70,17 @@ const OPERATORS: [(&str, Operator); 7] = [
     (">", Operator::Greater),
 ];
 
+/// Percentiles apart, whose number may be written in several ways.
+const NAMES: [(&str, Aggregation); 7] = [
+    ("count", Aggregation::Count),
+    ("rate", Aggregation::Rate),
+    ("value", Aggregation::Value),
+    ("avg", Aggregation::Avg),
+    ("min", Aggregation::Min),
+    ("med", Aggregation::Med),
+    ("max", Aggregation::Max),
+];
+
 impl Expression {
     /// Reads an expression; white space between its parts does not matter.
     ///
@@ -126,58 +137,35 @@ impl Aggregation {
     /// # Errors
     /// Names the text if it is none of them.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        match text.trim() {
-            "count" => Ok(Self::Count),
-            "rate" => Ok(Self::Rate),
-            "value" => Ok(Self::Value),
-            "avg" => Ok(Self::Avg),
-            "min" => Ok(Self::Min),
-            "med" => Ok(Self::Med),
-            "max" => Ok(Self::Max),
-            other => other
-                .strip_prefix("p(")
+        let text = text.trim();
+        let named = NAMES.iter().find(|(name, _)| *name == text);
+        let percentile = || {
+            text.strip_prefix("p(")
                 .and_then(|rest| finite(rest.strip_suffix(')')?))
                 .filter(|percent| (0.0..=100.0).contains(percent))
                 .map(Self::Percentile)
-                .ok_or_else(|| ExpressionError::new(text)),
-        }
-    }
-
-    /// The name in a metric's values, save for percentiles, whose number may be written in
-    /// several ways.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Count => "count",
-            Self::Rate => "rate",
-            Self::Value => "value",
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Med => "med",
-            Self::Max => "max",
-            Self::Percentile(_) => "p",
-        }
+        };
+        named
+            .map(|(_, aggregation)| *aggregation)
+            .or_else(percentile)
+            .ok_or_else(|| ExpressionError::new(text))
     }
 }
 
 impl fmt::Display for Aggregation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Percentile(percent) => write!(f, "p({percent})"),
-            named => f.write_str(named.name()),
+        match (self, NAMES.iter().find(|(_, it)| it == self)) {
+            (Self::Percentile(percent), _) => write!(f, "p({percent})"),
+            (_, named) => f.write_str(named.map_or("", |(name, _)| name)),
         }
     }
 }
 
 impl fmt::Display for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-        })
+        // Of the two ways to write `==` the shorter one is the last.
+        let sign = OPERATORS.iter().rfind(|(_, it)| it == self);
+        f.write_str(sign.map_or("", |(sign, _)| sign))
     }
 }
 

@@ -20,7 +20,7 @@
 //! }"#;
 //! let summary = Summary::parse(text.as_bytes());
 //! let verdict = judge(&Evidence {
-//!     summary: summary.as_ref().map_err(Into::into),
+//!     summary: summary.as_ref().map_err(Clone::clone),
 //!     log: &Log::default(),
 //!     exit: K6Exit::Code(0),
 //!     min_checks: k6_summary::DEFAULT_MIN_CHECKS,
@@ -38,7 +38,6 @@
 
 mod check;
 mod digest;
-mod error;
 mod evidence;
 mod exceptions;
 mod exit_code;
@@ -56,7 +55,6 @@ mod verdict;
 
 pub use check::CheckRow;
 pub use digest::{Metrics, TrendDigest};
-pub use error::ParseError;
 pub use evidence::{
     DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, ServerState, SummaryProblem,
 };
@@ -67,6 +65,7 @@ pub use metric::{Contains, Metric, MetricKind, ThresholdResult};
 pub use reason::Reason;
 pub use rule::{Rule, Rules};
 pub use summary::{LoadTest, Summary};
+pub use text::{cut, harmless, one_line};
 pub use threshold::{ThresholdRow, ThresholdState};
 pub use unit::{Quantity, Unit};
 pub use verdict::{Outcome, Verdict, judge};

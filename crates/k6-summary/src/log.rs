@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::text::clean;
+use crate::text::one_line;
 
 /// How k6 begins to say that `exec.test.abort` was called.
 const ABORTED: &str = "test aborted: ";
@@ -113,7 +113,7 @@ impl Exception {
                 message.strip_prefix(prefix).unwrap_or(message)
             });
         Self {
-            message: clean(message, LONGEST_MESSAGE),
+            message: one_line(message, LONGEST_MESSAGE),
             place: place(text),
         }
     }

@@ -79,7 +79,7 @@ impl Metric {
     #[must_use]
     pub fn aggregate(&self, aggregation: Aggregation) -> Option<f64> {
         let Aggregation::Percentile(percent) = aggregation else {
-            return self.value(aggregation.name());
+            return self.value(&aggregation.to_string());
         };
         let exact = self.values.iter().find(|(name, _)| {
             Aggregation::parse(name).is_ok_and(|named| named == Aggregation::Percentile(percent))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::check::{CheckRow, Group};
-use crate::error::ParseError;
+use crate::evidence::SummaryProblem;
 use crate::expression::Aggregation;
 use crate::metric::Metric;
 use crate::rule::Rules;
@@ -58,12 +58,12 @@ impl Summary {
     ///
     /// # Errors
     /// Says whether the text is empty, cut off, no JSON, or no summary, and where.
-    pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
+    pub fn parse(text: &[u8]) -> Result<Self, SummaryProblem> {
         if text.trim_ascii().is_empty() {
-            return Err(ParseError::Empty);
+            let why = "the summary is empty: k6 ended before it wrote any of it";
+            return Err(SummaryProblem::Truncated(why.into()));
         }
-        let mut summary: Self =
-            serde_json::from_slice(text).map_err(|error| ParseError::new(&error))?;
+        let mut summary: Self = serde_json::from_slice(text)?;
         for (name, metric) in &mut summary.metrics {
             metric.name.clone_from(name);
         }

@@ -8,7 +8,7 @@ use crate::expression::{Expression, Operator};
 use crate::metric::{Metric, MetricKind};
 use crate::reason::Reason;
 use crate::summary::Summary;
-use crate::text::clean;
+use crate::text::one_line;
 use crate::unit::{Quantity, Unit};
 
 /// How much of an expression is kept, in characters.
@@ -68,8 +68,8 @@ impl ThresholdRow {
         // A crossed threshold was held against something, if only the zero of no samples.
         let measured = sampled.or(metric.filter(|_| state == ThresholdState::Crossed));
         let mut row = Self {
-            metric: clean(name, LONGEST_EXPRESSION),
-            expression: clean(expression, LONGEST_EXPRESSION),
+            metric: one_line(name, LONGEST_EXPRESSION),
+            expression: one_line(expression, LONGEST_EXPRESSION),
             aggregation: parsed.map(|it| it.aggregation.to_string()),
             operator: parsed.map(|it| it.operator.to_string()),
             bound: parsed.map(|it| it.bound),

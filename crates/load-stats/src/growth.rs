@@ -116,10 +116,8 @@ pub struct GrowthEvidence {
     pub low: f64,
     /// One-sided p-value of the Mann–Kendall test, corrected for dependence.
     pub p: f64,
-    /// In how many of the [`GrowthEvidence::segments`] the retained level grew.
+    /// In how many of the six segments the retained level grew.
     pub growing_segments: usize,
-    /// The number of segments.
-    pub segments: usize,
     /// The single step that was taken off, in the unit of the values.
     pub step: Option<f64>,
     /// Seconds between the first and the last sample.
@@ -204,7 +202,6 @@ fn evaluate(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, NotEvalu
         low: line.low.min(fitted_low) * SECONDS_PER_HOUR,
         p: trend.p_rising,
         growing_segments: growing.iter().filter(|&&grows| grows).count(),
-        segments: SEGMENTS,
         step,
         span,
     };

@@ -9,7 +9,7 @@
 //! | Since when is a series at another level? | [`change_points`], built on [`energy`] |
 //!
 //! No function panics, whatever its input: empty, constant, infinite and not-a-number data are
-//! answered by a typed [`StatsError`] or by a variant that says why there is no verdict. Functions
+//! answered by a [`StatsError`] or by a variant that says why there is no verdict. Functions
 //! that draw random numbers take a seed, and the same seed gives the same answer.
 
 pub mod change_points;

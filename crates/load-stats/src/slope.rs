@@ -4,14 +4,10 @@
 //! P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63 (1968),
 //! whose equation 2.6 also gives the interval; H. Theil (1950).
 
-use crate::error::{StatsError, require_finite, require_share};
+use crate::error::{StatsError, require, require_finite, require_share};
 use crate::numbers::{normal_quantile, quantile_sorted, sort, tie_sizes};
 
 const WHAT: &str = "the Theil-Sen slope";
-
-/// The most points whose pairs are all looked at: 10.1 million slopes, 81 MB. A soak of 70 minutes
-/// with one sample a second stays below; longer series are thinned evenly.
-pub const MAX_POINTS: usize = 4_500;
 
 /// A Theil–Sen line through points.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +25,8 @@ pub struct TheilSen {
 /// `confidence` is for example 0.95. `variance_factor` widens the interval for points that depend
 /// on each other: it multiplies the variance of Kendall's S, as
 /// [`crate::mann_kendall::MannKendall::variance_factor`] does; 1 for independent points. The order
-/// of the points does not matter. More than [`MAX_POINTS`] are thinned evenly.
+/// of the points does not matter. The time grows with the
+/// square of their number.
 ///
 /// # Errors
 /// Fewer than 2 points, a value that is not finite, all x equal, a confidence outside of (0, 1), a
@@ -40,48 +37,35 @@ pub fn theil_sen(
     variance_factor: f64,
 ) -> Result<TheilSen, StatsError> {
     require_share(WHAT, "confidence", confidence)?;
-    if !(variance_factor.is_finite() && variance_factor > 0.0) {
-        return Err(StatsError::BadParameter {
-            what: WHAT.to_owned(),
-            name: "variance_factor".to_owned(),
-            value: variance_factor.to_string(),
-            expected: "a finite number above 0".to_owned(),
-        });
-    }
+    require(
+        WHAT,
+        "variance_factor",
+        variance_factor,
+        "a finite number above 0",
+        variance_factor.is_finite() && variance_factor > 0.0,
+    )?;
     if points.len() < 2 {
         return Err(StatsError::too_few(WHAT, points.len(), 2));
     }
     require_finite(WHAT, points.iter().map(|point| point.0))?;
     require_finite(WHAT, points.iter().map(|point| point.1))?;
-    let points = thin(points);
-    let mut slopes = pair_slopes(&points);
+    let mut slopes = pair_slopes(points);
     if slopes.is_empty() {
-        return Err(StatsError::undefined(WHAT, "all points have the same x"));
+        return Err(StatsError::new(WHAT, "all points have the same x"));
     }
     sort(&mut slopes);
     let Some(slope) = quantile_sorted(&slopes, 0.5).filter(|slope| slope.is_finite()) else {
-        return Err(StatsError::undefined(
+        return Err(StatsError::new(
             WHAT,
             "the values are too large to subtract",
         ));
     };
     // The root of each factor by itself, since their product may overflow.
     let reach = normal_quantile(0.5 + confidence / 2.0)
-        * kendall_variance(&points).sqrt()
+        * kendall_variance(points).sqrt()
         * variance_factor.sqrt();
     let (low, high) = interval(&slopes, reach);
     Ok(TheilSen { slope, low, high })
-}
-
-/// Keeps at most [`MAX_POINTS`], spread evenly, the first and the last among them.
-pub(crate) fn thin<T: Copy>(points: &[T]) -> Vec<T> {
-    let count = points.len();
-    if count <= MAX_POINTS {
-        return points.to_vec();
-    }
-    (0..MAX_POINTS)
-        .filter_map(|index| points.get(index * (count - 1) / (MAX_POINTS - 1)).copied())
-        .collect()
 }
 
 /// The slopes between all pairs whose x differ.
@@ -99,7 +83,7 @@ fn pair_slopes(points: &[(f64, f64)]) -> Vec<f64> {
 }
 
 /// The variance of Kendall's S over independent points, ties in x and y taken off (Sen's 2.6).
-fn kendall_variance(points: &[(f64, f64)]) -> f64 {
+pub(crate) fn kendall_variance(points: &[(f64, f64)]) -> f64 {
     let term = |n: usize| (n as f64) * (n as f64 - 1.0) * (2.0 * n as f64 + 5.0);
     let ties = |mut values: Vec<f64>| -> f64 {
         sort(&mut values);
@@ -150,40 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn long_series_are_thinned_and_keep_their_ends() -> Result<(), StatsError> {
-        let indices: Vec<usize> = (0..20_000).collect();
-        let thinned = thin(&indices);
-        assert_eq!(
-            (thinned.len(), thinned.first(), thinned.last()),
-            (MAX_POINTS, Some(&0), Some(&19_999))
-        );
-        let points: Vec<(f64, f64)> = (0..6_000)
-            .map(|i| (f64::from(i), -2.0 * f64::from(i)))
-            .collect();
-        let line = theil_sen(&points, 0.99, 1.0)?;
-        assert_eq!(line.slope, -2.0);
-        Ok(())
-    }
-
-    #[test]
-    fn what_has_no_slope_is_a_typed_error() {
-        let error = |points: &[(f64, f64)]| theil_sen(points, 0.95, 1.0).expect_err("must fail");
-        assert!(matches!(
-            error(&[]),
-            StatsError::TooFew {
-                have: 0,
-                need: 2,
-                ..
-            }
-        ));
-        assert!(matches!(
-            error(&[(1.0, 1.0), (1.0, 5.0)]),
-            StatsError::Undefined { .. }
-        ));
-        assert!(matches!(
-            error(&[(1.0, 1.0), (2.0, f64::NAN)]),
-            StatsError::NotFinite { index: 1, .. }
-        ));
+    fn what_has_no_slope_is_said() {
+        for (points, why) in [
+            (&[][..], "at least 2 values, got 0"),
+            (&[(1.0, 1.0), (1.0, 5.0)], "the same x"),
+            (&[(1.0, 1.0), (2.0, f64::NAN)], "value 1"),
+        ] {
+            let error = theil_sen(points, 0.95, 1.0).expect_err(why).to_string();
+            assert!(error.contains(why), "{error}");
+        }
         assert!(theil_sen(&[(0.0, 0.0), (1.0, 1.0)], 1.0, 1.0).is_err());
         assert!(theil_sen(&[(0.0, 0.0), (1.0, 1.0)], 0.9, f64::NAN).is_err());
     }

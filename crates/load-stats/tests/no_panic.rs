@@ -1,9 +1,9 @@
 //! No input makes a function panic, and no answer leaves its range.
 
-use load_stats::change_points::{ChangeRule, change_points};
+use load_stats::change_points::change_points;
 use load_stats::decide::{Metric, Rule, decide};
 use load_stats::energy::best_split;
-use load_stats::fence::{Fence, FenceRule, judge_by_fence};
+use load_stats::fence::{Fence, judge_by_fence};
 use load_stats::growth::{Growth, GrowthRule, judge_growth};
 use load_stats::holm::adjust;
 use load_stats::mann_kendall::mann_kendall;
@@ -103,12 +103,10 @@ proptest! {
     }
 
     #[test]
-    fn fences(history in numbers(), value in number(), need: usize, show_from: usize,
-              window: usize, reference: usize, iqr_factor in number(), floor in number()) {
-        let odd = FenceRule { need, show_from, window, reference, iqr_factor, floor };
-        let _ = judge_by_fence(&history, value, &odd);
+    fn fences(history in numbers(), value in number(), floor in number()) {
+        let _ = judge_by_fence(&history, value, floor);
         let history: Vec<f64> = history.iter().map(|value| value.abs()).collect();
-        let verdict = judge_by_fence(&history, value.abs(), &FenceRule::new(0.05));
+        let verdict = judge_by_fence(&history, value.abs(), 0.05);
         if let Fence::Suspect(line) = verdict {
             prop_assert!(history.len() >= 30 && line.change > line.fence && line.fence >= 0.05);
         }
@@ -125,14 +123,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn changes(values in numbers(), min_segment: usize, alpha in number(), permutations: usize, seed: u64) {
-        prop_assert!(values.len() < 100);
-        let _ = change_points(&values, ChangeRule { min_segment, alpha, permutations, seed });
-        let quick = ChangeRule { min_segment: 3, alpha: 0.1, permutations: 9, seed };
-        if let Ok(found) = change_points(&values, quick) {
-            prop_assert!(found.windows(2).all(|two| two[0].index + 3 <= two[1].index));
-            prop_assert!(found.iter().all(|point| point.index >= 3 && share(point.p)));
-        }
+    fn changes(values in numbers()) {
+        let found = change_points(&values);
+        prop_assert!(found.windows(2).all(|two| two[0].index + 5 <= two[1].index));
+        prop_assert!(found.iter().all(|point| point.index >= 5 && share(point.p)));
     }
 
     #[test]

@@ -1,18 +1,27 @@
-//! The two server programs: given, built from the working tree, or built from a revision in a worktree of its own.
+//! The two server programs: given, built from the working tree, or built from a revision in a checkout of its own.
 
+use std::fs::{File, TryLockError};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use object::{Object as _, ObjectSection as _};
 
-use super::kept::{self, KeptBuild};
 use crate::cli::Compare;
 use crate::config::{Build, Server};
 use crate::error::UsageError;
-use crate::record::{SideRecord, short_commit};
+use crate::record::{Side, SideRecord, short_commit};
+use crate::server::Checkout;
+use crate::shell::{self, cmd, interrupt};
 use crate::{repo, server, ui};
 
-/// What a kept program is called.
-const PROGRAM: &str = "server";
+/// What of a program is its code.
+const CODE: [&str; 2] = [".text", ".rodata"];
+/// How often a checkout that is in use is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How long a compiler may take to say which it is: rustup may have to fetch it first.
+const COMPILER_LIMIT: Duration = Duration::from_secs(600);
 /// Branches that others begin at, in the order in which they are looked for.
 const MAIN: [&str; 4] = ["origin/HEAD", "origin/main", "main", "master"];
 
@@ -23,8 +32,8 @@ pub struct Binary {
     pub path: PathBuf,
     /// What it is.
     pub record: SideRecord,
-    /// Keeps a build of a revision from being taken away.
-    _kept: Option<KeptBuild>,
+    /// The compiler, if cargo built it here.
+    compiler: Option<String>,
 }
 
 /// What a side is to be, checked before anything is built.
@@ -75,7 +84,7 @@ fn program(option: &str, path: &Path) -> Result<Source, UsageError> {
 fn named(root: &Path, revision: &str) -> Result<Source, UsageError> {
     let commit = repo::commit(root, revision).ok_or_else(|| {
         UsageError(format!(
-            "there is no revision `{revision}` in {}: see `git log` or `git branch -a`; a shallow clone lacks older ones, which `git fetch --unshallow` brings",
+            "there is no revision `{revision}` in {}: see `git log` or `git branch -a`; a shallow clone lacks older ones, which {DEEPEN} brings",
             root.display()
         ))
     })?;
@@ -85,24 +94,30 @@ fn named(root: &Path, revision: &str) -> Result<Source, UsageError> {
     })
 }
 
+/// How to get more of the history.
+const DEEPEN: &str = "`git fetch --deepen=1000` (or `--unshallow`)";
+
 /// Where this branch left the main one. On the main one itself: the last commit if there are uncommitted changes, else
 /// the one before it.
 fn default_base(root: &Path) -> Result<Source, UsageError> {
-    let give = || {
-        UsageError("there is no earlier revision to compare with: name one with --base REV".into())
+    let is_shallow = repo::ask(root, &["rev-parse", "--is-shallow-repository"]);
+    let deeper = match is_shallow.is_ok_and(|answer| answer == "true") {
+        true => format!("this clone is shallow, so fetch more of the history first, as {DEEPEN} does, or name"),
+        false => "name".into(),
     };
-    let head = repo::commit(root, "HEAD").ok_or_else(give)?;
-    let fork = MAIN
-        .iter()
-        .find(|name| repo::commit(root, name).is_some())
-        .and_then(|main| Some((main, repo::ask(root, &["merge-base", main, "HEAD"]).ok()?)));
-    if let Some((main, commit)) = fork
-        && commit != head
-    {
-        return Ok(Source::Commit {
-            name: format!("where this branch left {main}"),
-            commit,
-        });
+    let lacks = |what: &str| UsageError(format!("{what}: {deeper} a revision with --base REV"));
+    let none = || lacks("there is no earlier revision to compare with");
+    let head = repo::commit(root, "HEAD").ok_or_else(none)?;
+    let main = MAIN.iter().find(|name| repo::commit(root, name).is_some());
+    if let Some(main) = main {
+        let fork = repo::ask(root, &["merge-base", main, "HEAD"])
+            .map_err(|_| lacks(&format!("where this branch left {main} cannot be found")))?;
+        if fork != head {
+            return Ok(Source::Commit {
+                name: format!("where this branch left {main}"),
+                commit: fork,
+            });
+        }
     }
     let dirty = repo::revision(root).is_some_and(|revision| revision.dirty);
     let (name, spec) = if dirty {
@@ -110,89 +125,99 @@ fn default_base(root: &Path) -> Result<Source, UsageError> {
     } else {
         ("the commit before the last", "HEAD^")
     };
-    let commit = repo::commit(root, spec).ok_or_else(give)?;
+    let commit = repo::commit(root, spec).ok_or_else(none)?;
     Ok(Source::Commit {
         name: name.into(),
         commit,
     })
 }
 
-/// Comes by the program of one side. `keep_in` is a folder that lives as long as the comparison.
-///
-/// # Errors
-/// If it cannot be built: the compiler has said why. If the revision has no server.
-pub fn provide(
-    source: &Source,
-    side: &str,
-    root: &Path,
-    target_dir: &Path,
-    keep_in: &Path,
-    server: &Server,
-) -> anyhow::Result<Binary> {
-    match source {
-        Source::Program(path) => Ok(Binary {
-            path: path.clone(),
-            record: SideRecord {
-                name: path.display().to_string(),
-                commit: None,
-                dirty: false,
-            },
-            _kept: None,
-        }),
-        Source::Tree => {
-            ui::step(&format!("{side}: building the working tree"));
-            let built = server::build(server, root, None)?;
-            // A build beside the comparison must not change what is measured.
-            let path = keep_in.join(format!("{side}-server"));
-            std::fs::copy(&built, &path)
-                .with_context(|| format!("failed to copy {}", built.display()))?;
-            let revision = repo::revision(root);
-            Ok(Binary {
-                path,
-                record: SideRecord {
-                    name: "the working tree".into(),
-                    dirty: revision.as_ref().is_some_and(|revision| revision.dirty),
-                    commit: revision.map(|revision| revision.commit),
-                },
-                _kept: None,
-            })
-        }
-        Source::Commit { name, commit } => {
-            let kept = of_commit(commit, name, side, root, target_dir, server)?;
-            Ok(Binary {
-                path: kept.program.clone(),
-                record: SideRecord {
-                    name: name.clone(),
-                    commit: Some(commit.clone()),
-                    dirty: false,
-                },
-                _kept: Some(kept),
-            })
-        }
-    }
+/// What both sides are provided from, and to.
+pub struct Place<'a> {
+    /// The repository.
+    pub root: &'a Path,
+    /// A folder that lives as long as the comparison: a build beside it must not change what is measured.
+    pub keep_in: &'a Path,
+    /// How the server is built.
+    pub server: &'a Server,
 }
 
-/// Builds `commit` in a worktree under `target_dir`, unless that was done before.
-fn of_commit(
-    commit: &str,
-    name: &str,
-    side: &str,
-    root: &Path,
-    target_dir: &Path,
-    server: &Server,
-) -> anyhow::Result<KeptBuild> {
-    let short = short_commit(commit);
-    let all = target_dir.join("compare");
-    let dir = all.join(commit);
-    let found = || ui::info(&format!("{side}: {name} ({short}), built before"));
-    let build = || {
-        ui::step(&format!("{side}: building {name} ({short})"));
-        let tree = dir.join("tree");
-        check_out(root, &tree, commit)?;
+impl Place<'_> {
+    /// Provides the program of one side.
+    ///
+    /// # Errors
+    /// If it cannot be built: the compiler has said why. If the revision has no server.
+    pub fn provide(&self, source: &Source, side: Side) -> anyhow::Result<Binary> {
+        let instead = match side {
+            Side::Base => "--base-bin",
+            Side::Head => "--head-bin",
+        };
+        match source {
+            Source::Program(path) => Ok(Binary {
+                path: path.clone(),
+                record: SideRecord {
+                    name: path.display().to_string(),
+                    commit: None,
+                    dirty: false,
+                },
+                compiler: None,
+            }),
+            Source::Tree => {
+                ui::step(&format!("{}: building the working tree", side.name()));
+                let built = server::build(self.server, self.root, instead, None)?;
+                let revision = repo::revision(self.root);
+                Ok(Binary {
+                    path: self.keep(&built, side)?,
+                    record: SideRecord {
+                        name: "the working tree".into(),
+                        dirty: revision.as_ref().is_some_and(|revision| revision.dirty),
+                        commit: revision.map(|revision| revision.commit),
+                    },
+                    compiler: self.compiler(self.root, &[]),
+                })
+            }
+            Source::Commit { name, commit } => {
+                let (path, compiler) = self.check_out_and_build(commit, name, side, instead)?;
+                Ok(Binary {
+                    path,
+                    record: SideRecord {
+                        name: name.clone(),
+                        commit: Some(commit.clone()),
+                        dirty: false,
+                    },
+                    compiler,
+                })
+            }
+        }
+    }
+
+    fn keep(&self, built: &Path, side: Side) -> anyhow::Result<PathBuf> {
+        let path = self.keep_in.join(format!("{}-server", side.name()));
+        std::fs::copy(built, &path)
+            .with_context(|| format!("failed to copy {}", built.display()))?;
+        Ok(path)
+    }
+
+    /// Builds `commit` in the one checkout that comparisons of this repository have, outside of its tree: cargo looks for
+    /// configuration in all folders above. What a build needs anew after a change of the revision, the compiler, flags or
+    /// configuration is cargo's own business, as in any checkout.
+    fn check_out_and_build(
+        &self,
+        commit: &str,
+        name: &str,
+        side: Side,
+        instead: &str,
+    ) -> anyhow::Result<(PathBuf, Option<String>)> {
+        let short = short_commit(commit);
+        let home = self.checkouts()?;
+        let _alone = lock(&home)?;
+        ui::step(&format!("{}: building {name} ({short}) in {}", side.name(), home.display()));
+        let tree = home.join("tree");
+        check_out(self.root, &tree, commit)?;
         if let Build::Package {
             sources: Some(sources),
             ..
-        } = &server.build
+        } = &self.server.build
         {
             anyhow::ensure!(
                 tree.join(sources).is_dir(),
@@ -200,42 +225,153 @@ fn of_commit(
                 sources.display()
             );
         }
-        let built = server::build(server, &tree, Some(&dir.join("target")))
+        let without = ours_alone(self.root);
+        let checkout = Checkout {
+            target_dir: &home.join("target"),
+            without: &without,
+        };
+        let built = server::build(self.server, &tree, instead, Some(checkout))
             .with_context(|| format!("{name} ({short}) cannot be compared"))?;
-        let (fresh, program) = (dir.join("fresh"), dir.join(PROGRAM));
-        std::fs::copy(&built, &fresh)
-            .and_then(|_| std::fs::rename(&fresh, &program))
-            .with_context(|| format!("failed to keep {}", program.display()))
-    };
-    let kept = KeptBuild::acquire(&dir, PROGRAM, found, build)?;
-    kept::prune(&all);
-    // Git forgets the trees of those that went.
-    let _only_room = repo::ask(root, &["worktree", "prune"]);
-    Ok(kept)
+        Ok((self.keep(&built, side)?, self.compiler(&tree, &without)))
+    }
+
+    /// The folder of the checkout: the user's own for what can be made again, one for each repository.
+    fn checkouts(&self) -> anyhow::Result<PathBuf> {
+        let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let caches = set("XDG_CACHE_HOME")
+            .or_else(|| Some(set("HOME")?.join(".cache")))
+            .unwrap_or_else(std::env::temp_dir);
+        let common = repo::ask(self.root, &["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
+        let mut hasher = DefaultHasher::new();
+        common.hash(&mut hasher);
+        let home = caches.join("load-test-compare").join(format!("{:016x}", hasher.finish()));
+        anyhow::ensure!(
+            !home.starts_with(self.root),
+            "{} lies in the repository, whose configuration would apply to the base: set XDG_CACHE_HOME to a folder elsewhere",
+            home.display()
+        );
+        std::fs::create_dir_all(&home).with_context(|| format!("failed to create {}", home.display()))?;
+        Ok(home)
+    }
+
+    /// Which compiler cargo uses in `tree`.
+    fn compiler(&self, tree: &Path, without: &[String]) -> Option<String> {
+        let Build::Package { .. } = self.server.build else {
+            return None;
+        };
+        let sh = shell::at(tree).ok()?;
+        let mut rustc = cmd!(sh, "rustc --version");
+        for name in without {
+            rustc = rustc.env_remove(name);
+        }
+        let said = shell::capture(rustc, COMPILER_LIMIT).ok()?;
+        let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+        said.ended.success().then_some(version)
+    }
 }
 
-fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
-    let path = tree.to_string_lossy();
-    if tree.exists() {
-        // What an earlier build left, which did not succeed.
-        let _made_anew = repo::ask(root, &["worktree", "remove", "--force", &path]);
-        let _made_anew = std::fs::remove_dir_all(tree);
+/// Waits until no other comparison uses the checkouts in `home`.
+fn lock(home: &Path) -> anyhow::Result<File> {
+    let path = home.join("lock");
+    let unusable = || format!("failed to lock {}", path.display());
+    let file = File::create(&path).with_context(unusable)?;
+    let mut said = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut said, true) {
+                    ui::info("waiting: another comparison builds its base");
+                }
+                interrupt::pause(LOOK_AGAIN)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(unusable),
+        }
     }
-    repo::ask(root, &["worktree", "prune"])?;
-    repo::ask(
-        root,
-        &["worktree", "add", "--force", "--detach", &path, commit],
-    )?;
+}
+
+/// Variables that hold for the working tree alone: those of git's hooks, those that cargo and rustup have set for this
+/// program, and those that the working tree's own configuration sets.
+fn ours_alone(root: &Path) -> Vec<String> {
+    let mut names: Vec<String> = repo::OF_A_HOOK.map(str::to_owned).into();
+    names.extend(["CARGO".to_owned(), "RUSTUP_TOOLCHAIN".to_owned()]);
+    let by_cargo = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_"];
+    let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.extend(set.filter(|name| by_cargo.iter().any(|prefix| name.starts_with(prefix))));
+    for file in [".cargo/config.toml", ".cargo/config"] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        let config: toml::Table = toml::from_str(&text).unwrap_or_default();
+        let env = config.get("env").and_then(toml::Value::as_table);
+        names.extend(env.into_iter().flat_map(|env| env.keys().cloned()));
+    }
+    names
+}
+
+/// Brings `tree` to `commit`, with its submodules. Hooks are for people.
+fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
+    const WITHOUT_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
+    let git = |dir: &Path, args: &[&str]| repo::ask(dir, &[&WITHOUT_HOOKS[..], args].concat());
+    let moved = git(tree, &["checkout", "--quiet", "--detach", "--force", commit])
+        .and_then(|_| git(tree, &["clean", "-ffdxq"]));
+    if !tree.is_dir() || moved.is_err() {
+        // There is none yet, or it is damaged.
+        let _made_anew = std::fs::remove_dir_all(tree);
+        git(root, &["worktree", "prune"])?;
+        let path = tree.to_string_lossy();
+        git(root, &["worktree", "add", "--force", "--detach", &path, commit])?;
+    }
+    if tree.join(".gitmodules").is_file() {
+        git(tree, &["submodule", "--quiet", "update", "--init", "--recursive", "--force"])
+            .context("the submodules of the base cannot be had")?;
+    }
     Ok(())
 }
 
-/// Whether both programs are the same to the byte.
+/// Whether both programs are the same: to the byte, or in their code.
 pub fn same(base: &Path, head: &Path) -> bool {
-    let read = |path: &Path| std::fs::read(path).ok();
-    matches!((read(base), read(head)), (Some(base), Some(head)) if base == head)
+    let (Ok(base), Ok(head)) = (std::fs::read(base), std::fs::read(head)) else {
+        return false;
+    };
+    base == head || code(&base).is_some_and(|code_of_base| Some(code_of_base) == code(&head))
 }
 
-/// What differs between the ways in which the sides were built.
-pub fn notice(_base: &Binary, _head: &Binary) -> Option<String> {
-    None
+fn code(program: &[u8]) -> Option<[&[u8]; 2]> {
+    let file = object::File::parse(program).ok()?;
+    let section = |name: &str| file.section_by_name(name)?.data().ok();
+    Some([section(CODE[0])?, section(CODE[1])?])
+}
+
+/// What is to be said of how the sides were built.
+pub fn notice(base: &Binary, head: &Binary) -> Option<String> {
+    let (of_base, of_head) = (base.compiler.as_ref()?, head.compiler.as_ref()?);
+    (of_base != of_head).then(|| {
+        format!("base is built by {of_base} and head by {of_head}: what differs may be the compilers' part")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_with_the_same_code_are_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let ours = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let code = code(&ours).unwrap()[0].as_ptr() as usize - ours.as_ptr() as usize;
+        let mut stamped = ours.clone();
+        stamped.push(0);
+        let mut changed = ours.clone();
+        changed[code] ^= 1;
+        let ours = write("ours", &ours);
+        assert!(same(&ours, &write("stamped", &stamped)));
+        assert!(!same(&ours, &write("changed", &changed)));
+        let script = write("script", b"#!/bin/sh\n");
+        assert!(same(&script, &script) && !same(&script, &write("other", b"#!/bin/sh\ntrue\n")));
+        assert!(!same(&script, &dir.path().join("none")));
+    }
 }

@@ -1,25 +1,14 @@
-//! Reads JavaScript just far enough to find the keys of an object and the comments above them: words, strings, signs
-//! and comments with their lines. What it does not understand it says it does not.
+//! Reads JavaScript just far enough to find the keys of an object and the comments above them. What it does not
+//! understand it says it does not.
 
 use std::path::{Path, PathBuf};
 
-/// A piece of source with the lines on which it begins and ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Token {
-    kind: Kind,
-    first: usize,
-    last: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
-    /// The text of a comment without its marks.
-    Comment(String),
-    /// A name, keyword or number.
-    Word(String),
-    /// The text between quotes, escapes as they stand.
-    Text(String),
-    Sign(char),
+/// A word, a string in its quotes, or a sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Token<'s> {
+    text: &'s str,
+    /// The line on which it begins, counted from 0.
+    line: usize,
 }
 
 /// A key of an object.
@@ -32,10 +21,10 @@ pub struct Key {
 }
 
 /// The keys of an object.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Keys {
     /// Those that were found, in order.
-    pub keys: Vec<Key>,
+    pub known: Vec<Key>,
     /// Whether there may be more, since a part was not understood.
     pub open: bool,
 }
@@ -45,271 +34,192 @@ const MAX_DEPTH: usize = 8;
 
 /// The first sentence of the comment at the very beginning of `source`.
 pub fn leading_comment(source: &str) -> Option<String> {
-    about(&tokens(source), None)
+    let lines = comments(source);
+    first_sentence(lines.iter().map_while(|comment| *comment))
 }
 
 /// The keys of the object that the variable `name` of the file at `path` is set to. Spreads of objects in the same file
 /// or in an imported one are followed.
 pub fn keys_of(path: &Path, name: &str) -> Keys {
-    read(path, name, 0)
-}
-
-fn read(path: &Path, name: &str, depth: usize) -> Keys {
-    let unknown = Keys {
-        keys: Vec::new(),
+    read(path, name, 0).unwrap_or_else(|| Keys {
+        known: Vec::new(),
         open: true,
-    };
-    let Ok(source) = std::fs::read_to_string(path) else {
-        return unknown;
-    };
-    if depth > MAX_DEPTH {
-        return unknown;
-    }
-    let tokens = tokens(&source);
-    let Some(begin) = object(&tokens, name) else {
-        return unknown;
-    };
-    let mut found = Keys::default();
-    let mut rest = &tokens[begin..];
-    loop {
-        let (comments, after) = split_comments(rest);
-        let (entry, more) = entry(after);
-        match entry {
-            None => {
-                // Without the closing brace something was misread.
-                found.open |= !starts_with(after, '}');
-                return found;
-            }
-            Some([]) => {}
-            Some(entry) => match key(entry) {
-                Some(name) => add(
-                    &mut found.keys,
-                    Key {
-                        name,
-                        about: about(comments, entry.first()),
-                    },
-                ),
-                None => match spread(entry, &tokens, path) {
-                    Some((path, name)) => {
-                        let inner = read(&path, &name, depth + 1);
-                        found.open |= inner.open;
-                        for key in inner.keys {
-                            add(&mut found.keys, key);
-                        }
-                    }
-                    None => found.open = true,
-                },
-            },
-        }
-        rest = more;
-    }
-}
-
-/// A key that comes again replaces the one before.
-fn add(keys: &mut Vec<Key>, key: Key) {
-    match keys.iter_mut().find(|known| known.name == key.name) {
-        Some(known) => *known = key,
-        None => keys.push(key),
-    }
-}
-
-/// The index behind `const NAME = {`.
-fn object(tokens: &[Token], name: &str) -> Option<usize> {
-    let words = |i: usize, word: &str| matches!(&tokens[i].kind, Kind::Word(w) if w == word);
-    (1..tokens.len().saturating_sub(2)).find_map(|i| {
-        let declared = ["const", "let", "var"].iter().any(|w| words(i - 1, w));
-        (declared
-            && words(i, name)
-            && tokens[i + 1].kind == Kind::Sign('=')
-            && tokens[i + 2].kind == Kind::Sign('{'))
-        .then_some(i + 3)
     })
 }
 
-fn split_comments(tokens: &[Token]) -> (&[Token], &[Token]) {
-    let comments = tokens
-        .iter()
-        .take_while(|token| matches!(token.kind, Kind::Comment(_)))
-        .count();
-    tokens.split_at(comments)
+/// As [`keys_of`]; `None` if there is no such object.
+fn read(path: &Path, name: &str, depth: usize) -> Option<Keys> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let source = std::fs::read_to_string(path).ok()?;
+    let (tokens, comments) = (tokens(&source), comments(&source));
+    let (entries, is_closed) = entries(object(&tokens, name)?);
+    let mut found = Keys {
+        known: Vec::new(),
+        // Without the closing brace something was misread.
+        open: !is_closed,
+    };
+    for entry in entries {
+        let inner = match key(entry) {
+            Some(name) => Some(Keys {
+                known: vec![Key {
+                    name: name.to_owned(),
+                    about: comment_above(&comments, entry[0].line),
+                }],
+                open: false,
+            }),
+            None => {
+                spread(entry, &tokens, path).and_then(|(path, name)| read(&path, &name, depth + 1))
+            }
+        };
+        found.open |= inner.as_ref().is_none_or(|inner| inner.open);
+        for key in inner.into_iter().flat_map(|inner| inner.known) {
+            // A key that comes again replaces the one before.
+            match found.known.iter_mut().find(|it| it.name == key.name) {
+                Some(known) => *known = key,
+                None => found.known.push(key),
+            }
+        }
+    }
+    Some(found)
 }
 
-/// The tokens up to the comma or brace that ends an entry, and what follows the comma; `None` at the object's end.
-fn entry(tokens: &[Token]) -> (Option<&[Token]>, &[Token]) {
-    let mut depth = 0_usize;
-    for (i, token) in tokens.iter().enumerate() {
-        match token.kind {
-            Kind::Sign('{' | '[' | '(') => depth += 1,
-            Kind::Sign('}' | ']' | ')') if depth > 0 => depth -= 1,
-            Kind::Sign('}') if i == 0 => return (None, tokens),
-            Kind::Sign('}') => return (Some(&tokens[..i]), &tokens[i..]),
-            Kind::Sign(']' | ')') => return (None, &[]),
-            Kind::Sign(',') if depth == 0 => return (Some(&tokens[..i]), &tokens[i + 1..]),
+/// The tokens behind `const NAME = {`.
+fn object<'t, 's>(tokens: &'t [Token<'s>], name: &str) -> Option<&'t [Token<'s>]> {
+    let declares = |four: &[Token<'_>]| {
+        let [kind, variable, equals, brace] = [0, 1, 2, 3].map(|nth| four[nth].text);
+        ["const", "let", "var"].contains(&kind) && [variable, equals, brace] == [name, "=", "{"]
+    };
+    let at = tokens.windows(4).position(declares)?;
+    Some(&tokens[at + 4..])
+}
+
+/// The entries of an object whose first token is that behind its brace, and whether its other brace is there.
+fn entries<'t, 's>(tokens: &'t [Token<'s>]) -> (Vec<&'t [Token<'s>]>, bool) {
+    let (mut entries, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, token) in tokens.iter().enumerate() {
+        match token.text {
+            "{" | "[" | "(" => depth += 1,
+            "," | "}" if depth == 0 => {
+                entries.extend(Some(&tokens[start..at]).filter(|entry| !entry.is_empty()));
+                start = at + 1;
+                if token.text == "}" {
+                    return (entries, true);
+                }
+            }
+            "}" | "]" | ")" if depth == 0 => break,
+            "}" | "]" | ")" => depth -= 1,
             _ => {}
         }
     }
-    (None, &[])
-}
-
-fn starts_with(tokens: &[Token], sign: char) -> bool {
-    tokens
-        .first()
-        .is_some_and(|token| token.kind == Kind::Sign(sign))
+    (entries, false)
 }
 
 /// The key of `key: value`, of `key` alone and of `key() {…}`.
-fn key(entry: &[Token]) -> Option<String> {
-    let (Kind::Word(name) | Kind::Text(name)) = &entry.first()?.kind else {
-        return None;
-    };
-    let next = entry
-        .iter()
-        .skip(1)
-        .find(|token| !matches!(token.kind, Kind::Comment(_)));
-    match next.map(|token| &token.kind) {
-        None | Some(Kind::Sign(':' | '(')) => Some(name.clone()),
-        Some(_) => None,
-    }
+fn key<'s>(entry: &[Token<'s>]) -> Option<&'s str> {
+    let name = entry[0].text;
+    let name = unquoted(name).or(Some(name).filter(|name| name.starts_with(is_word)))?;
+    let is_key = entry
+        .get(1)
+        .is_none_or(|next| [":", "("].contains(&next.text));
+    is_key.then_some(name)
+}
+
+/// The text of a string.
+fn unquoted(token: &str) -> Option<&str> {
+    let quote = token.chars().next().filter(|c| QUOTES.contains(c))?;
+    Some(token.trim_matches(quote))
 }
 
 /// The file and variable that `...variable` or `...imported.variable` means.
-fn spread(entry: &[Token], tokens: &[Token], path: &Path) -> Option<(PathBuf, String)> {
-    let dots = entry.get(..3)?;
-    if dots.iter().any(|token| token.kind != Kind::Sign('.')) {
-        return None;
-    }
-    let kinds: Vec<&Kind> = entry[3..].iter().map(|token| &token.kind).collect();
-    match kinds.as_slice() {
-        [Kind::Word(name)] if object(tokens, name).is_some() => {
-            Some((path.to_owned(), name.clone()))
+fn spread(entry: &[Token<'_>], tokens: &[Token<'_>], path: &Path) -> Option<(PathBuf, String)> {
+    let texts: Vec<&str> = entry.iter().map(|token| token.text).collect();
+    let (file, name) = match texts.as_slice() {
+        [".", ".", ".", name] if object(tokens, name).is_some() => {
+            return Some((path.to_owned(), (*name).to_owned()));
         }
-        [Kind::Word(name)] => {
-            let (file, name) = imported(tokens, name)?;
-            Some((path.with_file_name(file), name?))
-        }
-        [Kind::Word(space), Kind::Sign('.'), Kind::Word(name)] => match imported(tokens, space)? {
-            (file, None) => Some((path.with_file_name(file), name.clone())),
-            (_, Some(_)) => None,
+        [".", ".", ".", local] => imported(tokens, local)?,
+        [".", ".", ".", space, ".", name] => match imported(tokens, space)? {
+            (file, "*") => (file, *name),
+            _ => return None,
         },
-        _ => None,
-    }
-}
-
-/// The file that `local` was imported from, and its name there; no name for `import * as local`.
-fn imported(tokens: &[Token], local: &str) -> Option<(String, Option<String>)> {
-    let kinds: Vec<&Kind> = tokens
-        .iter()
-        .map(|token| &token.kind)
-        .filter(|kind| !matches!(kind, Kind::Comment(_)))
-        .collect();
-    let word = |kind: &Kind, word: &str| matches!(kind, Kind::Word(w) if w == word);
-    for begin in (0..kinds.len()).filter(|i| word(kinds[*i], "import")) {
-        let statement = &kinds[begin + 1..];
-        let Some(from) = statement.iter().position(|kind| word(kind, "from")) else {
-            continue;
-        };
-        let Some(Kind::Text(file)) = statement.get(from + 1) else {
-            continue;
-        };
-        if !file.starts_with("./") {
-            continue;
-        }
-        let names: Vec<&str> = statement[..from]
-            .iter()
-            .filter_map(|kind| match kind {
-                Kind::Word(name) => Some(name.as_str()),
-                _ => None,
-            })
-            .collect();
-        if statement[0] == &Kind::Sign('*') && names == ["as", local] {
-            return Some((file.clone(), None));
-        }
-        if statement[0] == &Kind::Sign('{')
-            && let Some(i) = names.iter().position(|name| *name == local)
-        {
-            let renamed = i >= 2 && names[i - 1] == "as";
-            let there = if renamed { names[i - 2] } else { local };
-            return Some((file.clone(), Some(there.to_owned())));
-        }
-    }
-    None
-}
-
-/// The first sentence of the comments that stand on lines of their own right above `below`; without it, at the very
-/// beginning of the file.
-fn about(tokens: &[Token], below: Option<&Token>) -> Option<String> {
-    let comments: Vec<(&str, &Token)> = tokens
-        .iter()
-        .map_while(|token| match &token.kind {
-            Kind::Comment(text) => Some((text.as_str(), token)),
-            _ => None,
-        })
-        .collect();
-    let block: Vec<&str> = match below {
-        None => {
-            let mut line = 0;
-            let block = comments.iter().take_while(|(_, token)| {
-                let follows = token.first == line + 1;
-                line = token.last;
-                follows
-            });
-            block.map(|(text, _)| *text).collect()
-        }
-        Some(below) => {
-            let mut line = below.first;
-            let block = comments.iter().rev().take_while(|(_, token)| {
-                let follows = token.last + 1 == line;
-                line = token.first;
-                follows
-            });
-            let mut block: Vec<&str> = block.map(|(text, _)| *text).collect();
-            block.reverse();
-            block
-        }
+        _ => return None,
     };
-    let joined = block.join(" ");
-    let text = joined.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some((path.with_file_name(file), name.to_owned()))
+}
+
+/// The file that `local` was imported from, and its name there, `*` for all of it.
+fn imported<'s>(tokens: &[Token<'s>], local: &str) -> Option<(&'s str, &'s str)> {
+    let texts: Vec<&str> = tokens.iter().map(|token| token.text).collect();
+    texts
+        .split(|text| *text == "import")
+        .skip(1)
+        .find_map(|rest| {
+            let from = rest.iter().position(|text| *text == "from")?;
+            let file = unquoted(rest.get(from + 1)?).filter(|file| file.starts_with("./"))?;
+            let names = &rest[..from];
+            let at = names.iter().rposition(|text| *text == local)?;
+            let there = match names[..at] {
+                [.., there, "as"] => there,
+                _ => names[at],
+            };
+            Some((file, there))
+        })
+}
+
+/// For each line that is nothing but a comment, its text.
+fn comments(source: &str) -> Vec<Option<&str>> {
+    let mut is_inside = false;
+    let comment = |line| {
+        let line = str::trim(line);
+        is_inside |= line.starts_with("/*");
+        let ends = line.contains("*/");
+        let whole = is_inside && (!ends || line.ends_with("*/"));
+        is_inside &= !ends;
+        let text = line.strip_prefix("//").or(whole.then_some(line))?;
+        let text = text.trim_start_matches(['/', '*']);
+        Some(text.trim_end_matches("*/").trim())
+    };
+    source.lines().map(comment).collect()
+}
+
+/// The first sentence of the comments on the lines right above `line`.
+fn comment_above(comments: &[Option<&str>], line: usize) -> Option<String> {
+    let is_comment = |comment: &&Option<&str>| comment.is_some();
+    let count = comments[..line].iter().rev().take_while(is_comment).count();
+    first_sentence(comments[line - count..line].iter().flatten().copied())
+}
+
+fn first_sentence<'s>(lines: impl Iterator<Item = &'s str>) -> Option<String> {
+    let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    let text = words.join(" ");
     let sentence = text.split(". ").next().unwrap_or_default();
     let sentence = sentence.trim_end_matches('.');
     (!sentence.is_empty()).then(|| sentence.to_owned())
 }
 
-fn tokens(source: &str) -> Vec<Token> {
+const QUOTES: [char; 3] = ['"', '\'', '`'];
+
+/// The tokens of `source` but for its comments.
+fn tokens(source: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
-    let mut line = 1;
-    let mut rest = source;
+    let (mut rest, mut line) = (source, 0);
     while let Some(c) = rest.chars().next() {
-        let (kind, taken) = match c {
-            _ if c.is_whitespace() => (None, c.len_utf8()),
-            '/' if rest.starts_with("//") => {
-                let end = rest.find('\n').unwrap_or(rest.len());
-                (Some(Kind::Comment(rest[2..end].trim().to_owned())), end)
-            }
-            '/' if rest.starts_with("/*") => {
-                let end = rest.find("*/").map_or(rest.len(), |end| end + 2);
-                let inner = rest[2..end].trim_end_matches("*/").lines();
-                let lines: Vec<&str> = inner
-                    .map(|line| line.trim().trim_start_matches('*').trim())
-                    .collect();
-                (Some(Kind::Comment(lines.join(" "))), end)
-            }
-            '"' | '\'' | '`' => {
-                let (text, taken) = quoted(rest, c);
-                (Some(Kind::Text(text)), taken)
-            }
-            _ if is_word(c) => {
-                let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-                (Some(Kind::Word(rest[..end].to_owned())), end)
-            }
-            _ => (Some(Kind::Sign(c)), c.len_utf8()),
+        let is_comment = rest.starts_with("//") || rest.starts_with("/*");
+        let length = match c {
+            _ if rest.starts_with("//") => rest.find('\n'),
+            _ if rest.starts_with("/*") => rest.find("*/").map(|end| end + 2),
+            _ if QUOTES.contains(&c) => quoted(rest, c),
+            _ if is_word(c) => rest.find(|c| !is_word(c)),
+            _ => Some(c.len_utf8()),
         };
-        let first = line;
-        line += rest[..taken].matches('\n').count();
-        if let Some(kind) = kind {
-            let last = line;
-            tokens.push(Token { kind, first, last });
+        let (text, after) = rest.split_at(length.unwrap_or(rest.len()));
+        if !is_comment && !c.is_whitespace() {
+            tokens.push(Token { text, line });
         }
-        rest = &rest[taken..];
+        line += text.matches('\n').count();
+        rest = after;
     }
     tokens
 }
@@ -318,16 +228,16 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }
 
-/// The text between quotes, and the bytes that it takes with them.
-fn quoted(rest: &str, quote: char) -> (String, usize) {
+/// How many bytes a string takes with its quotes.
+fn quoted(rest: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
-    for (i, c) in rest.char_indices().skip(1) {
-        if c == quote && !escaped {
-            return (rest[1..i].to_owned(), i + 1);
-        }
-        escaped = c == '\\' && !escaped;
-    }
-    (rest[1..].to_owned(), rest.len())
+    let ends = |(_, c): &(usize, char)| {
+        let ends = *c == quote && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    };
+    let (end, _) = rest.char_indices().skip(1).find(ends)?;
+    Some(end + 1)
 }
 
 #[cfg(test)]
@@ -340,7 +250,7 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let found = keys_of(&dir.path().join(files[0].0), "profiles");
-        let keys = found.keys.into_iter().map(|key| (key.name, key.about));
+        let keys = found.known.into_iter().map(|key| (key.name, key.about));
         (keys.collect(), found.open)
     }
 

@@ -56,14 +56,18 @@ pub struct Server {
 
 /// `[server.build]`: a package of the workspace, or a command that leaves a program.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "BuildFields")]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "a build is a `package` (with `binary` and `sources` if need be), or a `command` and the `program` that it leaves"
+)]
 pub enum Build {
-    /// Cargo builds the binary `binary` of `package`.
+    /// Cargo builds a binary.
     Package {
         /// The package.
         package: String,
-        /// The binary.
-        binary: String,
+        /// The binary, if it has another name.
+        binary: Option<String>,
         /// The folder of its sources, without which a revision has no such server.
         sources: Option<PathBuf>,
     },
@@ -74,46 +78,6 @@ pub enum Build {
         /// Where the program is then.
         program: PathBuf,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BuildFields {
-    package: Option<String>,
-    binary: Option<String>,
-    sources: Option<PathBuf>,
-    command: Option<Vec<String>>,
-    program: Option<PathBuf>,
-}
-
-impl TryFrom<BuildFields> for Build {
-    type Error = &'static str;
-
-    fn try_from(fields: BuildFields) -> Result<Self, Self::Error> {
-        match fields {
-            BuildFields {
-                package: Some(package),
-                binary,
-                sources,
-                command: None,
-                program: None,
-            } => Ok(Self::Package {
-                binary: binary.unwrap_or_else(|| package.clone()),
-                package,
-                sources,
-            }),
-            BuildFields {
-                package: None,
-                binary: None,
-                sources: None,
-                command: Some(command),
-                program: Some(program),
-            } if !command.is_empty() => Ok(Self::Command { command, program }),
-            _ => Err(
-                "a build is a `package` (with `binary` and `sources` if need be), or a `command` and the `program` that it leaves",
-            ),
-        }
-    }
 }
 
 /// `[server.start]`.
@@ -299,7 +263,7 @@ mod tests {
     #[test]
     fn the_least_is_enough() {
         let table: Table = toml::from_str(LEAST).unwrap();
-        assert!(matches!(table.server.build, Build::Package { binary, .. } if binary == "p"));
+        assert!(matches!(table.server.build, Build::Package { package, .. } if package == "p"));
         assert_eq!(table.server.ready.within, Duration::from_secs(30));
         assert_eq!(table.server.stop.signal, Signal::TERM);
         assert_eq!(table.key.header.name, "Authorization");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k6_summary::Quantity;
-use load_stats::fence::{Fence, FenceLine, FenceRule, judge_by_fence};
+use load_stats::fence::{self, Fence, judge_by_fence};
 
 use super::accept::Lineage;
 use super::key::Key;
@@ -19,16 +19,6 @@ pub struct Reference {
     /// What is to be said of them: which were left out and why, where the past begins.
     pub note: String,
     series: BTreeMap<Measure, Vec<f64>>,
-}
-
-/// The rule for numbers of this kind.
-pub fn rule(kind: Kind) -> FenceRule {
-    FenceRule::new(kind.floor_by_night())
-}
-
-/// Past runs that a verdict needs.
-pub fn need() -> usize {
-    rule(Kind::Median).need
 }
 
 impl Reference {
@@ -79,13 +69,13 @@ impl Reference {
 
     /// Puts the numbers of now beside those of the past. A suspect has the state [`PastState::Regression`].
     pub fn compare(&self, now: &BTreeMap<Measure, f64>) -> PastRecord {
-        let short =
-            (self.have < need()).then(|| format!("history too short: {} of {}", self.have, need()));
+        let short = (self.have < fence::NEED)
+            .then(|| format!("history too short: {} of {}", self.have, fence::NEED));
         let notes = short.into_iter().chain([self.note.clone()]);
         let notes: Vec<String> = notes.filter(|note| !note.is_empty()).collect();
         PastRecord {
             have: self.have,
-            need: need(),
+            need: fence::NEED,
             note: notes.join("; "),
             metrics: now
                 .iter()
@@ -99,7 +89,25 @@ impl Reference {
         if *measure == Measure::FailedRequests {
             return failed_row(value, history);
         }
-        let shown = |state, line: Option<&FenceLine>, note: String| PastRow {
+        let mut note = String::new();
+        let (state, line) = match judge_by_fence(history, value, measure.kind().floor_by_night()) {
+            Fence::NotEnough => (PastState::Shown, None),
+            Fence::Shown(line) => (PastState::Shown, Some(line)),
+            Fence::Within(line) => (PastState::Within, Some(line)),
+            Fence::Better(line) => (PastState::Better, Some(line)),
+            Fence::Suspect(line) => (PastState::Regression, Some(line)),
+            Fence::NotComparable { why } => {
+                note = why;
+                (PastState::NotComparable, None)
+            }
+        };
+        let have = history.len();
+        // What the test's own history lacks is said once for all metrics.
+        if state == PastState::Shown && have != self.have {
+            let need = fence::NEED;
+            note = format!("this metric's history is too short: {have} of {need}");
+        }
+        PastRow {
             metric: measure.clone(),
             unit: measure.unit(),
             value,
@@ -108,38 +116,13 @@ impl Reference {
             fence: line.map(|line| line.fence),
             state,
             note,
-        };
-        match judge_by_fence(history, value, &rule(measure.kind())) {
-            Fence::NotEnough { have, need } => {
-                shown(PastState::Shown, None, too_few(self, have, need))
-            }
-            Fence::Shown { need, line } => shown(
-                PastState::Shown,
-                Some(&line),
-                too_few(self, line.have, need),
-            ),
-            Fence::Within(line) if line.better => {
-                shown(PastState::Better, Some(&line), String::new())
-            }
-            Fence::Within(line) => shown(PastState::Within, Some(&line), String::new()),
-            Fence::Suspect(line) => shown(PastState::Regression, Some(&line), String::new()),
-            Fence::NotComparable { why } => shown(PastState::NotComparable, None, why),
         }
     }
 }
 
-/// What is said of a metric that has fewer values than the test has runs.
-fn too_few(reference: &Reference, have: usize, need: usize) -> String {
-    if have == reference.have {
-        return String::new();
-    }
-    format!("this metric's history is too short: {have} of {need}")
-}
-
 /// The largest share of failed requests in the newest runs of `history`, as many as make a fence.
 fn worst_failed(history: &[f64]) -> f64 {
-    let window = rule(Kind::Failed).window;
-    let newest = &history[history.len().saturating_sub(window)..];
+    let newest = &history[history.len().saturating_sub(fence::WINDOW)..];
     newest.iter().copied().fold(0.0, f64::max)
 }
 
@@ -150,7 +133,7 @@ pub fn failed_bound(history: &[f64]) -> f64 {
 }
 
 fn failed_row(value: f64, history: &[f64]) -> PastRow {
-    let state = if history.len() < need() {
+    let state = if history.len() < fence::NEED {
         PastState::Shown
     } else if value > failed_bound(history) {
         PastState::Regression

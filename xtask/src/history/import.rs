@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::lines::{self, AcceptedLine, HISTORY_VERSION, Line, path as history_path};
 use super::read::{self, Past, identity};
 use crate::error::UsageError;
-use crate::record::{RunRecord, SCHEMA_VERSION};
+use crate::record::{RunRecord, SCHEMA_VERSION, versioned};
 use crate::ui;
 
 /// How deep artifacts may be nested: workflow, artifact, results, run.
@@ -145,36 +145,13 @@ fn load(path: &Path, now: SystemTime, notices: &mut Vec<String>) -> anyhow::Resu
     }
     let bytes =
         std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
-    match run_json(&bytes) {
-        Ok(lines) => Ok(read::of_lines(
-            lines.into_iter(),
-            &path.display().to_string(),
-            now,
-        )),
+    match versioned::<RunRecord>(&bytes, SCHEMA_VERSION) {
+        Ok(run) => Ok(Past::of(std::iter::once(&run))),
         Err(why) => {
             notices.push(format!("{} {why}: left out", path.display()));
             Ok(Past::default())
         }
     }
-}
-
-/// The lines of history that a `run.json` stands for.
-fn run_json(bytes: &[u8]) -> Result<Vec<String>, String> {
-    let corrupted = |error: serde_json::Error| format!("is corrupted ({error})");
-    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(corrupted)?;
-    let version = value
-        .get("schema_version")
-        .and_then(serde_json::Value::as_u64);
-    if version != Some(u64::from(SCHEMA_VERSION)) {
-        let version = version.map_or_else(|| "no".to_owned(), |version| version.to_string());
-        return Err(format!(
-            "has format version {version}, and this program reads {SCHEMA_VERSION}"
-        ));
-    }
-    let run: RunRecord = serde_json::from_value(value).map_err(corrupted)?;
-    let lines = lines::lines(&run);
-    let lines = lines.iter().map(serde_json::to_string);
-    lines.collect::<Result<_, _>>().map_err(corrupted)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use load_stats::fence::{Fence, judge_by_fence};
+use load_stats::fence::{self, Fence, judge_by_fence};
 use serde::Serialize;
 
-use super::fence::{failed_bound, rule};
+use super::fence::failed_bound;
 use super::read::Entry;
 use super::references::unfit;
 use crate::record::{Kind, Measure, Outcome};
@@ -96,23 +96,24 @@ pub fn points(
 
 /// The fence that `history` gives.
 fn edges(kind: Kind, history: &[f64]) -> Option<Edges> {
-    let rule = rule(kind);
-    let verdict = history.len() >= rule.need;
+    let verdict = history.len() >= fence::NEED;
     if kind == Kind::Failed {
-        return (history.len() >= rule.show_from).then(|| Edges {
+        return (history.len() >= fence::SHOWN_FROM).then(|| Edges {
             lower: 0.0,
             upper: failed_bound(history),
             verdict,
         });
     }
     // The fence is the same whatever value it is asked about.
-    match judge_by_fence(history, *history.last()?, &rule) {
-        Fence::Shown { line, .. } | Fence::Within(line) | Fence::Suspect(line) => Some(Edges {
-            lower: (line.reference * (1.0 - line.fence)).max(0.0),
-            upper: line.reference * (1.0 + line.fence),
-            verdict,
-        }),
-        Fence::NotEnough { .. } | Fence::NotComparable { .. } => None,
+    match judge_by_fence(history, *history.last()?, kind.floor_by_night()) {
+        Fence::Shown(line) | Fence::Within(line) | Fence::Better(line) | Fence::Suspect(line) => {
+            Some(Edges {
+                lower: (line.reference * (1.0 - line.fence)).max(0.0),
+                upper: line.reference * (1.0 + line.fence),
+                verdict,
+            })
+        }
+        Fence::NotEnough | Fence::NotComparable { .. } => None,
     }
 }
 

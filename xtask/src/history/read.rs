@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::key::Key;
 use super::lines::{Accepted, AcceptedLine, HISTORY_VERSION, Line, lines};
-use crate::record::RunRecord;
+use crate::record::{RunRecord, versioned};
 
 /// How far ahead of this machine's clock a run may be dated before its clock counts as wrong.
 const CLOCK_SLACK: Duration = Duration::from_secs(300);
@@ -52,85 +52,84 @@ enum Read {
 /// # Errors
 /// If the file is there and cannot be read; the message names it.
 pub fn read(path: &Path, now: SystemTime) -> anyhow::Result<Past> {
-    let read = || -> std::io::Result<Past> {
+    let lines = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Past::default()),
         // Line by line: a history of years has more bytes than are needed at once.
-        let lines = BufReader::new(File::open(path)?).split(b'\n');
-        let text =
-            |line: std::io::Result<Vec<u8>>| Ok(String::from_utf8_lossy(&line?).into_owned());
-        collect(lines.map(text), &path.display().to_string(), now)
+        opened => opened.map(|file| BufReader::new(file).split(b'\n')),
     };
-    match read() {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Past::default()),
-        read => read.with_context(|| format!("failed to read {}", path.display())),
-    }
-}
-
-/// The past that these lines are, as [`read`] makes it of a file's.
-pub fn of_lines(lines: impl Iterator<Item = String>, name: &str, now: SystemTime) -> Past {
-    collect(lines.map(Ok), name, now).unwrap_or_default()
+    lines
+        .and_then(|lines| collect(lines, &path.display().to_string(), now))
+        .with_context(|| format!("failed to read {}", path.display()))
 }
 
 /// Collects the lines of a history; `name` stands for it in notices.
 fn collect(
-    lines: impl Iterator<Item = std::io::Result<String>>,
+    lines: impl Iterator<Item = std::io::Result<Vec<u8>>>,
     name: &str,
     now: SystemTime,
 ) -> std::io::Result<Past> {
     let mut past = Past::default();
-    let mut unreadable = Vec::new();
-    let mut future = Vec::new();
-    let mut backward = Vec::new();
+    let (mut unreadable, mut future, mut backward) = (Vec::new(), Vec::new(), Vec::new());
     let mut known = HashSet::new();
     let mut newest: Option<SystemTime> = None;
     for (index, text) in lines.enumerate() {
         let (text, number) = (text?, index + 1);
-        if text.trim().is_empty() {
+        if text.trim_ascii().is_empty() {
             continue;
         }
-        match one(&text) {
-            Err(why) => unreadable.push(format!("{name} line {number} {why}")),
-            Ok(Read::Accepted(accepted)) if past.accepted.contains(&accepted) => {}
-            Ok(Read::Accepted(accepted)) => past.accepted.push(accepted),
-            Ok(Read::Test(entry)) => {
-                let line = &entry.line;
-                let what = format!(
-                    "{name} line {number}: run {} is dated {}",
-                    line.run, line.at
-                );
-                if !known.insert(identity(line)) {
-                    continue;
+        let entry = match one(&text) {
+            Ok(Read::Test(entry)) => *entry,
+            Ok(Read::Accepted(accepted)) => {
+                if !past.accepted.contains(&accepted) {
+                    past.accepted.push(accepted);
                 }
-                if entry.at > now + CLOCK_SLACK {
-                    future.push(what);
-                    past.future.push(*entry);
-                    continue;
-                }
-                if !line.imported {
-                    if newest.is_some_and(|newest| entry.at < newest) {
-                        backward.push(what);
-                    }
-                    newest = newest.max(Some(entry.at));
-                }
-                past.entries.push(*entry);
+                continue;
             }
+            Err(why) => {
+                unreadable.push(format!("{name} line {number} {why}"));
+                continue;
+            }
+        };
+        let (at, line) = (entry.at, &entry.line);
+        if !known.insert(identity(line)) {
+            continue;
         }
+        let (run, dated) = (&line.run, &line.at);
+        let what = format!("{name} line {number}: run {run} is dated {dated}");
+        if at > now + CLOCK_SLACK {
+            future.push(what);
+            past.future.push(entry);
+            continue;
+        }
+        if !line.imported {
+            if newest.is_some_and(|newest| at < newest) {
+                backward.push(what);
+            }
+            newest = newest.max(Some(at));
+        }
+        past.entries.push(entry);
     }
     past.entries.sort_by_key(|entry| entry.at);
-    name_some(
-        &mut past.notices,
-        &unreadable,
-        "left out, and left as it is",
-    );
-    name_some(
-        &mut past.notices,
-        &future,
-        "later than now, so a clock is wrong: left out until then",
-    );
-    name_some(
-        &mut past.notices,
-        &backward,
-        "before a run above it, so a clock jumped: taken by its date",
-    );
+    for (problems, what) in [
+        (unreadable, "left out, and left as it is"),
+        (
+            future,
+            "later than now, so a clock is wrong: left out until then",
+        ),
+        (
+            backward,
+            "before a run above it, so a clock jumped: taken by its date",
+        ),
+    ] {
+        let named = problems.iter().take(NAMED);
+        past.notices
+            .extend(named.map(|one| format!("{one}: {what}")));
+        if problems.len() > NAMED {
+            let more = problems.len() - NAMED;
+            past.notices
+                .push(format!("… and {more} lines more: {what}"));
+        }
+    }
     Ok(past)
 }
 
@@ -190,19 +189,9 @@ pub fn identity(line: &Line) -> impl Eq + Hash + use<> {
     )
 }
 
-fn one(text: &str) -> Result<Read, String> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| format!("is corrupted ({error})"))?;
-    match value.get("schema_version").and_then(Value::as_u64) {
-        Some(version) if version == u64::from(HISTORY_VERSION) => {}
-        Some(version) => {
-            return Err(format!(
-                "has format version {version}, and this program reads {HISTORY_VERSION}"
-            ));
-        }
-        None => return Err("is corrupted (it has no schema_version)".into()),
-    }
+fn one(text: &[u8]) -> Result<Read, String> {
     let corrupted = |error: serde_json::Error| format!("is corrupted ({error})");
+    let value: Value = versioned(text, HISTORY_VERSION)?;
     if value.get("accepted").is_some() {
         let line: AcceptedLine = serde_json::from_value(value).map_err(corrupted)?;
         time(&line.accepted.committed_at)?;
@@ -219,20 +208,13 @@ pub fn time(text: &str) -> Result<SystemTime, String> {
         .map_err(|error| format!("is corrupted (the time {text:?}: {error})"))
 }
 
-fn name_some(notices: &mut Vec<String>, which: &[String], what: &str) {
-    notices.extend(which.iter().take(NAMED).map(|one| format!("{one}: {what}")));
-    if which.len() > NAMED {
-        notices.push(format!("… and {} lines more: {what}", which.len() - NAMED));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing;
     use super::*;
 
     fn parse(text: &str, name: &str, now: SystemTime) -> Past {
-        of_lines(text.lines().map(str::to_owned), name, now)
+        collect(text.lines().map(|line| Ok(line.into())), name, now).unwrap()
     }
 
     fn now() -> SystemTime {

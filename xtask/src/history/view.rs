@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use load_stats::change_points::{ChangeRule, change_points};
+use load_stats::change_points::{ChangePoint, change_points};
 use serde::Serialize;
 
 use super::accept::Lineage;
@@ -136,17 +136,12 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<ComparableRuns> {
 fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
     let telling: Vec<&Point> = points
         .iter()
-        .filter(|point| {
-            entries
-                .get(point.index)
-                .is_some_and(|entry| telling(&entry.line))
-        })
+        .filter(|point| telling(&entries[point.index].line))
         .collect();
     let newest = &telling[telling.len().saturating_sub(SEARCHED)..];
     let values: Vec<f64> = newest.iter().map(|point| point.value).collect();
-    // Numbers from JSON are finite and the length is bounded, so that nothing is left to fail.
-    let found = change_points(&values, ChangeRule::default()).unwrap_or_default();
-    let change = |point: &load_stats::change_points::ChangePoint| {
+    let found = change_points(&values);
+    let change = |point: &ChangePoint| {
         let first = newest.get(point.index)?;
         let last = newest.get(point.index.checked_sub(1)?)?;
         let change = point.after / point.before - 1.0;

@@ -21,4 +21,4 @@ mod tests;
 
 pub use command::command;
 pub use error::K6Error;
-pub use find::{FindOptions, K6, ensure};
+pub use find::{FindOptions, K6, ensure, is_missing};

@@ -19,7 +19,7 @@ pub enum ServerKind {
 }
 
 /// What came of a run or a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything that was asked held.
@@ -29,6 +29,7 @@ pub enum Outcome {
     /// The user interrupted it.
     Interrupted,
     /// It was not begun.
+    #[default]
     NotRun,
     /// It could not be run, or its results not be kept.
     CouldNotRun,
@@ -111,7 +112,7 @@ pub struct ServerRecord {
 }
 
 /// A test.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct TestRecord {
     /// Its name.
     pub name: String,
@@ -256,20 +257,9 @@ impl TestRecord {
     pub fn planned(name: &str, max_vus: u64, stages: Vec<StageRecord>) -> Self {
         Self {
             name: name.to_owned(),
-            outcome: Outcome::NotRun,
-            reasons: Vec::new(),
-            started_at: None,
-            duration_s: None,
             max_vus,
             stages,
-            k6_exit: None,
-            thresholds: Vec::new(),
-            checks: Vec::new(),
-            metrics: None,
-            server_usage: None,
-            sampled: None,
-            growth: Vec::new(),
-            past: None,
+            ..Self::default()
         }
     }
 }

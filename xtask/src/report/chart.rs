@@ -11,16 +11,15 @@ mod tests;
 
 use std::ops::Range;
 
-use minijinja::Value;
-use serde::Serialize;
+use minijinja::context;
+use serde::{Serialize, Serializer};
 
 pub use scale::{along, range_of};
 
-use super::template;
 use super::text::Text;
 
 /// A chart of lines over time or over items in a row.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Chart {
     /// What it shows.
     pub title: Text,
@@ -38,10 +37,12 @@ pub struct Chart {
     pub marks: Vec<Mark>,
     /// Whether the first two lines are pairs: each pair is joined, and each line has its median.
     pub are_pairs: bool,
+    /// What is to be said of it, in sentences.
+    pub notes: Vec<Text>,
 }
 
 /// What x is.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Axis {
     /// Seconds since the start, over at least this span, so that several charts share one axis; y begins at zero.
     Seconds(Range<f64>),
@@ -55,7 +56,7 @@ pub enum Axis {
 }
 
 /// A line of a chart.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Line {
     /// Its name, in the legend.
     pub name: Text,
@@ -66,7 +67,7 @@ pub struct Line {
 }
 
 /// A value at a place.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Point {
     /// Where.
     pub x: f64,
@@ -95,7 +96,7 @@ pub enum Shape {
 }
 
 /// A vertical line with a sign on top.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Mark {
     /// Where.
     pub x: f64,
@@ -117,11 +118,32 @@ impl Chart {
             bounds: Vec::new(),
             marks: Vec::new(),
             are_pairs: false,
+            notes: Vec::new(),
         }
     }
+}
 
-    /// The chart as one `<svg>` element.
-    pub fn svg(&self) -> Value {
-        template::drawing(&draw::drawn(self))
+impl Line {
+    /// A joined line through pairs of x and y.
+    pub fn through(name: &str, points: &[(f64, f64)]) -> Self {
+        let points = points.iter().map(|(x, y)| Point {
+            x: *x,
+            y: *y,
+            title: None,
+            shape: Shape::Hidden,
+        });
+        Self {
+            name: name.into(),
+            points: points.collect(),
+            is_joined: true,
+        }
+    }
+}
+
+impl Serialize for Chart {
+    /// As a page takes it: one `<svg>` element, and what is to be said of it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let page = context! { svg => draw::svg(self), notes => &self.notes };
+        page.serialize(serializer)
     }
 }

@@ -2,73 +2,42 @@
 
 mod trends;
 
-use serde::Serialize;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
 
-use super::runs::Runs;
+use super::runs::{Found, Runs};
 use super::template;
 use super::text::Text;
 use super::view::{self, Tone};
-use crate::record::{RunRecord, TestRecord};
-use trends::Trend;
-
-#[derive(Serialize)]
-struct Page {
-    runs: Vec<Run>,
-    trends: Vec<Trend>,
-    skipped: Vec<Text>,
-}
-
-#[derive(Serialize)]
-struct Run {
-    tone: Tone,
-    verdict: &'static str,
-    page: Option<Text>,
-    record: Text,
-    begun: Text,
-    profile: Text,
-    revision: Text,
-    tests: Vec<Test>,
-}
-
-#[derive(Serialize)]
-struct Test {
-    tone: Tone,
-    name: Text,
-    p95: Text,
-    cpu: Text,
-}
+use crate::record::{RunRecord, TestRecord, short_commit};
 
 /// Writes the page of all `runs`.
 ///
 /// # Errors
 /// If the template does not fit, which is a mistake of ours.
 pub fn index_page(runs: &Runs) -> anyhow::Result<String> {
-    let rows = runs.found.iter().rev().map(|found| {
-        let run = &found.record;
-        let page = format!("{}/report.html", found.folder);
-        Run {
-            tone: Tone::of(run.outcome),
-            verdict: view::outcome(run.outcome),
-            page: found.has_page.then(|| page.into()),
-            record: format!("{}/run.json", found.folder).into(),
-            begun: run
-                .started_at
-                .replace('T', " ")
-                .trim_end_matches('Z')
-                .into(),
-            profile: profile(&run.profile, run.time_scale).into(),
-            revision: revision(run).into(),
-            tests: run.tests.iter().map(test).collect(),
-        }
-    });
+    let rows: Vec<Value> = runs.found.iter().rev().map(row).collect();
+    let skipped: Vec<Text> = runs.skipped.iter().map(Text::from).collect();
     template::fill(
         "index.html",
-        Page {
-            runs: rows.collect(),
-            trends: trends::of(runs),
-            skipped: runs.skipped.iter().map(Text::from).collect(),
-        },
+        context! { runs => rows, trends => trends::of(runs), skipped },
     )
+}
+
+fn row(found: &Found) -> Value {
+    let run = &found.record;
+    let begun = run.started_at.replace('T', " ");
+    let tests: Vec<Value> = run.tests.iter().map(test).collect();
+    context! {
+        tone => Serde(Tone::of(run.outcome)),
+        verdict => view::outcome(run.outcome),
+        folder => Text::from(&found.folder),
+        has_page => found.has_page,
+        begun => Text::from(begun.trim_end_matches('Z')),
+        profile => Text::from(profile(&run.profile, run.time_scale)),
+        revision => Text::from(revision(run)),
+        tests,
+    }
 }
 
 fn profile(name: &str, time_scale: f64) -> String {
@@ -81,19 +50,16 @@ fn profile(name: &str, time_scale: f64) -> String {
 
 fn revision(run: &RunRecord) -> String {
     run.revision.as_ref().map_or_else(String::new, |revision| {
-        let short: String = revision.commit.chars().take(9).collect();
-        format!("{short}{}", if revision.dirty { "+" } else { "" })
+        let dirty = if revision.dirty { "+" } else { "" };
+        format!("{}{dirty}", short_commit(&revision.commit))
     })
 }
 
-fn test(test: &TestRecord) -> Test {
-    let none = || "–".to_owned();
-    Test {
-        tone: Tone::of(test.outcome),
-        name: test.name.as_str().into(),
-        p95: view::durations(test)
-            .map_or_else(none, |all| all.p95_text())
-            .into(),
-        cpu: view::cpu_text(test).unwrap_or_else(none).into(),
+fn test(test: &TestRecord) -> Value {
+    context! {
+        tone => Serde(Tone::of(test.outcome)),
+        name => Text::from(&test.name),
+        p95 => view::p95_text(test),
+        cpu => view::cpu_text(test).unwrap_or_else(|| "–".into()),
     }
 }

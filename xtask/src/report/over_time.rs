@@ -6,17 +6,18 @@ mod usage;
 pub use dashboard::Dashboard;
 pub use usage::Usage;
 
-use super::chart::{Axis, Chart, Line, Point, Shape};
+use super::chart::{Axis, Chart, Line};
 use super::text::Text;
 use crate::record::TestRecord;
 
 /// How many stretches rates are computed over.
 const STRETCHES: f64 = 60.0;
 
+/// The title of the chart that has the bounds of thresholds.
+const LATENCY: &str = "Latency of requests";
+
 /// Pairs of seconds since the start and a value.
 type Curve = Vec<(f64, f64)>;
-/// Horizontal lines with their labels.
-type Bounds = Vec<(f64, Text)>;
 
 /// The charts of `test`; none for what was not measured.
 pub fn over_time(test: &TestRecord, k6: Option<&Dashboard>, usage: Option<&Usage>) -> Vec<Chart> {
@@ -24,13 +25,12 @@ pub fn over_time(test: &TestRecord, k6: Option<&Dashboard>, usage: Option<&Usage
     let end = k6.map_or(0.0, Dashboard::end);
     let span = 0.0..end.max(test.duration_s.unwrap_or(planned));
     let mut charts: Vec<Chart> = Vec::new();
-    let mut add = |title: &str, unit: &str, curves: Vec<(&str, Curve)>, bounds: Bounds| {
-        let lines = curves.into_iter().filter(|(_, curve)| !curve.is_empty());
-        let lines: Vec<Line> = lines.map(|(name, curve)| line(name, &curve)).collect();
+    let mut add = |title: &str, unit: &str, curves: &[(&str, Curve)]| {
+        let curves = curves.iter().filter(|(_, curve)| !curve.is_empty());
+        let lines: Vec<Line> = curves.map(|(name, it)| Line::through(name, it)).collect();
         if !lines.is_empty() {
             charts.push(Chart {
                 lines,
-                bounds,
                 ..Chart::new(title, unit, Axis::Seconds(span.clone()))
             });
         }
@@ -41,40 +41,16 @@ pub fn over_time(test: &TestRecord, k6: Option<&Dashboard>, usage: Option<&Usage
         let rate = |counter| k6.per_second(counter, least);
         let latency = [("p50", "med"), ("p95", "p(95)"), ("p99", "p(99)")]
             .map(|(name, aggregate)| (name, curve("http_req_duration", aggregate)));
-        add(
-            "Latency of requests",
-            "ms, of each period",
-            latency.into(),
-            bounds(test),
-        );
-        add(
-            "Requests",
-            "per second",
-            vec![("requests", rate("http_reqs"))],
-            Vec::new(),
-        );
         let failed = curve("http_req_failed", "rate").into_iter();
         let failed = failed.map(|(at, share)| (at, share * 100.0)).collect();
-        add(
-            "Failed requests",
-            "% of requests",
-            vec![("failed", failed)],
-            Vec::new(),
-        );
-        let messages = [("received", "ws_msgs_received"), ("sent", "ws_msgs_sent")];
-        let messages = messages.map(|(name, counter)| (name, rate(counter)));
-        add(
-            "WebSocket messages",
-            "per second",
-            messages.into(),
-            Vec::new(),
-        );
-        add(
-            "Virtual users",
-            "users",
-            vec![("virtual users", curve("vus", "value"))],
-            Vec::new(),
-        );
+        let messages = [("received", "ws_msgs_received"), ("sent", "ws_msgs_sent")]
+            .map(|(name, counter)| (name, rate(counter)));
+        add(LATENCY, "ms, of each period", &latency);
+        add("Requests", "per second", &[("requests", rate("http_reqs"))]);
+        add("Failed requests", "% of requests", &[("failed", failed)]);
+        add("WebSocket messages", "per second", &messages);
+        let users = ("virtual users", curve("vus", "value"));
+        add("Virtual users", "users", &[users]);
     }
     if let (Some(usage), Some(sampled)) = (usage, test.sampled) {
         // Both clocks are this machine's: where k6's start is known, the server's samples are put beside it.
@@ -85,38 +61,22 @@ pub fn over_time(test: &TestRecord, k6: Option<&Dashboard>, usage: Option<&Usage
             let during = all.iter().filter(|(at, _)| within.contains(at));
             during.map(|(at, value)| (at + shift, *value)).collect()
         };
-        add(
-            "Server memory",
-            "MiB resident",
-            vec![("memory", during(&usage.memory))],
-            Vec::new(),
-        );
+        let memory = ("memory", during(&usage.memory));
+        add("Server memory", "MiB resident", &[memory]);
         add(
             "Server CPU",
             "% of one core",
-            vec![("CPU", during(&usage.cpu))],
-            Vec::new(),
+            &[("CPU", during(&usage.cpu))],
         );
+    }
+    if let Some(latency) = charts.iter_mut().find(|chart| &*chart.title == LATENCY) {
+        latency.bounds = bounds(test);
     }
     charts
 }
 
-fn line(name: &str, curve: &Curve) -> Line {
-    let points = curve.iter().map(|(x, y)| Point {
-        x: *x,
-        y: *y,
-        title: None,
-        shape: Shape::Hidden,
-    });
-    Line {
-        name: name.into(),
-        points: points.collect(),
-        is_joined: true,
-    }
-}
-
 /// The bounds of the latency of requests.
-fn bounds(test: &TestRecord) -> Bounds {
+fn bounds(test: &TestRecord) -> Vec<(f64, Text)> {
     let rows = test.thresholds.iter();
     let rows = rows.filter(|row| row.metric == "http_req_duration");
     rows.filter_map(|row| {

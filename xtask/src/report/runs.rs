@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use crate::record::{RunRecord, SCHEMA_VERSION};
-
-/// The largest `run.json` that is read, in bytes: an ordinary one has 0.03 MB.
-const MAX_BYTES: u64 = 16 << 20;
+use crate::record::{RunRecord, SCHEMA_VERSION, versioned};
 
 /// The runs that could be read, the oldest first, and a sentence for each that could not.
 #[derive(Debug, Default)]
@@ -62,31 +59,10 @@ impl Runs {
 /// # Errors
 /// A sentence that says why it cannot be used.
 pub fn read(folder: &Path) -> Result<RunRecord, String> {
-    let path = folder.join("run.json");
-    let size = std::fs::metadata(&path)
-        .map_err(|error| format!("run.json cannot be read: {error}"))?
-        .len();
-    if size > MAX_BYTES {
-        return Err(format!(
-            "run.json has {} MiB, which no run of ours has",
-            size >> 20
-        ));
-    }
-    let bytes =
-        std::fs::read(&path).map_err(|error| format!("run.json cannot be read: {error}"))?;
-    let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| format!("run.json is no JSON: {error}"))?;
-    match value["schema_version"].as_u64() {
-        Some(version) if version > u64::from(SCHEMA_VERSION) => {
-            return Err(format!(
-                "run.json has format {version}, and this program knows {SCHEMA_VERSION}: use a newer one"
-            ));
-        }
-        Some(_) => {}
-        None => return Err("run.json is not a run's: it has no schema_version".into()),
-    }
-    serde_json::from_value(value)
-        .map_err(|error| format!("run.json has an older or foreign form: {error}"))
+    std::fs::read(folder.join("run.json"))
+        .map_err(|error| format!("cannot be read: {error}"))
+        .and_then(|text| versioned(&text, SCHEMA_VERSION))
+        .map_err(|why| format!("run.json {why}"))
 }
 
 #[cfg(test)]
@@ -110,10 +86,10 @@ mod tests {
         let past = Runs::read(dir.path());
         assert!(past.found.is_empty());
         let whys = [
-            "no JSON",
+            "run.json is corrupted (EOF",
             "no schema_version",
-            "format 99",
-            "older or foreign form",
+            "format version 99",
+            "missing field",
         ];
         assert_eq!(past.skipped.len(), whys.len(), "{:?}", past.skipped);
         for (said, why) in past.skipped.iter().zip(whys) {

@@ -14,7 +14,7 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior
 use serde::Serialize;
 
 /// The templates, beside this file. `base.html` is the frame that the pages extend.
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("base.html", include_str!("templates/base.html")),
     ("style.css", include_str!("templates/style.css")),
     ("parts.html", include_str!("templates/parts.html")),
@@ -22,6 +22,7 @@ const TEMPLATES: [(&str, &str); 8] = [
     ("history.html", include_str!("templates/history.html")),
     ("index.html", include_str!("templates/index.html")),
     ("chart.svg", include_str!("templates/chart.svg")),
+    ("junit.xml", include_str!("templates/junit.xml")),
     ("summary.md", include_str!("templates/summary.md")),
 ];
 /// The way of escaping of Markdown.
@@ -63,7 +64,7 @@ pub fn fill(name: &str, context: impl Serialize) -> anyhow::Result<String> {
 }
 
 /// A chart as markup for a page; a sentence in its place if the template does not fit.
-pub fn drawing(context: &impl Serialize) -> Value {
+pub fn drawing(context: Value) -> Value {
     match fill("chart.svg", context) {
         Ok(svg) => Value::from_safe_string(svg),
         Err(error) => format!("{error:#}").into(),

@@ -18,7 +18,7 @@ use crate::record::Outcome;
 pub use comparison::{comparison, side};
 pub use history::{history, place};
 pub use run::{run, title};
-pub use test::{cpu_text, durations, section};
+pub use test::{cpu_text, p95_text, section};
 
 /// The most checks that are shown of a test: names with ids in them are thousands.
 const MOST_CHECKS: usize = 50;
@@ -259,8 +259,8 @@ pub struct Section {
     pub compared: Table,
     /// Tables for a page that has room for them.
     pub details: Vec<Table>,
-    /// Charts, each with what is to be said of it.
-    pub charts: Vec<Drawing>,
+    /// Charts.
+    pub charts: Vec<Chart>,
     /// Why there are fewer charts than one would think; may be empty.
     pub charts_note: Text,
     /// The p95 of the comparable runs in milliseconds, this one last; for a chart in Markdown.
@@ -273,20 +273,6 @@ pub struct Section {
     pub seconds: f64,
 }
 
-/// A chart, and what is to be said of it.
-#[derive(Debug, Serialize)]
-pub struct Drawing {
-    /// The chart.
-    #[serde(rename = "svg", serialize_with = "as_svg")]
-    pub chart: Chart,
-    /// Sentences.
-    pub notes: Vec<Text>,
-}
-
-fn as_svg<S: Serializer>(chart: &Chart, serializer: S) -> Result<S::Ok, S::Error> {
-    chart.svg().serialize(serializer)
-}
-
 /// A link to a file beside the page, or to a dashboard.
 #[derive(Debug, Serialize)]
 pub struct Link {
@@ -297,7 +283,7 @@ pub struct Link {
 }
 
 /// A whole report.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Document {
     /// What it is about in a word: the profile, or `compare`.
     pub subject: Text,
@@ -323,8 +309,6 @@ pub struct Document {
     pub sections: Vec<Section>,
     /// What the numbers need beside them to mean anything.
     pub facts: Vec<(&'static str, Text)>,
-    /// The same in one line.
-    pub context: Text,
     /// The commands that make it once more.
     pub repeat: Vec<Text>,
     /// Files of it.
@@ -382,9 +366,4 @@ fn most_telling(mut rows: Vec<Row>) -> Vec<Row> {
         ..Row::default()
     });
     rows
-}
-
-/// The sign of a share as people read it: 0.1 is `+10.0 %`.
-fn signed_percent(share: f64) -> String {
-    format!("{:+.1} %", share * 100.0)
 }

@@ -1,5 +1,6 @@
 //! Builds the server, with cargo's own progress in sight, and finds the binary.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::config::{Build, Server};
-use crate::shell::{self, Cmd, Process, Stream, cmd};
+use crate::shell::{self, Cmd, Process, Shell, Stream, cmd};
 use crate::ui;
 
 /// The longest build that is waited for: a cold one takes minutes, not hours.
@@ -29,31 +30,55 @@ struct TargetName {
     name: String,
 }
 
-/// Builds the server of the tree `root` as the table says, in `target_dir` if one is given, and returns the path of its
-/// program.
+/// Another revision, checked out: it is built as whoever checks it out would build it, whatever this program was started
+/// with.
+#[derive(Debug, Clone, Copy)]
+pub struct Checkout<'a> {
+    /// Where build output goes.
+    pub target_dir: &'a Path,
+    /// Variables that cargo has set for this program and that are not the checkout's.
+    pub without: &'a [String],
+}
+
+/// Builds the server of the tree `root` as the table says, and returns the path of its program; `instead` is the option
+/// that takes a ready one.
 ///
 /// # Errors
 /// If the build fails: the compiler has said why. If an interruption arrives.
-pub fn build(server: &Server, root: &Path, target_dir: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub fn build(
+    server: &Server,
+    root: &Path,
+    instead: &str,
+    checkout: Option<Checkout<'_>>,
+) -> anyhow::Result<PathBuf> {
     let sh = shell::at(root)?;
+    let run = |cmd: Cmd<'_>, on_output: Box<dyn FnMut(&str) + Send>| {
+        run(apart(cmd, checkout), server, instead, on_output)
+    };
     match &server.build {
         Build::Package {
             package, binary, ..
         } => {
             let messages = Arc::new(Mutex::new(None));
             let found = Arc::clone(&messages);
+            let binary = binary.as_ref().unwrap_or(package);
             let wanted = binary.clone();
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let format = "--message-format=json-render-diagnostics";
-            let cmd = cmd!(
-                sh,
-                "{cargo} build --release --locked --package {package} --bin {binary} {format}"
-            );
-            run(cmd, server, target_dir, move |line| {
+            let mut cmd = match checkout {
+                // Through rustup, which looks for the checkout's own toolchain.
+                Some(_) => cargo_build(&sh, "cargo".into(), package, binary),
+                None => cargo_build(&sh, our_cargo(), package, binary),
+            };
+            if checkout.is_none() || root.join("Cargo.lock").is_file() {
+                cmd = cmd.arg("--locked");
+            } else {
+                ui::notice("there is no Cargo.lock: its dependencies are those of today");
+            }
+            let on_output = move |line: &str| {
                 if let Some(path) = executable(line, &wanted) {
                     *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
                 }
-            })?;
+            };
+            run(cmd, Box::new(on_output))?;
             let path = messages
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -61,8 +86,10 @@ pub fn build(server: &Server, root: &Path, target_dir: Option<&Path>) -> anyhow:
             path.with_context(|| format!("cargo built {package} but named no executable"))
         }
         Build::Command { command, program } => {
-            let (first, rest) = (&command[0], &command[1..]);
-            run(cmd!(sh, "{first} {rest...}"), server, target_dir, ui::info)?;
+            let [first, rest @ ..] = command.as_slice() else {
+                anyhow::bail!("the command in [server.build] of load-test.toml is empty: name one");
+            };
+            run(cmd!(sh, "{first} {rest...}"), Box::new(ui::info))?;
             let path = root.join(program);
             anyhow::ensure!(
                 path.is_file(),
@@ -75,25 +102,90 @@ pub fn build(server: &Server, root: &Path, target_dir: Option<&Path>) -> anyhow:
     }
 }
 
+/// A build that was begun while something else is waited for.
+pub struct BuildAhead {
+    process: Process,
+    /// Shows what is compiled once somebody waits for it.
+    progress: Arc<Mutex<Option<ui::Progress>>>,
+}
+
+impl BuildAhead {
+    /// Begins to build the server of the tree `root` with cargo; `None` if the table has another command or cargo cannot
+    /// be started, which [`build`] will say.
+    pub fn begin(server: &Server, root: &Path) -> Option<Self> {
+        let Build::Package {
+            package, binary, ..
+        } = &server.build
+        else {
+            return None;
+        };
+        let sh = shell::at(root).ok()?;
+        let progress = Arc::new(Mutex::new(None::<ui::Progress>));
+        let shown = Arc::clone(&progress);
+        let binary = binary.as_ref().unwrap_or(package);
+        let cmd = cargo_build(&sh, our_cargo(), package, binary).arg("--locked");
+        let process = shell::spawn(cmd, move |stream, line| {
+            let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Stream::Err, Some(progress)) = (stream, &*shown) {
+                progress.says(line.trim_start());
+            }
+        });
+        Some(Self {
+            process: process.ok()?,
+            progress,
+        })
+    }
+
+    /// Waits for its end. Whether it failed is left to [`build`], which does again what was not done and says why.
+    ///
+    /// # Errors
+    /// If an interruption arrives.
+    pub fn wait(mut self, server: &Server) -> anyhow::Result<()> {
+        let progress = ui::Progress::open_ended(&format!("building {}", server.name));
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        self.process.wait_within(LIMIT).map(drop)
+    }
+}
+
+/// The cargo that runs this program.
+fn our_cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn apart<'a>(mut cmd: Cmd<'a>, checkout: Option<Checkout<'_>>) -> Cmd<'a> {
+    if let Some(checkout) = checkout {
+        for name in checkout.without {
+            cmd = cmd.env_remove(name);
+        }
+        cmd = cmd.env("CARGO_TARGET_DIR", checkout.target_dir);
+    }
+    cmd
+}
+
+fn cargo_build<'a>(sh: &'a Shell, cargo: OsString, package: &str, binary: &str) -> Cmd<'a> {
+    let format = "--message-format=json-render-diagnostics";
+    cmd!(
+        sh,
+        "{cargo} build --release --package {package} --bin {binary} {format}"
+    )
+}
+
 fn run(
-    mut cmd: Cmd<'_>,
+    cmd: Cmd<'_>,
     server: &Server,
-    target_dir: Option<&Path>,
+    instead: &str,
     mut on_output: impl FnMut(&str) + Send + 'static,
 ) -> anyhow::Result<()> {
-    if let Some(dir) = target_dir {
-        cmd = cmd.env("CARGO_TARGET_DIR", dir);
-    }
     let progress = ui::Progress::open_ended(&format!("building {}", server.name));
     let mut build = shell::spawn(cmd, move |stream, line| match stream {
         Stream::Out => on_output(line),
         Stream::Err => show(&progress, line),
     })
     .with_context(|| format!("failed to start the build of {}", server.name))?;
-    wait(&mut build, &server.name)
+    wait(&mut build, &server.name, instead)
 }
 
-fn wait(build: &mut Process, name: &str) -> anyhow::Result<()> {
+fn wait(build: &mut Process, name: &str, instead: &str) -> anyhow::Result<()> {
     let ended = build.wait_within(LIMIT)?.with_context(|| {
         format!(
             "the build of {name} took longer than {} minutes",
@@ -102,7 +194,7 @@ fn wait(build: &mut Process, name: &str) -> anyhow::Result<()> {
     })?;
     anyhow::ensure!(
         ended.success(),
-        "failed to build {name} ({ended}): mend what the compiler says above, or give a ready one with --server-bin"
+        "failed to build {name} ({ended}): mend what the compiler says above, or give a ready one with {instead}"
     );
     Ok(())
 }

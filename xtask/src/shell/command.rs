@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use rustix::process::Pid;
-pub use xshell::{Cmd, cmd};
+pub use xshell::{Cmd, Shell, cmd};
 
 use super::{Process, Tail, groups, lines};
 
@@ -28,15 +28,15 @@ pub enum Stream {
 ///
 /// # Errors
 /// If the working folder is gone.
-pub fn here() -> anyhow::Result<xshell::Shell> {
-    xshell::Shell::new().context("failed to find the working folder")
+pub fn here() -> anyhow::Result<Shell> {
+    Shell::new().context("failed to find the working folder")
 }
 
 /// As [`here`], in the folder `dir`.
 ///
 /// # Errors
 /// As [`here`].
-pub fn at(dir: &Path) -> anyhow::Result<xshell::Shell> {
+pub fn at(dir: &Path) -> anyhow::Result<Shell> {
     let sh = here()?;
     sh.change_dir(dir);
     Ok(sh)

@@ -15,7 +15,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// How long a wait for a child sleeps at first and at most between two questions: short commands are not held up, and
 /// long ones cost next to nothing.
 const POLL_FIRST: Duration = Duration::from_millis(1);
-const POLL_LAST: Duration = Duration::from_millis(100);
+const POLL_LAST: Duration = Duration::from_millis(10);
 /// How long the rest of a dead child's output is waited for: a grandchild may hold the pipe open.
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 

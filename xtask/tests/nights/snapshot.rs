@@ -19,8 +19,8 @@ pub fn holds(name: &str, text: &str) {
 /// Numbers stay that are part of a name or a bound.
 fn redacted(line: &str) -> String {
     // The last line of a summary is all about the machine and the time.
-    if line.starts_with("Begun ") {
-        return "Begun #".into();
+    if line.starts_with("begun ") {
+        return "begun #".into();
     }
     let mut out = String::new();
     let mut rest = line;

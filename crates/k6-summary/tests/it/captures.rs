@@ -38,7 +38,8 @@ fn file(version: &str, case: &str, extension: &str) -> PathBuf {
 
 /// A capture, read.
 pub(crate) fn summary(version: &str, case: &str) -> Summary {
-    Summary::parse(&text(version, case)).unwrap_or_else(|error| panic!("{version} {case}: {error}"))
+    Summary::parse(&text(version, case))
+        .unwrap_or_else(|error| panic!("{version} {case}: {error:?}"))
 }
 
 /// Evidence with this summary and exit code, and nothing else wrong.

@@ -6,11 +6,11 @@
 
 mod recorded;
 
-use load_stats::change_points::{ChangeRule, change_points};
-use load_stats::fence::{Fence, FenceRule, judge_by_fence};
+use load_stats::change_points::change_points;
+use load_stats::fence::{Fence, judge_by_fence};
 use recorded::Recorded;
 
-/// The floors are the product's, in `xtask/src/history/series.rs`; a test there holds them together.
+/// The floors are the product's, in `xtask/src/record/measured.rs`; a test there holds them together.
 const MEDIAN_FLOOR: f64 = 0.05;
 const TAIL_FLOOR: f64 = 0.10;
 const CPU_FLOOR: f64 = 0.05;
@@ -158,9 +158,8 @@ fn is_red(case: &Case, past: &[Vec<f64>], values: &[(f64, f64)]) -> bool {
         .zip(past)
         .zip(values)
         .any(|((metric, past), (first, again))| {
-            let rule = FenceRule::new(metric.floor);
-            let suspect =
-                |value: &f64| matches!(judge_by_fence(past, *value, &rule), Fence::Suspect(_));
+            let judge = |value: &f64| judge_by_fence(past, *value, metric.floor);
+            let suspect = |value| matches!(judge(value), Fence::Suspect(_));
             suspect(first) && suspect(again)
         })
 }
@@ -234,7 +233,7 @@ fn rises(
             .collect();
         for (count, nights) in counts.iter_mut().zip(after) {
             let known = &series[..JUDGED_FROM + nights];
-            let points = change_points(known, ChangeRule::default()).unwrap_or_default();
+            let points = change_points(known);
             let rise = |after: f64, before: f64| after / before - 1.0 > metric.floor;
             let found = points.iter().any(|point| rise(point.after, point.before));
             *count += f64::from(u8::from(found));

@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use k6_summary::{Quantity, Unit};
-use serde::Serialize;
+use minijinja::value::Serde;
+use minijinja::{Value, context};
 
 use super::scale::{along, median, range_of, sound, thinned, ticks, time_ticks};
 use super::{Axis, Chart, Line, Point, Shape};
+use crate::report::template;
 use crate::report::text::Text;
 
 /// The width of a chart in px of its own coordinates: pages scale it.
@@ -24,62 +26,6 @@ const MOST_POINTS: usize = 500;
 const MOST_HOVERED: usize = 160;
 /// A bound so many times the greatest value is named but not drawn: it would press the values flat.
 const FAR: f64 = 8.0;
-
-/// A chart as the template takes it: places in px, texts as they read.
-#[derive(Debug, Serialize)]
-pub struct Drawn<'a> {
-    title: &'a Text,
-    unit: &'a Text,
-    description: Text,
-    width: f64,
-    height: f64,
-    /// None without a single number to show.
-    plane: Option<Plane<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct Plane<'a> {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-    x_label: String,
-    x_ticks: Vec<(f64, String)>,
-    y_ticks: Vec<(f64, String)>,
-    legend: Vec<Entry>,
-    bands: Vec<String>,
-    bounds: Vec<(f64, &'a Text)>,
-    marks: Vec<DrawnMark<'a>>,
-    stems: Vec<(f64, f64, f64)>,
-    lines: Vec<DrawnLine>,
-}
-
-/// One entry of the legend.
-#[derive(Debug, Serialize)]
-struct Entry {
-    at: (f64, f64),
-    name: String,
-    /// `line`, `band` or `bound`.
-    kind: &'static str,
-    /// The line that it names.
-    index: usize,
-    shape: Shape,
-}
-
-#[derive(Debug, Serialize)]
-struct DrawnMark<'a> {
-    x: f64,
-    title: &'a Text,
-    is_flag: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct DrawnLine {
-    path: String,
-    /// Where the median lies, if it is drawn.
-    median: Option<f64>,
-    points: Vec<(f64, f64, Shape, Text)>,
-}
 
 /// How a chart's values become places.
 struct Scale {
@@ -100,18 +46,17 @@ impl Scale {
     }
 }
 
-/// Lays `chart` out.
-pub fn drawn(chart: &Chart) -> Drawn<'_> {
-    let mut drawn = Drawn {
-        title: &chart.title,
-        unit: &chart.unit,
-        description: "no data".into(),
-        width: WIDTH,
-        height: 56.0,
-        plane: None,
-    };
+/// Lays `chart` out and draws it as one `<svg>` element.
+pub fn svg(chart: &Chart) -> Value {
     let Some((x, y)) = ranges(chart) else {
-        return drawn;
+        return template::drawing(context! {
+            has_data => false,
+            title => &chart.title,
+            unit => &chart.unit,
+            description => "no data",
+            width => WIDTH,
+            height => 56.0,
+        });
     };
     let (legend, top) = legend(chart, &y);
     let scale = Scale {
@@ -121,42 +66,32 @@ pub fn drawn(chart: &Chart) -> Drawn<'_> {
         py: top + PLANE..top,
     };
     let (x_label, x_ticks) = x_ticks(chart, &scale);
-    drawn.description = Text::lines(&description(chart));
-    drawn.height = top + PLANE + MARGINS.2;
-    drawn.plane = Some(Plane {
-        left: scale.px.start,
-        right: scale.px.end,
+    let bounds = chart.bounds.iter().filter(|(bound, _)| y.contains(bound));
+    let bounds = bounds.map(|(bound, label)| (scale.y(*bound), Value::from(label)));
+    let marks = chart.marks.iter().filter(|mark| mark.x.is_finite());
+    let marks = marks.map(|mark| (scale.x(mark.x), Value::from(&mark.title), mark.is_flag));
+    let lines = chart.lines.iter().map(|line| one_line(chart, line, &scale));
+    template::drawing(context! {
+        has_data => true,
+        title => &chart.title,
+        unit => &chart.unit,
+        description => Text::lines(&description(chart)),
+        width => WIDTH,
+        height => top + PLANE + MARGINS.2,
+        left => scale.px.start,
+        right => scale.px.end,
         top,
-        bottom: scale.py.start,
+        bottom => scale.py.start,
         x_label,
         x_ticks,
-        y_ticks: labelled(&ticks(&scale.y, 5), &scale),
+        y_ticks => labelled(&ticks(&scale.y, 5), &scale),
         legend,
-        bands: bands(chart, &scale),
-        bounds: chart
-            .bounds
-            .iter()
-            .filter(|(bound, _)| y.contains(bound))
-            .map(|(bound, label)| (scale.y(*bound), label))
-            .collect(),
-        marks: chart
-            .marks
-            .iter()
-            .filter(|mark| mark.x.is_finite())
-            .map(|mark| DrawnMark {
-                x: scale.x(mark.x),
-                title: &mark.title,
-                is_flag: mark.is_flag,
-            })
-            .collect(),
-        stems: stems(chart, &scale),
-        lines: chart
-            .lines
-            .iter()
-            .map(|line| one_line(chart, line, &scale))
-            .collect(),
-    });
-    drawn
+        bands => bands(chart, &scale),
+        bounds => bounds.collect::<Vec<_>>(),
+        marks => marks.collect::<Vec<_>>(),
+        stems => stems(chart, &scale),
+        lines => lines.collect::<Vec<_>>(),
+    })
 }
 
 /// The ranges of x and y, or `None` without a single finite point.
@@ -199,13 +134,11 @@ fn is_finite(point: &&Point) -> bool {
 }
 
 /// The entries of the legend, and where the plane below it begins.
-fn legend(chart: &Chart, y: &Range<f64>) -> (Vec<Entry>, f64) {
-    let mut named: Vec<(String, &'static str, usize, Shape)> = Vec::new();
+fn legend(chart: &Chart, y: &Range<f64>) -> (Vec<Value>, f64) {
+    let mut named: Vec<(String, &str, usize, Shape)> = Vec::new();
     for (index, line) in chart.lines.iter().enumerate() {
-        let shape = line
-            .points
-            .first()
-            .map_or(Shape::Hidden, |point| point.shape);
+        let first = line.points.first();
+        let shape = first.map_or(Shape::Hidden, |point| point.shape);
         named.push((line.name.to_string(), "line", index, shape));
     }
     if chart.band.iter().any(is_edge) {
@@ -221,25 +154,18 @@ fn legend(chart: &Chart, y: &Range<f64>) -> (Vec<Entry>, f64) {
         return (Vec::new(), 30.0);
     }
     let (mut x, mut y) = (4.0, 36.0);
-    let entries = named.into_iter().map(|(name, kind, index, shape)| {
+    let entry = |(name, kind, index, shape): (String, &str, usize, Shape)| {
         // About how wide it is: what a layout without the browser's fonts can know.
-        let takes = SAMPLE.0 + name.chars().count() as f64 * 6.8 + 16.0;
-        if x > 4.0 && x + takes > WIDTH {
+        let width = SAMPLE.0 + name.chars().count() as f64 * 6.8 + 16.0;
+        if x > 4.0 && x + width > WIDTH {
             (x, y) = (4.0, y + SAMPLE.1);
         }
-        let at = (x, y);
-        x += takes;
-        Entry {
-            at,
-            name,
-            kind,
-            index,
-            shape,
-        }
-    });
-    let entries: Vec<Entry> = entries.collect();
-    let last = entries.last().map_or(14.0, |entry| entry.at.1);
-    (entries, last + 16.0)
+        let left = x;
+        x += width;
+        context! { x => left, y, name, kind, index, shape => Serde(shape) }
+    };
+    let entries = named.into_iter().map(entry).collect();
+    (entries, y + 16.0)
 }
 
 /// What the axis of x says, and its ticks.
@@ -315,7 +241,7 @@ fn stems(chart: &Chart, scale: &Scale) -> Vec<(f64, f64, f64)> {
         .collect()
 }
 
-fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> DrawnLine {
+fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> Value {
     let place = |point: &Point| (scale.x(point.x), scale.y(point.y));
     let mut path = String::new();
     let mut points = Vec::new();
@@ -331,19 +257,19 @@ fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> DrawnLine {
             && alone.shape == Shape::Hidden
         {
             let (x, y) = place(alone);
-            points.push((x, y, Shape::Dot, title(chart, line, alone, scale)));
+            points.push((x, y, Serde(Shape::Dot), title(chart, line, alone, scale)));
         }
     }
     let many = line.points.len() > MOST_HOVERED;
     let told = line.points.iter().filter(is_finite);
     for point in told.filter(|point| !many || point.title.is_some()) {
         let (x, y) = place(point);
-        points.push((x, y, point.shape, title(chart, line, point, scale)));
+        points.push((x, y, Serde(point.shape), title(chart, line, point, scale)));
     }
     let middle = median(line.points.iter().map(|point| point.y)).filter(|_| chart.are_pairs);
-    DrawnLine {
-        path: if line.is_joined { path } else { String::new() },
-        median: middle.map(|middle| scale.y(middle)),
+    context! {
+        path => line.is_joined.then_some(path),
+        median => middle.map(|middle| scale.y(middle)),
         points,
     }
 }

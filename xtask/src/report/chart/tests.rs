@@ -2,29 +2,15 @@
 
 use super::*;
 
-fn lines(points: &[(f64, f64)]) -> Vec<Line> {
-    let points = points.iter().map(|(x, y)| Point {
-        x: *x,
-        y: *y,
-        title: None,
-        shape: Shape::Hidden,
-    });
-    vec![Line {
-        name: "s".into(),
-        points: points.collect(),
-        is_joined: true,
-    }]
-}
-
 fn chart(points: &[(f64, f64)]) -> Chart {
     Chart {
-        lines: lines(points),
+        lines: vec![Line::through("s", points)],
         ..Chart::new("T", "ms", Axis::Seconds(0.0..0.0))
     }
 }
 
 fn svg(chart: &Chart) -> String {
-    chart.svg().to_string()
+    draw::svg(chart).to_string()
 }
 
 #[test]
@@ -96,7 +82,7 @@ fn hostile_text_is_text_wherever_it_stands() {
                 is_flag,
             })
             .into(),
-        lines: lines(&[(0.0, 1.0)]),
+        lines: vec![Line::through(evil, &[(0.0, 1.0)])],
         ..Chart::new(
             evil,
             evil,
@@ -106,7 +92,6 @@ fn hostile_text_is_text_wherever_it_stands() {
             },
         )
     };
-    chart.lines[0].name = evil.into();
     chart.lines[0].points[0].title = Some(evil.into());
     let svg = svg(&chart);
     assert!(!svg.contains("<script") && !svg.contains("\"x\""), "{svg}");
@@ -192,7 +177,8 @@ fn pairs_are_joined_and_have_their_medians() {
         are_pairs: true,
         ..chart(&[(0.0, 1.0), (1.0, 3.0)])
     };
-    chart.lines.extend(lines(&[(0.0, 2.0), (1.0, f64::NAN)]));
+    let head = Line::through("head", &[(0.0, 2.0), (1.0, f64::NAN)]);
+    chart.lines.push(head);
     let svg = svg(&chart);
     assert_eq!(svg.matches("class=\"stem\"").count(), 1, "{svg}");
     assert_eq!(svg.matches("class=\"median\"").count(), 2, "{svg}");

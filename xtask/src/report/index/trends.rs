@@ -1,7 +1,7 @@
 //! How p95 and CPU per request went over comparable runs, as small lines.
 
 use k6_summary::{Quantity, Unit};
-use serde::Serialize;
+use minijinja::{Value, context};
 
 use super::profile;
 use crate::history::{self, Key, Past};
@@ -16,33 +16,15 @@ const MOST: usize = 60;
 /// The size of a line, and how far it stays from the edge, in px.
 const SIZE: (f64, f64, f64) = (140.0, 30.0, 4.0);
 
-/// The lines of one test under one profile.
-#[derive(Serialize)]
-pub struct Trend {
-    name: Text,
-    place: Text,
-    runs: usize,
-    p95: Spark,
-    cpu: Spark,
-}
-
-/// A small line without axes, from zero to the greatest value, with a dot at the newest.
-#[derive(Serialize, Default)]
-struct Spark {
-    label: Text,
-    newest: Text,
-    path: String,
-    dot: Option<(f64, f64)>,
-}
-
 /// The trends of `runs`, in the order in which they began. The history says what is comparable.
-pub fn of(runs: &Runs) -> Vec<Trend> {
+pub fn of(runs: &Runs) -> Vec<Value> {
     let past = Past::of(runs.found.iter().map(|found| &found.record));
     let keys = past.keys().into_iter().filter(|key| key.k6_args.is_empty());
     keys.map(|key| trend(&past, key)).collect()
 }
 
-fn trend(past: &Past, key: &Key) -> Trend {
+/// The lines of one test under one profile.
+fn trend(past: &Past, key: &Key) -> Value {
     let name = format!("{} {}", profile(&key.profile, key.time_scale), key.test);
     let line = |what: &str, measure: &Measure, text: fn(f64) -> String| {
         let values = history::comparable_points(past, key, measure);
@@ -51,48 +33,38 @@ fn trend(past: &Past, key: &Key) -> Trend {
     };
     let ms = |value| Quantity::new(value, Unit::Milliseconds).to_string();
     let us = |ms: f64| format!("{:.0} µs", ms * 1e3);
-    Trend {
-        p95: line("p95 of requests", &Measure::p95_of_requests(), ms),
-        cpu: line("server CPU per request", &Measure::CpuPerRequest, us),
-        name: name.into(),
-        place: view::place(key).into(),
-        runs: past.comparable_with(key).count(),
+    context! {
+        p95 => line("p95 of requests", &Measure::p95_of_requests(), ms),
+        cpu => line("server CPU per request", &Measure::CpuPerRequest, us),
+        name => Text::from(&name),
+        place => Text::from(view::place(key)),
+        runs => past.comparable_with(key).count(),
     }
 }
 
-/// The line through `values`.
-fn spark(name: &str, values: &[f64], text: fn(f64) -> String) -> Spark {
-    let Some(newest) = values.last() else {
-        return Spark {
-            newest: "–".into(),
-            ..Spark::default()
-        };
+/// A small line through `values` without axes, with a dot at the newest.
+fn spark(name: &str, values: &[f64], text: fn(f64) -> String) -> Value {
+    let Some(newest) = values.last().map(|value| text(*value)) else {
+        return context! { newest => "–", places => () };
     };
-    let range = range_of(values.iter().copied());
+    let (count, range) = (values.len(), range_of(values.iter().copied()));
+    let (least, most) = (text(range.start), text(range.end));
+    let label = format!("{name}: {count} runs from {least} to {most}, the newest {newest}");
+    context! { newest, label => Text::from(label), places => places(values) }
+}
+
+/// Where `values` lie, from zero to the greatest of them.
+fn places(values: &[f64]) -> Vec<(f64, f64)> {
     let (width, height, edge) = SIZE;
     let x = 0.0..values.len().saturating_sub(1).max(1) as f64;
-    let y = 0.0..range.end.max(f64::MIN_POSITIVE);
-    let places = values.iter().enumerate().map(|(nth, value)| {
+    let y = 0.0..range_of(values.iter().copied()).end.max(f64::MIN_POSITIVE);
+    let place = |(nth, value): (usize, &f64)| {
         (
             along(&x, &(edge..width - edge), nth as f64),
             along(&y, &(height - edge..edge), *value),
         )
-    });
-    let places: Vec<(f64, f64)> = places.collect();
-    let steps = places.iter().map(|(x, y)| format!("{x} {y}"));
-    Spark {
-        label: format!(
-            "{name}: {} runs from {} to {}, the newest {}",
-            values.len(),
-            text(range.start),
-            text(range.end),
-            text(*newest)
-        )
-        .into(),
-        newest: text(*newest).into(),
-        path: format!("M{}", steps.collect::<Vec<_>>().join("L")),
-        dot: places.last().copied(),
-    }
+    };
+    values.iter().enumerate().map(place).collect()
 }
 
 #[cfg(test)]
@@ -100,18 +72,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_finite() {
-        let line = spark("x", &[1.0, 2.0, 4.0], |value| value.to_string());
-        assert_eq!(line.path, "M4 20.5L70 15L136 4");
-        assert_eq!(line.dot, Some((136.0, 4.0)));
-        assert_eq!(&*line.label, "x: 3 runs from 1 to 4, the newest 4");
+    fn lines_rise_with_their_values() {
+        let expected = [(4.0, 20.5), (70.0, 15.0), (136.0, 4.0)];
+        assert_eq!(places(&[1.0, 2.0, 4.0]), expected);
         for values in [&[][..], &[0.0], &[1e300, 0.0]] {
-            let line = spark("x", values, |value| value.to_string());
-            assert!(
-                !line.path.contains("NaN") && !line.path.contains("inf"),
-                "{}",
-                line.path
-            );
+            let finite = |(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
+            assert!(places(values).iter().all(finite), "{values:?}");
         }
+        let line = spark("x", &[1.0, 2.0, 4.0], |value| value.to_string());
+        let label = line.get_attr("label").unwrap().to_string();
+        assert_eq!(label, "x: 3 runs from 1 to 4, the newest 4");
     }
 }

@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use super::{Document, Drawing, Figure, Heads, Link, Row, Section, Table, Tone, lines};
+use super::{Document, Figure, Heads, Link, Row, Section, Table, Tone, lines};
 use crate::record::{
     Blocks, Calibration, Change, Comparison, MetricRecord, Outcome, SideRecord, TestComparison,
     percent,
@@ -44,21 +44,13 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
             .as_ref()
             .map(calibration)
             .unwrap_or_default(),
-        overview: Table::default(),
         sections: sections.collect(),
         facts: vec![
             ("begun", comparison.started_at.as_str().into()),
+            ("method", method(comparison).into()),
             ("k6", comparison.k6.as_str().into()),
             ("host", comparison.host.fingerprint.as_str().into()),
         ],
-        context: format!(
-            "{} · begun {} · k6 {} · {}",
-            method(comparison),
-            comparison.started_at,
-            comparison.k6,
-            comparison.host.fingerprint
-        )
-        .into(),
         repeat: vec![repeat(comparison, blocks)],
         links: files
             .map(|name| Link {
@@ -66,9 +58,9 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
                 text: name.into(),
             })
             .into(),
-        dashboard: None,
         at: comparison.started_at.as_str().into(),
         seconds: comparison.duration_s,
+        ..Document::default()
     }
 }
 
@@ -160,18 +152,15 @@ fn section(test: &TestComparison, comparison: &Comparison, blocks: &Blocks) -> S
         reasons: lines(&test.worse_failures),
         notes: lines(&test.in_both),
         compared: Table {
-            title: Text::default(),
             heads: HEADS,
             rows: test.metrics.iter().map(row).collect(),
             hint: HINT,
+            ..Table::default()
         },
         charts: test
             .metrics
             .iter()
-            .map(|metric| Drawing {
-                chart: pairs(metric, &test.name, blocks),
-                notes: Vec::new(),
-            })
+            .map(|metric| pairs(metric, &test.name, blocks))
             .collect(),
         at: comparison.started_at.as_str().into(),
         ..Section::default()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use k6_summary::{Quantity, Unit};
 
-use super::{Document, Drawing, Heads, Row, Section, Table, Tone, lines, outcome, past};
+use super::{Document, Heads, Row, Section, Table, lines, outcome, past};
 use crate::history::{ComparableRuns, Metric, Point};
 use crate::record::Outcome;
 use crate::report::chart::{Axis, Chart, Line, Mark, Point as Dot, Shape};
@@ -22,22 +22,11 @@ pub fn history(all: &[ComparableRuns], notices: &[String], source: &Path) -> Doc
     Document {
         subject: "history".into(),
         outcome: Outcome::Passed,
-        tone: Tone::Plain,
-        verdict: Text::default(),
         title: "Load tests: the past".into(),
         line: format!("From {}. Only comparable runs share a chart: same test, profile, time scale, kind of target, k6 version, host and tests before it.", source.display()).into(),
-        reasons: Vec::new(),
         notices: lines(notices),
-        remarks: Vec::new(),
-        overview: Table::default(),
         sections: all.iter().map(section).collect(),
-        facts: Vec::new(),
-        context: Text::default(),
-        repeat: Vec::new(),
-        links: Vec::new(),
-        dashboard: None,
-        at: Text::default(),
-        seconds: 0.0,
+        ..Document::default()
     }
 }
 
@@ -70,14 +59,7 @@ fn section(series: &ComparableRuns) -> Section {
         charts: series
             .metrics
             .iter()
-            .map(|metric| Drawing {
-                chart: chart(series, metric, from, &days),
-                notes: metric
-                    .changes
-                    .iter()
-                    .map(|change| words::change(metric, change).into())
-                    .collect(),
-            })
+            .map(|metric| chart(series, metric, from, &days))
             .collect(),
         details: vec![Table {
             title: "The runs as a table".into(),
@@ -131,9 +113,10 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
         title: title.into(),
         is_flag,
     };
+    let words = |change| words::change(metric, change);
     let changes = metric.changes.iter().filter(|change| change.index > from);
     let changes = changes.map(|change| {
-        let text = format!("change of level: {}", words::change(metric, change));
+        let text = format!("change of level: {}", words(change));
         mark(change.index, false, text)
     });
     let accepted = series.accepted.iter().filter(|mark| mark.index >= from);
@@ -146,6 +129,7 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
         }],
         band: edges.collect(),
         marks: changes.chain(accepted).collect(),
+        notes: metric.changes.iter().map(words).map(Text::from).collect(),
         ..Chart::new(
             metric.last.metric.to_string(),
             unit,

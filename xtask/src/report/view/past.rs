@@ -2,9 +2,9 @@
 
 use k6_summary::Quantity;
 
-use super::{Figure, Heads, Row, Table, Tone, signed_percent};
+use super::{Figure, Heads, Row, Table, Tone};
 use crate::history::Metric;
-use crate::record::{PastRecord, PastRow, PastState};
+use crate::record::{PastRecord, PastRow, PastState, percent};
 
 const HEADS: Heads = Heads {
     what: "Beside the past",
@@ -89,7 +89,7 @@ fn row(metric: &PastRow, worse: &str) -> Row {
         more: vec![
             metric
                 .change
-                .map_or_else(|| "–".into(), |change| signed_percent(change).into()),
+                .map_or_else(|| "–".into(), |change| percent(change).into()),
         ],
         note: note.into(),
         ..Row::default()

@@ -39,7 +39,6 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
             .map(|(nth, test)| section(test, trends.get(nth), folder, usage.as_ref()))
             .collect(),
         facts: facts(run),
-        context: context(run),
         repeat: repeat(run),
         links: links(run, folder),
         dashboard: run
@@ -133,21 +132,17 @@ fn dirty(revision: &Revision, words: &'static str) -> &'static str {
     if revision.dirty { words } else { "" }
 }
 
+/// What the numbers need beside them to mean anything.
 fn facts(run: &RunRecord) -> Vec<(&'static str, Text)> {
     let host = &run.host;
     let gib = host.memory_bytes as f64 / f64::from(1 << 30);
-    let mut out: Vec<(&'static str, Text)> = vec![("run", run.run.as_str().into())];
-    if let Some(revision) = &run.revision {
+    let revision = run.revision.as_ref().map(|revision| {
         let branch = revision.branch.as_ref();
         let branch = branch.map_or_else(String::new, |branch| format!(" on {branch}"));
         let dirty = dirty(revision, ", with uncommitted changes");
-        out.push((
-            "revision",
-            format!("{}{branch}{dirty}", revision.commit).into(),
-        ));
-    }
-    out.push(("target", run.target.base_url.as_str().into()));
-    if let Some(server) = &run.server {
+        format!("{}{branch}{dirty}", revision.commit)
+    });
+    let server = run.server.as_ref().map(|server| {
         let kind = match server.kind {
             ServerKind::StartedHere => "started here",
             ServerKind::Url => "was already running",
@@ -157,42 +152,29 @@ fn facts(run: &RunRecord) -> Vec<(&'static str, Text)> {
         } else {
             ""
         };
-        out.push((
-            "server",
-            format!("{} ({kind}{faults})", server.version).into(),
-        ));
-    }
-    out.push((
-        "k6",
-        format!("{}, {}", run.k6.version, run.k6.origin).into(),
-    ));
-    let host = format!(
-        "{}, {} cores, {gib:.1} GiB, {}",
-        host.cpu, host.cores, host.os
-    );
-    out.push(("host", host.into()));
-    let ended = format!("server and watch after {:.1} s", run.teardown_s);
-    out.push(("ended", ended.into()));
-    out
-}
-
-fn context(run: &RunRecord) -> Text {
-    let revision = run.revision.as_ref().map_or_else(
-        || "unknown".into(),
-        |revision| {
+        format!("{} ({kind}{faults})", server.version)
+    });
+    let or_unknown = |known: Option<String>| known.unwrap_or_else(|| "unknown".into());
+    let facts = [
+        ("begun", run.started_at.clone()),
+        ("run", run.run.clone()),
+        ("revision", or_unknown(revision)),
+        ("target", run.target.base_url.clone()),
+        ("server", or_unknown(server)),
+        ("k6", format!("{}, {}", run.k6.version, run.k6.origin)),
+        (
+            "host",
             format!(
-                "{}{}",
-                revision.commit,
-                dirty(revision, " with uncommitted changes")
-            )
-        },
-    );
-    let server = run.server.as_ref().map_or("none", |server| &server.version);
-    format!(
-        "Begun {} · server {server} · k6 {} ({}) · revision {revision} · {}",
-        run.started_at, run.k6.version, run.k6.origin, run.host.fingerprint
-    )
-    .into()
+                "{}, {} cores, {gib:.1} GiB, {}",
+                host.cpu, host.cores, host.os
+            ),
+        ),
+        (
+            "ended",
+            format!("server and watch after {:.1} s", run.teardown_s),
+        ),
+    ];
+    facts.map(|(name, fact)| (name, fact.into())).into()
 }
 
 /// The commands that make such a run once more.

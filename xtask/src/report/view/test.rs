@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use k6_summary::{CheckRow, DEFAULT_MIN_CHECKS, Quantity, ThresholdRow, ThresholdState, Unit};
-
-use super::{
-    Drawing, Figure, Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past,
+use k6_summary::{
+    CheckRow, DEFAULT_MIN_CHECKS, Quantity, ThresholdRow, ThresholdState, TrendDigest, Unit,
 };
+
+use super::{Figure, Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past};
 use crate::history::Trend;
 use crate::k6::short;
 use crate::record::{GrowthRow, Outcome, TestRecord};
@@ -28,8 +28,10 @@ pub fn section(
     usage: Option<&Usage>,
 ) -> Section {
     let dashboard = Dashboard::read(&folder.join(&test.name).join("report.html"));
-    let charts = over_time(test, dashboard.as_ref().ok(), usage);
-    let missing = dashboard.err().filter(|_| test.started_at.is_some());
+    let missing = dashboard
+        .as_ref()
+        .err()
+        .filter(|_| test.started_at.is_some());
     let took = test.duration_s.map_or_else(String::new, |s| {
         format!(
             ", {}",
@@ -47,18 +49,11 @@ pub fn section(
         verdict: outcome(test.outcome).into(),
         line: format!("up to {}{took}{exit}", users(test.max_vus)).into(),
         reasons: lines(&test.reasons),
-        notes: Vec::new(),
         judged: judged(test),
         measured: measured(test),
         compared: test.past.as_ref().map(past::table).unwrap_or_default(),
         details: trends(test).into_iter().collect(),
-        charts: charts
-            .into_iter()
-            .map(|chart| Drawing {
-                chart,
-                notes: Vec::new(),
-            })
-            .collect(),
+        charts: over_time(test, dashboard.as_ref().ok(), usage),
         charts_note: missing
             .map_or_else(String::new, |why| {
                 format!("Requests over time are not shown: {why}.")
@@ -79,6 +74,7 @@ pub fn section(
         ),
         at: test.started_at.as_deref().unwrap_or_default().into(),
         seconds: test.duration_s.unwrap_or_default(),
+        ..Section::default()
     }
 }
 
@@ -195,41 +191,22 @@ fn hollow(test: &TestRecord) -> Option<String> {
     })
 }
 
-/// The median and the tails of a test's requests.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Durations {
-    med: Option<f64>,
-    /// The 95th percentile, in `unit`.
-    pub p95: Option<f64>,
-    p99: Option<f64>,
-    unit: Unit,
+/// How long requests took; `None` without any.
+fn durations(test: &TestRecord) -> Option<&TrendDigest> {
+    test.metrics.as_ref()?.http_req_duration.as_ref()
 }
 
-/// How long requests took; `None` without any, or if that says nothing since most of them failed.
-pub fn durations(test: &TestRecord) -> Option<Durations> {
-    all_durations(test).filter(|_| hollow(test).is_none())
+/// The median and the tails.
+fn tails(trend: &TrendDigest) -> String {
+    [trend.med, trend.p95, trend.p99]
+        .map(|value| number(value, trend.unit))
+        .join(" / ")
 }
 
-fn all_durations(test: &TestRecord) -> Option<Durations> {
-    let trend = test.metrics.as_ref()?.http_req_duration.as_ref()?;
-    Some(Durations {
-        med: trend.med,
-        p95: trend.p95,
-        p99: trend.p99,
-        unit: trend.unit,
-    })
-}
-
-impl Durations {
-    fn text(&self) -> String {
-        let one = |value| number(value, self.unit);
-        format!("{} / {} / {}", one(self.med), one(self.p95), one(self.p99))
-    }
-
-    /// The 95th percentile as it reads.
-    pub fn p95_text(&self) -> String {
-        number(self.p95, self.unit)
-    }
+/// The 95th percentile of requests as it reads, unless it says nothing since most of them failed.
+pub fn p95_text(test: &TestRecord) -> String {
+    let telling = durations(test).filter(|_| hollow(test).is_none());
+    telling.map_or_else(|| "–".into(), |trend| number(trend.p95, trend.unit))
 }
 
 fn number(value: Option<f64>, unit: Unit) -> String {
@@ -262,9 +239,9 @@ fn measured(test: &TestRecord) -> Table {
     let mut rows = Vec::new();
     if let Some(metrics) = &test.metrics {
         rows.extend(requests(test).map(|text| Row::measured("requests", text)));
-        rows.extend(all_durations(test).map(|all| Row {
+        rows.extend(durations(test).map(|trend| Row {
             note: hollow(test).unwrap_or_default().into(),
-            ..Row::measured("p50 / p95 / p99", all.text())
+            ..Row::measured("p50 / p95 / p99", tails(trend))
         }));
         if metrics.ws_sessions > 0 {
             let text = format!(
@@ -322,7 +299,9 @@ pub fn overview(test: &TestRecord) -> Row {
     let memory = test.server_usage.as_ref();
     let memory = memory.map(|usage| format!("{:.1} MiB", usage.peak_rss_bytes as f64 / MIB));
     let cells = [
-        durations(test).map(|all| all.text()),
+        durations(test)
+            .filter(|_| hollow(test).is_none())
+            .map(tails),
         requests(test),
         cpu_text(test),
         memory,
