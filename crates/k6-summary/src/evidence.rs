@@ -2,6 +2,7 @@
 
 use crate::error::ParseError;
 use crate::exit_code::K6Exit;
+use crate::limits::Limits;
 use crate::log::Log;
 use crate::summary::Summary;
 
@@ -28,6 +29,8 @@ pub struct Evidence<'a> {
     /// How many virtual users k6 had to have ready by its own plan; none if the plan leaves that
     /// open, as arrival rates do, or if the load was changed on purpose.
     pub planned_vus: Option<u64>,
+    /// What limited the load generator itself.
+    pub limits: Limits,
     /// The server's state at the end of the test.
     pub server: ServerState,
     /// Whether somebody asked the run to stop before its end.

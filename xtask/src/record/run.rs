@@ -30,7 +30,7 @@ pub enum Outcome {
     Interrupted,
     /// It was not begun.
     NotRun,
-    /// It could not be run, or its results not be kept.
+    /// It could not be run or measured, or its results not be kept.
     CouldNotRun,
 }
 
