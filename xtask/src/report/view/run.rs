@@ -41,11 +41,7 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
         facts: facts(run),
         repeat: repeat(run),
         links: links(run, folder),
-        dashboard: run
-            .dashboard
-            .as_ref()
-            .filter(|link| is_web(link))
-            .map(Into::into),
+        dashboard: dashboard(run),
         at: run.started_at.as_str().into(),
         seconds: run.duration_s,
     }
@@ -93,22 +89,16 @@ fn history_remarks(run: &RunRecord, trends: &[Trend]) -> Vec<Text> {
 /// Links to the run's files, and to its dashboard if there is one.
 fn links(run: &RunRecord, folder: &Path) -> Vec<Link> {
     let names = ["run.json", "summary.md", "server.log", "server-usage.csv"];
-    let mut all = files(folder, "", &names.map(|name| (name, name)));
-    all.extend(
-        run.dashboard
-            .as_ref()
-            .filter(|link| is_web(link))
-            .map(|link| Link {
-                href: link.into(),
-                text: "Grafana".into(),
-            }),
-    );
-    all
+    let files = files(folder, "", &names.map(|name| (name, name)));
+    let dashboard = dashboard(run).map(|link| (link, "Grafana".into()));
+    files.into_iter().chain(dashboard).collect()
 }
 
-/// A run.json may come from anywhere: nothing that runs code is linked.
-fn is_web(link: &str) -> bool {
-    link.starts_with("http://") || link.starts_with("https://")
+/// The dashboard of a run. A run.json may come from anywhere: nothing that runs code is linked.
+fn dashboard(run: &RunRecord) -> Option<Text> {
+    let link = run.dashboard.as_ref()?;
+    let is_web = link.starts_with("http://") || link.starts_with("https://");
+    is_web.then(|| link.into())
 }
 
 /// Links to those of `names` that exist in `below`, a folder of `folder`.
@@ -116,16 +106,11 @@ pub fn files(folder: &Path, below: &str, names: &[(&str, &str)]) -> Vec<Link> {
     let there = names
         .iter()
         .filter(|(name, _)| folder.join(below).join(name).is_file());
-    there
-        .map(|(name, text)| Link {
-            href: Path::new(below)
-                .join(name)
-                .to_string_lossy()
-                .as_ref()
-                .into(),
-            text: (*text).into(),
-        })
-        .collect()
+    let link = |(name, text): &(&str, &str)| {
+        let path = Path::new(below).join(name);
+        (path.to_string_lossy().as_ref().into(), (*text).into())
+    };
+    there.map(link).collect()
 }
 
 fn dirty(revision: &Revision, words: &'static str) -> &'static str {

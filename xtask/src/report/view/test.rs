@@ -7,7 +7,7 @@ use k6_summary::{
     CheckRow, DEFAULT_MIN_CHECKS, Quantity, ThresholdRow, ThresholdState, TrendDigest, Unit,
 };
 
-use super::{Figure, Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past};
+use super::{Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past};
 use crate::history::Trend;
 use crate::k6::short;
 use crate::record::{GrowthRow, Outcome, TestRecord};
@@ -110,24 +110,18 @@ fn threshold(row: &ThresholdRow, hollow: Option<&str>) -> Row {
         (ThresholdState::Passed, _) => (Tone::Good, ""),
     };
     let value = match row.state {
-        ThresholdState::NotEvaluated => Figure::none(),
-        _ => Figure {
-            number: row.value,
-            text: row.value_text().unwrap_or_else(|| "unknown".into()).into(),
-        },
+        ThresholdState::NotEvaluated => "–".into(),
+        _ => row.value_text().unwrap_or_else(|| "unknown".into()),
     };
     Row {
         tone,
         what: format!("{} {aggregation}", row.metric).into(),
-        bound: Figure {
-            number: row.bound,
-            text: row.bound_text().into(),
-        },
-        value,
+        bound: row.bound_text().into(),
+        value: value.into(),
         note: note.into(),
         ..Row::default()
     }
-    .with_bar()
+    .with_bar(row.value, row.bound)
 }
 
 /// One check. That some of its answers were wrong fails no test: only a check that never passed does, or too small a
@@ -150,7 +144,7 @@ fn check(row: &CheckRow, test: &TestRecord) -> Row {
     Row {
         tone,
         what: format!("check {}", row.name).into(),
-        value: Figure::shown(format!("{} of {}", row.passes, row.total())),
+        value: format!("{} of {}", row.passes, row.total()).into(),
         note: note.into(),
         ..Row::default()
     }
@@ -166,18 +160,18 @@ fn growth(row: &GrowthRow) -> Row {
             None => Tone::Open,
         },
         what: format!("{} growth", row.resource).into(),
-        bound: row.bound_per_hour.map_or_else(
-            || Figure::shown("none"),
-            |bound| Figure::new(bound, format!("≤ {}", amount(bound))),
-        ),
-        value: judged.map_or_else(Figure::none, |value| Figure::new(value, amount(value))),
+        bound: row
+            .bound_per_hour
+            .map_or_else(|| "none".into(), |bound| format!("≤ {}", amount(bound)))
+            .into(),
+        value: judged.map_or_else(|| "–".into(), amount).into(),
         note: match judged {
             Some(_) => row.note.as_str().into(),
             None => format!("not evaluated: {}", row.note).into(),
         },
         ..Row::default()
     }
-    .with_bar()
+    .with_bar(judged, row.bound_per_hour)
 }
 
 /// Why the durations of a test say nothing, if so.
@@ -325,7 +319,7 @@ fn trends(test: &TestRecord) -> Option<Table> {
             let value = |value| number(value, trend.unit).into();
             Row {
                 what: name.as_str().into(),
-                value: Figure::shown(number(trend.count.map(|n| n as f64), Unit::Count)),
+                value: number(trend.count.map(|n| n as f64), Unit::Count).into(),
                 more: [
                     trend.min, trend.avg, trend.med, trend.p95, trend.p99, trend.max,
                 ]
