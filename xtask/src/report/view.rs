@@ -9,14 +9,17 @@ mod past;
 mod run;
 mod test;
 
+use std::time::Duration;
+
 use serde::{Serialize, Serializer};
 
 use super::chart::Chart;
 use super::text::Text;
-use crate::record::Outcome;
+use crate::k6::short;
+use crate::record::{Outcome, short_commit};
 
 pub use comparison::{comparison, side};
-pub use history::{history, place};
+pub use history::{history, name, place};
 pub use run::{run, title};
 pub use test::{cpu_text, p95_text, section};
 
@@ -278,6 +281,30 @@ impl Document {
 /// Texts of several lines each.
 fn lines(all: &[String]) -> Vec<Text> {
     all.iter().map(|text| Text::lines(text)).collect()
+}
+
+/// What a run's profile is not without: nothing, or ` at time scale 0.1`.
+pub fn time_scale(scale: f64) -> String {
+    match scale {
+        1.0 => String::new(),
+        _ => format!(" at time scale {scale}"),
+    }
+}
+
+/// A time in UTC as people read it.
+pub fn when(at: &str) -> String {
+    at.replace('T', " ").trim_end_matches('Z').to_owned()
+}
+
+/// A revision in a few digits, with a `+` if there were uncommitted changes.
+pub fn revision(commit: Option<&str>, dirty: bool) -> String {
+    let dirty = if dirty { "+" } else { "" };
+    format!("{}{dirty}", commit.map_or("unknown revision", short_commit))
+}
+
+/// How long something took.
+fn took(seconds: f64) -> String {
+    short(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
 /// An outcome in words.

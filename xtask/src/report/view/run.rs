@@ -1,11 +1,9 @@
 //! What a report says of a load test.
 
 use std::path::Path;
-use std::time::Duration;
 
-use super::{Document, Link, Table, Tone, lines, outcome, section, test};
+use super::{Document, Link, Table, Tone, lines, outcome, section, test, time_scale, took};
 use crate::history::Trend;
-use crate::k6::short;
 use crate::record::{Revision, RunRecord, ServerKind};
 use crate::report::over_time::Usage;
 use crate::report::text::Text;
@@ -13,7 +11,7 @@ use crate::report::text::Text;
 /// The report of `run`, whose files are in `folder`; `trends` are those of the tests, in their order.
 pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
     let usage = Usage::read(&folder.join("server-usage.csv"));
-    let took = short(Duration::try_from_secs_f64(run.duration_s).unwrap_or_default());
+    let took = took(run.duration_s);
     let tests = run.tests.iter().enumerate();
     Document {
         subject: run.profile.as_str().into(),
@@ -33,7 +31,7 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
             title: "Tests".into(),
             heads: test::OVERVIEW,
             rows: run.tests.iter().map(test::overview).collect(),
-            hint: "",
+            ..Table::default()
         },
         sections: tests
             .map(|(nth, test)| section(test, trends.get(nth), folder, usage.as_ref()))
@@ -50,18 +48,8 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
 /// What was run, in a few words.
 pub fn title(run: &RunRecord) -> Text {
     let tests: Vec<_> = run.tests.iter().map(|test| test.name.as_str()).collect();
-    let scale = if run.time_scale == 1.0 {
-        String::new()
-    } else {
-        format!(" at time scale {}", run.time_scale)
-    };
-    format!(
-        "{} {}{scale} on {}",
-        run.profile,
-        tests.join(", "),
-        run.target.base_url
-    )
-    .into()
+    let (tests, scale) = (tests.join(", "), time_scale(run.time_scale));
+    format!("{} {tests}{scale} on {}", run.profile, run.target.base_url).into()
 }
 
 /// What is to be said of the history, each sentence once with the tests that it is about.

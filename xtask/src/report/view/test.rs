@@ -1,15 +1,13 @@
 //! What a report says of one test.
 
 use std::path::Path;
-use std::time::Duration;
 
 use k6_summary::{
     CheckRow, DEFAULT_MIN_CHECKS, Quantity, ThresholdRow, ThresholdState, TrendDigest, Unit,
 };
 
-use super::{Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past};
+use super::{Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past, took};
 use crate::history::Trend;
-use crate::k6::short;
 use crate::record::{GrowthRow, Outcome, TestRecord};
 use crate::report::over_time::{Dashboard, Usage, over_time};
 use crate::report::view::run::files;
@@ -32,22 +30,20 @@ pub fn section(
         .as_ref()
         .err()
         .filter(|_| test.started_at.is_some());
-    let took = test.duration_s.map_or_else(String::new, |s| {
-        format!(
-            ", {}",
-            short(Duration::try_from_secs_f64(s).unwrap_or_default())
-        )
-    });
-    let exit = test
-        .k6_exit
-        .as_ref()
-        .map_or_else(String::new, |exit| format!(" · {exit}"));
+    let took = test.duration_s.map(|s| format!(", {}", took(s)));
+    let exit = test.k6_exit.as_ref().map(|exit| format!(" · {exit}"));
     Section {
         name: test.name.as_str().into(),
         outcome: Some(test.outcome),
         tone: Tone::of(test.outcome),
         verdict: outcome(test.outcome).into(),
-        line: format!("up to {}{took}{exit}", users(test.max_vus)).into(),
+        line: format!(
+            "up to {}{}{}",
+            users(test.max_vus),
+            took.unwrap_or_default(),
+            exit.unwrap_or_default()
+        )
+        .into(),
         reasons: lines(&test.reasons),
         judged: judged(test),
         measured: measured(test),
@@ -55,9 +51,8 @@ pub fn section(
         details: trends(test).into_iter().collect(),
         charts: over_time(test, dashboard.as_ref().ok(), usage),
         charts_note: missing
-            .map_or_else(String::new, |why| {
-                format!("Requests over time are not shown: {why}.")
-            })
+            .map(|why| format!("Requests over time are not shown: {why}."))
+            .unwrap_or_default()
             .into(),
         p95_ms: trend
             .filter(|_| test.outcome != Outcome::NotRun)
@@ -271,7 +266,7 @@ fn measured(test: &TestRecord) -> Table {
             ..Heads::default()
         },
         rows,
-        hint: "",
+        ..Table::default()
     }
 }
 
@@ -337,10 +332,10 @@ fn trends(test: &TestRecord) -> Option<Table> {
         heads: Heads {
             what: "Metric",
             value: "Count",
-            bound: "",
             more: &["Least", "Mean", "p50", "p95", "p99", "Greatest"],
+            ..Heads::default()
         },
         rows,
-        hint: "",
+        ..Table::default()
     })
 }
