@@ -67,12 +67,12 @@ fn without_a_summary_nothing_passes_whatever_the_exit_code() {
             vec!["k6 was killed by signal 9", "k6 wrote no summary"],
         ),
         (
-            half.into(),
+            half,
             K6Exit::Code(0),
             vec!["the summary is cut off at line 173, column 13"],
         ),
         (
-            html.into(),
+            html,
             K6Exit::Code(255),
             vec![
                 "k6 exited with 255: an error that k6 has no code for; see its log",

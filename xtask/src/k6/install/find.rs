@@ -93,7 +93,9 @@ impl<'a> FindOptions<'a> {
 /// # Errors
 /// If the pins cannot be read or the variable for a mirror holds no URL.
 pub fn is_missing(wanted: &FindOptions<'_>) -> anyhow::Result<bool> {
-    let named = wanted.named.is_some_and(|path| !path.as_os_str().is_empty());
+    let named = wanted
+        .named
+        .is_some_and(|path| !path.as_os_str().is_empty());
     let on_path = Sources::of_this_machine()?.on_path("k6").next().is_some();
     let ours = std::fs::read_dir(wanted.folder()).is_ok_and(|mut entries| entries.next().is_some());
     Ok(!named && !on_path && !ours)
