@@ -29,6 +29,7 @@
 
 import exec from 'k6/execution';
 import http from 'k6/http';
+import ws from 'k6/ws';
 import { sleep } from 'k6';
 import { Rate } from 'k6/metrics';
 import * as config from './k6.config.js';
@@ -61,6 +62,16 @@ const LOAD_OPTIONS = ['vus', 'duration', 'iterations', 'stages', 'scenarios'];
 
 // The share of iterations that ended with an exception. k6 itself counts those as complete.
 const iterationExceptions = new Rate('iteration_exceptions');
+
+// k6 logs why a request failed, but not why a WebSocket could not be opened. Whoever reads the log needs both.
+const { connect } = ws;
+ws.connect = (...args) => {
+  const response = connect.apply(ws, args);
+  if (response && response.error) {
+    console.warn(`WebSocket Failed: ${response.error}`);
+  }
+  return response;
+};
 
 const profileName = chooseProfile(__ENV.PROFILE || 'smoke');
 const timeScale = readTimeScale(__ENV.TIME_SCALE);

@@ -127,20 +127,22 @@ impl Config {
 
     /// Whether the test called `name` shows the server a key.
     pub fn needs_key(&self, name: &str) -> bool {
-        self.scripts
-            .iter()
-            .any(|script| script.name == name && script.needs_key)
+        self.script(name).is_some_and(|script| script.needs_key)
     }
 
     /// How long an iteration of the test called `name` may take once its load has ended, if its settings say so.
     pub fn longest_iteration(&self, name: &str) -> Duration {
-        let script = self.scripts.iter().find(|script| script.name == name);
-        script.map_or(Duration::ZERO, |script| script.longest_iteration)
+        self.script(name)
+            .map_or(Duration::ZERO, |script| script.longest_iteration)
     }
 
     /// Whether `name` is a test, or stands for some.
     pub fn is_test(&self, name: &str) -> bool {
-        name == ALL || self.scripts.iter().any(|script| script.name == name)
+        name == ALL || self.script(name).is_some()
+    }
+
+    fn script(&self, name: &str) -> Option<&Script> {
+        self.scripts.iter().find(|script| script.name == name)
     }
 
     /// Where results go if nothing else is said.

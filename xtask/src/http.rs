@@ -3,9 +3,11 @@
 mod trust;
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::blocking::{Client, ClientBuilder};
@@ -28,6 +30,49 @@ pub fn trust(trust: Trust) {
     let _said_already = TRUST.set(trust);
 }
 
+/// The addresses of hosts whose names were resolved, by name and port.
+static PINNED: Mutex<BTreeMap<String, SocketAddr>> = Mutex::new(BTreeMap::new());
+
+/// Resolves the name in `url` once for the whole run: k6 and our own requests then ask the same server, whatever else
+/// the name stands for. It is the first address where something listens within `limit`. Returns what is to be known of it.
+///
+/// Where a proxy is set, the name is its business.
+pub fn pin(url: &str, limit: Duration) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let name = url.domain()?;
+    let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(str::to_owned);
+    let proxies = proxies
+        .iter()
+        .flat_map(|name| [name.clone(), name.to_lowercase()]);
+    let mut set = proxies.filter_map(std::env::var_os);
+    if !is_loopback(&url) && set.any(|proxy| !proxy.is_empty()) {
+        return None;
+    }
+    let found = url.socket_addrs(|| None).ok()?;
+    let mut listening = found
+        .iter()
+        .filter(|it| TcpStream::connect_timeout(it, limit).is_ok());
+    let address = *listening.next()?;
+    let mut pinned = PINNED.lock().unwrap_or_else(PoisonError::into_inner);
+    pinned.insert(format!("{name}:{}", url.port_or_known_default()?), address);
+    let others = found.iter().filter(|it| it.ip() != address.ip()).count();
+    (others > 0).then(|| {
+        format!(
+            "{name} has {} addresses: all load goes to {}",
+            others + 1,
+            address.ip()
+        )
+    })
+}
+
+/// The names that were resolved, with their ports, and their addresses.
+pub fn pinned() -> BTreeMap<String, SocketAddr> {
+    PINNED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
 /// Begins a blocking HTTP client.
 ///
 /// Proxy variables (`HTTPS_PROXY`, `NO_PROXY`, …) and the system's certificates apply.
@@ -48,8 +93,20 @@ pub fn client_for(url: &str) -> anyhow::Result<ClientBuilder> {
 
 fn build(url: &str, trust: &Trust) -> anyhow::Result<ClientBuilder> {
     let mut client = client().redirect(reqwest::redirect::Policy::none());
-    if Url::parse(url).is_ok_and(|url| is_loopback(&url)) {
-        client = client.no_proxy();
+    if let Ok(url) = Url::parse(url) {
+        if is_loopback(&url) {
+            client = client.no_proxy();
+        }
+        for (host, address) in pinned() {
+            if let Some((name, port)) = host.rsplit_once(':')
+                && url.domain() == Some(name)
+                && url
+                    .port_or_known_default()
+                    .is_some_and(|it| port == it.to_string())
+            {
+                client = client.resolve(name, address);
+            }
+        }
     }
     Ok(match &trust.ca_cert {
         _ if trust.insecure => client.tls_danger_accept_invalid_certs(true),
@@ -186,6 +243,23 @@ mod tests {
         assert!(refused.contains("refused"), "{refused}");
         let unknown = ask("http://no-such-host.invalid/");
         assert!(unknown.contains("cannot be resolved"), "{unknown}");
+    }
+
+    #[test]
+    fn a_name_is_resolved_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let said = pin(
+            &format!("http://localhost:{port}/x"),
+            Duration::from_secs(5),
+        );
+        assert_eq!(
+            pinned()[&format!("localhost:{port}")],
+            SocketAddr::from(([127, 0, 0, 1], port))
+        );
+        assert!(said.is_none_or(|said| said.ends_with("all load goes to 127.0.0.1")));
+        assert_eq!(pin("http://127.0.0.1:1", Duration::from_secs(5)), None);
+        assert_eq!(pinned().len(), 1);
     }
 
     /// A server with a certificate that it signed itself, as `openssl req -x509` makes them.

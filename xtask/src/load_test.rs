@@ -210,6 +210,9 @@ impl Run<'_> {
             version: server.alive.version.clone(),
             faults: server.alive.faults,
         });
+        if let Some(notice) = &server.notice {
+            self.say(notice.clone());
+        }
         if server.alive.faults {
             self.say("the server injects faults: its results say nothing about a real one".into());
         }

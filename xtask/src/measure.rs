@@ -4,6 +4,7 @@
 pub mod growth;
 pub mod probe;
 
+use std::io::Read as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -12,6 +13,9 @@ use k6_summary::{ServerState, Summary, SummaryProblem};
 use crate::k6::{Invocation, Ran, Stopped};
 use crate::record::UsageRecord;
 use crate::server::{Requests, Sample, Sampler, Server};
+
+/// The most of k6's summary that is read, in bytes: one with 5,000 checks has 2 MB.
+const MAX_SUMMARY: u64 = 64 << 20;
 
 /// What was measured.
 #[derive(Debug)]
@@ -87,11 +91,24 @@ impl Measured {
     }
 }
 
+/// The content of a file that a script wrote, of which at most `limit` bytes are read.
+fn read_at_most(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    if file.take(limit + 1).read_to_end(&mut bytes)? as u64 > limit {
+        let what = format!("it has more than {} MiB, which no summary has", limit >> 20);
+        return Err(std::io::Error::other(what));
+    }
+    Ok(bytes)
+}
+
 fn read_summary(path: &Path) -> Result<Summary, SummaryProblem> {
-    match std::fs::read(path) {
+    match read_at_most(path, MAX_SUMMARY) {
         Ok(bytes) => Summary::parse(&bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(SummaryProblem::Missing),
-        Err(error) => Err(SummaryProblem::Unreadable(error.to_string())),
+        Err(error) => Err(SummaryProblem::Unreadable(format!(
+            "k6's summary cannot be read: {error}"
+        ))),
     }
 }
 

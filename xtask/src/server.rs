@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 
 use crate::config::{Config, Values};
+use crate::http;
 use crate::record::ServerKind;
 use crate::secret::Secret;
 use crate::shell::logs::LogFile;
@@ -73,6 +74,8 @@ pub struct Server {
     pub address: Address,
     /// What it says of itself.
     pub alive: Alive,
+    /// What is to be known of its address, in a sentence.
+    pub notice: Option<String>,
     config: Config,
     started: Option<Started>,
     sampler: Option<Sampler>,
@@ -96,6 +99,10 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         return start_server(wanted);
     }
     let address = occupied(target);
+    let notice = match target.local {
+        Some(_) => None,
+        None => http::pin(&address.base_url, FIRST_LOOK),
+    };
     let (url, name) = (&address.base_url, &wanted.config.table.server.name);
     let prober = Prober::new(&wanted.config.table, url, FIRST_LOOK)?;
     match prober.health() {
@@ -115,6 +122,7 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
                 kind: ServerKind::Url,
                 address,
                 alive,
+                notice,
                 config: wanted.config.clone(),
                 started: None,
                 sampler,
@@ -226,6 +234,7 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         kind: ServerKind::StartedHere,
         address,
         alive,
+        notice: None,
         config: wanted.config.clone(),
         started: Some(Started {
             binary,

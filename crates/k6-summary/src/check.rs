@@ -16,18 +16,18 @@ pub(crate) struct Group {
     #[serde(default)]
     name: String,
     #[serde(default)]
-    groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
     #[serde(default)]
-    checks: Vec<RawCheck>,
+    pub(crate) checks: Vec<RawCheck>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct RawCheck {
+pub(crate) struct RawCheck {
     name: String,
     #[serde(deserialize_with = "whole")]
-    passes: u64,
+    pub(crate) passes: u64,
     #[serde(deserialize_with = "whole")]
-    fails: u64,
+    pub(crate) fails: u64,
 }
 
 /// How often a check passed.

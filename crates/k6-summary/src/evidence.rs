@@ -3,6 +3,7 @@
 use serde_json::error::Category;
 
 use crate::exit_code::K6Exit;
+use crate::limits::Limits;
 use crate::log::Log;
 use crate::summary::Summary;
 
@@ -29,6 +30,8 @@ pub struct Evidence<'a> {
     /// How many virtual users k6 had to have ready by its own plan; none if the plan leaves that
     /// open, as arrival rates do, or if the load was changed on purpose.
     pub planned_vus: Option<u64>,
+    /// What limited the load generator itself.
+    pub limits: Limits,
     /// The server's state at the end of the test.
     pub server: ServerState,
     /// Whether somebody asked the run to stop before its end.

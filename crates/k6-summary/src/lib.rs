@@ -6,7 +6,7 @@
 //! the text and the facts.
 //!
 //! ```
-//! use k6_summary::{Evidence, K6Exit, Log, Outcome, ServerState, Summary, judge};
+//! use k6_summary::{Evidence, K6Exit, Limits, Log, Outcome, ServerState, Summary, judge};
 //!
 //! let text = r#"{
 //!   "metrics": {
@@ -26,6 +26,7 @@
 //!     min_checks: k6_summary::DEFAULT_MIN_CHECKS,
 //!     max_exceptions: k6_summary::DEFAULT_MAX_EXCEPTIONS,
 //!     planned_vus: Some(1),
+//!     limits: Limits::default(),
 //!     server: ServerState::Healthy,
 //!     interrupted: false,
 //! });
@@ -42,6 +43,7 @@ mod evidence;
 mod exceptions;
 mod exit_code;
 mod expression;
+mod limits;
 mod load;
 mod log;
 mod metric;
@@ -60,6 +62,7 @@ pub use evidence::{
 };
 pub use exit_code::K6Exit;
 pub use expression::{Aggregation, Expression, ExpressionError, Operator};
+pub use limits::Limits;
 pub use log::{Exception, Log};
 pub use metric::{Contains, Metric, MetricKind, ThresholdResult};
 pub use reason::Reason;

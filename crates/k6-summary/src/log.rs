@@ -98,6 +98,14 @@ impl Log {
         self.first.as_ref()
     }
 
+    /// The same with so many exceptions less.
+    pub(crate) fn less(&self, exceptions: u64) -> Self {
+        Self {
+            exceptions: self.exceptions.saturating_sub(exceptions),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn end(&self) -> Option<&(End, Exception)> {
         self.end.as_ref()
     }

@@ -13,6 +13,8 @@ use crate::unit::{Quantity, Unit};
 pub enum Reason {
     /// Somebody asked the run to stop.
     Interrupted,
+    /// The load generator was at its limit, in a sentence, and nothing is known of the server.
+    Generator(String),
     /// The server's process ended during the test.
     ServerDied {
         /// How.
@@ -158,35 +160,47 @@ impl Reason {
         )
     }
 
+    /// Whether it says that k6 did not come to its end.
+    pub(crate) fn is_of_k6(&self) -> bool {
+        matches!(
+            self,
+            Self::K6Exit { .. }
+                | Self::SummaryMissing
+                | Self::SummaryTruncated { .. }
+                | Self::SummaryUnreadable { .. }
+        )
+    }
+
     /// Place in a verdict's list: that of the variant above.
     pub(crate) fn rank(&self) -> u8 {
         match self {
             Self::Interrupted => 0,
-            Self::ServerDied { .. } => 1,
-            Self::ServerUnhealthy { .. } => 2,
-            Self::ScriptEnded { .. } => 3,
-            Self::K6Exit { .. } => 4,
-            Self::SummaryMissing => 5,
-            Self::SummaryTruncated { .. } => 6,
-            Self::SummaryUnreadable { .. } => 7,
-            Self::NoIteration { .. } => 8,
-            Self::NoTraffic { .. } => 9,
-            Self::OnlySetupRequests { .. } => 10,
-            Self::AllRequestsFailed { .. } => 11,
-            Self::Exceptions { .. } => 12,
-            Self::FewRequests { .. } => 13,
-            Self::VirtualUsers { .. } => 14,
-            Self::DroppedIterations { .. } => 15,
-            Self::CheckNotMade { .. } => 16,
-            Self::CheckNeverPassed { .. } => 17,
-            Self::MoreChecksNeverPassed { .. } => 18,
-            Self::NoChecks => 19,
-            Self::ThresholdCrossed(_) => 20,
-            Self::RuleBroken(_) => 21,
-            Self::NothingEvaluated => 22,
-            Self::ChecksBelowMinimum { .. } => 23,
-            Self::ThresholdNotJudged(_) => 24,
-            Self::ExitDisagrees { .. } => 25,
+            Self::Generator(_) => 1,
+            Self::ServerDied { .. } => 2,
+            Self::ServerUnhealthy { .. } => 3,
+            Self::ScriptEnded { .. } => 4,
+            Self::K6Exit { .. } => 5,
+            Self::SummaryMissing => 6,
+            Self::SummaryTruncated { .. } => 7,
+            Self::SummaryUnreadable { .. } => 8,
+            Self::NoIteration { .. } => 9,
+            Self::NoTraffic { .. } => 10,
+            Self::OnlySetupRequests { .. } => 11,
+            Self::AllRequestsFailed { .. } => 12,
+            Self::Exceptions { .. } => 13,
+            Self::FewRequests { .. } => 14,
+            Self::VirtualUsers { .. } => 15,
+            Self::DroppedIterations { .. } => 16,
+            Self::CheckNotMade { .. } => 17,
+            Self::CheckNeverPassed { .. } => 18,
+            Self::MoreChecksNeverPassed { .. } => 19,
+            Self::NoChecks => 20,
+            Self::ThresholdCrossed(_) => 21,
+            Self::RuleBroken(_) => 22,
+            Self::NothingEvaluated => 23,
+            Self::ChecksBelowMinimum { .. } => 24,
+            Self::ThresholdNotJudged(_) => 25,
+            Self::ExitDisagrees { .. } => 26,
         }
     }
 }
@@ -195,6 +209,10 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupted => f.write_str("the run was interrupted before its end"),
+            Self::Generator(limit) => write!(
+                f,
+                "could not be measured, for the load generator was at its limit: {limit}"
+            ),
             Self::ServerDied { description } => {
                 write!(f, "the server died during the test: {description}")
             }

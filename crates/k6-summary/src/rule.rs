@@ -115,7 +115,7 @@ impl Rule {
                 (None, _) => Unit::None,
             },
             state,
-            note: Some("a rule of evidence".to_owned()),
+            note: (state != ThresholdState::NotEvaluated).then(|| "a rule of evidence".to_owned()),
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Summary {
     /// What was asked for; none if another script wrote the summary.
     #[serde(default)]
     pub load_test: Option<LoadTest>,
-    root_group: Group,
+    pub(crate) root_group: Group,
     state: State,
 }
 

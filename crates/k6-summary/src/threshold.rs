@@ -132,6 +132,36 @@ impl ThresholdRow {
     }
 }
 
+/// A share of a whole beside the bound that the caller sets it.
+pub(crate) fn share(
+    metric: &str,
+    part: u64,
+    whole: u64,
+    operator: &str,
+    bound: f64,
+) -> ThresholdRow {
+    let value = (whole > 0).then(|| part as f64 / whole as f64);
+    let kept = |value: f64| match operator {
+        "<=" => value <= bound,
+        _ => value >= bound,
+    };
+    ThresholdRow {
+        metric: metric.to_owned(),
+        expression: format!("rate{operator}{bound}"),
+        aggregation: Some("rate".to_owned()),
+        operator: Some(operator.to_owned()),
+        bound: Some(bound),
+        value,
+        unit: Unit::Ratio,
+        state: match value.map(kept) {
+            Some(true) => ThresholdState::Passed,
+            Some(false) => ThresholdState::Crossed,
+            None => ThresholdState::NotEvaluated,
+        },
+        note: None,
+    }
+}
+
 /// Every threshold that k6 judged or the script asked for, by metric and expression.
 pub(crate) fn rows(summary: &Summary) -> Vec<ThresholdRow> {
     let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -9,7 +9,7 @@ use crate::load::{judge_plan, judge_traffic};
 use crate::reason::Reason;
 use crate::rule::Rules;
 use crate::summary::Summary;
-use crate::threshold::{ThresholdRow, ThresholdState, judge_thresholds, rows};
+use crate::threshold::{ThresholdRow, ThresholdState, judge_thresholds, rows, share};
 
 /// k6's exit code after a signal asked it to stop.
 const STOPPED_BY_SIGNAL: i32 = 105;
@@ -21,6 +21,8 @@ pub enum Outcome {
     Passed,
     /// Something does not.
     Failed,
+    /// It did not pass, and all that is wrong may be the load generator's own doing.
+    Unmeasured,
     /// Somebody asked the run to stop, so it proves nothing.
     Interrupted,
 }
@@ -37,6 +39,8 @@ pub struct Verdict {
     pub notice: Option<String>,
     /// Every threshold, by metric, and every rule of evidence.
     pub thresholds: Vec<ThresholdRow>,
+    /// The shares of checks that passed and of iterations with an exception, with the caller's bounds.
+    pub shares: Vec<ThresholdRow>,
     /// Every check, in the script's order.
     pub checks: Vec<CheckRow>,
     /// Totals and distributions; none without a summary.
@@ -47,9 +51,17 @@ pub struct Verdict {
 /// is crossed, and one that speaks for the test was evaluated or a rule of evidence stands for it;
 /// iterations completed, few enough of them with an exception, and reached a server; checks were
 /// made, every one passed at least once, and enough of all; the planned load was made; k6's exit
-/// code says the same; the server is alive and healthy.
+/// code says the same; the server is alive and healthy. What the generator's own limits explain is
+/// no reason.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
+    let mut verdict = weigh(evidence);
+    evidence.limits.excuse(&mut verdict, evidence);
+    verdict
+}
+
+/// Weighs the evidence as if the generator had no limits.
+pub(crate) fn weigh(evidence: &Evidence<'_>) -> Verdict {
     let mut verdict = match &evidence.summary {
         Ok(summary) => judge_summary(evidence, summary),
         Err(problem) => {
@@ -87,6 +99,7 @@ impl Verdict {
             reasons: Vec::new(),
             notice: None,
             thresholds: Vec::new(),
+            shares: Vec::new(),
             checks: Vec::new(),
             metrics: None,
         }
@@ -128,10 +141,21 @@ fn judge_summary(evidence: &Evidence<'_>, summary: &Summary) -> Verdict {
         evidence.interrupted,
     ));
     thresholds.extend(rules);
+    let (passes, fails) = summary.check_totals();
     Verdict {
         reasons,
         notice,
         thresholds,
+        shares: vec![
+            share("checks", passes, passes + fails, ">=", evidence.min_checks),
+            share(
+                "iteration_exceptions",
+                exceptions.exceptions,
+                exceptions.iterations,
+                "<=",
+                evidence.max_exceptions,
+            ),
+        ],
         checks,
         metrics: Some(Metrics::of(summary)),
         ..Verdict::empty()

@@ -19,6 +19,12 @@ impl StatsError {
     }
 }
 
+impl From<StatsError> for String {
+    fn from(error: StatsError) -> Self {
+        error.to_string()
+    }
+}
+
 /// Fails at the first value that is infinite or not a number.
 pub(crate) fn require_finite(
     what: &'static str,

@@ -74,38 +74,6 @@ impl GrowthRule {
     }
 }
 
-/// Why growth was not judged.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum NotEvaluated {
-    /// The samples cover too little time.
-    #[error("{span:.0} s of steady load, {need:.0} s needed")]
-    TooShort {
-        /// Seconds between the first and the last sample.
-        span: f64,
-        /// Seconds that are needed.
-        need: f64,
-    },
-    /// There are too few samples.
-    #[error("{have} samples of steady load, {need} needed")]
-    TooFewSamples {
-        /// How many samples there are.
-        have: usize,
-        /// How many are needed.
-        need: usize,
-    },
-    /// Samples are missing over long stretches.
-    #[error("{empty} of {blocks} parts of the hold have no sample")]
-    Gaps {
-        /// Parts without a sample.
-        empty: usize,
-        /// All parts.
-        blocks: usize,
-    },
-    /// The samples or the rule cannot be computed with.
-    #[error(transparent)]
-    Unusable(StatsError),
-}
-
 /// What was measured, whatever the verdict. Rates are in the unit of the values, per hour, after a
 /// single step and a warm-up are taken off.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -140,8 +108,8 @@ pub enum FlatReason {
 pub enum Growth {
     /// There is no verdict; never to be shown as a pass.
     NotEvaluated {
-        /// What was missing.
-        why: NotEvaluated,
+        /// What was missing, in words.
+        why: String,
     },
     /// No growth beyond the bound.
     Flat {
@@ -166,24 +134,20 @@ pub fn judge_growth(samples: &[(f64, f64)], rule: GrowthRule) -> Growth {
     evaluate(samples, rule).unwrap_or_else(|why| Growth::NotEvaluated { why })
 }
 
-fn evaluate(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, NotEvaluated> {
-    check(samples, rule).map_err(NotEvaluated::Unusable)?;
+fn evaluate(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, String> {
+    check(samples, rule)?;
     let need = rule.min_samples.max(LEAST_SAMPLES);
     if samples.len() < need {
-        return Err(NotEvaluated::TooFewSamples {
-            have: samples.len(),
-            need,
-        });
+        let have = samples.len();
+        return Err(format!("{have} samples of steady load, {need} needed"));
     }
     let mut samples = samples.to_vec();
     samples.sort_by(|a, b| a.0.total_cmp(&b.0));
     let first = samples.first().map_or(0.0, |sample| sample.0);
     let span = samples.last().map_or(0.0, |sample| sample.0) - first;
     if !(span > 0.0 && span >= rule.min_span) {
-        return Err(NotEvaluated::TooShort {
-            span,
-            need: rule.min_span.max(1.0),
-        });
+        let need = rule.min_span.max(1.0);
+        return Err(format!("{span:.0} s of steady load, {need:.0} s needed"));
     }
     let mut blocks = block_medians(&samples)?;
     let (step, warm_up) = take_off_shapes(&mut blocks, rule.alpha);
@@ -192,9 +156,8 @@ fn evaluate(samples: &[(f64, f64)], rule: GrowthRule) -> Result<Growth, NotEvalu
         .iter()
         .map(|block| (block.time, block.value))
         .collect();
-    let trend = mann_kendall(&values).map_err(NotEvaluated::Unusable)?;
-    let line = theil_sen(&points, 1.0 - rule.alpha, trend.variance_factor)
-        .map_err(NotEvaluated::Unusable)?;
+    let trend = mann_kendall(&values)?;
+    let line = theil_sen(&points, 1.0 - rule.alpha, trend.variance_factor)?;
     let fitted_low = warm_up.as_ref().map_or(f64::INFINITY, |fit| fit.line_low);
     let growing = growing_segments(&blocks, rule.bound_per_hour / SECONDS_PER_HOUR / 2.0);
     let evidence = GrowthEvidence {

@@ -1,7 +1,7 @@
 //! What `judge_growth` says of the shapes that memory takes under load: seeded simulations of a
 //! two-minute hold and of a half-hour one, sampled each second, in MiB, with a bound of 64 MiB/h.
 
-use load_stats::growth::{FlatReason, Growth, GrowthRule, NotEvaluated, judge_growth};
+use load_stats::growth::{FlatReason, Growth, GrowthRule, judge_growth};
 
 const RULE: GrowthRule = GrowthRule {
     bound_per_hour: 64.0,
@@ -271,36 +271,25 @@ fn the_evidence_reports_the_injected_rate_and_step() {
 
 #[test]
 fn too_little_or_unusable_data_are_not_evaluated() {
-    let why = |samples: &[(f64, f64)], rule: GrowthRule| match judge_growth(samples, rule) {
-        Growth::NotEvaluated { why } => why,
-        other => panic!("expected no verdict, got {other:?}"),
-    };
     let line: Vec<(f64, f64)> = (0..100).map(|i| (f64::from(i), f64::from(i))).collect();
-    assert_eq!(
-        why(&[], RULE),
-        NotEvaluated::TooFewSamples { have: 0, need: 60 }
-    );
-    assert_eq!(
-        why(&line[..70], RULE),
-        NotEvaluated::TooShort {
-            span: 69.0,
-            need: 90.0
-        }
-    );
     let mut broken = line.clone();
     broken[4].1 = f64::NAN;
-    assert!(matches!(why(&broken, RULE), NotEvaluated::Unusable(_)));
-    assert!(matches!(
-        why(&line, GrowthRule { alpha: 0.0, ..RULE }),
-        NotEvaluated::Unusable(_)
-    ));
-    let still: Vec<(f64, f64)> = (0..100).map(|_| (5.0, 1.0)).collect();
+    let still = [(5.0, 1.0); 100];
+    let no_level = GrowthRule { alpha: 0.0, ..RULE };
     let any_span = GrowthRule {
         min_span: 0.0,
         ..RULE
     };
-    assert!(matches!(
-        why(&still, any_span),
-        NotEvaluated::TooShort { .. }
-    ));
+    for (samples, rule, expected) in [
+        (&[][..], RULE, "0 samples of steady load, 60 needed"),
+        (&line[..70], RULE, "69 s of steady load, 90 s needed"),
+        (&broken, RULE, "value 4 (counted from 0) is NaN"),
+        (&line, no_level, "alpha is 0"),
+        (&still, any_span, "0 s of steady load"),
+    ] {
+        let Growth::NotEvaluated { why } = judge_growth(samples, rule) else {
+            panic!("a verdict without {expected}");
+        };
+        assert!(why.contains(expected), "{why}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::limits::Limits;
 
@@ -39,6 +39,16 @@ pub struct Cli {
     pub serve: ServeArgs,
 }
 
+impl Cli {
+    /// Reads the command line, or ends the process. The help never shows what a variable holds.
+    pub fn read() -> Self {
+        let hide = |arg: Arg| arg.hide_env_values(true);
+        let command = Self::command().mut_args(hide);
+        let command = command.mut_subcommands(|command| command.mut_args(hide));
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
 /// What the server can do besides serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -47,12 +57,7 @@ pub enum Command {
     /// It only reads, and may run while a server uses the database.
     Check {
         /// The data directory
-        #[arg(
-            long,
-            env = "TACHIKOMA_DATA_DIR",
-            default_value = "tachikoma-data",
-            hide_env_values = true
-        )]
+        #[arg(long, env = "TACHIKOMA_DATA_DIR", default_value = "tachikoma-data")]
         data_dir: PathBuf,
     },
     /// Print the OpenAPI document
@@ -63,51 +68,25 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(
-        long,
-        env = "TACHIKOMA_ADDR",
-        default_value = "127.0.0.1:3000",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "TACHIKOMA_ADDR", default_value = "127.0.0.1:3000")]
     pub addr: SocketAddr,
     /// Folder of the database; created if missing
-    #[arg(
-        long,
-        env = "TACHIKOMA_DATA_DIR",
-        default_value = "tachikoma-data",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "TACHIKOMA_DATA_DIR", default_value = "tachikoma-data")]
     pub data_dir: PathBuf,
     /// Folder of the spec files, named like 010-name.md
-    #[arg(
-        long,
-        env = "TACHIKOMA_SPECS_DIR",
-        default_value = "specs",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "TACHIKOMA_SPECS_DIR", default_value = "specs")]
     pub specs_dir: PathBuf,
     /// File that holds the API key, instead of TACHIKOMA_API_KEY
-    #[arg(
-        long,
-        env = "TACHIKOMA_API_KEY_FILE",
-        value_name = "FILE",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "TACHIKOMA_API_KEY_FILE", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
     /// Stop when stdin ends, as it does when the parent process dies
-    #[arg(long, env = "TACHIKOMA_EXIT_WITH_PARENT", hide_env_values = true)]
+    #[arg(long, env = "TACHIKOMA_EXIT_WITH_PARENT")]
     pub exit_with_parent: bool,
     /// Show /metrics to clients on other machines too
-    #[arg(long, env = "TACHIKOMA_METRICS_PUBLIC", hide_env_values = true)]
+    #[arg(long, env = "TACHIKOMA_METRICS_PUBLIC")]
     pub metrics_public: bool,
     /// Form of the log lines
-    #[arg(
-        long,
-        env = "TACHIKOMA_LOG_FORMAT",
-        value_enum,
-        default_value_t,
-        hide_env_values = true
-    )]
+    #[arg(long, env = "TACHIKOMA_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
     /// Bounds on time, number and size.
     #[command(flatten)]
@@ -126,8 +105,6 @@ pub enum LogFormat {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -12,24 +12,17 @@ use crate::mission::Mission;
 const CAPACITY: usize = 1024;
 
 /// What happened to a mission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum MissionEvent {
     /// It is new.
+    #[serde(rename = "mission.created")]
     Created,
     /// Some of its fields changed.
+    #[serde(rename = "mission.updated")]
     Updated,
     /// It is gone; the event shows it as it was.
+    #[serde(rename = "mission.deleted")]
     Deleted,
-}
-
-impl MissionEvent {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Created => "mission.created",
-            Self::Updated => "mission.updated",
-            Self::Deleted => "mission.deleted",
-        }
-    }
 }
 
 /// Hands each event to every subscriber, in the order in which the writer committed them.
@@ -38,46 +31,35 @@ impl MissionEvent {
 /// buffer is one ring shared by all: a subscriber that falls more than its length behind learns
 /// how many events it missed, and never holds up the writer or the others.
 #[derive(Debug, Clone)]
-pub struct EventHub {
-    sender: Arc<broadcast::Sender<Utf8Bytes>>,
-}
+pub struct EventHub(Arc<broadcast::Sender<Utf8Bytes>>);
 
 impl EventHub {
-    /// A hub without subscribers.
-    pub fn new() -> Self {
-        Self {
-            sender: Arc::new(broadcast::Sender::new(CAPACITY)),
-        }
-    }
-
     /// Receives every event that is published from now on, as a frame's text.
     pub fn subscribe(&self) -> broadcast::Receiver<Utf8Bytes> {
-        self.sender.subscribe()
+        self.0.subscribe()
     }
 
     /// Publishes one event; returns at once.
-    pub fn publish(&self, event: MissionEvent, mission: &Mission) {
-        if self.sender.receiver_count() == 0 {
-            return;
-        }
+    pub fn publish(&self, r#type: MissionEvent, mission: &Mission) {
         #[derive(Serialize)]
         struct Frame<'a> {
-            r#type: &'static str,
+            r#type: MissionEvent,
             mission: &'a Mission,
         }
-        match serde_json::to_string(&Frame {
-            r#type: event.name(),
-            mission,
-        }) {
+        if self.0.receiver_count() == 0 {
+            return;
+        }
+        match serde_json::to_string(&Frame { r#type, mission }) {
             // An error only says that the last subscriber has just left.
-            Ok(text) => drop(self.sender.send(text.into())),
+            Ok(text) => drop(self.0.send(text.into())),
             Err(error) => tracing::error!(%error, "failed to render an event"),
         }
     }
 }
 
 impl Default for EventHub {
+    /// A hub without subscribers.
     fn default() -> Self {
-        Self::new()
+        Self(Arc::new(broadcast::Sender::new(CAPACITY)))
     }
 }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
@@ -13,30 +14,22 @@ use crate::cli::LogFormat;
 ///
 /// # Errors
 /// What is wrong with `RUST_LOG`.
-pub fn start(format: LogFormat) -> Result<(), String> {
-    let wanted = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|text| !text.is_empty());
-    let wanted = wanted.as_deref().unwrap_or("info");
-    let filter: Targets = wanted.parse().map_err(|error| {
+pub fn start(format: LogFormat) -> anyhow::Result<()> {
+    let wanted = crate::variable("RUST_LOG").unwrap_or_else(|| "info".to_owned());
+    let filter: Targets = wanted.parse().with_context(|| {
         format!(
-            "failed to understand RUST_LOG={wanted:?}: {error}; \
+            "failed to understand RUST_LOG={wanted:?}; \
              write levels by target, such as warn,tachikoma_server=debug"
         )
     })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry();
-    match format {
-        LogFormat::Text => {
-            let lines = lines.with_ansi(std::io::stderr().is_terminal());
-            registry.with(lines.with_filter(filter)).init();
-        }
-        LogFormat::Json => {
-            registry
-                .with(lines.json().flatten_event(true).with_filter(filter))
-                .init();
-        }
-    }
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
     Ok(())
 }
 

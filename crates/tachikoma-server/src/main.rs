@@ -3,59 +3,59 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use anyhow::{Context, bail};
+use tachikoma_server::app::App;
+use tachikoma_server::auth::ApiKey;
 use tachikoma_server::cli::{Cli, Command, ServeArgs};
-use tachikoma_server::config::{Config, Environment};
-use tachikoma_server::startup::{self, StartError};
-use tachikoma_server::{check, logging, openapi, os, router, serve, shutdown};
+use tachikoma_server::{faults, logging, openapi, os, router, serve, shutdown, store};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 /// Open files that a server needs besides its connections.
 const SPARE_FILES: u64 = 64;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match cli.command {
-        Some(Command::Check { data_dir }) => match check::check(&data_dir) {
-            Ok(report) if report.damage.is_empty() => {
-                say(&format!(
-                    "ok: {} missions, schema version {}",
-                    report.missions, report.version
-                ));
-                ExitCode::SUCCESS
-            }
-            Ok(report) => {
-                for line in &report.damage {
-                    say(line);
-                }
-                fail(
-                    1,
-                    &format!("the database in {} is damaged", data_dir.display()),
-                )
-            }
-            Err(error) => fail(1, &error.to_string()),
+    let cli = Cli::read();
+    let outcome = match cli.command {
+        Some(Command::Check { data_dir }) => check(&data_dir),
+        Some(Command::Openapi) => {
+            say(openapi::DOCUMENT.trim_end());
+            Ok(())
+        }
+        None => match prepare(&cli.serve) {
+            Ok((key, faults)) => start(cli.serve, key, faults),
+            Err(error) => return fail(2, &error),
         },
-        Some(Command::Openapi) => match openapi::render() {
-            Ok(document) => {
-                say(&document);
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(1, &format!("failed to render the document: {error}")),
-        },
-        None => start(&cli.serve),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
     }
 }
 
-fn start(args: &ServeArgs) -> ExitCode {
-    if let Err(message) = logging::start(args.log_format) {
-        return fail(2, &message);
+fn check(data_dir: &std::path::Path) -> anyhow::Result<()> {
+    let report = store::open::check(data_dir)?;
+    for line in &report.damage {
+        say(line);
     }
-    let config = match Config::new(args, Environment::of_process()) {
-        Ok(config) => config,
-        Err(error) => return fail(2, &error.to_string()),
-    };
-    let wanted = u64::try_from(config.limits.max_connections).unwrap_or(u64::MAX);
+    if !report.damage.is_empty() {
+        bail!("the database in {} is damaged", data_dir.display());
+    }
+    say(&format!(
+        "ok: {} missions, schema version {}",
+        report.missions, report.version
+    ));
+    Ok(())
+}
+
+/// What the options and the environment ask for.
+fn prepare(args: &ServeArgs) -> anyhow::Result<(ApiKey, faults::Faults)> {
+    logging::start(args.log_format)?;
+    let key = ApiKey::read(args.api_key_file.as_deref())?;
+    Ok((key, faults::Faults::of_environment()?))
+}
+
+fn start(args: ServeArgs, key: ApiKey, faults: faults::Faults) -> anyhow::Result<()> {
+    let wanted = u64::try_from(args.limits.max_connections).unwrap_or(u64::MAX);
     let wanted = wanted.saturating_add(SPARE_FILES);
     let files = os::raise_open_files(wanted);
     if files < wanted {
@@ -65,36 +65,31 @@ fn start(args: &ServeArgs) -> ExitCode {
             "fewer open files are allowed than connections"
         );
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(1, &format!("failed to start the runtime: {error}")),
-    };
-    let outcome = runtime.block_on(run(&config, args.exit_with_parent));
+        .build();
+    let runtime = runtime.context("failed to start the runtime")?;
+    let outcome = runtime.block_on(run(args, key, faults));
     // Connections that did not end in time are cut off here.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error.to_string()),
-    }
+    outcome
 }
 
-async fn run(config: &Config, exit_with_parent: bool) -> Result<(), StartError> {
-    let listen = |source| StartError::Listen {
-        addr: config.addr,
-        source,
-    };
-    let (stop, stopping) = watch::channel(false);
-    shutdown::stop_on_request(stop, exit_with_parent).map_err(listen)?;
-    let state = startup::build(config, stopping)?;
-    shutdown::reload_on_hangup(state.clone()).map_err(listen)?;
-    let listener = TcpListener::bind(config.addr).await.map_err(listen)?;
-    let addr = listener.local_addr().map_err(listen)?;
+async fn run(args: ServeArgs, key: ApiKey, faults: faults::Faults) -> anyhow::Result<()> {
+    let stopping = shutdown::on_request(args.exit_with_parent)?;
+    let addr = args.addr;
+    let app = App::start(args, key, stopping, faults)?;
+    shutdown::reload_on_hangup(app.clone())?;
+    let listener = TcpListener::bind(addr).await.with_context(|| {
+        format!(
+            "failed to listen on {addr}; \
+             stop the program that uses it, or give another address with --addr"
+        )
+    })?;
+    let addr = listener.local_addr()?;
     say(&format!("listening on http://{addr}"));
     tracing::info!(%addr, version = tachikoma_server::VERSION, "listening");
-    serve::serve(listener, router::app(state.clone()), state).await;
+    serve::serve(listener, router::router(app.clone()), app).await;
     Ok(())
 }
 
@@ -104,7 +99,7 @@ fn say(line: &str) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-fn fail(status: u8, message: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {message}");
+fn fail(status: u8, error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
     ExitCode::from(status)
 }

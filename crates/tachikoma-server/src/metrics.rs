@@ -37,6 +37,9 @@ pub const ROUTES: [&str; 8] = [
     "/api/openapi.json",
 ];
 
+/// The methods, as labels. Any other counts as `other`.
+pub const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "HEAD"];
+
 /// The label of requests to no route.
 pub const UNMATCHED: &str = "unmatched";
 
@@ -192,22 +195,36 @@ impl Own<'_> {
     }
 }
 
+/// Counts something as long as it lives.
+#[derive(Debug)]
+pub struct Counted(Gauge);
+
+impl Counted {
+    /// Counts one more, and gives how many there were before.
+    pub fn another(gauge: &Gauge) -> (Self, usize) {
+        let others = usize::try_from(gauge.inc()).unwrap_or(0);
+        (Self(gauge.clone()), others)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 fn durations() -> Histogram {
     Histogram::new(DURATION_BOUNDS)
 }
 
 /// The label of a route template.
 pub fn route_label(template: Option<&str>) -> &'static str {
-    ROUTES
-        .into_iter()
-        .find(|route| Some(*route) == template)
-        .unwrap_or(UNMATCHED)
+    let known = ROUTES.into_iter().find(|route| Some(*route) == template);
+    known.unwrap_or(UNMATCHED)
 }
 
 /// The label of a method.
 pub fn method_label(method: &Method) -> &'static str {
-    ["GET", "POST", "PATCH", "DELETE", "HEAD"]
-        .into_iter()
-        .find(|name| *name == method.as_str())
-        .unwrap_or("other")
+    let known = METHODS.into_iter().find(|name| *name == method.as_str());
+    known.unwrap_or("other")
 }

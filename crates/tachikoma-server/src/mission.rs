@@ -1,7 +1,7 @@
 //! Missions: what they are made of and which values their fields may have.
 
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::timestamp::Timestamp;
@@ -14,30 +14,21 @@ pub const PROMPT_MAX: usize = 8_000;
 pub const BACKEND_MAX: usize = 64;
 
 /// A mission, as it is stored and answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mission {
     /// UUID version 7: later missions have greater ids.
     pub id: Uuid,
     /// What people call it.
-    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// What is to be done.
-    #[schema(min_length = 1, max_length = 8000)]
     pub prompt: String,
     /// The backend that is to do it.
-    #[schema(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-    )]
     pub backend: String,
     /// How far it has come.
     pub status: MissionStatus,
     /// When it was created, RFC 3339 in UTC.
-    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it was changed last, RFC 3339 in UTC.
-    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
 }
 
@@ -49,7 +40,7 @@ pub fn parse_id(text: &str) -> Option<Uuid> {
 }
 
 /// How far a mission has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissionStatus {
     /// Created, not yet begun.
@@ -65,8 +56,17 @@ pub enum MissionStatus {
 }
 
 impl MissionStatus {
-    /// The name under which the database keeps it.
-    pub fn as_str(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The name under which the database and clients know it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
@@ -75,17 +75,19 @@ impl MissionStatus {
             Self::Cancelled => "cancelled",
         }
     }
+}
 
-    /// The inverse of [`MissionStatus::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "pending" => Self::Pending,
-            "running" => Self::Running,
-            "completed" => Self::Completed,
-            "failed" => Self::Failed,
-            "cancelled" => Self::Cancelled,
-            _ => return None,
-        })
+impl ToSql for MissionStatus {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.name().into())
+    }
+}
+
+impl FromSql for MissionStatus {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let name = value.as_str()?;
+        let known = Self::ALL.into_iter().find(|status| status.name() == name);
+        known.ok_or_else(|| FromSqlError::Other(format!("unknown status {name:?}").into()))
     }
 }
 
@@ -99,65 +101,56 @@ pub trait Validate {
 }
 
 /// The body of `POST /api/missions`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewMission {
     /// What people call it.
-    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// What is to be done.
-    #[schema(min_length = 1, max_length = 8000)]
     pub prompt: String,
     /// The backend that is to do it, such as `mock`.
-    #[schema(
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-    )]
     pub backend: String,
 }
 
 impl Validate for NewMission {
     fn validate(&self) -> Result<(), String> {
-        check_name(&self.name)?;
-        check_prompt(&self.prompt)?;
+        check_length("name", &self.name, NAME_MAX)?;
+        check_length("prompt", &self.prompt, PROMPT_MAX)?;
         check_backend(&self.backend)
     }
 }
 
 /// The body of `PATCH /api/missions/{id}`: at least one field, each as in [`Mission`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schema(min_properties = 1)]
 pub struct MissionPatch {
     /// A new name.
     #[serde(default, deserialize_with = "present")]
-    #[schema(min_length = 1, max_length = 200, nullable = false, value_type = String, required = false)]
     pub name: Option<String>,
     /// A new prompt.
     #[serde(default, deserialize_with = "present")]
-    #[schema(min_length = 1, max_length = 8000, nullable = false, value_type = String, required = false)]
     pub prompt: Option<String>,
     /// Another backend.
     #[serde(default, deserialize_with = "present")]
-    #[schema(min_length = 1, max_length = 64, nullable = false, value_type = String, required = false, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     pub backend: Option<String>,
     /// A new status.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, value_type = MissionStatus, required = false)]
     pub status: Option<MissionStatus>,
 }
 
 impl Validate for MissionPatch {
     fn validate(&self) -> Result<(), String> {
         if *self == Self::default() {
-            return Err(
-                "at least one of name, prompt, backend and status must be given".to_owned(),
-            );
+            return Err("at least one of name, prompt, backend and status must be given".into());
         }
-        self.name.as_deref().map_or(Ok(()), check_name)?;
-        self.prompt.as_deref().map_or(Ok(()), check_prompt)?;
-        self.backend.as_deref().map_or(Ok(()), check_backend)
+        let given = |field: &Option<String>, check: fn(&str) -> Result<(), String>| {
+            field.as_deref().map_or(Ok(()), check)
+        };
+        given(&self.name, |name| check_length("name", name, NAME_MAX))?;
+        given(&self.prompt, |prompt| {
+            check_length("prompt", prompt, PROMPT_MAX)
+        })?;
+        given(&self.backend, check_backend)
     }
 }
 
@@ -168,14 +161,6 @@ where
     T: Deserialize<'de>,
 {
     T::deserialize(deserializer).map(Some)
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    check_length("name", name, NAME_MAX)
-}
-
-fn check_prompt(prompt: &str) -> Result<(), String> {
-    check_length("prompt", prompt, PROMPT_MAX)
 }
 
 fn check_length(field: &str, text: &str, max: usize) -> Result<(), String> {
@@ -261,17 +246,13 @@ mod tests {
 
     #[test]
     fn every_status_survives_the_database() {
-        for status in [
-            MissionStatus::Pending,
-            MissionStatus::Running,
-            MissionStatus::Completed,
-            MissionStatus::Failed,
-            MissionStatus::Cancelled,
-        ] {
-            assert_eq!(MissionStatus::parse(status.as_str()), Some(status));
-            let json = serde_json::to_string(&status).expect("serializes");
-            assert_eq!(json, format!("\"{}\"", status.as_str()));
+        let database = rusqlite::Connection::open_in_memory().expect("opens");
+        for status in MissionStatus::ALL {
+            let read = database.query_row("SELECT ?1", [status], |row| row.get(0));
+            assert_eq!(read, Ok(status));
+            assert_eq!(serde_json::json!(status), status.name());
         }
-        assert_eq!(MissionStatus::parse("done"), None);
+        let unknown = database.query_row("SELECT 'done'", [], |row| row.get::<_, MissionStatus>(0));
+        assert!(unknown.is_err());
     }
 }

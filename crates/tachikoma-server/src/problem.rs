@@ -2,19 +2,16 @@
 
 use std::borrow::Cow;
 
-use axum::body::Body;
+use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rusqlite::ErrorCode;
 use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::store::StoreError;
+use crate::store::open::is_want_of_room;
 
 /// What handlers return.
 pub type ApiResult<T> = Result<T, Problem>;
-
-/// Seconds after which an overloaded server may be asked again.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// An error on its way to the client.
 ///
@@ -23,23 +20,15 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 pub struct Problem {
     status: StatusCode,
     detail: Cow<'static, str>,
-    cause: Option<String>,
+    cause: Option<InternalCause>,
 }
 
 /// The body of every error.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub struct ProblemBody<'a> {
-    /// Always `about:blank`: the status says it all.
-    #[schema(value_type = String)]
+#[derive(Serialize)]
+struct Body<'a> {
     r#type: &'static str,
-    /// The status in words.
-    #[schema(value_type = String)]
     title: &'static str,
-    /// The HTTP status.
     status: u16,
-    /// What is wrong with this request.
-    #[schema(value_type = String)]
     detail: &'a str,
 }
 
@@ -67,14 +56,32 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 422.
-    pub fn unprocessable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-    }
-
     /// 503, with `Retry-After`.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// 503: the queue to the database is full.
+    pub fn busy() -> Self {
+        Self::unavailable("the database has more to do than it can; try again later")
+    }
+
+    /// 503: the database's threads are ending.
+    pub fn stopping() -> Self {
+        Self::unavailable("the server is shutting down")
+    }
+
+    /// 503: the cause may name a path, which is the log's business.
+    pub fn unwritable() -> Self {
+        Self::unavailable(
+            "the database cannot be written: nothing was stored; the server's log says why",
+        )
+    }
+
+    /// 409: the idempotency key belongs to another mission.
+    pub fn key_reused() -> Self {
+        let detail = "this Idempotency-Key was used for a mission with other fields";
+        Self::new(StatusCode::CONFLICT, detail)
     }
 
     /// 401, with the challenge that RFC 6750 asks for.
@@ -87,64 +94,46 @@ impl Problem {
 
     /// 500, which tells the client nothing and the log everything.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
+        let detail = "the server failed to answer; its log says why, under this answer's \
+                      x-request-id";
+        let cause = Some(InternalCause(cause.to_string()));
         Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            detail: "the server failed to answer; its log says why, under this answer's \
-                     x-request-id"
-                .into(),
-            cause: Some(cause.to_string()),
+            cause,
+            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
         }
     }
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Busy => {
-                Self::unavailable("the database has more to do than it can; try again later")
-            }
-            StoreError::Closed => Self::unavailable("the server is shutting down"),
-            StoreError::KeyReused => Self::new(
-                StatusCode::CONFLICT,
-                "this Idempotency-Key was used for a mission with other fields",
-            ),
-            // It may name a path, which is the log's business.
-            StoreError::Unwritable(_) => Self::unavailable(
-                "the database cannot be written: nothing was stored; the server's log says why",
-            ),
-            error => Self::internal(error),
+impl From<rusqlite::Error> for Problem {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            _ if is_want_of_room(&error) => Self::unwritable(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::busy(),
+            _ => Self::internal(error),
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = ProblemBody {
+        let body = Json(Body {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
-        };
-        // Strings and a number always serialize; an empty body is still better than a panic.
-        let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status;
+        });
+        let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        set(header::CONTENT_TYPE, "application/problem+json");
         match self.status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, RETRY_AFTER);
-            }
+            StatusCode::UNAUTHORIZED => drop(set(header::WWW_AUTHENTICATE, "Bearer")),
+            // Seconds after which an overloaded server may be asked again.
+            StatusCode::SERVICE_UNAVAILABLE => drop(set(header::RETRY_AFTER, "1")),
             _ => {}
         }
         if let Some(cause) = self.cause {
-            response.extensions_mut().insert(InternalCause(cause));
+            response.extensions_mut().insert(cause);
         }
         response
     }

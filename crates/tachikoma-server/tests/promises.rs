@@ -191,12 +191,19 @@ fn what_is_answered_and_what_is_stored_agree() {
     let lock = rusqlite::Connection::open(data.path().join("tachikoma.db")).expect("opens");
     lock.execute_batch("BEGIN IMMEDIATE").expect("locks");
     let (sender, answers) = mpsc::channel();
-    for _ in 0..16 {
+    for number in 0..16 {
         let sender = sender.clone();
         thread::spawn(move || {
             let answer = status(addr, "POST", "/api/missions", Some(MISSION));
             sender.send(answer).expect("received");
         });
+        if number == 0 {
+            // The writer has begun with this one, and the others have to wait.
+            eventually("the first write", || {
+                let waits = metric(addr, "tachikoma_db_write_queue_length 0");
+                (metric(addr, "tachikoma_http_requests_in_flight 2") && waits).then_some(())
+            });
+        }
     }
     drop(sender);
     // The first that is given up shows that the time of all of them is over.

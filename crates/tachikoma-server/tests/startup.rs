@@ -286,7 +286,7 @@ fn the_specs_must_be_usable() {
     refused(
         ServerBuilder::with_specs(data.path(), Path::new(path)),
         1,
-        &["001-bad.md", "UTF-8", "offset 5"],
+        &["001-bad.md", "UTF-8", "index 5"],
     );
     write(&vec![b'x'; 1024 * 1024 + 1]);
     refused(

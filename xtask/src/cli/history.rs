@@ -55,7 +55,7 @@ pub enum HistoryAction {
     /// Take over runs from folders of results, such as downloaded CI artifacts; what is known already is left out.
     Import {
         /// Folders that are searched for history.jsonl and run.json.
-        #[arg(value_name = "DIR", required = true)]
+        #[arg(value_name = "DIR", required = true, value_parser = path())]
         dirs: Vec<PathBuf>,
     },
     /// Mark an intended change of performance: from this revision on the fence starts anew.

@@ -285,14 +285,25 @@ mod tests {
     #[test]
     fn a_path_that_is_not_utf_8_is_refused() {
         let odd = std::os::unix::ffi::OsStringExt::from_vec(b"/tmp/\xff".to_vec());
-        for option in ["--results", "--junit", "--k6", "--server-bin"] {
-            let words: [std::ffi::OsString; 4] = [
-                "xtask".into(),
-                "load-test".into(),
-                option.into(),
-                std::ffi::OsString::clone(&odd),
-            ];
-            let error = parse_from(Some(&ours()), words).expect_err(option);
+        for line in [
+            "load-test --results",
+            "load-test --junit",
+            "load-test --k6",
+            "load-test --server-bin",
+            "load-test --ca-cert",
+            "load-test smoke",
+            "load-test -- --out",
+            "history import",
+            "history --html",
+            "report",
+            "report --results",
+            "compare --replay",
+        ] {
+            let words = std::iter::once("xtask").chain(line.split(' '));
+            let words = words
+                .map(std::ffi::OsString::from)
+                .chain([std::ffi::OsString::clone(&odd)]);
+            let error = parse_from(Some(&ours()), words).expect_err(line);
             assert_eq!(
                 (error.kind(), error.exit_code()),
                 (ErrorKind::InvalidUtf8, 2)

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::load_test::path;
+
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 pub struct Report {
     /// Which run: the name of its folder, or a path [default: latest].
-    #[arg(value_name = "RUN", conflicts_with = "all")]
+    #[arg(value_name = "RUN", conflicts_with = "all", value_parser = path())]
     pub run: Option<PathBuf>,
 
     /// Every run.
@@ -20,7 +22,7 @@ pub struct Report {
     pub open: bool,
 
     /// Where the results are.
-    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS")]
+    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
 }
 

@@ -102,7 +102,9 @@ const DEEPEN: &str = "`git fetch --deepen=1000` (or `--unshallow`)";
 fn default_base(root: &Path) -> Result<Source, UsageError> {
     let is_shallow = repo::ask(root, &["rev-parse", "--is-shallow-repository"]);
     let deeper = match is_shallow.is_ok_and(|answer| answer == "true") {
-        true => format!("this clone is shallow, so fetch more of the history first, as {DEEPEN} does, or name"),
+        true => format!(
+            "this clone is shallow, so fetch more of the history first, as {DEEPEN} does, or name"
+        ),
         false => "name".into(),
     };
     let lacks = |what: &str| UsageError(format!("{what}: {deeper} a revision with --base REV"));
@@ -211,7 +213,11 @@ impl Place<'_> {
         let short = short_commit(commit);
         let home = self.checkouts()?;
         let _alone = lock(&home)?;
-        ui::step(&format!("{}: building {name} ({short}) in {}", side.name(), home.display()));
+        ui::step(&format!(
+            "{}: building {name} ({short}) in {}",
+            side.name(),
+            home.display()
+        ));
         let tree = home.join("tree");
         check_out(self.root, &tree, commit)?;
         if let Build::Package {
@@ -237,20 +243,30 @@ impl Place<'_> {
 
     /// The folder of the checkout: the user's own for what can be made again, one for each repository.
     fn checkouts(&self) -> anyhow::Result<PathBuf> {
-        let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let set = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|dir| dir.is_absolute())
+        };
         let caches = set("XDG_CACHE_HOME")
             .or_else(|| Some(set("HOME")?.join(".cache")))
             .unwrap_or_else(std::env::temp_dir);
-        let common = repo::ask(self.root, &["rev-parse", "--path-format=absolute", "--git-common-dir"])?;
+        let common = repo::ask(
+            self.root,
+            &["rev-parse", "--path-format=absolute", "--git-common-dir"],
+        )?;
         let mut hasher = DefaultHasher::new();
         common.hash(&mut hasher);
-        let home = caches.join("load-test-compare").join(format!("{:016x}", hasher.finish()));
+        let home = caches
+            .join("load-test-compare")
+            .join(format!("{:016x}", hasher.finish()));
         anyhow::ensure!(
             !home.starts_with(self.root),
             "{} lies in the repository, whose configuration would apply to the base: set XDG_CACHE_HOME to a folder elsewhere",
             home.display()
         );
-        std::fs::create_dir_all(&home).with_context(|| format!("failed to create {}", home.display()))?;
+        std::fs::create_dir_all(&home)
+            .with_context(|| format!("failed to create {}", home.display()))?;
         Ok(home)
     }
 
@@ -295,7 +311,12 @@ fn lock(home: &Path) -> anyhow::Result<File> {
 fn ours_alone(root: &Path) -> Vec<String> {
     let mut names: Vec<String> = repo::OF_A_HOOK.map(str::to_owned).into();
     names.extend(["CARGO".to_owned(), "RUSTUP_TOOLCHAIN".to_owned()]);
-    let by_cargo = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_"];
+    let by_cargo = [
+        "CARGO_MANIFEST_",
+        "CARGO_PKG_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+    ];
     let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     names.extend(set.filter(|name| by_cargo.iter().any(|prefix| name.starts_with(prefix))));
     for file in [".cargo/config.toml", ".cargo/config"] {
@@ -311,18 +332,34 @@ fn ours_alone(root: &Path) -> Vec<String> {
 fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
     const WITHOUT_HOOKS: [&str; 2] = ["-c", "core.hooksPath=/dev/null"];
     let git = |dir: &Path, args: &[&str]| repo::ask(dir, &[&WITHOUT_HOOKS[..], args].concat());
-    let moved = git(tree, &["checkout", "--quiet", "--detach", "--force", commit])
-        .and_then(|_| git(tree, &["clean", "-ffdxq"]));
+    let moved = git(
+        tree,
+        &["checkout", "--quiet", "--detach", "--force", commit],
+    )
+    .and_then(|_| git(tree, &["clean", "-ffdxq"]));
     if !tree.is_dir() || moved.is_err() {
         // There is none yet, or it is damaged.
         let _made_anew = std::fs::remove_dir_all(tree);
         git(root, &["worktree", "prune"])?;
         let path = tree.to_string_lossy();
-        git(root, &["worktree", "add", "--force", "--detach", &path, commit])?;
+        git(
+            root,
+            &["worktree", "add", "--force", "--detach", &path, commit],
+        )?;
     }
     if tree.join(".gitmodules").is_file() {
-        git(tree, &["submodule", "--quiet", "update", "--init", "--recursive", "--force"])
-            .context("the submodules of the base cannot be had")?;
+        git(
+            tree,
+            &[
+                "submodule",
+                "--quiet",
+                "update",
+                "--init",
+                "--recursive",
+                "--force",
+            ],
+        )
+        .context("the submodules of the base cannot be had")?;
     }
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! The tests: every `*.js` of the folder `tests` is one. `api-missions.js` is `missions`, `websocket.js` is `websocket`.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,31 +40,27 @@ struct Settings {
 /// # Errors
 /// A [`UsageError`] if there is none, a name cannot be used, or two files have the same.
 pub fn find(folder: &Path, profiles: &Profiles) -> Result<Vec<Script>, UsageError> {
-    let unreadable = |path: &Path, error: &std::io::Error| {
-        UsageError(format!("{} cannot be read: {error}", path.display()))
-    };
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
         .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
         .map_err(|error| unreadable(folder, &error))?;
     files.sort();
-    let mut found: Vec<(Script, PathBuf)> = Vec::new();
+    let mut found: BTreeMap<String, (Script, &Path)> = BTreeMap::new();
     for path in files.iter().filter(|path| ends_in(path, "js")) {
         let name = name(path, profiles)?;
-        if let Some((_, other)) = found.iter().find(|(script, _)| script.name == name) {
+        let source = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let script = Script {
+            name: name.clone(),
+            about: leading_comment(&source),
+            needs_key: source.contains("API_KEY"),
+            longest_iteration: longest_iteration(&path.with_extension("json"))?,
+        };
+        if let Some((_, other)) = found.insert(name.clone(), (script, path)) {
             return Err(UsageError(format!(
                 "{} and {} are both the test `{name}`: rename one of them",
                 other.display(),
                 path.display()
             )));
         }
-        let source = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-        let script = Script {
-            name,
-            about: leading_comment(&source),
-            needs_key: source.contains("API_KEY"),
-            longest_iteration: longest_iteration(&path.with_extension("json"))?,
-        };
-        found.push((script, path.clone()));
     }
     if found.is_empty() {
         return Err(UsageError(format!(
@@ -69,36 +68,31 @@ pub fn find(folder: &Path, profiles: &Profiles) -> Result<Vec<Script>, UsageErro
             folder.display()
         )));
     }
-    if let Some(stray) = files
-        .iter()
-        .find(|path| ends_in(path, "json") && !path.with_extension("js").is_file())
-    {
+    let is_stray = |path: &&PathBuf| ends_in(path, "json") && !path.with_extension("js").is_file();
+    if let Some(stray) = files.iter().find(is_stray) {
         return Err(UsageError(format!(
             "{} stands beside no script: settings are for the script of the same name",
             stray.display()
         )));
     }
-    let mut scripts: Vec<Script> = found.into_iter().map(|(script, _)| script).collect();
-    scripts.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(scripts)
+    Ok(found.into_values().map(|(script, _)| script).collect())
+}
+
+fn unreadable(path: &Path, why: &dyn Display) -> UsageError {
+    UsageError(format!("{} cannot be read: {why}", path.display()))
 }
 
 /// The `gracefulStop` of the settings at `path`, if they are there and have one.
 fn longest_iteration(path: &Path) -> Result<Duration, UsageError> {
     let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Duration::ZERO),
-        read => read,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Duration::ZERO),
+        read => read.map_err(|error| unreadable(path, &error))?,
     };
-    let wrong = |why: &dyn std::fmt::Display| {
-        UsageError(format!("{} cannot be read: {why}", path.display()))
-    };
-    let settings: Settings = serde_json::from_str(&text.map_err(|error| wrong(&error))?)
-        .map_err(|error| wrong(&error))?;
-    match settings.graceful_stop {
-        None => Ok(Duration::ZERO),
-        Some(text) => humantime::parse_duration(&text)
-            .map_err(|error| wrong(&format!("gracefulStop is \"{text}\": {error}"))),
-    }
+    let settings: Settings =
+        serde_json::from_str(&text).map_err(|error| unreadable(path, &error))?;
+    let text = settings.graceful_stop.unwrap_or_else(|| "0s".into());
+    humantime::parse_duration(&text)
+        .map_err(|error| unreadable(path, &format!("gracefulStop is \"{text}\": {error}")))
 }
 
 fn ends_in(path: &Path, ending: &str) -> bool {

@@ -35,23 +35,28 @@ pub fn has_suspects(past: &PastRecord) -> bool {
 
 /// Takes every verdict back, since a test that failed by itself says nothing about the past.
 pub fn withdraw(past: &mut PastRecord) {
-    for row in &mut past.metrics {
-        if matches!(
-            row.state,
-            PastState::Regression | PastState::Better | PastState::Within
-        ) {
-            row.state = PastState::Shown;
-            row.note = "not judged, since the test failed".into();
-        }
-    }
+    use PastState::{Better, Regression, Within};
+    leave_without_verdict(
+        past,
+        &[Regression, Better, Within],
+        "not judged, since the test failed",
+    );
 }
 
 /// Leaves the suspects without a verdict, since the run was interrupted before they were measured once more.
 pub fn leave_open(past: &mut PastRecord) {
+    leave_without_verdict(
+        past,
+        &[PastState::Regression],
+        "beyond its fence, and interrupted before it was measured once more",
+    );
+}
+
+fn leave_without_verdict(past: &mut PastRecord, states: &[PastState], note: &str) {
     for row in &mut past.metrics {
-        if row.state == PastState::Regression {
+        if states.contains(&row.state) {
             row.state = PastState::Shown;
-            row.note = "beyond its fence, and interrupted before it was measured once more".into();
+            row.note = note.into();
         }
     }
 }

@@ -56,21 +56,14 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     let mut accepted = before.accepted;
     let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
     for dir in dirs {
-        let mut found = Vec::new();
+        let refuse = |what| UsageError(format!("{} {what}: {GIVE}", dir.display()));
         if !dir.is_dir() {
-            let what = format!("{} is no folder: {GIVE}", dir.display());
-            return Err(UsageError(what).into());
+            return Err(refuse("is no folder").into());
         }
-        search(dir, MAX_DEPTH, &mut found)?;
+        let found = search(dir).with_context(|| format!("failed to read {}", dir.display()))?;
         if found.is_empty() {
-            let what = format!(
-                "{} holds neither history.jsonl nor run.json: {GIVE}",
-                dir.display()
-            );
-            return Err(UsageError(what).into());
+            return Err(refuse("holds neither history.jsonl nor run.json").into());
         }
-        // Lines of a history first: they have what a run.json has, and the mark of a clock that jumped with it.
-        found.sort_by_key(|path| !path.ends_with("history.jsonl"));
         for path in found {
             if same_file(&path, &own) {
                 continue;
@@ -111,26 +104,24 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     Ok(imported)
 }
 
-/// The histories and runs below `dir`.
-fn search(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let entries =
-        std::fs::read_dir(dir).with_context(|| format!("failed to read {}", dir.display()))?;
-    for entry in entries {
-        let entry = entry.with_context(|| format!("failed to read {}", dir.display()))?;
-        let kind = entry
-            .file_type()
-            .with_context(|| format!("failed to read {}", entry.path().display()))?;
-        // Links are not followed: `latest` leads to a run that is found anyway.
-        if kind.is_dir() && depth > 0 {
-            search(&entry.path(), depth - 1, found)?;
-        } else if kind.is_file()
-            && (entry.file_name() == "history.jsonl" || entry.file_name() == "run.json")
-        {
-            found.push(entry.path());
+/// The histories and runs below `dir`. Lines of a history come first: they have what a run.json has, and the mark of a
+/// clock that jumped with it.
+fn search(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let (mut found, mut folders) = (Vec::new(), vec![(dir.to_owned(), 0)]);
+    while let Some((folder, depth)) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            let (kind, name) = (entry.file_type()?, entry.file_name());
+            // Links are not followed: `latest` leads to a run that is found anyway.
+            if kind.is_dir() && depth < MAX_DEPTH {
+                folders.push((entry.path(), depth + 1));
+            } else if kind.is_file() && (name == "history.jsonl" || name == "run.json") {
+                found.push(entry.path());
+            }
         }
     }
-    found.sort();
-    Ok(())
+    found.sort_by_key(|path| (!path.ends_with("history.jsonl"), path.clone()));
+    Ok(found)
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {

@@ -90,45 +90,20 @@ mod tests {
     fn every_part_of_the_key_counts() {
         let key = || testing::line(0).key;
         assert!(key().is_comparable_with(&key()));
-        let others = [
-            Key {
-                test: "specs".into(),
-                ..key()
-            },
-            Key {
-                profile: "stress".into(),
-                ..key()
-            },
-            Key {
-                time_scale: 0.5,
-                ..key()
-            },
-            Key {
-                target: Some(ServerKind::Url),
-                ..key()
-            },
-            Key {
-                url: Some("https://staging.example.org".into()),
-                ..key()
-            },
-            Key {
-                after: vec!["health".into()],
-                ..key()
-            },
-            Key {
-                k6: "1.2".into(),
-                ..key()
-            },
-            Key {
-                host: "another".into(),
-                ..key()
-            },
-            Key {
-                k6_args: vec!["--vus".into()],
-                ..key()
-            },
+        let changes: [fn(&mut Key); 9] = [
+            |key| key.test = "other".into(),
+            |key| key.profile = "other".into(),
+            |key| key.time_scale = 0.5,
+            |key| key.target = Some(ServerKind::Url),
+            |key| key.url = Some("https://staging.example.org".into()),
+            |key| key.after = vec!["health".into()],
+            |key| key.k6 = "1.2".into(),
+            |key| key.host = "another".into(),
+            |key| key.k6_args = vec!["--vus".into()],
         ];
-        for other in others {
+        for change in changes {
+            let mut other = key();
+            change(&mut other);
             assert!(!key().is_comparable_with(&other), "{other:?}");
         }
     }

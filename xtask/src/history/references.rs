@@ -59,64 +59,25 @@ mod tests {
     fn only_clean_whole_passing_runs_are_references() {
         let good = testing::line(0);
         assert_eq!(unfit(&good), None);
-        let table = [
+        type Change = fn(&mut Line);
+        let changes: [(Change, &str); 8] = [
+            (|line| line.run_outcome = Outcome::Failed, "failed"),
+            (|line| line.outcome = Outcome::Failed, "failed"),
             (
-                Line {
-                    run_outcome: Outcome::Failed,
-                    ..good.clone()
-                },
-                "failed",
-            ),
-            (
-                Line {
-                    outcome: Outcome::Failed,
-                    ..good.clone()
-                },
-                "failed",
-            ),
-            (
-                Line {
-                    run_outcome: Outcome::Interrupted,
-                    ..good.clone()
-                },
+                |line| line.run_outcome = Outcome::Interrupted,
                 "interrupted",
             ),
-            (
-                Line {
-                    dirty: Some(true),
-                    ..good.clone()
-                },
-                "uncommitted",
-            ),
-            (
-                Line {
-                    dirty: None,
-                    ..good.clone()
-                },
-                "revision",
-            ),
-            (
-                Line {
-                    faults: Some(true),
-                    ..good.clone()
-                },
-                "injected",
-            ),
-            (
-                Line {
-                    faults: None,
-                    ..good.clone()
-                },
-                "do not say",
-            ),
-            (
-                Line {
-                    metrics: None,
-                    ..good.clone()
-                },
-                "numbers",
-            ),
+            (|line| line.dirty = Some(true), "uncommitted"),
+            (|line| line.dirty = None, "revision"),
+            (|line| line.faults = Some(true), "injected"),
+            (|line| line.faults = None, "do not say"),
+            (|line| line.metrics = None, "numbers"),
         ];
+        let table = changes.map(|(change, why)| {
+            let mut line = good.clone();
+            change(&mut line);
+            (line, why)
+        });
         for (line, why) in &table {
             assert!(unfit(line).unwrap().contains(why), "{why}");
         }

@@ -88,14 +88,19 @@ pub fn settle(
             record.reasons.insert(0, signal.to_string());
             (Outcome::Interrupted, signal.exit_code())
         }
-        (None, None)
-            if record
+        (None, None) => {
+            let has = |outcome| record.tests.iter().any(|test| test.outcome == outcome);
+            let all_passed = record
                 .tests
                 .iter()
-                .all(|test| test.outcome == Outcome::Passed) =>
-        {
-            (Outcome::Passed, 0)
+                .all(|test| test.outcome == Outcome::Passed);
+            match all_passed {
+                true => (Outcome::Passed, 0),
+                false if has(Outcome::CouldNotRun) && !has(Outcome::Failed) => {
+                    (Outcome::CouldNotRun, COULD_NOT_RUN)
+                }
+                false => (Outcome::Failed, 1),
+            }
         }
-        (None, None) => (Outcome::Failed, 1),
     };
 }

@@ -48,6 +48,7 @@ pub fn judge(
         max_exceptions: args.max_exceptions,
         // A plan of rates has no stages, and k6 takes as many virtual users as it needs.
         planned_vus: (as_planned && !shape.stages.is_empty()).then_some(shape.max_vus),
+        limits: ran.limits.clone(),
         server: measured.server.clone(),
         interrupted: matches!(ran.stopped, Some(Stopped::Interrupted(_))),
     });
@@ -78,6 +79,8 @@ pub fn judge(
 /// Joins what was judged here and there into the test's outcome.
 fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     let ran = &measured.ran;
+    let unmeasured = verdict.outcome == k6_summary::Outcome::Unmeasured;
+    let probed = !record.reasons.is_empty();
     record
         .reasons
         .extend(verdict.reasons.iter().map(ToString::to_string));
@@ -87,17 +90,22 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
             .insert(0, "k6 took much longer than its plan and was ended".into());
     }
     let told = |reason: &Reason| matches!(reason, Reason::ScriptEnded { .. });
-    if !verdict.reasons.iter().any(told) {
+    if !unmeasured && !verdict.reasons.iter().any(told) {
         let words = last_words(ran, measured.summary.is_ok());
         record.reasons.extend(words);
     }
-    record.reasons.extend(measured.elsewhere());
+    let elsewhere = measured.elsewhere();
+    let only_the_generator = !probed && elsewhere.is_none() && ran.stopped.is_none();
+    record.reasons.extend(elsewhere);
     let grown = record.growth.iter().filter(|row| row.ok == Some(false));
     let grown: Vec<String> = grown.map(growth::reason).collect();
     record.outcome = match verdict.outcome {
         k6_summary::Outcome::Interrupted => Outcome::Interrupted,
         k6_summary::Outcome::Passed if record.reasons.is_empty() && grown.is_empty() => {
             Outcome::Passed
+        }
+        k6_summary::Outcome::Unmeasured if only_the_generator && grown.is_empty() => {
+            Outcome::CouldNotRun
         }
         _ => Outcome::Failed,
     };
@@ -110,6 +118,7 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
         ));
     }
     record.thresholds = verdict.thresholds;
+    record.thresholds.extend(verdict.shares);
     record.checks = verdict.checks;
     record.metrics = verdict.metrics;
 }

@@ -148,7 +148,12 @@ impl Run<'_> {
     fn test_notices(&self, test: &str, dir: &Path, measured: &Measured) -> Vec<String> {
         let ran = &measured.ran;
         let mut notices: Vec<String> = ran.log_problem.clone().into_iter().collect();
-        notices.extend(ran.limits.iter().map(|limit| format!("{test}: {limit}")));
+        notices.extend(
+            ran.limits
+                .sentences
+                .iter()
+                .map(|limit| format!("{test}: {limit}")),
+        );
         if ran.stopped.is_none() && !dir.join("report.html").is_file() {
             notices.push(format!(
                 "{test}: k6 wrote no report.html, for it ran too short or could not write it"

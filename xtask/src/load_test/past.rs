@@ -120,6 +120,9 @@ impl Run<'_> {
                 leave_open(&mut past);
                 Settled::default()
             }
+            Some(Ok(test)) if test.outcome == Outcome::CouldNotRun => {
+                settle(&mut past, &Again::Impossible(&test.reasons.join("; ")))
+            }
             Some(Ok(test)) if test.outcome != Outcome::Passed => {
                 settle(&mut past, &Again::Failed(&test.reasons.join("; ")))
             }

@@ -109,7 +109,7 @@ fn rule(bound_per_hour: f64) -> GrowthRule {
 /// The slope per hour, whether it keeps the bound, and what that rests on.
 fn judged(series: &[(f64, f64)], rule: GrowthRule) -> (Option<f64>, Option<bool>, String) {
     match judge_growth(series, rule) {
-        Growth::NotEvaluated { why } => (None, None, why.to_string()),
+        Growth::NotEvaluated { why } => (None, None, why),
         Growth::Flat { evidence, reason } => {
             (Some(evidence.per_hour), Some(true), flat(reason).to_owned())
         }

@@ -14,6 +14,9 @@ use crate::shell::{self, Ended, cmd};
 /// How long it may take: each of its requests gives up after 10 s, and a part after its first one that failed.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// The most of its result that is read, in bytes.
+const MAX_RESULT: u64 = 1 << 20;
+
 /// Runs `probe.js` against one server.
 pub struct Probe<'a> {
     /// The load generator.
@@ -43,7 +46,7 @@ impl Probe<'_> {
     pub fn look(&self, test: &str, path: &Path) -> anyhow::Result<Vec<String>> {
         let variables = [("TEST", test.as_ref()), ("SUMMARY_PATH", path.as_os_str())];
         let (ended, said) = self.run(&variables)?;
-        let result = std::fs::read(path)
+        let result = super::read_at_most(path, MAX_RESULT)
             .ok()
             .and_then(|text| serde_json::from_slice::<Result>(&text).ok());
         Ok(match result {

@@ -36,9 +36,10 @@ impl Client {
     /// A client that writes to `write`.
     ///
     /// # Errors
-    /// If the system's certificates cannot be used.
+    /// If the certificates that are to be trusted cannot be used.
     pub fn new(write: Url) -> Result<Self, String> {
-        let http = http::client().timeout(TIMEOUT).build();
+        let http = http::client_for(write.as_str()).map_err(|error| format!("{error:#}"))?;
+        let http = http.timeout(TIMEOUT).build();
         let http = http.map_err(|error| format!("cannot set up HTTP: {}", root_cause(&error)))?;
         Ok(Self { http, write })
     }
@@ -120,7 +121,7 @@ impl Client {
             .header("X-Prometheus-Remote-Write-Version", "0.1.0")
             .body(body);
         identified(request).send().map_err(|error| Refused {
-            why: root_cause(&error),
+            why: http::why(&error),
             again: true,
         })
     }

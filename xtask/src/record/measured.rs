@@ -21,10 +21,13 @@ const PARTS: [&str; 5] = [
 /// The trend that every HTTP test has.
 const REQUESTS: &str = "http_req_duration";
 
-const CPU_PER_REQUEST: &str = "server CPU per request";
-const PEAK_MEMORY: &str = "server peak memory";
-const BYTES_PER_RESPONSE: &str = "bytes per response";
-const FAILED_REQUESTS: &str = "failed requests";
+/// The names of what is no trend.
+const NAMES: [(&str, Measure); 4] = [
+    ("server CPU per request", Measure::CpuPerRequest),
+    ("server peak memory", Measure::PeakMemory),
+    ("bytes per response", Measure::BytesPerResponse),
+    ("failed requests", Measure::FailedRequests),
+];
 
 /// A number that is followed from run to run and compared between revisions. More is worse, whichever it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -202,20 +205,15 @@ pub fn measured(metrics: &Metrics, usage: Option<&UsageRecord>) -> BTreeMap<Meas
 
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::Trend { metric, statistic } => {
-                let statistic = match statistic {
-                    Statistic::Median => "med",
-                    Statistic::P95 => "p(95)",
-                };
-                return write!(f, "{metric} {statistic}");
-            }
-            Self::CpuPerRequest => CPU_PER_REQUEST,
-            Self::PeakMemory => PEAK_MEMORY,
-            Self::BytesPerResponse => BYTES_PER_RESPONSE,
-            Self::FailedRequests => FAILED_REQUESTS,
-        };
-        f.write_str(name)
+        if let Self::Trend { metric, statistic } = self {
+            let statistic = match statistic {
+                Statistic::Median => "med",
+                Statistic::P95 => "p(95)",
+            };
+            return write!(f, "{metric} {statistic}");
+        }
+        let named = NAMES.iter().find(|(_, measure)| measure == self);
+        f.write_str(named.map_or("", |(name, _)| name))
     }
 }
 
@@ -224,12 +222,8 @@ impl FromStr for Measure {
 
     /// Reads k6's spelling, and `median` and `p95` as older files have them.
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            CPU_PER_REQUEST => return Ok(Self::CpuPerRequest),
-            PEAK_MEMORY => return Ok(Self::PeakMemory),
-            BYTES_PER_RESPONSE => return Ok(Self::BytesPerResponse),
-            FAILED_REQUESTS => return Ok(Self::FailedRequests),
-            _ => {}
+        if let Some((_, measure)) = NAMES.iter().find(|(name, _)| *name == text) {
+            return Ok(measure.clone());
         }
         let (metric, statistic) = text.rsplit_once(' ').unwrap_or_default();
         match statistic {

@@ -31,7 +31,7 @@ pub enum Outcome {
     /// It was not begun.
     #[default]
     NotRun,
-    /// It could not be run, or its results not be kept.
+    /// It could not be run or measured, or its results not be kept.
     CouldNotRun,
 }
 

@@ -77,13 +77,9 @@ fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
     write_whole(&page, html.as_bytes())?;
     let said = format!("page: {}", page.display());
     match args.message_format {
-        MessageFormat::Human => {
-            ui::print(&format!("{said}\n")).context("failed to write to standard output")
-        }
+        MessageFormat::Human => ui::print(&(said + "\n"))?,
         // Standard output is the JSON's alone.
-        MessageFormat::Json => {
-            ui::info(&said);
-            Ok(())
-        }
+        MessageFormat::Json => ui::info(&said),
     }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use super::runs::{Found, Runs};
 use super::template;
 use super::text::Text;
 use super::view::{self, Tone};
-use crate::record::{RunRecord, TestRecord, short_commit};
+use crate::record::TestRecord;
 
 /// Writes the page of all `runs`.
 ///
@@ -26,33 +26,20 @@ pub fn index_page(runs: &Runs) -> anyhow::Result<String> {
 
 fn row(found: &Found) -> Value {
     let run = &found.record;
-    let begun = run.started_at.replace('T', " ");
+    let revision = run.revision.as_ref();
+    let commit = revision.map(|it| it.commit.as_str());
+    let revision = view::revision(commit, revision.is_some_and(|it| it.dirty));
     let tests: Vec<Value> = run.tests.iter().map(test).collect();
     context! {
         tone => Serde(Tone::of(run.outcome)),
         verdict => view::outcome(run.outcome),
         folder => Text::from(&found.folder),
         has_page => found.has_page,
-        begun => Text::from(begun.trim_end_matches('Z')),
-        profile => Text::from(profile(&run.profile, run.time_scale)),
-        revision => Text::from(revision(run)),
+        begun => view::when(&run.started_at),
+        profile => Text::from(run.profile.clone() + &view::time_scale(run.time_scale)),
+        revision => Text::from(revision),
         tests,
     }
-}
-
-fn profile(name: &str, time_scale: f64) -> String {
-    if time_scale == 1.0 {
-        name.to_owned()
-    } else {
-        format!("{name} × {time_scale}")
-    }
-}
-
-fn revision(run: &RunRecord) -> String {
-    run.revision.as_ref().map_or_else(String::new, |revision| {
-        let dirty = if revision.dirty { "+" } else { "" };
-        format!("{}{dirty}", short_commit(&revision.commit))
-    })
 }
 
 fn test(test: &TestRecord) -> Value {

@@ -88,7 +88,7 @@ fn suite<'a>(document: &'a Document, one: &'a Section) -> Suite<'a> {
     };
     let of_row = |name: String, row: &Row| case(name, row.tone, row.sentence());
     let judged = one.judged.rows.iter().map(|row| {
-        let name = format!("{} {}", row.what, row.bound.text);
+        let name = format!("{} {}", row.what, row.bound);
         of_row(name.trim_end().to_owned(), row)
     });
     let past = one.outcome.map_or("", |_| " beside its past");

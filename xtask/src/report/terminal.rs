@@ -182,12 +182,12 @@ fn cells(row: &Row) -> Vec<String> {
         let room = ui::width().saturating_sub(OTHER_COLUMNS);
         cells.push(sparkline(&row.trail, room.clamp(SPARK.0, SPARK.1)));
     }
-    cells.push(row.bound.text.to_string());
+    cells.push(row.bound.to_string());
     // A remark has a column of its own only behind further figures: it would take the others' room.
     if row.more.is_empty() {
         cells.push(row.found());
     } else {
-        cells.push(row.value.text.to_string());
+        cells.push(row.value.to_string());
         cells.extend(row.more.iter().map(Text::to_string));
         cells.push(row.note.to_string());
     }

@@ -9,14 +9,17 @@ mod past;
 mod run;
 mod test;
 
+use std::time::Duration;
+
 use serde::{Serialize, Serializer};
 
 use super::chart::Chart;
 use super::text::Text;
-use crate::record::Outcome;
+use crate::k6::short;
+use crate::record::{Outcome, short_commit};
 
 pub use comparison::{comparison, side};
-pub use history::{history, place};
+pub use history::{history, name, place};
 pub use run::{run, title};
 pub use test::{cpu_text, p95_text, section};
 
@@ -89,44 +92,6 @@ impl Serialize for Tone {
     }
 }
 
-/// A number as it is shown, formatted once.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Figure {
-    /// The number, where it is held against another one; in the unit of that other one.
-    pub number: Option<f64>,
-    /// As it reads.
-    pub text: Text,
-}
-
-impl Figure {
-    /// A figure that is held against another one.
-    pub fn new(number: f64, text: impl Into<Text>) -> Self {
-        Self {
-            number: Some(number),
-            text: text.into(),
-        }
-    }
-
-    /// A figure that is only shown.
-    pub fn shown(text: impl Into<Text>) -> Self {
-        Self {
-            number: None,
-            text: text.into(),
-        }
-    }
-
-    /// What stands where there is no number.
-    pub fn none() -> Self {
-        Self::shown("–")
-    }
-}
-
-impl Serialize for Figure {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.text.serialize(serializer)
-    }
-}
-
 /// One thing that was judged or measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Row {
@@ -135,9 +100,9 @@ pub struct Row {
     /// What it is, such as `http_req_duration p(95)`.
     pub what: Text,
     /// What was demanded, or what it is compared with.
-    pub bound: Figure,
+    pub bound: Text,
     /// What was found.
-    pub value: Figure,
+    pub value: Text,
     /// Further figures, under the heads of the table.
     pub more: Vec<Text>,
     /// A remark; may be empty.
@@ -145,15 +110,8 @@ pub struct Row {
     /// The values of all runs up to this one, if it is the newest of a series.
     #[serde(skip)]
     pub trail: Vec<f64>,
-    /// Value and bound as lengths, if they are numbers.
-    bar: Option<Bar>,
-}
-
-/// A value and its bound as lengths, in px.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-struct Bar {
-    value: f64,
-    bound: f64,
+    /// Value and bound as lengths in px, if they are numbers and there is a verdict.
+    bar: Option<(f64, f64)>,
 }
 
 impl Row {
@@ -161,37 +119,34 @@ impl Row {
     pub fn measured(what: impl Into<Text>, value: impl Into<Text>) -> Self {
         Self {
             what: what.into(),
-            value: Figure::shown(value),
+            value: value.into(),
             ..Self::default()
         }
     }
 
-    /// Draws value and bound, if they are numbers and there is a verdict.
+    /// Draws `value` and `bound`, which are in one unit, if both are known and there is a verdict.
     #[must_use]
-    fn with_bar(mut self) -> Self {
+    fn with_bar(mut self, value: Option<f64>, bound: Option<f64>) -> Self {
         let judged = matches!(self.tone, Tone::Good | Tone::Bad);
-        let numbers = self.value.number.zip(self.bound.number);
-        self.bar = numbers.filter(|_| judged).and_then(|(value, bound)| {
+        let numbers = value.zip(bound).filter(|_| judged);
+        self.bar = numbers.and_then(|(value, bound)| {
             let (value, bound) = (value.max(0.0), bound.max(0.0));
             // The bound at two thirds, unless the value needs more room.
             let full = (bound * 1.5).max(value * 1.05).max(f64::MIN_POSITIVE);
             let px = |number: f64| (number / full * BAR * 10.0).round() / 10.0;
             // A value of nothing still shows where it is.
-            full.is_finite().then(|| Bar {
-                value: px(value).max(1.5),
-                bound: px(bound),
-            })
+            full.is_finite().then(|| (px(value).max(1.5), px(bound)))
         });
         self
     }
 
     /// The row in one sentence.
     pub fn sentence(&self) -> String {
-        let mut out = format!("{}: {}", self.what, self.value.text);
+        let mut out = format!("{}: {}", self.what, self.value);
         match self.more.first() {
-            Some(change) => out += &format!(", {change} from {}", self.bound.text),
-            None if self.bound.text.is_empty() => {}
-            None => out += &format!(", bound {}", self.bound.text),
+            Some(change) => out += &format!(", {change} from {}", self.bound),
+            None if self.bound.is_empty() => {}
+            None => out += &format!(", bound {}", self.bound),
         }
         if !self.note.is_empty() {
             out += &format!("; {}", self.note);
@@ -201,7 +156,7 @@ impl Row {
 
     /// The value and the remark, as they read one behind the other.
     pub fn found(&self) -> String {
-        let parts = [&self.value.text, &self.note];
+        let parts = [&self.value, &self.note];
         let parts = parts.map(|text| text.trim_start_matches('–').to_owned());
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         parts.join("; ")
@@ -273,14 +228,8 @@ pub struct Section {
     pub seconds: f64,
 }
 
-/// A link to a file beside the page, or to a dashboard.
-#[derive(Debug, Serialize)]
-pub struct Link {
-    /// Where to.
-    pub href: Text,
-    /// What it says.
-    pub text: Text,
-}
+/// A link to a file beside the page or to a dashboard: where to, and what it says.
+pub type Link = (Text, Text);
 
 /// A whole report.
 #[derive(Debug, Default, Serialize)]
@@ -332,6 +281,30 @@ impl Document {
 /// Texts of several lines each.
 fn lines(all: &[String]) -> Vec<Text> {
     all.iter().map(|text| Text::lines(text)).collect()
+}
+
+/// What a run's profile is not without: nothing, or ` at time scale 0.1`.
+pub fn time_scale(scale: f64) -> String {
+    match scale {
+        1.0 => String::new(),
+        _ => format!(" at time scale {scale}"),
+    }
+}
+
+/// A time in UTC as people read it.
+pub fn when(at: &str) -> String {
+    at.replace('T', " ").trim_end_matches('Z').to_owned()
+}
+
+/// A revision in a few digits, with a `+` if there were uncommitted changes.
+pub fn revision(commit: Option<&str>, dirty: bool) -> String {
+    let dirty = if dirty { "+" } else { "" };
+    format!("{}{dirty}", commit.map_or("unknown revision", short_commit))
+}
+
+/// How long something took.
+fn took(seconds: f64) -> String {
+    short(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
 /// An outcome in words.

@@ -1,4 +1,10 @@
 //! One run at a time for each server: a second one would measure the first one's load.
+//!
+//! A user's own runs meet at a file. Those of other users, who share no folder, meet at a socket of Linux's abstract
+//! names, which everybody has who can reach the port: its holder says who it is. Elsewhere they do not know of each other.
+
+#[cfg(target_os = "linux")]
+mod others;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -10,7 +16,7 @@ use anyhow::Context as _;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::shell::interrupt;
+use crate::shell::{self, interrupt};
 use crate::ui;
 
 /// The folder of the locks.
@@ -23,6 +29,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub struct Holder {
     /// The process that runs the load test.
     pub pid: u32,
+    /// Its user.
+    #[serde(default)]
+    pub uid: u32,
     /// Since when, in UTC.
     pub since: String,
     /// The results folder of the run.
@@ -34,6 +43,20 @@ pub struct Holder {
 pub struct Lock {
     file: File,
     path: PathBuf,
+    #[cfg(target_os = "linux")]
+    told: others::Told,
+}
+
+impl Holder {
+    /// This process.
+    fn now(results: &Path) -> Self {
+        Self {
+            pid: std::process::id(),
+            uid: rustix::process::getuid().as_raw(),
+            since: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            results: results.to_owned(),
+        }
+    }
 }
 
 impl Lock {
@@ -42,12 +65,10 @@ impl Lock {
     /// # Errors
     /// If the lock file cannot be written.
     pub fn say_results(&self, results: &Path) -> anyhow::Result<()> {
-        let holder = Holder {
-            pid: std::process::id(),
-            since: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-            results: results.to_owned(),
-        };
-        let text = serde_json::to_string(&holder).context("failed to describe this run")?;
+        let text = serde_json::to_string(&Holder::now(results));
+        let text = text.context("failed to describe this run")?;
+        #[cfg(target_os = "linux")]
+        self.told.say(&text);
         let mut file = &self.file;
         file.set_len(0)
             .and_then(|()| file.rewind())
@@ -82,47 +103,66 @@ fn acquire_in(folder: &Path, name: &str, results: &Path, wait: bool) -> anyhow::
         .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(&path)
         .with_context(|| format!("failed to open the lock file {}", path.display()))?;
-    let mut said = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock) if wait => {
-                if !std::mem::replace(&mut said, true) {
-                    ui::info(&format!("waiting: {}", held(&mut file, name)));
-                }
-                interrupt::pause(LOOK_AGAIN)?;
-            }
-            Err(TryLockError::WouldBlock) => {
-                anyhow::bail!(
-                    "{}\n  two runs at once would measure each other: wait for it (--wait does), or use another port with --base-url",
-                    held(&mut file, name)
-                );
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("failed to lock {}", path.display()));
-            }
+    wait_for(name, wait, || match file.try_lock() {
+        Ok(()) => Ok(Ok(())),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let _nobody_then = file.rewind().and_then(|()| file.read_to_string(&mut text));
+            Ok(Err(text))
         }
-    }
-    let lock = Lock { file, path };
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("failed to lock {}", path.display()))
+        }
+    })?;
+    let lock = Lock {
+        #[cfg(target_os = "linux")]
+        told: wait_for(name, wait, || others::tell(name))?,
+        file,
+        path,
+    };
     lock.say_results(results)?;
     Ok(lock)
 }
 
-/// Says who holds the lock, as far as its file tells.
-fn held(file: &mut File, name: &str) -> String {
-    let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
-    match read
-        .ok()
-        .and_then(|_| serde_json::from_str::<Holder>(&text).ok())
-    {
-        Some(holder) => format!(
-            "another load test uses this server ({name}): process {} since {}, results in {}",
-            holder.pid,
-            holder.since,
-            holder.results.display()
-        ),
-        None => format!("another load test uses this server ({name})"),
+/// Tries to `take` what another run may hold, which then says who it is, once or until it is free.
+fn wait_for<T>(
+    name: &str,
+    wait: bool,
+    mut take: impl FnMut() -> anyhow::Result<Result<T, String>>,
+) -> anyhow::Result<T> {
+    let mut said = false;
+    loop {
+        let held = match take()? {
+            Ok(taken) => return Ok(taken),
+            Err(holder) => held(&holder, name),
+        };
+        anyhow::ensure!(
+            wait,
+            "{held}\n  two runs at once would measure each other: wait for it (--wait does), or use another port with --base-url"
+        );
+        if !std::mem::replace(&mut said, true) {
+            ui::info(&format!("waiting: {held}"));
+        }
+        interrupt::pause(LOOK_AGAIN)?;
+    }
+}
+
+/// Says who holds the lock, as far as it tells.
+fn held(holder: &str, name: &str) -> String {
+    match serde_json::from_str::<Holder>(holder) {
+        Ok(holder) => {
+            let user = match holder.uid == rustix::process::getuid().as_raw() {
+                true => String::new(),
+                false => format!(" of user {}", holder.uid),
+            };
+            format!(
+                "another load test uses this server ({name}): process {}{user} since {}, results in {}",
+                holder.pid,
+                shell::clean(&holder.since),
+                shell::clean(&holder.results.to_string_lossy())
+            )
+        }
+        Err(_) => format!("another load test uses this server ({name})"),
     }
 }
 
@@ -151,12 +191,17 @@ fn private(folder: &Path) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    /// A server's name that no other process uses.
+    fn named(number: u32) -> String {
+        format!("test-{}-{number}", std::process::id())
+    }
+
     #[test]
     fn the_second_is_told_who_holds_it() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("locks");
-        let first = acquire_in(&folder, "local-3000", Path::new("r/one"), false).unwrap();
-        let error = acquire_in(&folder, "local-3000", Path::new("r/two"), false)
+        let first = acquire_in(&folder, &named(3000), Path::new("r/one"), false).unwrap();
+        let error = acquire_in(&folder, &named(3000), Path::new("r/two"), false)
             .unwrap_err()
             .to_string();
         assert!(
@@ -167,9 +212,28 @@ mod tests {
             error.contains("r/one") && error.contains("since 2"),
             "{error}"
         );
-        acquire_in(&folder, "local-3001", Path::new("r/two"), false).unwrap();
+        acquire_in(&folder, &named(3001), Path::new("r/two"), false).unwrap();
         drop(first);
-        acquire_in(&folder, "local-3000", Path::new("r/two"), false).unwrap();
+        acquire_in(&folder, &named(3000), Path::new("r/two"), false).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn users_without_a_common_folder_know_of_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = |user: &str, results| {
+            acquire_in(&dir.path().join(user), &named(5), Path::new(results), false)
+        };
+        let first = take("one", "r/one").unwrap();
+        first.say_results(Path::new("r/later")).unwrap();
+        let error = take("two", "r/two").unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("process {} since 2", std::process::id())),
+            "{error}"
+        );
+        assert!(error.contains("results in r/later"), "{error}");
+        drop(first);
+        take("two", "r/two").unwrap();
     }
 
     #[test]
@@ -178,11 +242,11 @@ mod tests {
         let folder = dir.path().join("locks");
         private(&folder).unwrap();
         std::fs::write(
-            folder.join("local-1.lock"),
+            folder.join(format!("{}.lock", named(1))),
             "{\"pid\":1,\"since\":\"half of a",
         )
         .unwrap();
-        acquire_in(&folder, "local-1", Path::new("r"), false).unwrap();
+        acquire_in(&folder, &named(1), Path::new("r"), false).unwrap();
     }
 
     #[test]
@@ -193,16 +257,16 @@ mod tests {
         let link = |at: &str| std::os::unix::fs::symlink(&precious, dir.path().join(at)).unwrap();
         let folder = dir.path().join("locks");
         private(&folder).unwrap();
-        link("locks/local-1.lock");
-        assert!(acquire_in(&folder, "local-1", Path::new("r"), false).is_err());
-        acquire_in(&folder, "local-2", Path::new("r"), false).unwrap();
+        link(&format!("locks/{}.lock", named(1)));
+        assert!(acquire_in(&folder, &named(1), Path::new("r"), false).is_err());
+        acquire_in(&folder, &named(2), Path::new("r"), false).unwrap();
         assert_eq!(std::fs::read_to_string(&precious).unwrap(), "text");
 
         std::os::unix::fs::symlink(&folder, dir.path().join("linked")).unwrap();
         let open = dir.path().join("open");
         DirBuilder::new().mode(0o755).create(&open).unwrap();
         for folder in [dir.path().join("linked"), open] {
-            let error = acquire_in(&folder, "local-2", Path::new("r"), false).unwrap_err();
+            let error = acquire_in(&folder, &named(2), Path::new("r"), false).unwrap_err();
             assert!(error.to_string().contains("yours alone"), "{error}");
         }
     }

@@ -19,7 +19,8 @@ pub struct Requests(BTreeMap<String, f64>);
 impl Requests {
     /// Asks the server at `base_url`; `None` if it has no such metrics, or shows them to others only.
     pub fn read(table: &config::Requests, base_url: &str) -> Option<Self> {
-        let client = crate::http::client().timeout(LIMIT).build().ok()?;
+        let client = crate::http::client_for(base_url).ok()?;
+        let client = client.timeout(LIMIT).build().ok()?;
         let answer = client.get(format!("{base_url}{}", table.path)).send();
         let answer = answer.ok()?.error_for_status().ok()?;
         let mut text = String::new();

@@ -42,12 +42,6 @@ pub fn dashboards() -> Vec<Dashboard> {
 }
 
 impl Dashboard {
-    /// A dashboard made up by a test.
-    pub fn made_up(json: Value) -> Self {
-        let file = "made-up.json".into();
-        Self { file, json }
-    }
-
     /// Its panels in order: rows, and what is in them.
     pub fn panels(&self) -> Vec<&Value> {
         // An open row has the panels behind it, a closed one has them inside.
@@ -101,31 +95,4 @@ pub fn text(value: &Value) -> &str {
 /// A list, empty if there is none.
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
-}
-
-#[test]
-fn queries_are_found_in_open_and_closed_rows() {
-    let dashboard = Dashboard::made_up(serde_json::json!({
-        "panels": [
-            {"type": "row", "title": "open"},
-            {"title": "b", "targets": [
-                {"refId": "A", "expr": "x", "instant": true},
-                {"refId": "B", "expr": "y", "instant": false, "range": true},
-            ]},
-            {"type": "row", "panels": [{"title": "c", "targets": [{"refId": "A", "expr": "w"}]}]},
-        ],
-        "annotations": {"list": [
-            {"name": "built in", "datasource": {"uid": "-- Grafana --"}},
-            {"name": "ours", "expr": "z", "datasource": {"uid": "${datasource}"}},
-        ]},
-    }));
-    let queries = dashboard.queries().into_iter();
-    let seen = queries.map(|query| (query.place, query.expr, query.instant));
-    let expected = [
-        ("made-up.json, panel \"b\", A", "x", true),
-        ("made-up.json, panel \"b\", B", "y", false),
-        ("made-up.json, panel \"c\", A", "w", false),
-        ("made-up.json, annotation \"ours\"", "z", false),
-    ];
-    assert!(seen.eq(expected.map(|(place, expr, instant)| (place.into(), expr.into(), instant))));
 }

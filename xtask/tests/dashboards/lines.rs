@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::files::{Dashboard, dashboards, list, text};
-use crate::thresholds::{Threshold, of_the_scripts, threshold};
+use crate::thresholds::{Threshold, of_the_scripts};
 
 /// The lines of a panel, in seconds or as a share of one.
 fn lines(panel: &Value) -> Vec<f64> {
@@ -70,44 +70,4 @@ fn lines_are_the_thresholds_of_the_scripts() {
     assert!(thresholds.len() >= 12, "{thresholds:?}");
     let wrong = differences(&thresholds, &dashboards());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn another_bound_is_seen_from_both_sides() {
-    let metric = "http_req_duration{expected_response:true}";
-    let p99 = threshold(metric, "p(99)<1500");
-    let rate = threshold("errors", "rate<0.01");
-    let quantile = |q: &str, metric: &str, matchers: &str| {
-        format!("histogram_quantile({q}, sum(rate({metric}{{{matchers}}}[$__rate_interval])))")
-    };
-    let (duration, matchers) = ("k6_http_req_duration_seconds", "expected_response=\"true\"");
-    let right = &quantile("0.99", duration, matchers);
-    let p95 = &quantile("0.95", duration, matchers);
-    let all = &quantile("0.99", duration, "");
-    let waiting = &quantile("0.99", "k6_http_req_waiting_seconds", matchers);
-    let errors = &"max(k6_errors_rate)".to_owned();
-    for (threshold, unit, line, expr, differs) in [
-        (&p99, "s", 1.5, right, 0),
-        (&p99, "ms", 1500.0, right, 0),
-        // No panel has it, a line that is none, and this panel should have it.
-        (&p99, "s", 1.4, right, 3),
-        (&p99, "ms", 1.5, right, 3),
-        (&p99, "s", 1.5, p95, 2),
-        (&p99, "s", 1.5, all, 2),
-        (&p99, "s", 1.5, waiting, 2),
-        (&rate, "percentunit", 0.01, errors, 0),
-        (&rate, "percentunit", 0.05, errors, 3),
-    ] {
-        let panel = serde_json::json!({
-            "targets": [{"expr": expr}],
-            "fieldConfig": {"defaults": {
-                "unit": unit,
-                "custom": {"thresholdsStyle": {"mode": "dashed"}},
-                "thresholds": {"steps": [{"value": null}, {"value": line}]},
-            }},
-        });
-        let dashboard = Dashboard::made_up(serde_json::json!({"panels": [panel]}));
-        let seen = differences(std::slice::from_ref(threshold), &[dashboard]);
-        assert_eq!(seen.len(), differs, "{unit} {line} {expr}: {seen:?}");
-    }
 }

@@ -63,31 +63,3 @@ impl Inventory {
         unknown
     }
 }
-
-#[test]
-fn a_renamed_metric_or_label_is_unknown() {
-    let mut inventory = Inventory::default();
-    inventory.add("k6_http_reqs_total", ["testid", "status"]);
-    inventory.add("k6_http_reqs_total", ["testid", "scenario"]);
-    inventory.add("k6_vus", ["testid", "test"]);
-    // Those without a word behind are known.
-    let table = r#"
-sum by (scenario, status) (rate(k6_http_reqs_total{testid=~"$t"}[$__rate_interval])) or vector(0) ->
-k6_vus * on (testid) group_left (status) k6_http_reqs_total{scenario!=""} ->
-k6_dropped_iterations_total{testid="$t", test="health"} or vector(0) ->
-sum by (short) (label_replace(k6_vus, "short", "$1", "testid", "(.*)")) ->
-sum(rate(k6_requests_total[$__rate_interval])) or vector(0) -> metric k6_requests_total
-k6_vus{run=~"$testid"} or vector(0) -> k6_vus has no label run
-k6_vus{status="200"} -> k6_vus has no label status
-sum by (run) (k6_vus) or vector(0) -> label run to group by
-k6_dropped_iterations_total{run="a"} or vector(0) -> has no label run
-k6_vus / on (run) k6_http_reqs_total -> label run to group by
-sum by (kind) (k6_dropped_iterations_total) -> label kind
-{__name__=~"k6_.*"} -> without a metric"#;
-    for line in table.trim().lines() {
-        let (expr, unknown) = line.split_once(" ->").unwrap();
-        let (seen, unknown) = (inventory.unknown(expr), unknown.trim());
-        assert_eq!(seen.is_empty(), unknown.is_empty(), "{expr}: {seen:?}");
-        assert!(seen.join("\n").contains(unknown), "{expr}: {seen:?}");
-    }
-}

@@ -158,20 +158,3 @@ nothing -> nothing"#;
         assert!(fill(text, &values).is_err(), "{text}");
     }
 }
-
-#[test]
-fn all_that_an_expression_reads_is_found() {
-    let text = "histogram_quantile(0.95, sum by (name) (rate(a{t=~\"$t\"}[$__rate_interval])))\
-        / on (testid) group_left (x) max without (pod) (b[1h:1m]) unless count_values(\"d\", -(c offset $s)) by (d)";
-    let expr = parse(text).unwrap();
-    let names = selectors(&expr)
-        .into_iter()
-        .map(|it| it.name.as_deref().unwrap());
-    assert!(names.eq(["a", "b", "c"]));
-    let mut labels = grouping(&expr);
-    labels.sort();
-    assert_eq!(labels, ["d", "name", "pod", "testid", "x"]);
-    for text in ["sum(a{b=\"c\"", "a{b}", "rate(a[5m)", "a b"] {
-        assert!(parse(text).is_err(), "{text}");
-    }
-}

@@ -150,12 +150,3 @@ impl Threshold {
         asked && self.test.is_none() && self.tag.is_none()
     }
 }
-
-#[test]
-fn thresholds_are_read() {
-    let rate = threshold("errors", "rate<0.05");
-    assert_eq!(rate.series(), "k6_errors_rate");
-    let custom = threshold("spec_get_duration", "p(95) < 300");
-    assert_eq!(custom.series(), "k6_spec_get_duration");
-    assert_eq!((custom.quantile, custom.bound), (Some(0.95), 0.3));
-}

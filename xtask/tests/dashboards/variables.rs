@@ -49,38 +49,3 @@ pub fn question(variable: &Value) -> &str {
 pub fn is_many(variable: &Value) -> bool {
     variable["multi"] == true || variable["includeAll"] == true
 }
-
-#[test]
-fn variables_say_where_their_values_come_from() {
-    use serde_json::json;
-    let selector = "k6_vus{a=~\"$b\", c=\"d\"}";
-    let series = &format!("label_values({selector}, testid)");
-    let asked = "query_result(max by (testid) (a))";
-    let by = r#"/testid="([^"]+)"/"#;
-    for (variable, expected) in [
-        (json!({"query": series}), Source::Series(selector, "testid")),
-        (
-            json!({"query": {"qryType": 1, "query": series}}),
-            Source::Series(selector, "testid"),
-        ),
-        (
-            json!({"query": asked, "regex": by}),
-            Source::Query("max by (testid) (a)", "testid"),
-        ),
-        (
-            json!({"type": "custom", "query": "7d,30d", "current": {"value": "30d"}}),
-            Source::Fixed("30d"),
-        ),
-    ] {
-        assert_eq!(source(&variable), Ok(expected));
-    }
-    for (query, regex) in [
-        (asked, ""),
-        (asked, "/.*/"),
-        (series, "/smoke/"),
-        ("metrics(k6_.*)", ""),
-    ] {
-        let variable = json!({"type": "query", "query": query, "regex": regex});
-        assert!(source(&variable).is_err(), "{query} {regex}");
-    }
-}

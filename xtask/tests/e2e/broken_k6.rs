@@ -101,11 +101,24 @@ fn requests_that_fail_are_explained() {
 fn too_few_open_files_are_the_generators_fault() {
     let server = Server::start("test-api-key");
     let (_dir, path) = wrapper("ulimit -n 40; exec \"$K6\" \"$@\"");
-    let run = Run::with_k6("smoke health -- --vus 80 --duration 3s", &path);
+    let results = tempfile::tempdir().unwrap();
+    let junit = results.path().join("junit.xml");
+    let args = format!(
+        "smoke health --junit {} -- --vus 80 --duration 3s",
+        junit.display()
+    );
+    let run = Run::with_k6(&args, &path).results_in(results.path());
     let done = run.against(&server.url).done();
-    assert_ne!(done.code, Some(0));
-    done.says("the load generator had too few open files");
-    assert!(done.run()["notices"].to_string().contains("ulimit -n"));
+    done.exits(3)
+        .says("health: could not be measured, for the load generator was at its limit: ")
+        .says("the load generator had too few open files")
+        .says("raise `ulimit -n`");
+    let run = done.run();
+    assert_eq!(run["tests"][0]["outcome"], "could_not_run");
+    // Nothing in the reports accuses the server.
+    let junit = read(&done.results.join("junit.xml"));
+    assert!(junit.contains("failures=\"0\""), "{junit}");
+    assert!(junit.contains("<error"), "{junit}");
 }
 
 #[test]

@@ -1,20 +1,20 @@
 //! What stands in the environment: secrets stay there, and strays do no harm.
 
-use crate::support::{Run, command_line, files, read};
+use crate::liar::Liar;
+use crate::support::{Run, Server, command_line, files, read};
 
 #[test]
 fn stray_variables_have_no_effect_and_are_said() {
     let done = Run::new("smoke health --time-scale 0.1")
         .env("K6_ITERATIONS", "1")
-        .env("K6_NO_THRESHOLDS", "true")
+        .env("K6_NO_THRESHOLDS", "false")
         .env("K6_VUS", "7")
         .own_server()
         .done();
-    done.exits(0)
-        .says("K6_ITERATIONS, K6_NO_THRESHOLDS, K6_VUS");
+    done.exits(0).says(": K6_ITERATIONS, K6_VUS");
     let run = done.run();
     assert!(run["tests"][0]["metrics"]["iterations"].as_u64().unwrap() > 1);
-    assert_eq!(run["tests"][0]["thresholds"].as_array().unwrap().len(), 5);
+    assert_eq!(run["tests"][0]["thresholds"].as_array().unwrap().len(), 7);
     assert!(
         run["notices"][0]
             .as_str()
@@ -39,6 +39,14 @@ fn arguments_that_are_ours_or_cannot_be_had_are_refused() {
         done.exits(2).says(part);
         assert!(!done.results.exists(), "{args}");
     }
+    let done = Run::new("smoke health")
+        .env("K6_NO_THRESHOLDS", "true")
+        .own_server()
+        .done();
+    done.exits(2)
+        .says("K6_NO_THRESHOLDS")
+        .says("proves nothing");
+    assert!(!done.results.exists());
 }
 
 #[test]
@@ -71,6 +79,27 @@ fn proxies_have_no_part_in_the_way_to_this_machine() {
         run = run.env(name, "http://127.0.0.1:1");
     }
     run.done().exits(0);
+}
+
+#[test]
+fn certificates_of_a_private_authority_are_taken_when_it_is_named() {
+    let server = Server::start("test-api-key");
+    let liar = Liar::with_private_certificate(&server.url, "test-api-key");
+    let url = liar.url().replace("http://127.0.0.1", "https://localhost");
+    let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/authority.pem");
+    let run =
+        |args: &str| Run::new(&format!("smoke health --time-scale 0.034 {args}")).against(&url);
+    let named = run("--ca-cert").arg(authority).done();
+    named.exits(0);
+    let unchecked = run("").env("K6_INSECURE_SKIP_TLS_VERIFY", "true").done();
+    unchecked.exits(0);
+    let asked = liar.asked();
+    let refused = run("").done();
+    refused
+        .exits(3)
+        .says("this machine does not trust its certificate")
+        .says("--ca-cert");
+    assert_eq!(liar.asked(), asked);
 }
 
 #[test]

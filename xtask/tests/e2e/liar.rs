@@ -1,12 +1,15 @@
 //! A proxy before a server that lies in one way: the right status, the wrong content.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 /// How it lies.
@@ -74,6 +77,25 @@ struct Message {
 impl Liar {
     /// A proxy before the server at `url` whose key is `key`.
     pub fn new(lie: Lie, url: &str, key: &str) -> Self {
+        Self::with_tls(lie, url, key, None)
+    }
+
+    /// One that speaks TLS, with a certificate of a private authority, and tells the truth.
+    pub fn with_private_certificate(url: &str, key: &str) -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/");
+        let cert = CertificateDer::from_pem_file(format!("{folder}signed.pem")).unwrap();
+        let own = PrivateKeyDer::from_pem_file(format!("{folder}signed.key.pem")).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert], own)
+            .unwrap();
+        Self::with_tls(Lie::None, url, key, Some(Arc::new(config)))
+    }
+
+    fn with_tls(lie: Lie, url: &str, key: &str, tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -92,8 +114,12 @@ impl Liar {
                     return;
                 }
                 let shared = Arc::clone(&accepting);
+                let tls = tls.clone();
                 // A client that goes away in the middle is none of the test's business.
-                std::thread::spawn(move || shared.serve(stream));
+                std::thread::spawn(move || match tls {
+                    Some(tls) => shared.serve_tls(tls, stream),
+                    None => shared.serve(stream),
+                });
             }
         });
         Self { address, shared }
@@ -136,7 +162,17 @@ impl Shared {
             if request.header("upgrade").is_some() {
                 return self.socket(&request, stream, reader);
             }
-            self.answer(&request)?.write(&stream)?;
+            self.answer(&request)?.write(&mut &stream)?;
+        }
+    }
+
+    fn serve_tls(&self, config: Arc<ServerConfig>, stream: TcpStream) -> Option<()> {
+        let connection = ServerConnection::new(config).ok()?;
+        let mut reader = BufReader::new(StreamOwned::new(connection, stream));
+        loop {
+            let request = Message::read(&mut reader, false)?;
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.answer(&request)?.write(reader.get_mut())?;
         }
     }
 
@@ -218,7 +254,7 @@ impl Shared {
             headers: headers.cloned().chain([close]).collect(),
             body: request.body.clone(),
         }
-        .write(&server)?;
+        .write(&mut &server)?;
         let mut answer = Message::read(&mut BufReader::new(server), true)?;
         answer
             .headers
@@ -234,7 +270,7 @@ impl Shared {
         from_client: BufReader<TcpStream>,
     ) -> Option<()> {
         let server = TcpStream::connect(&self.server).ok()?;
-        request.write(&server)?;
+        request.write(&mut &server)?;
         let frame = |kind: u8, data: &[u8]| {
             [&[0x80 | kind, u8::try_from(data.len()).unwrap()], data].concat()
         };
@@ -249,7 +285,7 @@ impl Shared {
         let mut from_server = BufReader::new(server);
         let mut opened = Message::read(&mut from_server, false)?;
         opened.headers.retain(|(name, _)| name != "content-length");
-        opened.write(&client)?;
+        opened.write(&mut &client)?;
         (&client).write_all(&said).ok()?;
         if self.lie == Lie::SocketShort {
             std::thread::sleep(Duration::from_secs(1));
@@ -298,7 +334,7 @@ impl Message {
     }
 
     /// Reads a message; without a length its body goes on to the end, if it may.
-    fn read(reader: &mut BufReader<TcpStream>, to_the_end: bool) -> Option<Self> {
+    fn read(reader: &mut impl BufRead, to_the_end: bool) -> Option<Self> {
         let mut line = || {
             let mut line = String::new();
             (reader.read_line(&mut line).ok()? > 0).then(|| line.trim_end().to_owned())
@@ -328,7 +364,7 @@ impl Message {
         Some(message)
     }
 
-    fn write(&self, mut stream: &TcpStream) -> Option<()> {
+    fn write(&self, stream: &mut impl Write) -> Option<()> {
         let mut text = format!("{}\r\n", self.first);
         for (name, value) in self
             .headers

@@ -20,6 +20,12 @@ fn the_second_run_is_told_or_waits() {
         .says(&format!("process {}", first.pid()))
         .says(first.results.to_str().unwrap())
         .says("since 2");
+    // Another user shares no folder with the first, only the port.
+    if cfg!(target_os = "linux") {
+        let other = Run::new("smoke health --time-scale 0.05").against(&server.url);
+        let first = format!("process {}", first.pid());
+        other.done().exits(3).says(&first);
+    }
     let mut third = run("smoke health --time-scale 0.05 --wait").start();
     third.wait_for("waiting: another load test");
     let mut fourth = run("smoke health --time-scale 0.05 --wait").start();

@@ -184,7 +184,7 @@ fn a_run_is_seen_in_a_browser() {
         seen.shows("bars", 6, 60.0, 10.0);
         let seen = look(&browser, &index, width);
         seen.is_quiet();
-        seen.says("load × 0.02 missions");
+        seen.says("load missions at time scale 0.02");
         seen.shows("sparks", 2, 80.0, 20.0);
     }
 }

@@ -45,20 +45,3 @@ fn redacted(line: &str) -> String {
     }
     out.replace("# ms", "# s").replace("# µs", "# s")
 }
-
-#[test]
-fn redaction_keeps_names_and_bounds() {
-    let revision = "a".repeat(40);
-    for (line, expected) in [
-        (
-            "| 0.83 ms | &lt; 500 ms | mission p(95) |",
-            "| # s | &lt; 500 ms | mission p(95) |",
-        ),
-        ("p(95)<500: 803 ms", "p(95)<500: # s"),
-        ("line [1.5, 0.2]", "line [#, #]"),
-        ("2 of 3, status is 201", "# of #, status is 201"),
-        (&format!("commit/{revision} x"), "commit/# x"),
-    ] {
-        assert_eq!(redacted(line), expected);
-    }
-}

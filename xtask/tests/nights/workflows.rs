@@ -3,7 +3,6 @@
 //! That they are well-formed, that steps, inputs and outputs which they name exist, that actions are pinned by commit
 //! and that nothing of others is put into a script is held by actionlint and zizmor in `.ci/run`.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -123,15 +122,6 @@ fn the_folder_of_k6_is_cached() {
     assert_eq!(caches.matches("uses: actions/cache@").count(), 2);
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
     assert!(k6().starts_with(root().join(target).join("k6")));
-}
-
-#[test]
-fn the_pull_requests_workflow_names_outputs_that_there_are() {
-    // What its steps set is held by `pull_request` and by `runner`.
-    let text = read(&root().join(".github/workflows/compare.yml"));
-    let names = text.split(".outputs.").skip(1);
-    let names: BTreeSet<_> = names.filter_map(|rest| rest.split(' ').next()).collect();
-    assert!(names.iter().eq(&["base", "results"]), "{names:?}");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use k6_summary::{
-    DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, Log, ServerState, Summary,
-    Verdict,
+    DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, Limits, Log, ServerState,
+    Summary, Verdict,
 };
 
 /// A log in which nothing is said.
@@ -51,6 +51,7 @@ pub(crate) fn evidence(summary: &Summary, code: i32) -> Evidence<'_> {
         min_checks: DEFAULT_MIN_CHECKS,
         max_exceptions: DEFAULT_MAX_EXCEPTIONS,
         planned_vus: None,
+        limits: Limits::default(),
         server: ServerState::Healthy,
         interrupted: false,
     }

@@ -1,7 +1,7 @@
 //! What holds for any input at all.
 
 use k6_summary::{
-    Evidence, Expression, K6Exit, Log, MetricKind, Metrics, Outcome, Quantity, ServerState,
+    Evidence, Expression, K6Exit, Limits, Log, MetricKind, Metrics, Outcome, Quantity, ServerState,
     Summary, SummaryProblem, ThresholdState, Unit, judge,
 };
 use proptest::collection::{btree_map, vec};
@@ -190,7 +190,8 @@ proptest! {
         interrupted in any::<bool>(),
     ) {
         let evidence = Evidence {
-            summary: Ok(&summary), log: &log, exit, min_checks, max_exceptions, planned_vus, server,
+            summary: Ok(&summary), log: &log, exit, min_checks, max_exceptions, planned_vus,
+            limits: Limits::default(), server,
             interrupted,
         };
         let verdict = judge(&evidence);
@@ -255,7 +256,7 @@ proptest! {
     ) {
         let verdict = judge(&Evidence {
             summary: Err(problem), log: &log, exit, min_checks: 0.0, max_exceptions: 1.0,
-            planned_vus: None, server, interrupted,
+            planned_vus: None, limits: Limits::default(), server, interrupted,
         });
         prop_assert_ne!(verdict.outcome, Outcome::Passed);
         prop_assert!(!verdict.reasons.is_empty());

@@ -1,23 +1,28 @@
 //! The verdict on evidence that is missing, in disagreement, or on the edge.
 
 use k6_summary::{
-    Evidence, K6Exit, Outcome, ServerState, Summary, SummaryProblem, ThresholdRow, ThresholdState,
-    Unit, Verdict, judge,
+    Evidence, K6Exit, Limits, Outcome, ServerState, Summary, SummaryProblem, ThresholdRow,
+    ThresholdState, Unit, Verdict, judge,
 };
 
 use crate::captures::{SILENT, evidence, sentences, summary, text};
 
 fn without_summary(problem: SummaryProblem, exit: K6Exit) -> Verdict {
-    judge(&Evidence {
+    judge(&evidence_without(problem, exit))
+}
+
+fn evidence_without(problem: SummaryProblem, exit: K6Exit) -> Evidence<'static> {
+    Evidence {
         summary: Err(problem),
         log: &SILENT,
         exit,
         min_checks: 0.95,
         max_exceptions: 0.01,
         planned_vus: None,
+        limits: Limits::default(),
         server: ServerState::Healthy,
         interrupted: false,
-    })
+    }
 }
 
 /// A summary of a run that went well, with these thresholds of `http_req_duration`.
@@ -62,12 +67,12 @@ fn without_a_summary_nothing_passes_whatever_the_exit_code() {
             vec!["k6 was killed by signal 9", "k6 wrote no summary"],
         ),
         (
-            half.into(),
+            half,
             K6Exit::Code(0),
             vec!["the summary is cut off at line 173, column 13"],
         ),
         (
-            html.into(),
+            html,
             K6Exit::Code(255),
             vec![
                 "k6 exited with 255: an error that k6 has no code for; see its log",
@@ -313,4 +318,138 @@ fn of_many_checks_that_never_passed_some_are_named() {
     );
     assert_eq!(seen[10], "20 more checks never passed");
     assert_eq!(seen.len(), 13, "{seen:#?}");
+}
+
+/// A run of 1,000 requests with one check, one error rate and one bound on times; what is left of
+/// it once the generator's `limits` are known.
+fn limited(limits: Limits, passed: u64, failed: u64, p95: f64) -> Verdict {
+    let requests = passed + failed;
+    let rate = failed as f64 / requests as f64;
+    let ok = |ok: bool| format!(r#"{{"ok": {ok}}}"#);
+    let crossed = i32::from(rate >= 0.05) + i32::from(p95 >= 500.0);
+    let json = format!(
+        r#"{{"metrics": {{
+            "iterations": {{"type": "counter", "values": {{"count": {requests}}}}},
+            "http_reqs": {{"type": "counter", "values": {{"count": {requests}}}}},
+            "http_req_failed": {{"type": "rate", "values": {{"rate": {rate}, "passes": {failed}, "fails": {passed}}},
+                "thresholds": {{"rate<0.05": {failed_ok}}}}},
+            "http_req_duration": {{"type": "trend", "contains": "time",
+                "values": {{"p(95)": {p95}, "count": {requests}}}, "thresholds": {{"p(95)<500": {slow_ok}}}}}
+          }},
+          "root_group": {{"checks": [{{"name": "a", "passes": {passed}, "fails": {failed}}}]}},
+          "state": {{"testRunDurationMs": 1000}}
+        }}"#,
+        failed_ok = ok(rate < 0.05),
+        slow_ok = ok(p95 < 500.0),
+    );
+    let summary = Summary::parse(json.as_bytes()).expect("a summary");
+    judge(&Evidence {
+        limits,
+        ..evidence(&summary, if crossed > 0 { 99 } else { 0 })
+    })
+}
+
+#[test]
+fn what_the_generator_failed_itself_is_not_the_servers_fault() {
+    let own = |requests| Limits {
+        requests,
+        sentences: vec!["too few open files".to_owned()],
+        ..Limits::default()
+    };
+    let slow = || Limits {
+        slow: true,
+        sentences: vec!["95 % of the CPU".to_owned()],
+        ..Limits::default()
+    };
+    let unmeasured = ["could not be measured, for the load generator was at its limit: "];
+    for (limits, passed, failed, p95, said) in [
+        // All but a few requests, or each of them, were never sent.
+        (own(990), 10, 990, 1.0, &unmeasured[..]),
+        (own(1000), 0, 1000, 0.0, &unmeasured),
+        // Of those that were sent, half or all failed too.
+        (
+            own(900),
+            50,
+            950,
+            1.0,
+            &["50 % of checks", "http_req_failed"],
+        ),
+        (
+            own(900),
+            0,
+            1000,
+            0.0,
+            &["100 % of requests failed", "never passed"],
+        ),
+        // What was never sent does not make answers late, and a slow generator does not make them wrong.
+        (
+            own(500),
+            500,
+            500,
+            600.0,
+            &["http_req_duration p(95)<500: 600 ms"],
+        ),
+        (slow(), 1000, 0, 600.0, &unmeasured),
+        (
+            slow(),
+            800,
+            200,
+            600.0,
+            &["80 % of checks", "http_req_failed"],
+        ),
+        // Few enough to pass even so.
+        (own(10), 990, 10, 1.0, &[]),
+    ] {
+        let verdict = limited(limits.clone(), passed, failed, p95);
+        let sentences = sentences(&verdict);
+        let outcome = match said {
+            [] => Outcome::Passed,
+            [one] if *one == unmeasured[0] => Outcome::Unmeasured,
+            _ => Outcome::Failed,
+        };
+        assert_eq!(
+            verdict.outcome, outcome,
+            "{limits:?} {passed}: {sentences:?}"
+        );
+        for part in said {
+            assert!(
+                sentences.iter().any(|it| it.contains(part)),
+                "{limits:?} {passed}: {sentences:?}"
+            );
+        }
+        let late = sentences.iter().any(|it| it.contains("http_req_duration"));
+        assert_eq!(late, p95 > 500.0 && !limits.slow, "{sentences:?}");
+    }
+    let died = judge(&Evidence {
+        limits: own(1),
+        server: ServerState::Dead("was killed by signal 9".to_owned()),
+        ..evidence(&well(""), 0)
+    });
+    assert_eq!(died.outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_generator_that_ran_out_of_memory_is_named() {
+    let crashed = |crashed| {
+        judge(&Evidence {
+            limits: Limits {
+                crashed,
+                sentences: vec!["no memory".to_owned()],
+                ..Limits::default()
+            },
+            ..evidence_without(SummaryProblem::Missing, K6Exit::Signal(9))
+        })
+    };
+    assert_eq!(crashed(true).outcome, Outcome::Unmeasured);
+    let torn = judge(&Evidence {
+        limits: Limits {
+            requests: 141,
+            sentences: vec!["no files".to_owned()],
+            ..Limits::default()
+        },
+        ..evidence_without(SummaryProblem::Missing, K6Exit::Code(99))
+    });
+    assert_eq!(torn.outcome, Outcome::Unmeasured);
+    assert_eq!(crashed(false).outcome, Outcome::Failed);
+    assert_eq!(sentences(&crashed(false))[0], "k6 was killed by signal 9");
 }

@@ -1,6 +1,5 @@
 //! Block medians, the removal of one step, and the level that is retained.
 
-use super::NotEvaluated;
 use crate::numbers::median;
 
 /// Blocks for a hold with at least [`SAMPLES_FOR_MANY`] samples.
@@ -23,7 +22,7 @@ pub(super) struct Block {
 
 /// Cuts samples, sorted by time, into blocks of equal time and takes the medians. At most a quarter
 /// of the blocks may be empty.
-pub(super) fn block_medians(samples: &[(f64, f64)]) -> Result<Vec<Block>, NotEvaluated> {
+pub(super) fn block_medians(samples: &[(f64, f64)]) -> Result<Vec<Block>, String> {
     let count = if samples.len() >= SAMPLES_FOR_MANY {
         MANY
     } else {
@@ -50,10 +49,9 @@ pub(super) fn block_medians(samples: &[(f64, f64)]) -> Result<Vec<Block>, NotEva
         .collect();
     let empty = count - blocks.len();
     if empty > count / 4 {
-        return Err(NotEvaluated::Gaps {
-            empty,
-            blocks: count,
-        });
+        return Err(format!(
+            "{empty} of {count} parts of the hold have no sample"
+        ));
     }
     Ok(blocks)
 }
@@ -163,9 +161,7 @@ mod tests {
         let samples: Vec<(f64, f64)> = (0..100)
             .map(|i| (f64::from(if i < 50 { i } else { 1_000 + i }), 1.0))
             .collect();
-        assert!(matches!(
-            block_medians(&samples),
-            Err(NotEvaluated::Gaps { .. })
-        ));
+        let why = block_medians(&samples).expect_err("a gap");
+        assert!(why.ends_with("of the hold have no sample"), "{why}");
     }
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -60,8 +59,8 @@ impl AnswerRoom {
     /// As [`AnswerRoom::take`], or 500 if the value cannot be rendered.
     pub fn render<T: Serialize>(&self, value: &T) -> ApiResult<Bytes> {
         let bytes = to_json(value)?;
-        let TakenRoom(room) = self.take(bytes.len())?;
-        Ok(Bytes::from_owner(Held { bytes, _room: room }))
+        let room = self.take(bytes.len())?;
+        Ok(room.hold(bytes))
     }
 }
 
@@ -70,11 +69,14 @@ impl TakenRoom {
     ///
     /// # Errors
     /// 500 if the value cannot be rendered.
-    pub fn render<T: Serialize>(mut self, value: &T) -> ApiResult<Bytes> {
-        let bytes = to_json(value)?;
+    pub fn render<T: Serialize>(self, value: &T) -> ApiResult<Bytes> {
+        Ok(self.hold(to_json(value)?))
+    }
+
+    fn hold(mut self, bytes: Box<[u8]>) -> Bytes {
         let needed = self.0.split(bytes.len());
         let _room = needed.unwrap_or(self.0);
-        Ok(Bytes::from_owner(Held { bytes, _room }))
+        Bytes::from_owner(Held { bytes, _room })
     }
 }
 
@@ -85,12 +87,8 @@ fn to_json<T: Serialize>(value: &T) -> ApiResult<Box<[u8]>> {
 }
 
 /// Answers with text that is JSON already.
-pub fn json(status: StatusCode, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    response
+pub fn json(status: StatusCode, body: Bytes) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 #[cfg(test)]

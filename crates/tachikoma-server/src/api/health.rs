@@ -1,60 +1,106 @@
-//! `GET /api/health`.
+//! `GET /api/health`: whether the database can be read and written, asked rarely and answered
+//! often.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use tokio::sync::Mutex;
 
-use super::answer::json;
-use crate::problem::{Problem, ProblemBody};
-use crate::state::AppState;
+use crate::app::AppState;
+use crate::problem::{ApiResult, Problem};
+use crate::store::Store;
 use crate::{SERVICE, VERSION};
 
 /// A healthy server's answer.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct Healthy {
-    /// Always `healthy`.
-    #[schema(value_type = String)]
     status: &'static str,
-    /// Always `tachikoma-server`.
-    #[schema(value_type = String)]
     service: &'static str,
-    /// The server's version.
-    #[schema(value_type = String)]
     version: &'static str,
     /// Whole seconds since the server started.
     uptime_seconds: u64,
     /// There, and true, only if this server breaks things on purpose.
-    #[cfg(feature = "faults")]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    #[schema(ignore)]
     faults: bool,
 }
 
 /// Whether the server works: its database can be written and read.
-#[utoipa::path(
-    get, path = "/api/health", tag = "health", operation_id = "health",
-    responses(
-        (status = 200, description = "The server works", body = Healthy),
-        (status = 503, description = "The database cannot be read and written",
-         body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-pub async fn health(State(state): State<AppState>) -> Response {
-    if !state.health.check(&state.store).await {
-        return Problem::unavailable("the database cannot be read and written").into_response();
+pub async fn health(State(app): State<AppState>) -> ApiResult<Json<Healthy>> {
+    if !app.health.check(&app.store).await {
+        return Err(Problem::unavailable(
+            "the database cannot be read and written",
+        ));
     }
-    let body = Healthy {
+    Ok(Json(Healthy {
         status: "healthy",
         service: SERVICE,
         version: VERSION,
-        uptime_seconds: state.health.uptime().as_secs(),
-        #[cfg(feature = "faults")]
-        faults: state.faults.is_some(),
-    };
-    match serde_json::to_vec(&body) {
-        Ok(body) => json(StatusCode::OK, body),
-        Err(error) => Problem::internal(error).into_response(),
+        uptime_seconds: app.health.origin.elapsed().as_secs(),
+        faults: app.faults.any(),
+    }))
+}
+
+/// For how long an answer of the database holds, in milliseconds.
+const FRESH: u64 = 1_000;
+
+/// How long a probe may take before the database counts as out of order.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Probes the database by a real write and a real read, at most once a second and only when
+/// somebody asks: an idle server leaves the disk alone.
+#[derive(Debug)]
+pub struct Health {
+    origin: Instant,
+    /// Milliseconds from `origin` until which the last good probe holds; 0 for none.
+    good_until: AtomicU64,
+    /// Held by the one request that probes, while others wait for its result. It remembers until
+    /// when the last bad probe holds.
+    bad_until: Mutex<u64>,
+}
+
+impl Health {
+    /// True if the database could be written and read within the last second, or now.
+    async fn check(&self, store: &Store) -> bool {
+        let is_good = || self.now() < self.good_until.load(Ordering::Relaxed);
+        if is_good() {
+            return true;
+        }
+        let mut bad_until = self.bad_until.lock().await;
+        if is_good() || self.now() < *bad_until {
+            return is_good();
+        }
+        let failure = match tokio::time::timeout(PATIENCE, store.probe()).await {
+            Ok(Ok(())) => {
+                self.good_until.store(self.now() + FRESH, Ordering::Relaxed);
+                return true;
+            }
+            Ok(Err(problem)) => format!("{problem:?}"),
+            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+        };
+        tracing::error!(
+            failure,
+            "unhealthy: the database cannot be read and written"
+        );
+        *bad_until = self.now() + FRESH;
+        false
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for Health {
+    /// Nothing is known yet.
+    fn default() -> Self {
+        let (good_until, bad_until) = (AtomicU64::new(0), Mutex::new(0));
+        Self {
+            origin: Instant::now(),
+            good_until,
+            bad_until,
+        }
     }
 }

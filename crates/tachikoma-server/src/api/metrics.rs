@@ -1,37 +1,33 @@
 //! `GET /metrics`.
 
+use std::net::SocketAddr;
+
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::http::peer::Peer;
+use crate::app::AppState;
 use crate::metrics::MEDIA_TYPE;
-use crate::problem::{Problem, ProblemBody};
-use crate::state::AppState;
+use crate::problem::{ApiResult, Problem};
 
 /// What the server counts about itself, as OpenMetrics text.
-#[utoipa::path(
-    get, path = "/metrics", tag = "operations", operation_id = "metrics",
-    responses(
-        (status = 200, description = "OpenMetrics text", body = String,
-         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"),
-        (status = 403, description = "The client is on another machine",
-         body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-pub async fn metrics(State(state): State<AppState>, peer: Option<Extension<Peer>>) -> Response {
-    let local = peer.is_some_and(|Extension(peer)| peer.is_loopback());
-    if !local && !state.metrics_public {
-        return Problem::new(
+pub async fn metrics(
+    State(app): State<AppState>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+) -> ApiResult<Response> {
+    let is_local = peer.is_some_and(|Extension(ConnectInfo(peer))| {
+        // Over IPv6 an address of IPv4 is written as one of IPv6.
+        peer.ip().to_canonical().is_loopback()
+    });
+    if !is_local && !app.args.metrics_public {
+        return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "metrics are shown to clients on this machine only; the server's --metrics-public \
              opens them",
-        )
-        .into_response();
+        ));
     }
-    match state.metrics.render(state.store.queued()) {
-        Ok(text) => ([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
-        Err(error) => Problem::internal(error).into_response(),
-    }
+    let text = app.metrics.render(app.store.queued());
+    let text = text.map_err(Problem::internal)?;
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response())
 }

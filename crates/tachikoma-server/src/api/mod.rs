@@ -1,6 +1,7 @@
 //! The routes' handlers, one module for each resource.
 
 pub mod answer;
+pub mod extract;
 pub mod health;
 pub mod metrics;
 pub mod missions;

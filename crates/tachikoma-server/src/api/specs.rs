@@ -7,10 +7,11 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::answer::json;
-use crate::http::extract::{ValidQuery, count};
-use crate::problem::{ApiResult, Problem, ProblemBody};
-use crate::specs::search::{self, Spec, SpecHit};
-use crate::state::AppState;
+use super::extract::{ValidQuery, count};
+use crate::app::AppState;
+use crate::problem::{ApiResult, Problem};
+use crate::specs::search;
+use crate::store::ReadConnections;
 
 /// Specs of a search, if the client asks for no other number.
 pub const HITS_DEFAULT: usize = 20;
@@ -27,52 +28,25 @@ pub struct Search {
 }
 
 /// One spec.
-#[utoipa::path(
-    get, path = "/api/specs/{id}", tag = "specs", operation_id = "getSpec",
-    params(("id" = String, Path, description = "The number in the file's name, such as 010")),
-    responses(
-        (status = 200, description = "The spec", body = Spec),
-        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "No such spec", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
-    ),
-    security(("key" = []))
-)]
 pub async fn get(
-    State(state): State<AppState>,
+    State(app): State<AppState>,
     id: Result<Path<String>, PathRejection>,
 ) -> ApiResult<Response> {
     let missing = || Problem::not_found("there is no spec with this id");
     let Path(id) = id.map_err(|_| missing())?;
-    let room = state.answers.clone();
-    let spec = state
-        .store
-        .read(move |connections| {
-            let spec = search::get(&connections.specs, &id)?;
-            Ok(spec.map(|spec| room.render(&spec)))
-        })
-        .await?;
+    let room = app.answers.clone();
+    let get = move |connections: &ReadConnections| {
+        let spec = search::get(&connections.specs, &id)?;
+        Ok(spec.map(|spec| room.render(&spec)))
+    };
+    let spec = app.store.read(get).await?;
     Ok(json(StatusCode::OK, spec.ok_or_else(missing)??))
 }
 
 /// Searches the specs: all words must occur, the last may be the beginning of one. The most
 /// relevant come first.
-#[utoipa::path(
-    get, path = "/api/specs/search", tag = "specs", operation_id = "searchSpecs",
-    params(
-        ("q" = String, Query, description = "Any text; it has no syntax", max_length = 256),
-        ("limit" = Option<u32>, Query, description = "Most specs to answer, 20 by default", minimum = 1, maximum = 100),
-    ),
-    responses(
-        (status = 200, description = "The specs found", body = [SpecHit]),
-        (status = 400, description = "A parameter is missing or not valid", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 401, description = "Key missing or wrong", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Overloaded; see Retry-After", body = ProblemBody, content_type = "application/problem+json"),
-    ),
-    security(("key" = []))
-)]
 pub async fn search(
-    State(state): State<AppState>,
+    State(app): State<AppState>,
     ValidQuery(Search { q, limit }): ValidQuery<Search>,
 ) -> ApiResult<Response> {
     if q.chars().count() > SEARCH_MAX {
@@ -81,13 +55,10 @@ pub async fn search(
         )));
     }
     let limit = count("limit", limit, HITS_DEFAULT, HITS_MAX)?;
-    let room = state.answers.clone();
-    let hits = state
-        .store
-        .read(move |connections| {
-            let hits = search::find(&connections.specs, &q, limit)?;
-            Ok(room.render(&hits))
-        })
-        .await?;
-    Ok(json(StatusCode::OK, hits?))
+    let room = app.answers.clone();
+    let search = move |connections: &ReadConnections| {
+        let hits = search::find(&connections.specs, &q, limit)?;
+        Ok(room.render(&hits))
+    };
+    Ok(json(StatusCode::OK, app.store.read(search).await??))
 }

@@ -1,76 +1,88 @@
 //! Faults at work.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::{Context, ensure};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::parse::{Fault, RouteFaults};
-use super::units::WHOLE;
+use super::{VARIABLE, parse};
+use crate::app::AppState;
 use crate::problem::Problem;
-use crate::state::AppState;
+
+/// Must be `1` for any fault to be injected.
+const ALLOW_VARIABLE: &str = "TACHIKOMA_ALLOW_FAULTS";
 
 /// Rides in the extensions of a response that must not be sent: its connection is closed instead.
 #[derive(Debug, Clone, Copy)]
 pub struct DropConnection;
 
 /// The faults of a running server.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Faults {
-    routes: Vec<Active>,
+    routes: Vec<RouteFaults>,
     leaked: Mutex<Vec<Vec<u8>>>,
 }
 
+/// What is injected into each request of one route.
 #[derive(Debug)]
-struct Active {
-    method: String,
-    route: String,
-    fault: Fault,
-    errors: Share,
-    drops: Share,
-    once_done: AtomicBool,
+pub(super) struct RouteFaults {
+    /// The method, or `*`.
+    pub method: String,
+    /// The route template, such as `/api/missions/{id}`.
+    pub route: String,
+    /// Wait before the request is worked on.
+    pub latency: Duration,
+    /// CPU time that is burnt.
+    pub cpu: Duration,
+    /// Requests that are answered with 500 instead.
+    pub errors: Share,
+    /// Requests whose connection is closed without an answer.
+    pub drops: Share,
+    /// Bytes that are allocated, touched and never freed, for each request.
+    pub leak: usize,
+    /// The same, but for the first request only.
+    pub once: usize,
+    pub once_done: AtomicBool,
 }
 
 impl Faults {
-    /// Makes the faults ready.
-    pub fn new(routes: Vec<RouteFaults>) -> Self {
-        let routes = routes
-            .into_iter()
-            .map(
-                |RouteFaults {
-                     method,
-                     route,
-                     fault,
-                 }| {
-                    let begin = fault.seed.unwrap_or_else(drawn);
-                    Active {
-                        errors: Share::new(fault.error.unwrap_or(0), begin),
-                        drops: Share::new(fault.drop.unwrap_or(0), begin),
-                        method,
-                        route,
-                        fault,
-                        once_done: AtomicBool::new(false),
-                    }
-                },
-            )
-            .collect();
-        Self {
-            routes,
-            leaked: Mutex::new(Vec::new()),
+    /// What the environment asks for, said as loudly as a log can.
+    ///
+    /// # Errors
+    /// If it is not understood, or not meant.
+    pub fn of_environment() -> anyhow::Result<Self> {
+        let Some(text) = crate::variable(VARIABLE) else {
+            tracing::warn!("this build can inject faults; it is not for use");
+            return Ok(Self::default());
+        };
+        ensure!(
+            crate::variable(ALLOW_VARIABLE).is_some_and(|allow| allow == "1"),
+            "{VARIABLE} is set, but {ALLOW_VARIABLE} is not 1; \
+             set it as well if this server is to break things on purpose"
+        );
+        let routes = parse::parse(&text).context(VARIABLE)?;
+        for fault in &routes {
+            tracing::warn!(
+                ?fault,
+                "FAULTS ARE INJECTED: no measurement of this server counts as one of a sound server"
+            );
         }
+        Ok(Self {
+            routes,
+            ..Self::default()
+        })
     }
 
-    fn of(&self, method: &str, route: &str) -> Option<&Active> {
-        self.routes.iter().find(|active| {
-            active.route == route && (active.method == method || active.method == "*")
-        })
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        !self.routes.is_empty()
     }
 
     fn keep(&self, bytes: usize) {
@@ -83,106 +95,85 @@ impl Faults {
     }
 }
 
-/// A number that differs from process to process.
-fn drawn() -> u32 {
-    // The lower half is as random as the whole.
-    RandomState::new().hash_one(()) as u32
+/// Fires for a given share of calls, evenly spread: in any 100 calls at 2 % exactly twice. Where the first one lies is
+/// drawn, so that many short runs have as many as a long one.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    /// The share in parts of [`WHOLE`].
+    pub parts: u32,
+    calls: AtomicU32,
 }
 
-/// Fires for a given share of calls, evenly spread: in any 100 calls at 2 % exactly twice. Where the first one lies is
-/// random, so that many short runs have as many as a long one.
-#[derive(Debug)]
-struct Share {
-    parts: u32,
-    sum: AtomicU32,
-}
+/// All calls, in parts.
+const WHOLE: u32 = 1_000_000;
 
 impl Share {
-    fn new(parts: u32, begin: u32) -> Self {
-        Self {
-            parts,
-            sum: AtomicU32::new(begin % WHOLE),
-        }
+    /// A share from 0 to 100 percent, in steps of 0.0001.
+    pub fn of_percent(percent: f64) -> Option<Self> {
+        let parts = (percent * 10_000.0).round();
+        let is_known = (0.0..=f64::from(WHOLE)).contains(&parts) && (parts > 0.0 || percent == 0.0);
+        is_known.then(|| Self {
+            parts: parts as u32,
+            // The lower half is as random as the whole.
+            calls: AtomicU32::new(RandomState::new().hash_one(()) as u32 % WHOLE),
+        })
+    }
+
+    /// Begins where `seed` says, the same for the same one.
+    pub fn begin_at(&mut self, seed: u32) {
+        self.calls = AtomicU32::new(seed % WHOLE);
     }
 
     fn fires(&self) -> bool {
-        if self.parts == 0 {
-            return false;
-        }
-        let step = |sum| Some((sum + self.parts) % WHOLE);
-        // The closure never declines, so both arms give the sum before the step.
-        let before = match self
-            .sum
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step)
-        {
-            Ok(before) | Err(before) => before,
-        };
-        before + self.parts >= WHOLE
+        let calls = u64::from(self.calls.fetch_add(1, Ordering::Relaxed));
+        let due = |calls: u64| calls * u64::from(self.parts) / u64::from(WHOLE);
+        due(calls + 1) > due(calls)
     }
 }
 
-/// Latencies below this are slept by a thread.
-const FINE: Duration = Duration::from_millis(5);
-
 /// Does to a request what the faults of its route say.
-pub async fn inject(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let Some(faults) = &state.faults else {
+pub async fn inject(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let template = request.extensions().get().map(MatchedPath::as_str);
+    let method = request.method().as_str();
+    let is_meant = |fault: &&RouteFaults| {
+        Some(fault.route.as_str()) == template && ["*", method].contains(&fault.method.as_str())
+    };
+    let Some(fault) = app.faults.routes.iter().find(is_meant) else {
         return next.run(request).await;
     };
-    let template = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str);
-    let Some(active) = template.and_then(|route| faults.of(request.method().as_str(), route))
-    else {
-        return next.run(request).await;
-    };
-    let fault = &active.fault;
-    if let Some(latency) = fault.latency {
-        delay(latency).await;
+    delay(fault.latency).await;
+    burn(fault.cpu);
+    app.faults.keep(fault.leak);
+    if !fault.once_done.swap(true, Ordering::Relaxed) {
+        app.faults.keep(fault.once);
     }
-    if let Some(cpu) = fault.cpu {
-        burn(cpu);
-    }
-    if let Some(bytes) = fault.leak {
-        faults.keep(bytes);
-    }
-    if let Some(bytes) = fault.once
-        && !active.once_done.swap(true, Ordering::Relaxed)
-    {
-        faults.keep(bytes);
-    }
-    if active.drops.fires() {
+    if fault.drops.fires() {
         let mut response = Response::default();
         response.extensions_mut().insert(DropConnection);
         return response;
     }
-    if active.errors.fires() {
-        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "an injected fault")
-            .into_response();
+    if fault.errors.fires() {
+        let detail = "an injected fault";
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response();
     }
     next.run(request).await
 }
 
-/// Waits; the runtime's timer only knows whole milliseconds, so a shorter time is slept by a thread of its pool.
+/// Waits. The runtime's timer only knows whole milliseconds, so a short time is slept by a thread
+/// of its pool.
 async fn delay(latency: Duration) {
-    if latency >= FINE {
+    if latency >= Duration::from_millis(5) {
         tokio::time::sleep(latency).await;
-        return;
+    } else if !latency.is_zero() {
+        let _ = tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await;
     }
-    let _as_good_as_it_gets =
-        tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await;
 }
 
 /// Keeps this thread's CPU busy; time for which the thread does not run does not count.
 fn burn(cpu: Duration) {
-    let now = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0))
-            + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
-    };
-    let end = now() + cpu;
-    while now() < end {
+    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
+    let begun = if cpu.is_zero() { return } else { now() };
+    while now().saturating_sub(begun) < cpu {
         std::hint::spin_loop();
     }
 }
@@ -193,27 +184,28 @@ mod tests {
 
     #[test]
     fn shares_are_exact() {
-        for (parts, calls, expected) in [
-            (20_000, 100, 2),
-            (10_000, 1_000, 10),
-            (WHOLE, 10, 10),
-            (0, 10, 0),
-            (333_333, 9, 2),
+        for (percent, calls, expected) in [
+            (2.0, 100, 2),
+            (1.0, 1_000, 10),
+            (100.0, 10, 10),
+            (0.0, 10, 0),
+            (33.3333, 9, 2),
         ] {
-            let share = Share::new(parts, 0);
+            let mut share = Share::of_percent(percent).expect("a share");
+            share.begin_at(0);
             let fired = (0..calls).filter(|_| share.fires()).count();
-            assert_eq!(fired, expected, "{parts} parts in {calls} calls");
+            assert_eq!(fired, expected, "{percent} % of {calls} calls");
         }
     }
 
     #[test]
     fn short_runs_have_their_share_too() {
-        // 0.3 % in 1,000 runs of 100 calls.
-        let run = |begin: u32| {
-            let share = Share::new(3_000, begin.wrapping_mul(2_654_435_761));
+        // 0.3 % of 1,000 runs of 100 calls each.
+        let run = |_| {
+            let share = Share::of_percent(0.3).expect("a share");
             (0..100).filter(|_| share.fires()).count()
         };
         let fired: usize = (0..1_000).map(run).sum();
-        assert!((280..=320).contains(&fired), "{fired}");
+        assert!((200..=400).contains(&fired), "{fired}");
     }
 }

@@ -1,63 +1,13 @@
 //! The folder of spec files.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, bail, ensure};
 
 /// Largest spec file, in bytes.
 pub const FILE_MAX: u64 = 1024 * 1024;
-
-/// Why a folder of specs cannot be used. Every message names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum SpecsError {
-    /// The folder or a file in it cannot be read.
-    #[error(
-        "failed to read the specs at {path}: {source}; give a readable folder with --specs-dir"
-    )]
-    Unreadable {
-        /// The folder or file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// A file is not text.
-    #[error(
-        "the spec {path} is not valid UTF-8 (first bad byte at offset {offset}); \
-         save it as UTF-8 or move it out of the specs folder"
-    )]
-    NotText {
-        /// The file.
-        path: PathBuf,
-        /// Where the first bad byte is.
-        offset: usize,
-    },
-    /// A file is too large to be a spec.
-    #[error("the spec {path} has {size} bytes, at most {FILE_MAX} are allowed")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
-    },
-    /// Two files have the same id.
-    #[error("the specs {first} and {second} both have the id {id}; rename one of them")]
-    SameId {
-        /// The id.
-        id: String,
-        /// One file's name.
-        first: String,
-        /// The other's.
-        second: String,
-    },
-    /// The index cannot be written.
-    #[error("failed to index the specs in {path}: {source}")]
-    Index {
-        /// The index's database file.
-        path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
-    },
-}
 
 /// A spec file, not read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,54 +25,36 @@ pub struct SpecFile {
 /// Lists the spec files of a folder by id. Other files, such as a README, are left alone.
 ///
 /// # Errors
-/// [`SpecsError`], which names the file.
-pub fn list(folder: &Path) -> Result<BTreeMap<String, SpecFile>, SpecsError> {
-    let unreadable = |source| SpecsError::Unreadable {
-        path: folder.to_owned(),
-        source,
-    };
+/// What is wrong with which file.
+pub fn list(folder: &Path) -> anyhow::Result<BTreeMap<String, SpecFile>> {
     let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
+    for entry in std::fs::read_dir(folder).with_context(|| unreadable(folder))? {
+        let path = entry.with_context(|| unreadable(folder))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
         let Some(id) = id_of(name) else { continue };
-        let path = entry.path();
-        let metadata = std::fs::metadata(&path).map_err(|source| SpecsError::Unreadable {
-            path: path.clone(),
-            source,
-        })?;
+        let metadata = std::fs::metadata(&path).with_context(|| unreadable(&path))?;
         if !metadata.is_file() {
             continue;
         }
-        if metadata.len() > FILE_MAX {
-            return Err(SpecsError::TooLarge {
-                path,
-                size: metadata.len(),
-            });
-        }
-        let modified = metadata
-            .modified()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-            .and_then(|since| i64::try_from(since.as_nanos()).ok())
-            .unwrap_or(0);
-        let size = i64::try_from(metadata.len()).unwrap_or(i64::MAX);
+        let size = metadata.len();
+        ensure!(
+            size <= FILE_MAX,
+            "the spec {} has {size} bytes, at most {FILE_MAX} are allowed",
+            path.display()
+        );
+        let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
+        let modified = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
         let file = SpecFile {
             id: id.to_owned(),
             name: name.to_owned(),
-            modified,
-            size,
+            modified: i64::try_from(modified.as_nanos()).unwrap_or(0),
+            size: i64::try_from(size).unwrap_or(i64::MAX),
         };
         if let Some(other) = files.insert(id.to_owned(), file) {
-            let mut names = [other.name, name.to_owned()];
-            names.sort();
-            let [first, second] = names;
-            return Err(SpecsError::SameId {
-                id: id.to_owned(),
-                first,
-                second,
-            });
+            let (first, second) = (name.min(&other.name), name.max(&other.name));
+            bail!("the specs {first} and {second} both have the id {id}; rename one of them");
         }
     }
     Ok(files)
@@ -131,17 +63,19 @@ pub fn list(folder: &Path) -> Result<BTreeMap<String, SpecFile>, SpecsError> {
 /// Reads a spec file.
 ///
 /// # Errors
-/// [`SpecsError`] if it cannot be read or is not UTF-8.
-pub fn read(folder: &Path, file: &SpecFile) -> Result<String, SpecsError> {
+/// If it cannot be read or is not UTF-8.
+pub fn read(folder: &Path, file: &SpecFile) -> anyhow::Result<String> {
     let path = folder.join(&file.name);
-    let bytes = std::fs::read(&path).map_err(|source| SpecsError::Unreadable {
-        path: path.clone(),
-        source,
-    })?;
-    String::from_utf8(bytes).map_err(|error| SpecsError::NotText {
-        path,
-        offset: error.utf8_error().valid_up_to(),
+    let bytes = std::fs::read(&path).with_context(|| unreadable(&path))?;
+    String::from_utf8(bytes).with_context(|| {
+        let path = path.display();
+        format!("the spec {path} must be saved as UTF-8, or moved out of the specs folder")
     })
+}
+
+fn unreadable(path: &Path) -> String {
+    let path = path.display();
+    format!("failed to read the specs at {path}; give a readable folder with --specs-dir")
 }
 
 /// The digits before the first hyphen of a Markdown file's name.

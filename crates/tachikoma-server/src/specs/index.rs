@@ -1,12 +1,14 @@
 //! Brings the index of specs up to date with the folder.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::files::{self, SpecFile, SpecsError};
+use super::files::{self, SpecFile};
 
 /// The version of the index's layout; an index of another version is built anew.
 const VERSION: i64 = 3;
@@ -50,6 +52,19 @@ pub struct Changes {
     pub is_new: bool,
 }
 
+impl Changes {
+    /// Says them in the log.
+    pub fn log(self) {
+        let Self {
+            total,
+            read,
+            removed,
+            ..
+        } = self;
+        tracing::info!(total, read, removed, "specs indexed");
+    }
+}
+
 /// The index's database file in a data directory.
 pub fn index_path(data_dir: &Path) -> PathBuf {
     data_dir.join("specs.db")
@@ -60,63 +75,74 @@ pub fn index_path(data_dir: &Path) -> PathBuf {
 /// leaves it as it was.
 ///
 /// # Errors
-/// [`SpecsError`], which names the file.
-pub fn update(index: &Path, folder: &Path) -> Result<Changes, SpecsError> {
+/// What is wrong with which file.
+pub fn update(index: &Path, folder: &Path) -> anyhow::Result<Changes> {
     let files = files::list(folder)?;
-    match update_from(index, folder, &files) {
-        Err(SpecsError::Index { source, .. }) if is_damaged(&source) => {
-            tracing::warn!(path = %index.display(), "the index of specs is damaged: building it anew");
-            remove(index)?;
-            update_from(index, folder, &files)
+    let mut changes = update_from(index, folder, &files);
+    if changes.as_ref().is_err_and(is_damaged) {
+        tracing::warn!(path = %index.display(), "the index of specs is damaged: building it anew");
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = index.as_os_str().to_owned();
+            path.push(suffix);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("failed to remove {path:?}"));
+                }
+                _ => {}
+            }
         }
-        result => result,
+        changes = update_from(index, folder, &files);
     }
+    changes.with_context(|| format!("failed to index the specs in {}", folder.display()))
 }
 
 fn update_from(
     index: &Path,
     folder: &Path,
     files: &BTreeMap<String, SpecFile>,
-) -> Result<Changes, SpecsError> {
-    let sqlite = |source| SpecsError::Index {
-        path: index.to_owned(),
-        source,
-    };
-    let (mut connection, is_new) = open(index).map_err(sqlite)?;
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(sqlite)?;
-    let known = known(&transaction).map_err(sqlite)?;
-    let mut changes = Changes {
-        total: files.len(),
-        read: 0,
-        removed: 0,
-        is_new,
-    };
+) -> anyhow::Result<Changes> {
+    let (mut connection, is_new) = open(index)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known = known(&transaction)?;
+    let mut remove = transaction.prepare("DELETE FROM specs WHERE id = ?1")?;
+    let mut insert = transaction.prepare(
+        "INSERT INTO specs (id, name, title, content, modified, size)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let (mut read, mut removed) = (0, 0);
     for id in known.keys().filter(|id| !files.contains_key(*id)) {
-        remove_row(&transaction, id).map_err(sqlite)?;
-        changes.removed += 1;
+        removed += remove.execute([id])?;
     }
-    for (id, file) in files {
-        if known.get(id) == Some(file) {
-            continue;
-        }
+    for file in files
+        .values()
+        .filter(|file| known.get(&file.id) != Some(file))
+    {
         let content = files::read(folder, file)?;
-        remove_row(&transaction, id).map_err(sqlite)?;
-        insert_row(&transaction, file, &content).map_err(sqlite)?;
-        changes.read += 1;
+        let title = files::title(file, &content);
+        remove.execute([&file.id])?;
+        read += insert.execute(params![
+            file.id,
+            file.name,
+            title,
+            content,
+            file.modified,
+            file.size
+        ])?;
     }
-    if changes.read + changes.removed > 0 {
+    drop((remove, insert));
+    if read + removed > 0 {
         // One merged tree answers faster than the many small ones that the inserts left.
-        transaction
-            .execute(
-                "INSERT INTO spec_words (spec_words) VALUES ('optimize')",
-                [],
-            )
-            .map_err(sqlite)?;
+        let merge = "INSERT INTO spec_words (spec_words) VALUES ('optimize')";
+        transaction.execute(merge, [])?;
     }
-    transaction.commit().map_err(sqlite)?;
-    Ok(changes)
+    transaction.commit()?;
+    let total = files.len();
+    Ok(Changes {
+        total,
+        read,
+        removed,
+        is_new,
+    })
 }
 
 /// Opens the index, and says whether it was made now.
@@ -125,17 +151,15 @@ fn open(index: &Path) -> rusqlite::Result<(Connection, bool)> {
     connection.busy_timeout(Duration::from_secs(5))?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     // Pages that hold a whole spec of usual length: one read gets it. Only a new file takes this.
-    connection.execute_batch("PRAGMA page_size = 16384;")?;
-    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    // A lost index is only built anew.
-    connection.execute_batch("PRAGMA synchronous = OFF;")?;
+    // A lost index is only built anew, so it need not be flushed.
+    connection.execute_batch(
+        "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;",
+    )?;
     match version {
         VERSION => {}
-        0 => {
-            let script =
-                format!("BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;");
-            connection.execute_batch(&script)?;
-        }
+        0 => connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
+        ))?,
         _ => return Err(rusqlite::Error::InvalidQuery),
     }
     Ok((connection, version == 0))
@@ -155,51 +179,14 @@ fn known(connection: &Connection) -> rusqlite::Result<BTreeMap<String, SpecFile>
         .collect()
 }
 
-fn insert_row(connection: &Connection, file: &SpecFile, content: &str) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO specs (id, name, title, content, modified, size)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            file.id,
-            file.name,
-            files::title(file, content),
-            content,
-            file.modified,
-            file.size
-        ])?;
-    Ok(())
-}
-
-fn remove_row(connection: &Connection, id: &str) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("DELETE FROM specs WHERE id = ?1")?
-        .execute([id])?;
-    Ok(())
-}
-
 /// Damage, or a layout of another version, which [`open`] reports as an invalid query.
-fn is_damaged(error: &rusqlite::Error) -> bool {
+fn is_damaged(error: &anyhow::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error, rusqlite::Error::InvalidQuery)
-        || matches!(
-            error.sqlite_error_code(),
-            Some(DatabaseCorrupt | NotADatabase)
-        )
-}
-
-fn remove(index: &Path) -> Result<(), SpecsError> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = index.as_os_str().to_owned();
-        name.push(suffix);
-        let path = PathBuf::from(name);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(SpecsError::Unreadable { path, source });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    error
+        .downcast_ref::<rusqlite::Error>()
+        .is_some_and(|error| {
+            let code = error.sqlite_error_code();
+            matches!(error, rusqlite::Error::InvalidQuery)
+                || matches!(code, Some(DatabaseCorrupt | NotADatabase))
+        })
 }

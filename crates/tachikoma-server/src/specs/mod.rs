@@ -6,5 +6,4 @@
 
 pub mod files;
 pub mod index;
-pub mod query;
 pub mod search;

@@ -3,12 +3,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::query;
+/// Most words of a search that count; the rest is ignored.
+const WORDS_MAX: usize = 16;
 
 /// A spec in full.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Spec {
     /// `010` of `010-name.md`.
     pub id: String,
@@ -21,7 +21,7 @@ pub struct Spec {
 }
 
 /// A spec that a search has found.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize)]
 pub struct SpecHit {
     /// The spec's id.
     pub id: String,
@@ -56,8 +56,8 @@ pub fn get(index: &Connection, id: &str) -> rusqlite::Result<Option<Spec>> {
 /// # Errors
 /// What SQLite reports.
 pub fn find(index: &Connection, text: &str, limit: usize) -> rusqlite::Result<Vec<SpecHit>> {
-    let words = query::words(text);
-    let Some(fts) = query::to_fts(&words) else {
+    let words = words(text);
+    let Some(fts) = to_fts(&words) else {
         return Ok(Vec::new());
     };
     index
@@ -78,6 +78,26 @@ pub fn find(index: &Connection, text: &str, limit: usize) -> rusqlite::Result<Ve
             },
         )?
         .collect()
+}
+
+/// The words of any text that count in a search.
+pub fn words(text: &str) -> Vec<&str> {
+    // Control characters separate words as well: a NUL would end the query within SQLite.
+    text.split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| word.chars().any(char::is_alphanumeric))
+        .take(WORDS_MAX)
+        .collect()
+}
+
+/// Turns words into an FTS5 query that cannot fail: each becomes a quoted string, in which nothing
+/// has a meaning, and all of them must occur; the last may be the beginning of a word. `None` if
+/// there is nothing to look for.
+pub fn to_fts(words: &[&str]) -> Option<String> {
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
+        .collect();
+    (!quoted.is_empty()).then(|| quoted.join(" ") + "*")
 }
 
 /// The text around the first word that stands there literally, or the beginning.
@@ -101,6 +121,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn words_are_quoted_and_nothing_else_is_left() {
+        let to_fts = |text| to_fts(&words(text));
+        assert_eq!(to_fts("config").as_deref(), Some("\"config\"*"));
+        assert_eq!(to_fts(" a  OR b ").as_deref(), Some("\"a\" \"OR\" \"b\"*"));
+        assert_eq!(
+            to_fts("say \"hi\"").as_deref(),
+            Some("\"say\" \"\"\"hi\"\"\"*")
+        );
+        assert_eq!(to_fts("a\0b").as_deref(), Some("\"a\" \"b\"*"));
+        assert_eq!(
+            to_fts("title:x^2 NEAR(").as_deref(),
+            Some("\"title:x^2\" \"NEAR(\"*")
+        );
+        for nothing in ["", "  ", "\"", "* - ()", "\0\n"] {
+            assert_eq!(to_fts(nothing), None, "{nothing:?}");
+        }
+    }
 
     #[test]
     fn an_excerpt_shows_the_word_whatever_its_case() {

@@ -4,13 +4,12 @@
 //! nobody: what it acknowledges then is lost with the next restart.
 
 use std::fs::{File, Metadata};
-use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use anyhow::{bail, ensure};
 use rusqlite::Connection;
 
-use super::StoreError;
 use super::open::log_path;
 
 /// Lengths in the write-ahead log (SQLite, "WAL-mode File Format", 1): of its header, of the
@@ -38,16 +37,15 @@ impl Files {
     ///
     /// # Errors
     /// If they are not there.
-    pub fn of(connection: &Connection, database: &Path) -> io::Result<Self> {
+    pub fn of(connection: &Connection, database: &Path) -> anyhow::Result<Self> {
         let log = log_path(database);
         let metadata = database.metadata()?;
-        let page_size = pragma(connection, "page_size").map_err(io::Error::other)?;
         Ok(Self {
             identities: [identity(&metadata), identity(&log.metadata()?)],
             open_log: File::open(&log)?,
             database: database.to_owned(),
             log,
-            page_size,
+            page_size: pragma(connection, "PRAGMA page_size")?,
             size: metadata.len(),
         })
     }
@@ -55,46 +53,40 @@ impl Files {
     /// Compares the files with what `connection` knows of them.
     ///
     /// # Errors
-    /// [`StoreError::Unwritable`], which says what is wrong.
-    pub fn check(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let wrong = |file: &Path, what: &str| {
-            Err(StoreError::Unwritable(format!(
-                "the file {} was {what} under the running server",
-                file.display()
-            )))
-        };
+    /// What is wrong with which file.
+    pub fn check(&mut self, connection: &Connection) -> anyhow::Result<()> {
+        let name = self.database.display();
         let (Ok(database), Ok(log)) = (self.database.metadata(), self.log.metadata()) else {
-            return wrong(&self.database, "or its -wal was moved or deleted");
+            bail!("{name} or its -wal was moved or deleted under the running server");
         };
-        if self.identities != [identity(&database), identity(&log)] {
-            return wrong(&self.database, "or its -wal was replaced");
-        }
+        ensure!(
+            self.identities == [identity(&database), identity(&log)],
+            "{name} or its -wal was replaced under the running server"
+        );
         // It may also shrink when another program compacts it, and is whole then.
-        if database.len() < self.size
-            && database.len() < pragma(connection, "page_count")? * self.page_size
-        {
-            return wrong(&self.database, "truncated");
-        }
+        ensure!(
+            database.len() >= self.size
+                || database.len() >= pragma(connection, "PRAGMA page_count")? * self.page_size,
+            "{name} was truncated under the running server"
+        );
         self.size = database.len();
-        let frames: u32 = connection
-            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")?
-            .query_row([], |row| row.get(1))?;
-        let frames = u64::from(frames);
+        let mut frames = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+        let frames: u64 = frames.query_row([], |row| row.get::<_, u32>(1))?.into();
         let mut magic = [0; 4];
         let is_whole = frames == 0
             || log.len() >= LOG_HEADER + frames * (FRAME_HEADER + self.page_size)
                 && self.open_log.read_exact_at(&mut magic, 0).is_ok()
                 && u32::from_be_bytes(magic) & !1 == LOG_MAGIC;
-        if is_whole {
-            Ok(())
-        } else {
-            wrong(&self.log, "truncated")
-        }
+        ensure!(
+            is_whole,
+            "the -wal of {name} was truncated under the running server"
+        );
+        Ok(())
     }
 }
 
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
-    let value: u32 = connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))?;
+fn pragma(connection: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    let value: u32 = connection.query_row(sql, [], |row| row.get(0))?;
     Ok(u64::from(value))
 }
 

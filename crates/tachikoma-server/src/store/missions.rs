@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
-use crate::mission::{Mission, MissionPatch, MissionStatus};
+use crate::mission::{Mission, MissionPatch};
 use crate::timestamp::Timestamp;
 
 /// Adds a mission.
@@ -15,11 +15,11 @@ pub fn insert(connection: &Connection, mission: &Mission) -> rusqlite::Result<()
     connection
         .prepare_cached("INSERT INTO missions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![
-            mission.id.as_bytes(),
+            mission.id,
             mission.name,
             mission.prompt,
             mission.backend,
-            mission.status.as_str(),
+            mission.status,
             mission.created_at.0,
             mission.updated_at.0,
         ])?;
@@ -41,7 +41,7 @@ pub fn remember(connection: &Connection, key: &str, mission: &Mission) -> rusqli
         .prepare_cached("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(params![
             key,
-            mission.id.as_bytes(),
+            mission.id,
             mission.name,
             mission.prompt,
             mission.backend,
@@ -84,11 +84,11 @@ pub fn update(
         )?
         .query_row(
             params![
-                id.as_bytes(),
+                id,
                 patch.name,
                 patch.prompt,
                 patch.backend,
-                patch.status.map(MissionStatus::as_str),
+                patch.status,
                 now.0,
             ],
             from_row,
@@ -106,7 +106,7 @@ pub fn delete(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<Miss
             "DELETE FROM missions WHERE id = ?1
              RETURNING id, name, prompt, backend, status, created_at, updated_at",
         )?
-        .query_row([id.as_bytes()], from_row)
+        .query_row([id], from_row)
         .optional()
 }
 
@@ -120,7 +120,7 @@ pub fn get(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<Mission
             "SELECT id, name, prompt, backend, status, created_at, updated_at
              FROM missions WHERE id = ?1",
         )?
-        .query_row([id.as_bytes()], from_row)
+        .query_row([id], from_row)
         .optional()
 }
 
@@ -137,17 +137,14 @@ pub fn list(
 ) -> rusqlite::Result<Vec<Mission>> {
     // No id is greater than the greatest, which is never given to a mission.
     let before = before.unwrap_or(Uuid::max());
-    let limit_param = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(
         "SELECT id, name, prompt, backend, status, created_at, updated_at
          FROM missions WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![before.as_bytes(), limit_param], from_row)?;
-    let mut missions = Vec::with_capacity(limit);
-    for row in rows {
-        missions.push(row?);
-    }
-    Ok(missions)
+    statement
+        .query_map(params![before, limit], from_row)?
+        .collect()
 }
 
 /// The greatest id, for [`super::ids::IdGenerator`].
@@ -155,34 +152,19 @@ pub fn list(
 /// # Errors
 /// What SQLite reports.
 pub fn last_id(connection: &Connection) -> rusqlite::Result<Option<Uuid>> {
+    let newest = "SELECT id FROM missions ORDER BY id DESC LIMIT 1";
     connection
-        .query_row(
-            "SELECT id FROM missions ORDER BY id DESC LIMIT 1",
-            [],
-            |row| id_of(row, 0),
-        )
+        .query_row(newest, [], |row| row.get(0))
         .optional()
 }
 
-fn id_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
-    Ok(Uuid::from_bytes(row.get::<_, [u8; 16]>(column)?))
-}
-
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Mission> {
-    let status = row.get_ref(4)?.as_str()?;
-    let status = MissionStatus::parse(status).ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(
-            4,
-            rusqlite::types::Type::Text,
-            format!("unknown mission status {status:?}").into(),
-        )
-    })?;
     Ok(Mission {
-        id: id_of(row, 0)?,
+        id: row.get(0)?,
         name: row.get(1)?,
         prompt: row.get(2)?,
         backend: row.get(3)?,
-        status,
+        status: row.get(4)?,
         created_at: Timestamp(row.get(5)?),
         updated_at: Timestamp(row.get(6)?),
     })

@@ -1,15 +1,18 @@
-//! Connections to the database, each set up for its purpose.
+//! The data directory and connections to its databases, each set up for its purpose.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, bail, ensure};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::error::is_want_of_room;
-use super::{OpenError, schema};
+use super::schema;
 
 /// How long a connection waits for a lock that another program holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,45 +26,94 @@ pub fn database_path(data_dir: &Path) -> PathBuf {
     data_dir.join("tachikoma.db")
 }
 
+/// The write-ahead log of a database.
+pub fn log_path(database: &Path) -> PathBuf {
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
+}
+
+/// Creates the data directory if it is missing, and takes its lock: one server works in it. The
+/// operating system gives the lock back when the process ends, however it ends.
+///
+/// # Errors
+/// If the directory cannot be written, or another process holds the lock.
+pub fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let unusable = |path: &Path| {
+        format!(
+            "failed to use the data directory {}; \
+             give a folder that this user can write with --data-dir",
+            path.display()
+        )
+    };
+    // What is in it is nobody else's business.
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(data_dir);
+    made.with_context(|| unusable(data_dir))?;
+    let mode = std::fs::metadata(data_dir).map(|metadata| metadata.permissions().mode());
+    if mode.is_ok_and(|mode| mode & 0o077 != 0) {
+        tracing::warn!(path = %data_dir.display(), "others may look into the data directory");
+    }
+    let path = data_dir.join("tachikoma.lock");
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(&path).with_context(|| unusable(&path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // The holder's id only makes the message better: not knowing it is no error.
+            let _ = file.read_to_string(&mut holder);
+            bail!(
+                "the data directory {} is in use by another tachikoma-server (process {}); \
+                 stop it, or give this one a directory of its own with --data-dir",
+                data_dir.display(),
+                holder.trim()
+            );
+        }
+        locked => locked.with_context(|| unusable(&path))?,
+    }
+    let id = format!("{}\n", std::process::id());
+    let written = file.set_len(0).and_then(|()| file.rewind());
+    // On a full disk the lock holds all the same.
+    if let Err(error) = written.and_then(|()| file.write_all(id.as_bytes())) {
+        tracing::warn!(%error, "failed to note the process id in the lock file");
+    }
+    Ok(file)
+}
+
 /// Opens the database for writing: creates and migrates it as needed, after checking that it is
 /// sound, ours, and not newer than this build.
 ///
 /// # Errors
-/// [`OpenError`], which says what to do.
-pub fn open_writer(path: &Path) -> Result<Connection, OpenError> {
-    let sqlite = |source| OpenError::from_sqlite(path, source);
+/// What is wrong and what to do.
+pub fn open_writer(path: &Path) -> anyhow::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite)?;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     schema::check_version(&connection, path)?;
     // Takes the write lock once, so that a lock of another program shows now and not at the
     // first request.
-    connection
-        .execute_batch("BEGIN IMMEDIATE; ROLLBACK;")
-        .map_err(sqlite)?;
-    quick_check(&connection, path)?;
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(sqlite)?;
-    if mode != "wal" {
-        let source = std::io::Error::other(format!(
-            "the file system does not support write-ahead logging (journal mode is {mode})"
-        ));
-        return Err(OpenError::Directory {
-            path: path.to_owned(),
-            source,
-        });
+    connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK;")?;
+    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if size <= QUICK_CHECK_MAX {
+        let damage: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        ensure!(damage == "ok", "{}: {damage}", corrupted(path));
     }
-    connection
-        .execute_batch(
-            "PRAGMA synchronous = FULL;
-             PRAGMA wal_autocheckpoint = 4000;
-             PRAGMA journal_size_limit = 67108864;
-             PRAGMA temp_store = MEMORY;",
-        )
-        .map_err(sqlite)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    ensure!(
+        mode == "wal",
+        "failed to use the database {}: its file system does not support write-ahead logging \
+         (journal mode is {mode}); give another folder with --data-dir",
+        path.display()
+    );
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 4000;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA temp_store = MEMORY;",
+    )?;
     schema::migrate(&mut connection, path)?;
     Ok(connection)
 }
@@ -72,9 +124,9 @@ pub fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 /// writing either, and a database without a log is read as a file that does not change.
 ///
 /// # Errors
-/// [`OpenError`], which says what to do.
-pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
-    let open = |name: &OsStr, flags| {
+/// What is wrong and what to do.
+pub fn open_reader(path: &Path) -> anyhow::Result<Connection> {
+    let open = |name: &OsStr, flags| -> rusqlite::Result<Connection> {
         let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(name, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -84,37 +136,90 @@ pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     };
     let usual = open(path.as_os_str(), OpenFlags::empty());
     let log = log_path(path).metadata().map_or(0, |log| log.len());
-    match usual {
+    let opened = match usual {
         Err(error) if log == 0 && is_want_of_room(&error) => {
             let name = percent_encode(path.as_os_str().as_bytes(), NON_ALPHANUMERIC);
             let name = OsString::from(format!("file:{name}?immutable=1"));
             open(&name, OpenFlags::SQLITE_OPEN_URI)
         }
         usual => usual,
-    }
-    .map_err(|source| OpenError::from_sqlite(path, source))
+    };
+    opened.map_err(|error| explain(path, error.into()))
 }
 
-/// The write-ahead log of a database.
-pub fn log_path(database: &Path) -> PathBuf {
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
-    PathBuf::from(log)
+/// Says of SQLite's errors what an operator can do about them.
+pub fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    let Some(sqlite) = error.downcast_ref::<rusqlite::Error>() else {
+        return error;
+    };
+    let context = match sqlite.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
+            "the database {} is locked by another program; \
+             close what has it open (such as a sqlite3 shell or a backup) and start again",
+            path.display()
+        ),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => corrupted(path),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => format!(
+            "failed to use the data directory of {}; \
+             give a folder that this user can write with --data-dir",
+            path.display()
+        ),
+        _ => format!("failed to open the database {}", path.display()),
+    };
+    error.context(context)
 }
 
-fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let size = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if size > QUICK_CHECK_MAX {
-        return Ok(());
-    }
-    let answer: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|source| OpenError::from_sqlite(path, source))?;
-    if answer == "ok" {
-        return Ok(());
-    }
-    Err(OpenError::Corrupted {
-        path: path.to_owned(),
-        detail: answer,
-    })
+fn corrupted(path: &Path) -> String {
+    format!(
+        "the database {} is corrupted; \
+         restore it from a backup, or move it away to begin with an empty one",
+        path.display()
+    )
+}
+
+/// Whether SQLite could not write because there is no room: on a full disk it also reports that a
+/// file could not be enlarged, as an input/output error.
+pub fn is_want_of_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
+}
+
+/// What [`check`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Missions in the database.
+    pub missions: i64,
+    /// Its schema version.
+    pub version: i64,
+    /// Damage, one line for each finding; none in a sound database.
+    pub damage: Vec<String>,
+}
+
+/// Reads every page of the database in `data_dir` and checks it (SQLite's `integrity_check`),
+/// until 100 findings.
+///
+/// # Errors
+/// If it cannot be read at all, is not ours or newer than this build.
+pub fn check(data_dir: &Path) -> anyhow::Result<Report> {
+    let path = database_path(data_dir);
+    ensure!(path.exists(), "there is no database {}", path.display());
+    let connection = open_reader(&path)?;
+    let check = || -> anyhow::Result<Report> {
+        let version = schema::check_version(&connection, &path)?;
+        let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
+        let lines = statement.query_map([], |row| row.get(0))?;
+        let mut damage: Vec<String> = lines.collect::<rusqlite::Result<_>>()?;
+        damage.retain(|line| line != "ok");
+        let missions = if damage.is_empty() {
+            connection.query_row("SELECT count(*) FROM missions", [], |row| row.get(0))?
+        } else {
+            0
+        };
+        Ok(Report {
+            missions,
+            version,
+            damage,
+        })
+    };
+    check().map_err(|error| explain(&path, error))
 }

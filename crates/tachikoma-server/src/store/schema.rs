@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::ensure;
 use rusqlite::{Connection, TransactionBehavior};
-
-use super::OpenError;
 
 /// Marks the file as ours: "TACH" in ASCII.
 pub const APPLICATION_ID: i64 = 0x5441_4348;
@@ -51,31 +50,25 @@ pub fn current_version() -> i64 {
 /// Refuses a database that is not ours or newer than this build, before anything is changed.
 ///
 /// # Errors
-/// [`OpenError::Foreign`], [`OpenError::Newer`], or what SQLite reports.
-pub fn check_version(connection: &Connection, path: &Path) -> Result<i64, OpenError> {
-    let sqlite = |source| OpenError::from_sqlite(path, source);
-    let pragma = |name: &str| {
-        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
-    };
-    let version = pragma("user_version").map_err(sqlite)?;
-    let application = pragma("application_id").map_err(sqlite)?;
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(sqlite)?;
-    let path = path.to_owned();
-    if application != APPLICATION_ID && (application != 0 || tables > 0) {
-        return Err(OpenError::Foreign {
-            path,
-            found: application,
-        });
-    }
-    if version > current_version() {
-        return Err(OpenError::Newer {
-            path,
-            found: version,
-            known: current_version(),
-        });
-    }
+/// If it is, or what SQLite reports.
+pub fn check_version(connection: &Connection, path: &Path) -> anyhow::Result<i64> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let version = number("PRAGMA user_version")?;
+    let application = number("PRAGMA application_id")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    ensure!(
+        application == APPLICATION_ID || (application == 0 && tables == 0),
+        "the database {} belongs to another program (application id {application:#x}); \
+         give another --data-dir",
+        path.display()
+    );
+    ensure!(
+        version <= current_version(),
+        "the database {} has schema version {version}, and this server knows versions up to {}; \
+         start the newer server that wrote it, or give another --data-dir",
+        path.display(),
+        current_version()
+    );
     Ok(version)
 }
 
@@ -83,19 +76,14 @@ pub fn check_version(connection: &Connection, path: &Path) -> Result<i64, OpenEr
 ///
 /// # Errors
 /// As [`check_version`], or when a step fails, which leaves the version before it.
-pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let from = check_version(connection, path)?;
-    let done = usize::try_from(from).unwrap_or(0);
+pub fn migrate(connection: &mut Connection, path: &Path) -> anyhow::Result<()> {
+    let done = usize::try_from(check_version(connection, path)?)?;
     for (version, script) in (1_i64..).zip(MIGRATIONS).skip(done) {
-        let mut step = || -> rusqlite::Result<()> {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(script)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", version)?;
-            transaction.commit()
-        };
-        step().map_err(|source| OpenError::from_sqlite(path, source))?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(script)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
         tracing::info!(version, "database schema migrated");
     }
     Ok(())

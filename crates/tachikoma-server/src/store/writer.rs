@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -15,13 +16,12 @@ use uuid::Uuid;
 
 use super::files::Files;
 use super::ids::IdGenerator;
-use super::reader::Reopen;
-use super::ticket::Ticket;
-use super::{OpenError, StoreError, error, missions, open};
+use super::{Generation, missions, open};
 use crate::events::{EventHub, MissionEvent};
 use crate::logging::Rarely;
 use crate::metrics::Metrics;
 use crate::mission::{Mission, MissionPatch, MissionStatus, NewMission};
+use crate::problem::{ApiResult, Problem};
 use crate::timestamp::Timestamp;
 
 /// Most requests in one transaction: bounds the time that the first of them waits for the rest.
@@ -40,8 +40,20 @@ pub enum Write {
     Probe,
 }
 
+/// Of a write's writer and deadline, the one that claims the ticket first decides what becomes of
+/// the write. Thus a client is never told that a write failed which is stored after all.
+#[derive(Debug, Clone, Default)]
+pub struct Ticket(Arc<AtomicBool>);
+
+impl Ticket {
+    /// True for the first who claims it.
+    pub fn claim(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
+    }
+}
+
 /// The mission concerned, or `None` if there is no such mission.
-pub type WriteResult = Result<Option<Mission>, StoreError>;
+pub type WriteResult = ApiResult<Option<Mission>>;
 
 /// A write and the one who waits for it.
 #[derive(Debug)]
@@ -61,7 +73,7 @@ pub struct Writer {
     open: Option<Open>,
     hub: EventHub,
     metrics: Arc<Metrics>,
-    readers: Reopen,
+    generation: Generation,
     log: Rarely,
 }
 
@@ -80,27 +92,28 @@ impl Writer {
     /// write, and until then nothing is written.
     ///
     /// # Errors
-    /// [`OpenError`] for anything that does not mend itself.
-    pub fn new(
+    /// Anything that does not mend itself.
+    pub(super) fn new(
         database: PathBuf,
         hub: EventHub,
         metrics: Arc<Metrics>,
-        readers: Reopen,
-    ) -> Result<Self, OpenError> {
+        generation: Generation,
+    ) -> anyhow::Result<Self> {
         let open = match Open::new(&database) {
-            Err(OpenError::Sqlite { source, .. }) if error::is_want_of_room(&source) => {
-                tracing::error!(error = %source, "the database cannot be written: serving reads only");
+            Err(error) if error.downcast_ref().is_some_and(open::is_want_of_room) => {
+                tracing::error!("the database cannot be written, serving reads only: {error:#}");
                 None
             }
             open => Some(open?),
         };
+        let log = Rarely::default();
         Ok(Self {
             database,
             open,
             hub,
             metrics,
-            readers,
-            log: Rarely::default(),
+            generation,
+            log,
         })
     }
 
@@ -114,11 +127,8 @@ impl Writer {
                 self.commit(&mut batch);
             }
         }
-        if let Some(open) = self.open
-            && let Err(error) = open
-                .connection
-                .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-        {
+        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Some(Err(error)) = self.open.map(|open| open.connection.execute_batch(fold)) {
             tracing::warn!(%error, "failed to fold the write-ahead log into the database");
         }
     }
@@ -145,61 +155,61 @@ impl Writer {
                     tracing::error!(%error, "failed to roll back");
                 }
                 if let Some(held_back) = self.log.line() {
-                    tracing::error!(%error, held_back, "failed to commit");
+                    tracing::error!(held_back, "failed to commit: {error:#}");
                 }
+                let problem = error
+                    .downcast::<rusqlite::Error>()
+                    .map_or_else(|_| Problem::unwritable(), Problem::from);
                 for request in batch.drain(..) {
-                    let _ = request.reply.send(Err(error.clone()));
+                    let _ = request.reply.send(Err(problem.clone()));
                 }
             }
         }
     }
 
-    fn transact(&mut self, batch: &mut [WriteRequest]) -> Result<Vec<Done>, StoreError> {
-        if self.open.is_none() {
-            let open = Open::new(&self.database);
-            self.open = Some(open.map_err(|error| StoreError::Unwritable(error.to_string()))?);
-            self.readers.reopen();
-            tracing::info!("the database can be written again");
-        }
-        match &mut self.open {
-            Some(open) => open.transact(batch),
-            None => Err(StoreError::Closed),
-        }
+    fn transact(&mut self, batch: &mut [WriteRequest]) -> anyhow::Result<Vec<Done>> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let open = none.insert(Open::new(&self.database)?);
+                self.generation.fetch_add(1, Ordering::Release);
+                tracing::info!("the database can be written again");
+                open
+            }
+        };
+        open.transact(batch)
     }
 }
 
 impl Open {
-    fn new(database: &Path) -> Result<Self, OpenError> {
-        let connection = open::open_writer(database)?;
-        let sqlite = |source| OpenError::from_sqlite(database, source);
-        let ids = IdGenerator::after(missions::last_id(&connection).map_err(sqlite)?);
-        let files = Files::of(&connection, database).map_err(|source| OpenError::Directory {
-            path: database.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            connection,
-            files,
-            ids,
-        })
+    fn new(database: &Path) -> anyhow::Result<Self> {
+        let open = || -> anyhow::Result<Self> {
+            let connection = open::open_writer(database)?;
+            Ok(Self {
+                ids: IdGenerator::after(missions::last_id(&connection)?),
+                files: Files::of(&connection, database)?,
+                connection,
+            })
+        };
+        open().map_err(|error| open::explain(database, error))
     }
 
     /// All writes of a batch in one transaction. The files are looked at before, so that nothing
     /// is written into a database that is gone, and after, so that nothing is acknowledged of it.
-    fn transact(&mut self, batch: &mut [WriteRequest]) -> Result<Vec<Done>, StoreError> {
+    fn transact(&mut self, batch: &mut [WriteRequest]) -> anyhow::Result<Vec<Done>> {
         self.files.check(&self.connection)?;
         self.execute("BEGIN IMMEDIATE")?;
-        let mut done = Vec::with_capacity(batch.len());
-        for request in batch {
-            done.push(self.carry_out(&mut request.write)?);
-        }
+        let done = batch
+            .iter_mut()
+            .map(|request| self.carry_out(&mut request.write));
+        let done = done.collect::<rusqlite::Result<_>>()?;
         self.execute("COMMIT")?;
         self.files.check(&self.connection)?;
         Ok(done)
     }
 
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
-        self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
 
     fn carry_out(&mut self, write: &mut Write) -> rusqlite::Result<Done> {
@@ -210,10 +220,10 @@ impl Open {
                 let updated = missions::update(connection, *id, patch, Timestamp::now())?;
                 (Ok(updated), Some(MissionEvent::Updated))
             }
-            Write::Delete(id) => {
-                let deleted = missions::delete(connection, *id)?;
-                (Ok(deleted), Some(MissionEvent::Deleted))
-            }
+            Write::Delete(id) => (
+                Ok(missions::delete(connection, *id)?),
+                Some(MissionEvent::Deleted),
+            ),
             Write::Probe => {
                 connection
                     .prepare_cached("UPDATE health_probe SET probed_at = ?1 WHERE id = 1")?
@@ -232,7 +242,7 @@ impl Open {
             let result = if same {
                 Ok(Some(earlier))
             } else {
-                Err(StoreError::KeyReused)
+                Err(Problem::key_reused())
             };
             return Ok((result, None));
         }

@@ -1,20 +1,38 @@
 //! The frames of a session, in both directions.
 
+use axum::extract::ws::Message;
 use serde::{Deserialize, Serialize};
+
+use crate::api::extract::Object;
 
 /// Longest message from a client, in bytes.
 pub const MESSAGE_MAX: usize = 16 * 1024;
 
-/// The one channel there is.
-pub const MISSIONS: &str = "missions";
+/// Longest explanation of what is wrong with one, in bytes.
+const MESSAGE_SHOWN: usize = 190;
+
+/// The channels there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// The events of missions.
+    Missions,
+}
 
 /// What a client may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
 pub enum Request {
-    /// Send the events of missions from now on.
-    Subscribe,
+    /// Send the events of a channel from now on.
+    Subscribe {
+        /// The channel.
+        channel: Channel,
+    },
     /// Send no more of them.
-    Unsubscribe,
+    Unsubscribe {
+        /// The channel.
+        channel: Channel,
+    },
 }
 
 /// What the server says besides events.
@@ -24,12 +42,12 @@ pub enum Reply {
     /// Events will come.
     Subscribed {
         /// The channel.
-        channel: &'static str,
+        channel: Channel,
     },
     /// No more events will come.
     Unsubscribed {
         /// The channel.
-        channel: &'static str,
+        channel: Channel,
     },
     /// The client read too slowly and missed events.
     Lagged {
@@ -43,11 +61,10 @@ pub enum Reply {
     },
 }
 
-impl Reply {
-    /// The frame's text.
-    pub fn render(&self) -> String {
+impl From<Reply> for Message {
+    fn from(reply: Reply) -> Self {
         // Strings and numbers always serialize.
-        serde_json::to_string(self).unwrap_or_default()
+        Self::text(serde_json::to_string(&reply).unwrap_or_default())
     }
 }
 
@@ -56,42 +73,13 @@ impl Reply {
 /// # Errors
 /// What is wrong with it, in words for the client.
 pub fn parse(text: &str) -> Result<Request, String> {
-    #[derive(Deserialize)]
-    struct Frame {
-        r#type: String,
-        channel: Option<String>,
-    }
-    // A derived `Deserialize` would also take an array with the fields' values in order.
-    if !text.trim_ascii_start().starts_with('{') {
-        return Err("the frame is not a JSON object with a type".to_owned());
-    }
-    let frame: Frame = serde_json::from_str(text)
-        .map_err(|error| format!("the frame is not a JSON object with a type: {error}"))?;
-    let request = match frame.r#type.as_str() {
-        "subscribe" => Request::Subscribe,
-        "unsubscribe" => Request::Unsubscribe,
-        other => {
-            return Err(format!(
-                "the type {:?} is unknown; known are subscribe and unsubscribe",
-                shorten(other)
-            ));
-        }
-    };
-    match frame.channel.as_deref() {
-        Some(MISSIONS) => Ok(request),
-        Some(other) => Err(format!(
-            "the channel {:?} is unknown; known is {MISSIONS}",
-            shorten(other)
-        )),
-        None => Err(format!("the channel is missing; known is {MISSIONS}")),
-    }
-}
-
-/// The beginning of a text that is repeated to its author.
-fn shorten(text: &str) -> &str {
-    text.char_indices()
-        .nth(40)
-        .map_or(text, |(end, _)| &text[..end])
+    let read = serde_json::from_str(text).map(|Object(request)| request);
+    read.map_err(|error| {
+        let mut message = format!("the frame is not the JSON of a request: {error}");
+        // It may repeat what its author knows already.
+        message.truncate(message.floor_char_boundary(MESSAGE_SHOWN));
+        message
+    })
 }
 
 #[cfg(test)]
@@ -102,11 +90,15 @@ mod tests {
     fn known_frames_are_understood() {
         assert_eq!(
             parse(r#"{"type":"subscribe","channel":"missions"}"#),
-            Ok(Request::Subscribe)
+            Ok(Request::Subscribe {
+                channel: Channel::Missions
+            })
         );
         assert_eq!(
             parse(r#"{"channel":"missions","type":"unsubscribe","more":1}"#),
-            Ok(Request::Unsubscribe)
+            Ok(Request::Unsubscribe {
+                channel: Channel::Missions
+            })
         );
     }
 
@@ -131,20 +123,25 @@ mod tests {
 
     #[test]
     fn replies_have_the_documented_shape() {
-        assert_eq!(
-            Reply::Subscribed { channel: MISSIONS }.render(),
-            r#"{"type":"subscribed","channel":"missions"}"#
-        );
-        assert_eq!(
-            Reply::Lagged { missed: 3 }.render(),
-            r#"{"type":"lagged","missed":3}"#
-        );
-        assert_eq!(
-            Reply::Error {
-                message: "no".into()
-            }
-            .render(),
-            r#"{"type":"error","message":"no"}"#
-        );
+        for (reply, text) in [
+            (
+                Reply::Subscribed {
+                    channel: Channel::Missions,
+                },
+                r#"{"type":"subscribed","channel":"missions"}"#,
+            ),
+            (
+                Reply::Lagged { missed: 3 },
+                r#"{"type":"lagged","missed":3}"#,
+            ),
+            (
+                Reply::Error {
+                    message: "no".into(),
+                },
+                r#"{"type":"error","message":"no"}"#,
+            ),
+        ] {
+            assert_eq!(Message::from(reply), Message::text(text));
+        }
     }
 }

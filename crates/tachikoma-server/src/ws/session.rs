@@ -8,9 +8,9 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::{Instant, sleep};
 
-use super::protocol::{self, MISSIONS, Reply, Request};
+use super::protocol::{self, Reply, Request};
+use crate::app::App;
 use crate::shutdown;
-use crate::state::{App, AppState};
 
 /// Why a session ends.
 enum End {
@@ -25,10 +25,10 @@ enum End {
 }
 
 /// Serves a client until it leaves, stops reading, or the server stops.
-pub(super) async fn run(socket: WebSocket, state: &AppState) {
+pub(super) async fn run(socket: WebSocket, app: &App) {
     let mut session = Session {
         socket,
-        app: state,
+        app,
         events: None,
         unanswered: 0,
     };
@@ -37,15 +37,11 @@ pub(super) async fn run(socket: WebSocket, state: &AppState) {
         // The library answers the close with the next read. Nothing else may be sent any more: a
         // client that has closed takes a ping or an event for a fault.
         End::Closed => session.await_close().await,
-        End::Unresponsive => {
-            state.metrics.websocket_dropped.inc();
-        }
+        End::Unresponsive => drop(app.metrics.websocket_dropped.inc()),
         End::Shutdown => {
-            let close = CloseFrame {
-                code: close_code::AWAY,
-                reason: "server is stopping".into(),
-            };
-            if session.send(Message::Close(Some(close))).await.is_ok() {
+            let (code, reason) = (close_code::AWAY, "server is stopping".into());
+            let close = Message::Close(Some(CloseFrame { code, reason }));
+            if session.send(close).await.is_ok() {
                 session.await_close().await;
             }
         }
@@ -63,7 +59,7 @@ struct Session<'a> {
 impl Session<'_> {
     async fn serve(&mut self) -> End {
         let mut stop = self.app.shutdown.clone();
-        let interval = self.app.limits.ping_interval;
+        let interval = self.app.args.limits.ping_interval;
         let mut ping = pin!(sleep(until_next_ping(interval)));
         loop {
             let step = tokio::select! {
@@ -81,7 +77,11 @@ impl Session<'_> {
                 event = next_event(&mut self.events) => self.forward(event).await,
                 () = &mut ping => {
                     ping.as_mut().reset(Instant::now() + until_next_ping(interval));
-                    self.ping().await
+                    self.unanswered += 1;
+                    if self.unanswered > UNANSWERED_MAX {
+                        return End::Unresponsive;
+                    }
+                    self.send(Message::Ping(bytes::Bytes::new())).await
                 }
             };
             if let Err(end) = step {
@@ -90,18 +90,21 @@ impl Session<'_> {
         }
     }
 
-    async fn ping(&mut self) -> Result<(), End> {
-        if self.unanswered >= UNANSWERED_MAX {
-            return Err(End::Unresponsive);
-        }
-        self.unanswered += 1;
-        self.send(Message::Ping(bytes::Bytes::new())).await
-    }
-
     async fn receive(&mut self, frame: &Message) -> Result<(), End> {
         self.unanswered = 0;
         let reply = match frame {
-            Message::Text(text) => self.obey(text),
+            Message::Text(text) => match protocol::parse(text) {
+                Ok(Request::Subscribe { channel }) => {
+                    // Subscribing twice goes on with the first subscription and loses nothing.
+                    self.events.get_or_insert_with(|| self.app.hub.subscribe());
+                    Reply::Subscribed { channel }
+                }
+                Ok(Request::Unsubscribe { channel }) => {
+                    self.events = None;
+                    Reply::Unsubscribed { channel }
+                }
+                Err(message) => Reply::Error { message },
+            },
             Message::Binary(_) => Reply::Error {
                 message: "binary frames are not understood; send JSON text".into(),
             },
@@ -109,22 +112,7 @@ impl Session<'_> {
             // The library answers a ping by itself.
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
-        self.send(Message::Text(reply.render().into())).await
-    }
-
-    fn obey(&mut self, text: &str) -> Reply {
-        match protocol::parse(text) {
-            Ok(Request::Subscribe) => {
-                // Subscribing twice goes on with the first subscription and loses nothing.
-                self.events.get_or_insert_with(|| self.app.hub.subscribe());
-                Reply::Subscribed { channel: MISSIONS }
-            }
-            Ok(Request::Unsubscribe) => {
-                self.events = None;
-                Reply::Unsubscribed { channel: MISSIONS }
-            }
-            Err(message) => Reply::Error { message },
-        }
+        self.send(reply.into()).await
     }
 
     async fn forward(&mut self, event: Result<Utf8Bytes, RecvError>) -> Result<(), End> {
@@ -132,8 +120,7 @@ impl Session<'_> {
             Ok(text) => self.send(Message::Text(text)).await,
             Err(RecvError::Lagged(missed)) => {
                 self.app.metrics.websocket_lagged.inc_by(missed);
-                self.send(Message::Text(Reply::Lagged { missed }.render().into()))
-                    .await
+                self.send(Reply::Lagged { missed }.into()).await
             }
             Err(RecvError::Closed) => Err(End::Shutdown),
         }
@@ -148,7 +135,7 @@ impl Session<'_> {
 
     /// Sends a frame, giving up on a client that does not read.
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        let limit = self.app.limits.write_timeout;
+        let limit = self.app.args.limits.write_timeout;
         match tokio::time::timeout(limit, self.socket.send(message)).await {
             Ok(Ok(())) => {
                 self.app.metrics.websocket_sent.inc();

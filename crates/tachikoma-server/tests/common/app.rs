@@ -3,13 +3,15 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use clap::Parser;
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tachikoma_server::app::{App, AppState};
 use tachikoma_server::auth::ApiKey;
-use tachikoma_server::config::Config;
+use tachikoma_server::cli::Cli;
+use tachikoma_server::faults::Faults;
 use tachikoma_server::limits::Limits;
-use tachikoma_server::state::AppState;
-use tachikoma_server::{router, startup};
+use tachikoma_server::router;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -76,20 +78,15 @@ impl TestApp {
             "# Other\n\nA loop in the backend.\n",
         )
         .expect("written");
-        let config = Config {
-            addr: ([127, 0, 0, 1], 0).into(),
-            data_dir: data.path().to_owned(),
-            specs_dir: specs.path().to_owned(),
-            key: ApiKey::new(KEY).expect("a valid key"),
-            key_file: None,
-            metrics_public: false,
-            limits,
-            #[cfg(feature = "faults")]
-            faults: Vec::new(),
-        };
+        let data_dir = data.path().to_str().expect("text");
+        let specs_dir = specs.path().to_str().expect("text");
+        let mut args =
+            Cli::parse_from(["", "--data-dir", data_dir, "--specs-dir", specs_dir]).serve;
+        args.limits = limits;
+        let key = ApiKey::new(KEY).expect("a valid key");
         let (stop, stopping) = watch::channel(false);
-        let state = startup::build(&config, stopping).expect("starts");
-        let router = router::app(state.clone());
+        let state = App::start(args, key, stopping, Faults::default()).expect("starts");
+        let router = router::router(state.clone());
         Self {
             state,
             router,

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use k6_summary::Limits;
+
 use crate::secret::Secret;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::shell::logs::LogFile;
@@ -71,8 +73,8 @@ pub struct Ran {
     pub tail: Tail,
     /// What its log says.
     pub said: Said,
-    /// What limited the load generator itself, in sentences.
-    pub limits: Vec<String>,
+    /// What limited the load generator itself.
+    pub limits: Limits,
     /// What went wrong in writing its log.
     pub log_problem: Option<String>,
 }
@@ -114,7 +116,7 @@ impl Invocation<'_> {
             }
         })?;
         let mut generator = Generator::watch(process.pid());
-        let limits = Limits {
+        let limits = Deadline {
             begun: Instant::now(),
             at_most: self.options.as_planned.then_some(self.at_most),
             teardown: self.teardown_limit,
@@ -134,11 +136,12 @@ impl Invocation<'_> {
             let _shown = opening.join();
         }
         let said = followed.said();
+        let killed = stopped.is_none() && ended == Ended::Signal(Signal::KILL.as_raw());
         Ok(Ran {
             ended,
             stopped,
             tail: process.tail().clone(),
-            limits: generator.limits(&said),
+            limits: generator.limits(&said, killed),
             said,
             log_problem: log.problem(),
         })
@@ -208,7 +211,7 @@ impl Invocation<'_> {
 }
 
 /// How long k6 may go on.
-struct Limits {
+struct Deadline {
     begun: Instant,
     /// The end of k6's own plan; `None` if the user's options may have changed it.
     at_most: Option<Duration>,
@@ -216,7 +219,7 @@ struct Limits {
     teardown: Duration,
 }
 
-impl Limits {
+impl Deadline {
     /// Whether k6 takes longer than it may. Whoever looks at the dashboard is let go before, since k6 waits for them.
     fn overdue(&self, progress: &mut Progress) -> bool {
         let since_end = progress.ended().map(|ended| ended.elapsed());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k6_summary::Log;
+use k6_summary::{Limits, Log};
 use serde::Deserialize;
 
 use crate::shell;
@@ -13,8 +13,15 @@ const MAX_ERRORS: usize = 50;
 const OTHERS: &str = "other errors";
 /// The longest words of k6 that are kept, in characters.
 const MAX_WORDS: usize = 300;
-/// What the operating system says of a process that has no file descriptors left.
-const NO_FILES: &str = "too many open files";
+/// How load-tests/main.js begins to say that a WebSocket could not be opened.
+const SOCKET_FAILED: &str = "WebSocket Failed: ";
+/// How Go's runtime says that it ends for want of memory, or of threads for want of memory.
+const CRASHES: [&str; 4] = [
+    "fatal error: runtime: cannot allocate memory",
+    "fatal error: runtime: out of memory",
+    "runtime: cannot map pages",
+    "pthread_create failed",
+];
 
 /// What k6's log says of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +32,21 @@ pub struct Said {
     pub log: Log,
     /// k6's last words at the level of an error: of an exception, of `test.abort()`, of `test.fail()`.
     pub last_error: Option<String>,
+    /// Requests and WebSockets that failed by the load generator itself, by what it lacked.
+    pub lacked: BTreeMap<&'static str, Failed>,
+    /// Requests that were given up for lack of time.
+    pub timed_out: u64,
+    /// Whether k6 ended for want of memory.
+    pub crashed: bool,
+}
+
+/// Requests and WebSockets that failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failed {
+    /// HTTP requests.
+    pub requests: u64,
+    /// WebSockets that could not be opened.
+    pub sessions: u64,
 }
 
 impl Said {
@@ -36,11 +58,9 @@ impl Said {
             .map(|(error, count)| (error.as_str(), *count))
     }
 
-    /// How many requests failed because the load generator itself had no file descriptors left.
-    pub fn without_files(&self) -> u64 {
-        let errors = self.request_errors.iter();
-        let own = errors.filter(|(error, _)| error.contains(NO_FILES));
-        own.map(|(_, count)| count).sum()
+    /// Takes note of a line that is no entry of the log.
+    pub fn take_line(&mut self, line: &str) {
+        self.crashed |= CRASHES.iter().any(|crash| line.contains(crash));
     }
 
     /// Takes note of an entry.
@@ -52,7 +72,15 @@ impl Said {
             in_iteration,
             entry.hint.as_deref(),
         );
+        if let Some(what) = entry.failed_by().and_then(Limits::lacked) {
+            let failed = self.lacked.entry(what).or_default();
+            match entry.msg.starts_with(SOCKET_FAILED) {
+                true => failed.sessions += 1,
+                false => failed.requests += 1,
+            }
+        }
         if let Some(error) = entry.request_error() {
+            self.timed_out += u64::from(error.contains("timeout"));
             let full = self.request_errors.len() >= MAX_ERRORS;
             let known = self.request_errors.contains_key(&error);
             let error = if full && !known {
@@ -96,19 +124,32 @@ impl Entry {
         matches!(self.level.as_str(), "error" | "fatal" | "panic")
     }
 
-    /// Why a request failed, if that is what it says.
+    /// Why a request failed or a WebSocket could not be opened, if that is what it says.
     fn request_error(&self) -> Option<String> {
-        let error = self
+        let socket = self.msg.strip_prefix(SOCKET_FAILED);
+        let request = self
             .error
-            .as_ref()
-            .filter(|_| self.msg == "Request Failed")?;
-        Some(cut(&shell::clean(&without_addresses(error))))
+            .as_deref()
+            .filter(|_| self.msg == "Request Failed");
+        Some(cut(&shell::clean(&without_addresses(socket.or(request)?))))
+    }
+
+    /// The words in which it may stand that a connection failed: with `throw` it is an exception.
+    fn failed_by(&self) -> Option<&str> {
+        let dialled = self.executor.is_some() && self.msg.contains("dial ");
+        let dialled = dialled || self.msg.starts_with(SOCKET_FAILED);
+        let request = self
+            .error
+            .as_deref()
+            .filter(|_| self.msg == "Request Failed");
+        request.or(dialled.then_some(&*self.msg))
     }
 
     /// What it says, on one line.
     pub fn words(&self) -> String {
         if let Some(error) = self.request_error() {
-            return format!("{}: {error}", self.msg);
+            let what = self.msg.split(": ").next().unwrap_or_default();
+            return format!("{what}: {error}");
         }
         let error = self.error.iter().map(|error| format!(": {error}"));
         let text = format!("{}{}", self.msg.trim_end(), error.collect::<String>());
@@ -190,13 +231,19 @@ mod tests {
                 "read: connection reset by peer"
             ]
         );
-        assert_eq!(said.without_files(), 0);
+        assert!(said.lacked.is_empty());
     }
 
     #[test]
-    fn the_generators_own_lack_of_files_is_told_apart() {
+    fn what_the_generator_lacked_itself_is_told_apart() {
         let line = r#"{"error":"Get \"http://a/\": dial tcp 127.0.0.1:1: socket: too many open files","level":"warning","msg":"Request Failed"}"#;
-        assert_eq!(said(&[line, line]).without_files(), 2);
+        let socket = r#"{"level":"warning","msg":"WebSocket Failed: dial tcp 127.0.0.1:1: socket: too many open files","source":"console"}"#;
+        let thrown = r#"{"executor":"constant-vus","level":"error","msg":"GoError: Get \"http://a/\": dial tcp 127.0.0.1:1: connect: cannot assign requested address\n\tat b"}"#;
+        let said = said(&[line, line, socket, thrown]);
+        let failed = |requests, sessions| Failed { requests, sessions };
+        assert_eq!(said.lacked["open files"], failed(2, 1));
+        assert_eq!(said.lacked["free ports"], failed(1, 0));
+        assert_eq!(said.commonest(), Some(("socket: too many open files", 3)));
     }
 
     #[test]

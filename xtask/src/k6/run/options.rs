@@ -1,7 +1,7 @@
 //! What users say to k6 themselves: arguments behind `--`, variables, k6's configuration file. The `table` decides.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -62,12 +62,12 @@ impl Options {
     /// server check its certificate as k6 will; `ca_cert` holds the certificates to trust.
     ///
     /// # Errors
-    /// If an argument is one that we set ourselves or that cannot be had, with what to use instead.
+    /// If an argument or a variable is one that we set ourselves or that cannot be had, with what to use instead.
     pub fn read(args: &[String], ca_cert: Option<&Path>) -> Result<Self, UsageError> {
         let file = config_file(|name| std::env::var_os(name));
         let content = file.as_ref().and_then(|path| std::fs::read(path).ok());
         let mut options = Self::of_args(args)?;
-        options.take_variables(std::env::vars_os());
+        options.take_variables(std::env::vars_os())?;
         if let (Some(path), Some(content)) = (file, content) {
             options.take_config(&path, &content);
         }
@@ -101,7 +101,9 @@ impl Options {
                 .prefix("k6-config-")
                 .suffix(".json")
                 .tempfile()?;
-            serde_json::to_writer(&mut file, &self.config)?;
+            let mut config = self.config.clone();
+            config.insert("hosts".into(), serde_json::to_value(http::pinned())?);
+            serde_json::to_writer(&mut file, &config)?;
             Ok::<_, std::io::Error>(file)
         };
         write().context("failed to write a configuration file for k6")
@@ -218,15 +220,26 @@ impl Options {
         Ok(())
     }
 
-    /// Takes out of `variables` what would change the test.
-    fn take_variables(&mut self, variables: impl Iterator<Item = (OsString, OsString)>) {
+    /// Takes out of `variables` what would change the load.
+    fn take_variables(
+        &mut self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<(), UsageError> {
         let mut left_out = BTreeSet::new();
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
             let Some(option) = name.strip_prefix("K6_").map(plain) else {
                 continue;
             };
-            if table::class(&option) != Class::Harmless || option == "tags" {
+            let class = table::class(&option);
+            if option == "config" || (class != Class::Harmless && is_nothing(&option, &value)) {
+                // The file is read by us, and the others say what holds without them.
+                self.remove.push(name.to_owned());
+            } else if let Class::Ours(why) | Class::Never(why) = class {
+                return Err(UsageError(format!(
+                    "the variable {name} is set, and cannot be heeded: {why}; unset it"
+                )));
+            } else if class == Class::Load || option == "tags" {
                 left_out.insert(name.to_owned());
             } else if option == "insecureskiptlsverify" {
                 self.insecure |= value
@@ -235,12 +248,14 @@ impl Options {
             }
         }
         if !left_out.is_empty() {
-            self.remove = left_out.into_iter().collect();
+            let left_out: Vec<_> = left_out.into_iter().collect();
             self.notices.push(format!(
                 "taken out of k6's environment, since they would change the test: {}",
-                self.remove.join(", ")
+                left_out.join(", ")
             ));
+            self.remove.extend(left_out);
         }
+        Ok(())
     }
 
     /// Takes from the user's configuration file what does not change the test.
@@ -325,6 +340,15 @@ fn option_of(word: &str) -> Result<(Option<&'static Known>, String, Option<Strin
     }
     let value = (!rest.is_empty()).then(|| rest.to_owned());
     Ok((known, format!("-{letter}"), value))
+}
+
+/// Whether the value of a variable says what holds without it.
+fn is_nothing(option: &str, value: &OsStr) -> bool {
+    let by_default = match option {
+        "includesystemenvvars" => "true",
+        _ => "false",
+    };
+    value.is_empty() || value == by_default
 }
 
 /// The configuration file that k6 would read.
@@ -452,17 +476,39 @@ mod tests {
         let variables = [
             ("PATH", "/bin"),
             ("K6_VUS", "7"),
-            ("K6_NO_THRESHOLDS", "true"),
-            ("K6_HOSTS", "{}"),
+            ("K6_RPS", "5"),
+            ("K6_NO_THRESHOLDS", "false"),
+            ("K6_CONFIG", "k6.json"),
             ("K6_BIN", "k6"),
             ("K6_OUT", "csv=x.csv"),
             ("K6_PROMETHEUS_RW_USERNAME", "me"),
             ("K6_INSECURE_SKIP_TLS_VERIFY", "true"),
         ];
-        options.take_variables(variables.map(|(n, v)| (n.into(), v.into())).into_iter());
-        assert_eq!(options.remove, ["K6_HOSTS", "K6_NO_THRESHOLDS", "K6_VUS"]);
-        assert!(options.notices[0].ends_with("K6_HOSTS, K6_NO_THRESHOLDS, K6_VUS"));
+        let variables = variables.map(|(n, v)| (n.into(), v.into()));
+        options.take_variables(variables.into_iter()).unwrap();
+        let removed = ["K6_NO_THRESHOLDS", "K6_CONFIG", "K6_RPS", "K6_VUS"];
+        assert_eq!(options.remove, removed);
+        assert!(options.notices[0].ends_with(": K6_RPS, K6_VUS"));
         assert!(options.insecure);
+    }
+
+    #[test]
+    fn variables_that_cannot_be_heeded_are_refused_with_what_to_use_instead() {
+        for (name, value, part) in [
+            ("K6_NO_THRESHOLDS", "true", "proves nothing"),
+            ("K6_PAUSED", "true", "nobody could go on"),
+            ("K6_LINGER", "1", "nobody could go on"),
+            ("K6_HOSTS", "{}", "--base-url"),
+            ("K6_SUMMARY_MODE", "disabled", "k6's summary"),
+            ("K6_WEB_DASHBOARD", "true", "report.html"),
+            ("K6_INCLUDE_SYSTEM_ENV_VARS", "false", "the scripts read"),
+        ] {
+            let mut options = Options::default();
+            let variables = [(name.into(), value.into())];
+            let error = options.take_variables(variables.into_iter()).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(name) && error.contains(part), "{error}");
+        }
     }
 
     #[test]

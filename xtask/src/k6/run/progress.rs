@@ -84,7 +84,10 @@ impl Progress {
                 entry.log_lines()
             }
             Line::Dashboard(address) => vec![self.dashboard(address)],
-            Line::Other => vec![line.to_owned()],
+            Line::Other => {
+                self.said.take_line(line);
+                vec![line.to_owned()]
+            }
         }
     }
 

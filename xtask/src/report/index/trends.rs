@@ -3,7 +3,6 @@
 use k6_summary::{Quantity, Unit};
 use minijinja::{Value, context};
 
-use super::profile;
 use crate::history::{self, Key, Past};
 use crate::record::Measure;
 use crate::report::chart::{along, range_of};
@@ -25,7 +24,7 @@ pub fn of(runs: &Runs) -> Vec<Value> {
 
 /// The lines of one test under one profile.
 fn trend(past: &Past, key: &Key) -> Value {
-    let name = format!("{} {}", profile(&key.profile, key.time_scale), key.test);
+    let name = view::name(key);
     let line = |what: &str, measure: &Measure, text: fn(f64) -> String| {
         let values = history::comparable_points(past, key, measure);
         let newest = &values[values.len().saturating_sub(MOST)..];

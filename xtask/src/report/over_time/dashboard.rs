@@ -32,6 +32,10 @@ pub struct Dashboard {
     curves: BTreeMap<(String, String), Vec<(f64, f64)>>,
     /// The ends of all periods, in seconds since the start.
     ends: Vec<f64>,
+    /// The kind of each metric seen so far, by name in byte order.
+    kinds: BTreeMap<String, String>,
+    /// The names of the aggregates of each kind.
+    aggregates: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -73,14 +77,13 @@ impl Dashboard {
         let _cut = GzDecoder::new(packed.as_slice())
             .take(MAX_EVENTS)
             .read_to_string(&mut text);
-        let mut reader = Reader::default();
-        for event in text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Event>(line).ok())
-        {
-            reader.take(&event);
+        let mut dashboard = Self::default();
+        for line in text.lines() {
+            if let Ok(event) = serde_json::from_str(line) {
+                let _not_understood = dashboard.take(&event);
+            }
         }
-        (!reader.series.ends.is_empty()).then_some(reader.series)
+        (!dashboard.ends.is_empty()).then_some(dashboard)
     }
 
     /// The curve of a metric's aggregate, such as `http_req_duration` and `p(95)`; empty if there is none.
@@ -118,63 +121,39 @@ impl Dashboard {
     }
 }
 
-#[derive(Default)]
-struct Reader {
-    /// The kind of each metric seen so far, by name in byte order.
-    kinds: BTreeMap<String, String>,
-    /// The names of the aggregates of each kind.
-    aggregates: BTreeMap<String, Vec<String>>,
-    series: Dashboard,
-}
-
-impl Reader {
-    fn take(&mut self, event: &Event) {
-        match event.event.as_str() {
-            "param" => {
-                let named = event.data.get("aggregates").cloned().unwrap_or_default();
-                self.aggregates = serde_json::from_value(named).unwrap_or_default();
-            }
+impl Dashboard {
+    fn take(&mut self, Event { event, data }: &Event) -> Option<()> {
+        match event.as_str() {
+            "param" => self.aggregates = serde_json::from_value(data["aggregates"].clone()).ok()?,
             "metric" => {
-                for (name, about) in event.data.as_object().into_iter().flatten() {
+                for (name, about) in data.as_object()? {
                     let kind = about["type"].as_str().unwrap_or_default();
                     self.kinds.insert(name.clone(), kind.to_owned());
                 }
             }
-            "start" => {
-                if let Some(at) = event.data[0][0].as_f64() {
-                    self.series.start_ms = at;
-                }
-            }
+            "start" => self.start_ms = data[0][0].as_f64()?,
             "snapshot" => {
-                let _not_understood = self.snapshot(&event.data);
+                let rows = data.as_array()?;
+                let time = self.kinds.keys().position(|name| name == "time")?;
+                if rows.len() != self.kinds.len() {
+                    return None;
+                }
+                let at = (rows[time][0].as_f64()? - self.start_ms) / 1000.0;
+                self.ends.push(at);
+                for ((name, kind), row) in self.kinds.iter().zip(rows) {
+                    // Metrics of one group or tag only are not shown.
+                    if name.contains('{') || name == "time" {
+                        continue;
+                    }
+                    let names = self.aggregates.get(kind).into_iter().flatten();
+                    for (aggregate, value) in names.zip(row.as_array().into_iter().flatten()) {
+                        let curve = (name.clone(), aggregate.clone());
+                        let value = value.as_f64().map(|value| (at, value));
+                        self.curves.entry(curve).or_default().extend(value);
+                    }
+                }
             }
             _ => {}
-        }
-    }
-
-    fn snapshot(&mut self, data: &Value) -> Option<()> {
-        let rows = data
-            .as_array()
-            .filter(|rows| rows.len() == self.kinds.len())?;
-        let time = self.kinds.keys().position(|name| name == "time")?;
-        let at = (rows[time][0].as_f64()? - self.series.start_ms) / 1000.0;
-        self.series.ends.push(at);
-        for ((name, kind), row) in self.kinds.iter().zip(rows) {
-            // Metrics of one group or tag only are not shown.
-            if name.contains('{') || name == "time" {
-                continue;
-            }
-            let names = self.aggregates.get(kind).into_iter().flatten();
-            for (aggregate, value) in names.zip(row.as_array().into_iter().flatten()) {
-                if let Some(value) = value.as_f64() {
-                    let curve = (name.clone(), aggregate.clone());
-                    self.series
-                        .curves
-                        .entry(curve)
-                        .or_default()
-                        .push((at, value));
-                }
-            }
         }
         Some(())
     }

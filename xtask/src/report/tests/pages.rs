@@ -122,19 +122,6 @@ fn a_soak_of_seventy_minutes_stays_small() {
     assert!(html.contains("Server memory"));
 }
 
-/// Says how long the page of a long run takes: `cargo test -p xtask --release -- --ignored --nocapture rendering`.
-#[test]
-#[ignore = "a measurement, not a test"]
-fn rendering_a_soak() {
-    let dir = tempfile::tempdir().unwrap();
-    let run = soak(dir.path());
-    for _ in 0..5 {
-        let began = std::time::Instant::now();
-        let html = page_of(&run, dir.path());
-        println!("{} bytes in {:?}", html.len(), began.elapsed());
-    }
-}
-
 /// A soak of four tests of 70 minutes each with a sample a second, and k6's values each 10 s.
 fn soak(dir: &Path) -> RunRecord {
     use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use super::{Document, Figure, Heads, Link, Row, Section, Table, Tone, lines};
+use super::{Document, Heads, Row, Section, Table, Tone, lines};
 use crate::record::{
     Blocks, Calibration, Change, Comparison, MetricRecord, Outcome, SideRecord, TestComparison,
     percent,
@@ -52,12 +52,7 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
             ("host", comparison.host.fingerprint.as_str().into()),
         ],
         repeat: vec![repeat(comparison, blocks)],
-        links: files
-            .map(|name| Link {
-                href: name.into(),
-                text: name.into(),
-            })
-            .into(),
+        links: files.map(|name| (name.into(), name.into())).into(),
         at: comparison.started_at.as_str().into(),
         seconds: comparison.duration_s,
         ..Document::default()
@@ -168,9 +163,9 @@ fn section(test: &TestComparison, comparison: &Comparison, blocks: &Blocks) -> S
 }
 
 fn row(metric: &MetricRecord) -> Row {
-    let quantity = |value: Option<f64>| match value {
-        Some(value) => Figure::new(value, Quantity::new(value, metric.unit).to_string()),
-        None => Figure::default(),
+    let quantity = |value: Option<f64>| {
+        let text = value.map(|value| Quantity::new(value, metric.unit).to_string());
+        text.unwrap_or_else(|| "–".into()).into()
     };
     let (tone, word) = match metric.change {
         Change::Regression => (Tone::Bad, "worse"),

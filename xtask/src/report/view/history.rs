@@ -6,13 +6,13 @@ use std::path::Path;
 
 use k6_summary::{Quantity, Unit};
 
-use super::{Document, Heads, Row, Section, Table, lines, outcome, past};
+use super::{Document, Heads, Row, Section, Table, lines, outcome, past, revision, when};
 use crate::history::{ComparableRuns, Metric, Point};
 use crate::record::Outcome;
 use crate::report::chart::{Axis, Chart, Line, Mark, Point as Dot, Shape};
 use crate::report::text::Text;
 
-pub use words::place;
+pub use words::{name, place};
 
 /// How many of a series' newest runs are shown: a chart has no room for more.
 const MOST: usize = 400;
@@ -65,12 +65,11 @@ fn section(series: &ComparableRuns) -> Section {
             title: "The runs as a table".into(),
             heads: Heads {
                 what: "Test begun (UTC)",
-                value: "",
-                bound: "",
                 more: &["Run", "Revision", "Versions", "Outcome"],
+                ..Heads::default()
             },
             rows: runs.iter().rev().take(MOST).map(one_run).collect(),
-            hint: "",
+            ..Table::default()
         }],
         ..Section::default()
     }
@@ -78,10 +77,10 @@ fn section(series: &ComparableRuns) -> Section {
 
 fn one_run(point: &Point) -> Row {
     Row {
-        what: when(point).into(),
+        what: when(&point.at).into(),
         more: vec![
             point.run.as_str().into(),
-            revision(point).into(),
+            revision_of(point).into(),
             point.versions.as_str().into(),
             came_of(point).into(),
         ],
@@ -174,24 +173,19 @@ fn title(metric: &Metric, point: &Point) -> Text {
     });
     format!(
         "{} · {} · {} · {} · {}{}",
-        when(point),
+        when(&point.at),
         quantity(point.value),
         came_of(point),
-        revision(point),
+        revision_of(point),
         point.versions,
         fence.unwrap_or_default()
     )
     .into()
 }
 
-fn when(point: &Point) -> String {
-    point.at.replace('T', " ").trim_end_matches('Z').to_owned()
-}
-
-fn revision(point: &Point) -> String {
-    let commit = point.commit.as_deref().map(crate::record::short_commit);
-    let dirty = if point.dirty == Some(true) { "+" } else { "" };
-    format!("{}{dirty}", commit.unwrap_or("unknown revision"))
+/// The revision of a run.
+fn revision_of(point: &Point) -> String {
+    revision(point.commit.as_deref(), point.dirty == Some(true))
 }
 
 /// What came of the test and of its run, and why it is no reference if that says more.

@@ -2,7 +2,7 @@
 
 use k6_summary::Quantity;
 
-use super::{Figure, Heads, Row, Table, Tone};
+use super::{Heads, Row, Table, Tone};
 use crate::history::Metric;
 use crate::record::{PastRecord, PastRow, PastState, percent};
 
@@ -74,18 +74,12 @@ fn row(metric: &PastRow, worse: &str) -> Row {
     Row {
         tone,
         what: metric.metric.to_string().into(),
-        value: Figure {
-            number: metric.change.map(f64::abs),
-            text: quantity(metric.value).into(),
-        },
-        bound: Figure {
-            number: metric.fence,
-            text: metric
-                .reference
-                .map(|before| quantity(before) + &fence)
-                .unwrap_or_default()
-                .into(),
-        },
+        value: quantity(metric.value).into(),
+        bound: metric
+            .reference
+            .map(|before| quantity(before) + &fence)
+            .unwrap_or_default()
+            .into(),
         more: vec![
             metric
                 .change
@@ -94,5 +88,5 @@ fn row(metric: &PastRow, worse: &str) -> Row {
         note: note.into(),
         ..Row::default()
     }
-    .with_bar()
+    .with_bar(metric.change.map(f64::abs), metric.fence)
 }

@@ -1,11 +1,9 @@
 //! What a report says of a load test.
 
 use std::path::Path;
-use std::time::Duration;
 
-use super::{Document, Link, Table, Tone, lines, outcome, section, test};
+use super::{Document, Link, Table, Tone, lines, outcome, section, test, time_scale, took};
 use crate::history::Trend;
-use crate::k6::short;
 use crate::record::{Revision, RunRecord, ServerKind};
 use crate::report::over_time::Usage;
 use crate::report::text::Text;
@@ -13,7 +11,7 @@ use crate::report::text::Text;
 /// The report of `run`, whose files are in `folder`; `trends` are those of the tests, in their order.
 pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
     let usage = Usage::read(&folder.join("server-usage.csv"));
-    let took = short(Duration::try_from_secs_f64(run.duration_s).unwrap_or_default());
+    let took = took(run.duration_s);
     let tests = run.tests.iter().enumerate();
     Document {
         subject: run.profile.as_str().into(),
@@ -33,7 +31,7 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
             title: "Tests".into(),
             heads: test::OVERVIEW,
             rows: run.tests.iter().map(test::overview).collect(),
-            hint: "",
+            ..Table::default()
         },
         sections: tests
             .map(|(nth, test)| section(test, trends.get(nth), folder, usage.as_ref()))
@@ -41,11 +39,7 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
         facts: facts(run),
         repeat: repeat(run),
         links: links(run, folder),
-        dashboard: run
-            .dashboard
-            .as_ref()
-            .filter(|link| is_web(link))
-            .map(Into::into),
+        dashboard: dashboard(run),
         at: run.started_at.as_str().into(),
         seconds: run.duration_s,
     }
@@ -54,18 +48,8 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
 /// What was run, in a few words.
 pub fn title(run: &RunRecord) -> Text {
     let tests: Vec<_> = run.tests.iter().map(|test| test.name.as_str()).collect();
-    let scale = if run.time_scale == 1.0 {
-        String::new()
-    } else {
-        format!(" at time scale {}", run.time_scale)
-    };
-    format!(
-        "{} {}{scale} on {}",
-        run.profile,
-        tests.join(", "),
-        run.target.base_url
-    )
-    .into()
+    let (tests, scale) = (tests.join(", "), time_scale(run.time_scale));
+    format!("{} {tests}{scale} on {}", run.profile, run.target.base_url).into()
 }
 
 /// What is to be said of the history, each sentence once with the tests that it is about.
@@ -93,22 +77,16 @@ fn history_remarks(run: &RunRecord, trends: &[Trend]) -> Vec<Text> {
 /// Links to the run's files, and to its dashboard if there is one.
 fn links(run: &RunRecord, folder: &Path) -> Vec<Link> {
     let names = ["run.json", "summary.md", "server.log", "server-usage.csv"];
-    let mut all = files(folder, "", &names.map(|name| (name, name)));
-    all.extend(
-        run.dashboard
-            .as_ref()
-            .filter(|link| is_web(link))
-            .map(|link| Link {
-                href: link.into(),
-                text: "Grafana".into(),
-            }),
-    );
-    all
+    let files = files(folder, "", &names.map(|name| (name, name)));
+    let dashboard = dashboard(run).map(|link| (link, "Grafana".into()));
+    files.into_iter().chain(dashboard).collect()
 }
 
-/// A run.json may come from anywhere: nothing that runs code is linked.
-fn is_web(link: &str) -> bool {
-    link.starts_with("http://") || link.starts_with("https://")
+/// The dashboard of a run. A run.json may come from anywhere: nothing that runs code is linked.
+fn dashboard(run: &RunRecord) -> Option<Text> {
+    let link = run.dashboard.as_ref()?;
+    let is_web = link.starts_with("http://") || link.starts_with("https://");
+    is_web.then(|| link.into())
 }
 
 /// Links to those of `names` that exist in `below`, a folder of `folder`.
@@ -116,16 +94,11 @@ pub fn files(folder: &Path, below: &str, names: &[(&str, &str)]) -> Vec<Link> {
     let there = names
         .iter()
         .filter(|(name, _)| folder.join(below).join(name).is_file());
-    there
-        .map(|(name, text)| Link {
-            href: Path::new(below)
-                .join(name)
-                .to_string_lossy()
-                .as_ref()
-                .into(),
-            text: (*text).into(),
-        })
-        .collect()
+    let link = |(name, text): &(&str, &str)| {
+        let path = Path::new(below).join(name);
+        (path.to_string_lossy().as_ref().into(), (*text).into())
+    };
+    there.map(link).collect()
 }
 
 fn dirty(revision: &Revision, words: &'static str) -> &'static str {

@@ -1,15 +1,13 @@
 //! What a report says of one test.
 
 use std::path::Path;
-use std::time::Duration;
 
 use k6_summary::{
     CheckRow, DEFAULT_MIN_CHECKS, Quantity, ThresholdRow, ThresholdState, TrendDigest, Unit,
 };
 
-use super::{Figure, Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past};
+use super::{Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past, took};
 use crate::history::Trend;
-use crate::k6::short;
 use crate::record::{GrowthRow, Outcome, TestRecord};
 use crate::report::over_time::{Dashboard, Usage, over_time};
 use crate::report::view::run::files;
@@ -32,22 +30,20 @@ pub fn section(
         .as_ref()
         .err()
         .filter(|_| test.started_at.is_some());
-    let took = test.duration_s.map_or_else(String::new, |s| {
-        format!(
-            ", {}",
-            short(Duration::try_from_secs_f64(s).unwrap_or_default())
-        )
-    });
-    let exit = test
-        .k6_exit
-        .as_ref()
-        .map_or_else(String::new, |exit| format!(" · {exit}"));
+    let took = test.duration_s.map(|s| format!(", {}", took(s)));
+    let exit = test.k6_exit.as_ref().map(|exit| format!(" · {exit}"));
     Section {
         name: test.name.as_str().into(),
         outcome: Some(test.outcome),
         tone: Tone::of(test.outcome),
         verdict: outcome(test.outcome).into(),
-        line: format!("up to {}{took}{exit}", users(test.max_vus)).into(),
+        line: format!(
+            "up to {}{}{}",
+            users(test.max_vus),
+            took.unwrap_or_default(),
+            exit.unwrap_or_default()
+        )
+        .into(),
         reasons: lines(&test.reasons),
         judged: judged(test),
         measured: measured(test),
@@ -55,9 +51,8 @@ pub fn section(
         details: trends(test).into_iter().collect(),
         charts: over_time(test, dashboard.as_ref().ok(), usage),
         charts_note: missing
-            .map_or_else(String::new, |why| {
-                format!("Requests over time are not shown: {why}.")
-            })
+            .map(|why| format!("Requests over time are not shown: {why}."))
+            .unwrap_or_default()
             .into(),
         p95_ms: trend
             .filter(|_| test.outcome != Outcome::NotRun)
@@ -103,42 +98,49 @@ fn judged(test: &TestRecord) -> Table {
 
 fn threshold(row: &ThresholdRow, hollow: Option<&str>) -> Row {
     let aggregation = row.aggregation.as_deref().unwrap_or(&row.expression);
+    let own = row.note.as_deref();
     let (tone, note) = match (row.state, hollow) {
-        (ThresholdState::Crossed, _) => (Tone::Bad, ""),
-        (ThresholdState::NotEvaluated, _) => (Tone::Open, "not evaluated: no samples"),
+        (ThresholdState::Crossed, _) => (Tone::Bad, own.unwrap_or_default()),
+        (ThresholdState::NotEvaluated, _) => {
+            (Tone::Open, own.unwrap_or("not evaluated: no samples"))
+        }
         (ThresholdState::Passed, Some(why)) if row.unit == Unit::Milliseconds => (Tone::Open, why),
-        (ThresholdState::Passed, _) => (Tone::Good, ""),
+        (ThresholdState::Passed, _) => (Tone::Good, own.unwrap_or_default()),
     };
     let value = match row.state {
-        ThresholdState::NotEvaluated => Figure::none(),
-        _ => Figure {
-            number: row.value,
-            text: row.value_text().unwrap_or_else(|| "unknown".into()).into(),
-        },
+        ThresholdState::NotEvaluated => "–".into(),
+        _ => row.value_text().unwrap_or_else(|| "unknown".into()),
     };
     Row {
         tone,
         what: format!("{} {aggregation}", row.metric).into(),
-        bound: Figure {
-            number: row.bound,
-            text: row.bound_text().into(),
-        },
-        value,
+        bound: row.bound_text().into(),
+        value: value.into(),
         note: note.into(),
         ..Row::default()
     }
-    .with_bar()
+    .with_bar(row.value, row.bound)
 }
 
 /// One check. That some of its answers were wrong fails no test: only a check that never passed does, or too small a
 /// share of all of them.
 fn check(row: &CheckRow, test: &TestRecord) -> Row {
     let too_few = || {
+        let mut rows = test.thresholds.iter();
+        // Ours stands behind those of the script; older records have none.
+        let ours = rows.rfind(|row| row.metric == "checks");
         let sum = |part: fn(&CheckRow) -> u64| test.checks.iter().map(part).sum::<u64>() as f64;
-        sum(|check| check.passes) < DEFAULT_MIN_CHECKS * sum(CheckRow::total)
+        ours.map_or_else(
+            || sum(|check| check.passes) < DEFAULT_MIN_CHECKS * sum(CheckRow::total),
+            |row| row.state == ThresholdState::Crossed,
+        )
     };
     let (tone, note) = match (row.passes, row.fails) {
         (0, 0) => (Tone::Open, "never made"),
+        (_, 1..) if test.outcome == Outcome::CouldNotRun => (
+            Tone::Open,
+            "says nothing: the load generator was at its limit",
+        ),
         (_, 0) => (Tone::Good, ""),
         (0, _) => (Tone::Bad, "never passed"),
         _ if test.outcome != Outcome::Passed && too_few() => (Tone::Bad, ""),
@@ -150,7 +152,7 @@ fn check(row: &CheckRow, test: &TestRecord) -> Row {
     Row {
         tone,
         what: format!("check {}", row.name).into(),
-        value: Figure::shown(format!("{} of {}", row.passes, row.total())),
+        value: format!("{} of {}", row.passes, row.total()).into(),
         note: note.into(),
         ..Row::default()
     }
@@ -166,18 +168,18 @@ fn growth(row: &GrowthRow) -> Row {
             None => Tone::Open,
         },
         what: format!("{} growth", row.resource).into(),
-        bound: row.bound_per_hour.map_or_else(
-            || Figure::shown("none"),
-            |bound| Figure::new(bound, format!("≤ {}", amount(bound))),
-        ),
-        value: judged.map_or_else(Figure::none, |value| Figure::new(value, amount(value))),
+        bound: row
+            .bound_per_hour
+            .map_or_else(|| "none".into(), |bound| format!("≤ {}", amount(bound)))
+            .into(),
+        value: judged.map_or_else(|| "–".into(), amount).into(),
         note: match judged {
             Some(_) => row.note.as_str().into(),
             None => format!("not evaluated: {}", row.note).into(),
         },
         ..Row::default()
     }
-    .with_bar()
+    .with_bar(judged, row.bound_per_hour)
 }
 
 /// Why the durations of a test say nothing, if so.
@@ -277,7 +279,7 @@ fn measured(test: &TestRecord) -> Table {
             ..Heads::default()
         },
         rows,
-        hint: "",
+        ..Table::default()
     }
 }
 
@@ -325,7 +327,7 @@ fn trends(test: &TestRecord) -> Option<Table> {
             let value = |value| number(value, trend.unit).into();
             Row {
                 what: name.as_str().into(),
-                value: Figure::shown(number(trend.count.map(|n| n as f64), Unit::Count)),
+                value: number(trend.count.map(|n| n as f64), Unit::Count).into(),
                 more: [
                     trend.min, trend.avg, trend.med, trend.p95, trend.p99, trend.max,
                 ]
@@ -343,10 +345,10 @@ fn trends(test: &TestRecord) -> Option<Table> {
         heads: Heads {
             what: "Metric",
             value: "Count",
-            bound: "",
             more: &["Least", "Mean", "p50", "p95", "p99", "Greatest"],
+            ..Heads::default()
         },
         rows,
-        hint: "",
+        ..Table::default()
     })
 }

@@ -4,15 +4,11 @@ use k6_summary::Quantity;
 
 use crate::history::{Change, ComparableRuns, Key, Mark, Metric};
 use crate::record::{percent, short_commit};
+use crate::report::view::time_scale;
 
 /// What was run: `load missions`, `smoke health at time scale 0.1`.
 pub fn name(key: &Key) -> String {
-    let scale = if key.time_scale == 1.0 {
-        String::new()
-    } else {
-        format!(" at time scale {}", key.time_scale)
-    };
-    format!("{} {}{scale}", key.profile, key.test)
+    format!("{} {}{}", key.profile, key.test, time_scale(key.time_scale))
 }
 
 /// Where it was run.
@@ -58,19 +54,15 @@ pub fn accepted(mark: &Mark, runs: usize) -> String {
 pub fn change(metric: &Metric, change: &Change) -> String {
     let quantity = |number: f64| Quantity::new(number, metric.last.unit).to_string();
     let commit = |commit: &Option<String>| {
-        commit.as_deref().map_or_else(
-            || "unknown".to_owned(),
-            |commit| short_commit(commit).to_owned(),
-        )
+        let commit = commit.as_deref().map_or("unknown", short_commit);
+        commit.to_owned()
     };
-    let relative = if change.change.is_finite() {
-        format!("{}, ", percent(change.change))
-    } else {
-        String::new()
-    };
+    let relative = Some(change.change).filter(|change| change.is_finite());
+    let relative = relative.map(|change| percent(change) + ", ");
     format!(
-        "{} {relative}from {} to {}, on {} between {} and {}",
+        "{} {}from {} to {}, on {} between {} and {}",
         metric.last.metric,
+        relative.unwrap_or_default(),
         quantity(change.before),
         quantity(change.after),
         change.at,

@@ -6,8 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,128 +16,112 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::limits::Limits;
 
 /// Bytes of an answer that a client has to take in each write timeout, if there are as many.
-const LEAST_BYTES: u64 = 64 * 1024;
-
-/// Between requests: nothing of the next one has come.
-const IDLE: u8 = 0;
-/// Some of a request's head has come.
-const HEAD: u8 = 1;
-/// A request is being worked on; it has a deadline of its own.
-const BUSY: u8 = 2;
+const LEAST_BYTES: usize = 64 * 1024;
 
 /// What a connection is waiting for, noted by its stream and its service.
 #[derive(Debug)]
-pub struct Progress {
-    origin: Instant,
-    phase: AtomicU8,
-    /// Milliseconds from `origin` to when the phase began.
-    since: AtomicU64,
-    /// Milliseconds from `origin`, plus one, to when a write first met a full socket; else 0.
-    blocked_since: AtomicU64,
-    /// Bytes that the client has taken since then.
-    taken: AtomicU64,
+pub struct Progress(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// When the phase began.
+    since: Instant,
+    /// When a write first met a full socket, and how many bytes the client has taken since then.
+    blocked: Option<(Instant, usize)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Between requests: nothing of the next one has come.
+    Idle,
+    /// Some of a request's head has come.
+    Head,
+    /// A request is being worked on; it has a deadline of its own.
+    Busy,
 }
 
 impl Progress {
     /// A connection that has just been accepted.
     pub fn new() -> Self {
-        Self {
-            origin: Instant::now(),
-            // A client has as little time for its first byte as for the rest of a head.
-            phase: AtomicU8::new(HEAD),
-            since: AtomicU64::new(0),
-            blocked_since: AtomicU64::new(0),
-            taken: AtomicU64::new(0),
-        }
+        // A client has as little time for its first byte as for the rest of a head.
+        let (phase, since) = (Phase::Head, Instant::now());
+        Self(Mutex::new(State {
+            phase,
+            since,
+            blocked: None,
+        }))
     }
 
     /// A request's head has come in full.
     pub fn request_begins(&self) {
-        self.phase.store(BUSY, Ordering::Relaxed);
+        self.lock().phase = Phase::Busy;
     }
 
     /// The request is answered.
     pub fn request_ends(&self) {
-        self.enter(IDLE);
+        self.lock().enter(Phase::Idle);
     }
 
     /// How long the client may still take, or `None` if it has taken too long.
     pub fn remaining(&self, limits: &Limits) -> Option<Duration> {
-        let now = self.now();
-        let blocked = self.blocked_since.load(Ordering::Relaxed);
-        let (since, limit) = match self.phase.load(Ordering::Relaxed) {
-            _ if blocked > 0 => (blocked - 1, limits.write_timeout),
-            IDLE => (self.since.load(Ordering::Relaxed), limits.idle_timeout),
-            HEAD => (self.since.load(Ordering::Relaxed), limits.read_timeout),
-            _ => (now, limits.shortest_patience()),
+        let state = self.lock();
+        let (since, limit) = match (state.blocked, state.phase) {
+            (Some((since, _)), _) => (since, limits.write_timeout),
+            (None, Phase::Idle) => (state.since, limits.idle_timeout),
+            (None, Phase::Head) => (state.since, limits.read_timeout),
+            (None, Phase::Busy) => return Some(limits.shortest_patience()),
         };
-        let waited = Duration::from_millis(now.saturating_sub(since));
-        limit.checked_sub(waited).filter(|left| !left.is_zero())
-    }
-
-    fn enter(&self, phase: u8) {
-        self.since.store(self.now(), Ordering::Relaxed);
-        self.phase.store(phase, Ordering::Relaxed);
+        limit
+            .checked_sub(since.elapsed())
+            .filter(|left| !left.is_zero())
     }
 
     fn received(&self) {
-        if self.phase.load(Ordering::Relaxed) == IDLE {
-            self.enter(HEAD);
+        let mut state = self.lock();
+        if state.phase == Phase::Idle {
+            state.enter(Phase::Head);
         }
     }
 
     /// Notes what became of a write. A client that reads a little now and then is no better than
     /// one that reads nothing.
     fn wrote(&self, answer: &Poll<io::Result<usize>>) {
-        let is_blocked = self.blocked_since.load(Ordering::Relaxed) > 0;
-        match answer {
-            Poll::Pending if !is_blocked => {
-                self.taken.store(0, Ordering::Relaxed);
-                self.blocked_since.store(self.now() + 1, Ordering::Relaxed);
+        let mut state = self.lock();
+        state.blocked = match (answer, state.blocked) {
+            (Poll::Pending, None) => Some((Instant::now(), 0)),
+            (Poll::Ready(Ok(bytes)), Some((since, taken))) => {
+                Some((since, taken + bytes)).filter(|(_, taken)| *taken < LEAST_BYTES)
             }
-            Poll::Ready(Ok(bytes)) if is_blocked => {
-                let bytes = u64::try_from(*bytes).unwrap_or(u64::MAX);
-                if self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes >= LEAST_BYTES {
-                    self.flushed();
-                }
-            }
-            _ => {}
-        }
+            (_, blocked) => blocked,
+        };
     }
 
     /// Nothing is left to be written.
     fn flushed(&self) {
-        self.blocked_since.store(0, Ordering::Relaxed);
+        self.lock().blocked = None;
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Default for Progress {
-    fn default() -> Self {
-        Self::new()
+impl State {
+    fn enter(&mut self, phase: Phase) {
+        (self.phase, self.since) = (phase, Instant::now());
     }
 }
 
 /// A stream that notes its progress, and holds its place among the connections for as long as it
 /// lives, also after an upgrade to WebSocket.
 pub struct Watched<T> {
-    inner: T,
-    progress: Arc<Progress>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl<T> Watched<T> {
-    /// Watches `inner`.
-    pub fn new(inner: T, progress: Arc<Progress>, place: OwnedSemaphorePermit) -> Self {
-        Self {
-            inner,
-            progress,
-            _place: place,
-        }
-    }
+    /// What is watched.
+    pub inner: T,
+    /// Where it is noted.
+    pub progress: Arc<Progress>,
+    /// The connection's place.
+    pub place: OwnedSemaphorePermit,
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {

@@ -10,12 +10,12 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use prometheus_client::metrics::gauge::Gauge;
 
-use crate::metrics::{method_label, route_label};
+use crate::app::AppState;
+use crate::metrics::{Counted, method_label, route_label};
 use crate::problem::{InternalCause, Problem};
-use crate::state::AppState;
-use crate::store::ticket::Ticket;
+use crate::serve::is_about_the_server;
+use crate::store::writer::Ticket;
 
 /// The header that names a request in the log and to the client.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,24 +27,24 @@ const SERVER: HeaderValue =
     HeaderValue::from_static(concat!("tachikoma-server/", env!("CARGO_PKG_VERSION")));
 
 /// Bounds, counts and logs a request.
-pub async fn observe(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub async fn observe(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let template = request.extensions().get().map(MatchedPath::as_str);
     let route = route_label(template);
     let method = method_label(request.method());
     let id = request_id(&request);
-    let in_flight = InFlight::enter(&state.metrics.in_flight);
-    let exempt = matches!(route, "/api/health" | "/metrics");
+    let (_in_flight, others) = Counted::another(&app.metrics.in_flight);
+    let exempt = is_about_the_server(route);
     let ticket = (!matches!(method, "GET" | "HEAD")).then(Ticket::default);
     if let Some(ticket) = &ticket {
         request.extensions_mut().insert(ticket.clone());
     }
-    let mut response = if in_flight.others >= state.limits.max_in_flight && !exempt {
+    let mut response = if others >= app.args.limits.max_in_flight && !exempt {
         Problem::unavailable("the server has more requests than it can take; try again later")
             .into_response()
     } else {
         let mut answer = pin!(next.run(request));
-        match tokio::time::timeout(state.limits.request_timeout, &mut answer).await {
+        match tokio::time::timeout(app.args.limits.request_timeout, &mut answer).await {
             Ok(response) => response,
             Err(_) if ticket.is_none_or(|ticket| ticket.claim()) => Problem::unavailable(
                 "the server did not finish in time, and nothing was stored; try again later",
@@ -56,7 +56,7 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     };
     let elapsed = begun.elapsed();
     let status = response.status();
-    state.metrics.answered(route, method, status, elapsed);
+    app.metrics.answered(route, method, status, elapsed);
     let shown = id.to_str().unwrap_or_default();
     if let Some(InternalCause(cause)) = response.extensions_mut().remove() {
         tracing::error!(request_id = shown, method, route, %cause, "request failed");
@@ -72,29 +72,12 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     );
     let headers = response.headers_mut();
     headers.insert(header::SERVER, SERVER);
-    let nosniff = HeaderValue::from_static("nosniff");
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(REQUEST_ID, id);
     response
-}
-
-/// Counts a request as long as it lives, also when its client goes away.
-struct InFlight<'a> {
-    gauge: &'a Gauge,
-    others: usize,
-}
-
-impl<'a> InFlight<'a> {
-    fn enter(gauge: &'a Gauge) -> Self {
-        let others = usize::try_from(gauge.inc()).unwrap_or(0);
-        Self { gauge, others }
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.gauge.dec();
-    }
 }
 
 /// Takes the client's request id over if it is harmless, else makes one.
@@ -103,11 +86,8 @@ fn request_id(request: &Request) -> HeaderValue {
     // Differs from process to process, so that ids of different runs do not meet in one log.
     static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     let harmless = |value: &&HeaderValue| {
-        (1..=REQUEST_ID_MAX).contains(&value.len())
-            && value
-                .as_bytes()
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        let is_harmless = |b: &u8| b.is_ascii_alphanumeric() || b"-_.".contains(b);
+        (1..=REQUEST_ID_MAX).contains(&value.len()) && value.as_bytes().iter().all(is_harmless)
     };
     if let Some(id) = request.headers().get(REQUEST_ID).filter(harmless) {
         return id.clone();
