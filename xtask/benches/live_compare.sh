@@ -1,53 +1,65 @@
 #!/usr/bin/env bash
-# Live comparisons of known truth: a server with itself, and with one whose POST /api/missions burns more CPU time.
+# Live comparisons of known truth: a server with itself, and with one that burns a twentieth or a tenth of the median of
+# POST /api/missions more for each of these requests. Every other round has a neighbour that keeps one core busy.
 #
-#   xtask/benches/live_compare.sh [ROUNDS] [PAIRS] [EXTRA]
+#   xtask/benches/live_compare.sh [ROUNDS] [COMPARE_ARGS...]
 #
-# Defaults: 10 rounds of 30 pairs; EXTRA is a fifth of what the first comparison measures as the median of that route,
-# as in 150us. The two kinds take turns. Their blocks stay in target/live-compare/{same,slower}; pool the first with
-#   xtask/benches/pool_blocks.py target/live-compare/same > blocks.json
-# and ask `cargo xtask compare --replay blocks.json --calibrate` what would be found.
+# 20 rounds by default. The blocks.json of the servers that are the same lie in target/live-compare/{quiet,busy}/same;
+# pool them with xtask/benches/pool_blocks.py, and ask `cargo xtask compare --replay FILE --calibrate` what is found.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-rounds=${1:-10}
-pairs=${2:-30}
-extra=${3:-}
-work=target/live-compare
+rounds=${1:-20}
+shift || true
+work=$PWD/target/live-compare
+# No comparison takes longer, so that a neighbour whose bench was killed ends too.
+longest=600
 mkdir -p "$work"
-rm -f "$work/slower-server"
 
 cargo build --quiet --package xtask
-cargo build --quiet --release --package tachikoma-server --features faults --target-dir "$work/build"
-server=$PWD/$work/build/release/tachikoma-server
-make_slower() {
-  cat >"$work/slower-server" <<SCRIPT
+cargo build --quiet --release --package tachikoma-server --features faults
+cp target/release/tachikoma-server "$work/server"
+
+neighbour=
+trap '[ -z "$neighbour" ] || kill "$neighbour" 2>/dev/null || true' EXIT
+
+# A program that is the server and burns "$1" more for each mission that is created.
+head_of() {
+  cat >"$work/head" <<SCRIPT
 #!/bin/sh
-export TACHIKOMA_ALLOW_FAULTS=1 TACHIKOMA_FAULTS='POST /api/missions: cpu=$extra'
-exec '$server' "\$@"
+export TACHIKOMA_ALLOW_FAULTS=1 TACHIKOMA_FAULTS='POST /api/missions: cpu=$1'
+exec '$work/server' "\$@"
 SCRIPT
-  chmod +x "$work/slower-server"
-  echo "the slower server burns $extra more for each POST /api/missions"
+  chmod +x "$work/head"
 }
 
 for round in $(seq "$rounds"); do
-  for kind in same slower; do
-    head=$server
-    if [ "$kind" = slower ]; then
-      head=$PWD/$work/slower-server
-      [ -n "$extra" ] || extra=$(jq -r '.tests[0].metrics[] | select(.metric == "mission_create_duration median")
-        | "\(.base * 200 | round)us"' "$work/last.json")
-      [ -x "$head" ] || make_slower
+  mood=$([ $((round % 2)) = 0 ] && echo busy || echo quiet)
+  for percent in 0 5 10; do
+    results=$work/$mood/$([ "$percent" = 0 ] && echo same || echo "plus-$percent")
+    head_of "$([ "$percent" = 0 ] && echo 0us || jq -r --argjson percent "$percent" \
+      '.tests[0].metrics[] | select(.metric == "mission_create_duration med") | "\(.base * 10 * $percent | round)us"' \
+      "$work/same-$mood.json")"
+    if [ "$mood" = busy ]; then
+      timeout "$longest" sh -c 'while :; do :; done' &
+      neighbour=$!
     fi
     code=0
-    target/debug/xtask compare missions --pairs "$pairs" --seed "$round" --base-bin "$server" --head-bin "$head" \
-      --results "$work/$kind" --message-format json >"$work/last.json" 2>"$work/last.log" || code=$?
+    target/debug/xtask compare missions --seed "$round" --base-bin "$work/server" --head-bin "$work/head" \
+      --results "$results" --message-format json "$@" >"$work/last.json" 2>"$work/last.log" || code=$?
+    if [ -n "$neighbour" ]; then
+      kill "$neighbour" 2>/dev/null || true
+      wait "$neighbour" 2>/dev/null || true
+      neighbour=
+    fi
+    [ "$percent" != 0 ] || cp "$work/last.json" "$work/same-$mood.json"
     case $code in
       0) said="nothing is worse" ;;
       1) said=$(jq -r '[.tests[].metrics[] | select(.change == "regression")
-           | "\(.metric) \((.evidence.ratio - 1) * 1000 | round / 10) %"] | join(", ")' "$work/last.json") ;;
+           | "\(.metric) +\(.evidence.estimate * 1000 | round / 10) %"] | join(", ")' "$work/last.json") ;;
       *) cat "$work/last.log" >&2; exit "$code" ;;
     esac
-    printf '%s %2d: %s (%s s)\n' "$kind" "$round" "$said" "$(jq '.duration_s | round' "$work/last.json")"
+    printf '%s +%d %% %2d: %s (%s pairs, %s s)\n' "$mood" "$percent" "$round" "$said" \
+      "$(jq '.tests[0].pairs' "$work/last.json")" "$(jq '.duration_s | round' "$work/last.json")"
   done
 done

@@ -101,6 +101,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         },
     };
     let is_same = !args.calibrate && binaries::same(&base.path, &head.path);
+    let measuring = binaries::Measuring::begin();
     let began = SystemTime::now();
     let measured = if is_same {
         Ok(())
@@ -116,9 +117,12 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     let mut comparison = judged(&rounds.blocks, &floors, &folder.name);
     comparison.duration_s = began.elapsed().unwrap_or_default().as_secs_f64();
     comparison.is_same = is_same;
-    comparison
-        .notices
-        .splice(0..0, binaries::notice(&base, &head));
+    comparison.notices.splice(
+        0..0,
+        binaries::notice(&base, &head)
+            .into_iter()
+            .chain(measuring.notice.clone()),
+    );
     if args.calibrate {
         comparison.calibration = Some(drawn(&rounds.blocks, &floors));
     }

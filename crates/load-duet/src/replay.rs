@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::message::{Answer, Connection};
 use crate::script::{Script, Step};
@@ -161,16 +161,11 @@ fn is_well(status: u16, recorded: u16) -> bool {
     status < 400 || (status == recorded && status < 500)
 }
 
-/// For `play`: enough after `requests` requests or after `time`, whichever comes first.
-pub fn after(requests: u64, time: Duration) -> impl FnMut(&Tally) -> bool {
-    let begin = Instant::now();
-    move |tally| tally.requests >= requests || begin.elapsed() >= time
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{BufReader, Write as _};
     use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Duration;
 
     use super::*;
     use crate::message::{Request, read_request};
@@ -244,8 +239,8 @@ mod tests {
             server(900, Duration::from_millis(3), 201),
         ];
         let mut duet = Duet::prepare(&script, servers, 1);
-        duet.play(after(4, Duration::MAX));
-        let tally = duet.play(after(40, Duration::MAX));
+        duet.play(|tally| tally.requests >= 4);
+        let tally = duet.play(|tally| tally.requests >= 40);
         assert_eq!((tally.requests, tally.failed), (40, [0, 0]));
         assert_eq!(tally.bytes[0], tally.bytes[1]);
         for durations in tally.durations.values() {
@@ -266,7 +261,7 @@ mod tests {
             server(900, Duration::ZERO, 201),
         ];
         let mut duet = Duet::prepare(&script, servers, 1);
-        let tally = duet.play(after(10, Duration::MAX));
+        let tally = duet.play(|tally| tally.requests >= 10);
         assert_eq!((tally.requests, tally.failed), (10, [5, 0]));
         assert_eq!(tally.durations.keys().copied().collect::<Vec<_>>(), [1]);
         drop(duet);
@@ -276,7 +271,7 @@ mod tests {
             .local_addr()
             .unwrap();
         let mut duet = Duet::prepare(&script, [gone, servers[1]], 1);
-        let tally = duet.play(after(4, Duration::MAX));
+        let tally = duet.play(|tally| tally.requests >= 4);
         assert_eq!((tally.failed, tally.durations.len()), ([4, 0], 0));
     }
 

@@ -8,7 +8,7 @@
 use std::sync::OnceLock;
 
 use crate::error::{StatsError, require_finite, require_share};
-use crate::numbers::{mid_ranks, normal_quantile, normal_tail, quantile_sorted, sort};
+use crate::numbers::{mid_ranks, normal_quantile, normal_tail, sort};
 
 const WHAT: &str = "the signed-rank test";
 
@@ -83,15 +83,16 @@ pub fn interval(differences: &[f64], confidence: f64) -> Result<Interval, StatsE
         .enumerate()
         .flat_map(with_later)
         .collect();
-    sort(&mut means);
-    let Some(estimate) = quantile_sorted(&means, 0.5) else {
+    let Some(last) = means.len().checked_sub(1) else {
         return Err(StatsError::too_few(WHAT, 0, 1));
     };
-    let cut_off = cut_off(differences.len(), (1.0 - confidence) / 2.0).min(means.len() / 2);
+    // Cheaper than to sort them all.
+    let mut nth = |place: usize| *means.select_nth_unstable_by(place, f64::total_cmp).1;
+    let cut_off = cut_off(differences.len(), (1.0 - confidence) / 2.0).min(last.div_ceil(2));
     Ok(Interval {
-        estimate,
-        low: means[cut_off],
-        high: means[means.len() - 1 - cut_off],
+        estimate: nth(last / 2) / 2.0 + nth(last.div_ceil(2)) / 2.0,
+        low: nth(cut_off.min(last - cut_off)),
+        high: nth(cut_off.max(last - cut_off)),
     })
 }
 

@@ -243,23 +243,13 @@ impl Place<'_> {
 
     /// The folder of the checkout: the user's own for what can be made again, one for each repository.
     fn checkouts(&self) -> anyhow::Result<PathBuf> {
-        let set = |name: &str| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|dir| dir.is_absolute())
-        };
-        let caches = set("XDG_CACHE_HOME")
-            .or_else(|| Some(set("HOME")?.join(".cache")))
-            .unwrap_or_else(std::env::temp_dir);
         let common = repo::ask(
             self.root,
             &["rev-parse", "--path-format=absolute", "--git-common-dir"],
         )?;
         let mut hasher = DefaultHasher::new();
         common.hash(&mut hasher);
-        let home = caches
-            .join("load-test-compare")
-            .join(format!("{:016x}", hasher.finish()));
+        let home = caches().join(format!("{:016x}", hasher.finish()));
         anyhow::ensure!(
             !home.starts_with(self.root),
             "{} lies in the repository, whose configuration would apply to the base: set XDG_CACHE_HOME to a folder elsewhere",
@@ -283,6 +273,41 @@ impl Place<'_> {
         let said = shell::capture(rustc, COMPILER_LIMIT).ok()?;
         let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
         said.ended.success().then_some(version)
+    }
+}
+
+/// The user's own folder for what can be made again.
+fn caches() -> PathBuf {
+    let set = |name: &str| {
+        let dir = std::env::var_os(name).map(PathBuf::from);
+        dir.filter(|dir| dir.is_absolute())
+    };
+    let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+    caches
+        .unwrap_or_else(std::env::temp_dir)
+        .join("load-test-compare")
+}
+
+/// What others are to know of a comparison that measures, and what it is to know of them.
+pub struct Measuring {
+    _lock: Option<File>,
+    /// What is to be said if another one measures on this machine.
+    pub notice: Option<String>,
+}
+
+impl Measuring {
+    /// Begins to measure. A second comparison is none the wronger, so that nothing here is an error.
+    pub fn begin() -> Self {
+        let dir = caches();
+        let _nobody_knows_then = std::fs::create_dir_all(&dir);
+        let lock = File::create(dir.join("measuring")).ok();
+        let is_alone = lock
+            .as_ref()
+            .is_none_or(|lock| !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
+        Self {
+            _lock: lock,
+            notice: (!is_alone).then(|| "another comparison measured on this machine meanwhile: both see less than one alone".into()),
+        }
     }
 }
 

@@ -4,13 +4,15 @@ use load_stats::fisher;
 
 use crate::record::CheckCounts;
 
-/// What this may take of the comparison's false alarms, over all checks of all tests.
+/// What this may take of the comparison's false alarms, over all checks of all tests and all looks.
 pub const LEVEL: f64 = 0.001;
+/// Looks at counts that grow, as those of tests that k6 measures do.
+const LOOKS: usize = 4;
 
 /// What the head fails more often than the base, in sentences: more than chance would have it in one of 1,000
 /// comparisons.
 pub fn worse(all: &[CheckCounts], test: &str) -> Vec<String> {
-    let level = LEVEL / all.len().max(1) as f64;
+    let level = LEVEL / (LOOKS * all.len().max(1)) as f64;
     let of_test = all.iter().filter(|check| check.test == test);
     let worse = of_test.filter_map(|check| {
         let p = fisher::more_often(check.base, check.head);
@@ -21,7 +23,7 @@ pub fn worse(all: &[CheckCounts], test: &str) -> Vec<String> {
 
 /// The failures that chance may have made, in sentences.
 pub fn no_worse(all: &[CheckCounts], test: &str) -> Vec<String> {
-    let level = LEVEL / all.len().max(1) as f64;
+    let level = LEVEL / (LOOKS * all.len().max(1)) as f64;
     let failed = all
         .iter()
         .filter(|check| check.test == test && check.base[0] + check.head[0] > 0);

@@ -1,9 +1,9 @@
 //! One restart: both servers fresh, warmed up and asked the same in turn.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use load_duet::replay::{Duet, Tally, after};
+use load_duet::replay::{Duet, Tally};
 use load_duet::script::Script;
 use load_stats::quantile;
 
@@ -16,6 +16,9 @@ use crate::shell::interrupt;
 const WARM_UP: u64 = 500;
 /// How long warming up takes at most, in the times of measuring: for servers that take long to answer.
 const WARM_UP_TIMES: u32 = 3;
+/// Requests that are measured at least, which servers that take long to answer may take so many times longer for.
+const FEWEST_REQUESTS: u64 = 60;
+const SLOWEST_TIMES: u32 = 10;
 /// The fewest durations that a median and a p95 are made of.
 const FEWEST: [usize; 2] = [5, 20];
 /// The share of failed requests from which on the cost of a request says nothing, since an error costs another.
@@ -44,19 +47,24 @@ impl Bench<'_> {
         ];
         let addresses = [socket(&servers[0].address)?, socket(&servers[1].address)?];
         let mut duet = Duet::prepare(script, addresses, seed);
-        let mut play = |requests: u64, time: Duration| {
-            let mut enough = after(requests, time);
-            let tally = duet.play(|tally| enough(tally) || interrupt::check().is_err());
+        // Until there are `requests` and `at_least` has passed, but no longer than `at_most`.
+        let mut play = |requests: u64, at_least: Duration, at_most: Duration| {
+            let begin = Instant::now();
+            let tally = duet.play(|tally| {
+                let passed = begin.elapsed();
+                let is_enough = tally.requests >= requests && passed >= at_least;
+                is_enough || passed >= at_most || interrupt::check().is_err()
+            });
             interrupt::check().map(|()| tally)
         };
-        play(WARM_UP, self.block * WARM_UP_TIMES)?;
+        play(WARM_UP, Duration::ZERO, self.block * WARM_UP_TIMES)?;
         let look = |servers: &[Server; 2]| {
             servers
                 .each_ref()
                 .map(|server| server.sampler().and_then(|sampler| sampler.now()))
         };
         let before = look(&servers);
-        let tally = play(u64::MAX, self.block)?;
+        let tally = play(FEWEST_REQUESTS, self.block, self.block * SLOWEST_TIMES)?;
         let after = look(&servers);
         for side in Side::BOTH {
             if let Err(why) = servers[side as usize].check() {

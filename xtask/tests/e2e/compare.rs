@@ -7,10 +7,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::faults::program_with_faults;
-use crate::support::{Done, Run, read, server};
+use crate::support::{Done, Going, Run, read, server, wait_until};
 
-/// The fewest pairs that a comparison of one test takes, in the shortest blocks.
-const SHORT: &str = "--pairs 10 --block 500ms --vus 10 --seed 7";
+/// Pairs of which twelve are enough for whatever they all show, as short as they may be.
+const SHORT: &str = "--pairs 16 --block 300ms --seed 7";
 
 fn compare(args: &str, base: &Path, head: &Path) -> Run {
     Run::compare(args)
@@ -41,7 +41,7 @@ fn changes(comparison: &Value, change: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
+fn a_slower_route_is_found_by_name_and_found_again_in_its_pairs() {
     let dir = tempfile::tempdir().unwrap();
     let slow = program_with_faults(dir.path(), "slow", "GET /api/missions: latency=30ms");
     let done = compare(&format!("missions {SHORT}"), server(), &slow).done();
@@ -58,7 +58,7 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
         !worse.iter().any(|name| name.starts_with("mission_create")),
         "{worse:?}"
     );
-    assert_eq!(found["tests"][0]["pairs"], 10);
+    assert_eq!(found["tests"][0]["pairs"], 12, "a clear case ends early");
 
     let folder = folder(&done.results);
     let page = read(&folder.join("report.html"));
@@ -66,10 +66,10 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
     assert!(read(&folder.join("summary.md")).contains("mission\\_list\\_duration med"));
     assert!(
         !folder.join("blocks").exists(),
-        "blocks that went well are not kept"
+        "what went well is not kept"
     );
 
-    // The same blocks, judged again without any server: the same verdict, unless the floor lets it pass.
+    // The same pairs, judged again without any server: the same verdict, unless the floor lets it pass.
     let replay = |args: &str| {
         Run::compare(args)
             .arg("--replay")
@@ -85,19 +85,15 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_blocks() {
 }
 
 #[test]
-fn errors_only_in_head_fail_at_once() {
+fn checks_that_fail_in_the_head_alone_need_no_pairs() {
     let dir = tempfile::tempdir().unwrap();
     let failing = program_with_faults(dir.path(), "failing", "GET /api/missions: error=50%");
     let done = compare(&format!("missions {SHORT}"), server(), &failing).done();
-    done.exits(1).says("failed in head and none in base");
-    let found = comparison(&done);
-    assert_eq!(found["tests"][0]["pairs"], 1, "no statistics are needed");
-    let reasons = found["reasons"].as_array().unwrap();
-    let of_requests = |reason: &&Value| reason.as_str().unwrap().contains("requests failed");
-    assert!(
-        reasons.iter().any(|reason| of_requests(&reason)),
-        "{reasons:?}"
-    );
+    done.exits(1).says("list status is 200\": failed");
+    let test = &comparison(&done)["tests"][0];
+    assert_eq!(test["pairs"], 0);
+    let worse = test["worse_failures"].as_array().unwrap();
+    assert_eq!(worse.len(), 3, "the requests and both checks: {test}");
 }
 
 #[test]
@@ -121,57 +117,79 @@ fn a_program_that_is_no_server_is_told_from_a_slow_one() {
 fn a_head_that_dies_under_load_is_worse() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("dies");
-    // Long enough to be warmed up, not long enough for a block.
+    // Long enough to become ready, not long enough for 200 iterations.
     let script = format!(
         "#!/bin/sh\nexec timeout --foreground --signal=KILL 1.5 '{}' \"$@\"\n",
         server().display()
     );
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let args = "health --pairs 10 --block 4s --vus 10";
-    compare(args, server(), &path)
+    compare(&format!("health {SHORT}"), server(), &path)
         .done()
         .exits(1)
         .says("head did not stand the load");
 }
 
 #[test]
-fn what_cannot_be_significant_is_refused_with_the_arithmetic() {
+fn what_says_nothing_is_not_measured() {
     let done = compare("missions --pairs 6", server(), server()).done();
     done.exits(2)
-        .says("6 pairs reach p = 2/2^6 = 3.12e-2 at best")
-        .says("10 pairs are");
+        .says("6 pairs reach p = 1/2^6 = 1.56e-2 at best")
+        .says("10 pairs are needed");
     assert!(!done.results.exists(), "nothing was begun");
+    let done = compare("missions", server(), server()).done();
+    done.exits(0).says("THE SAME PROGRAM, NOTHING WAS MEASURED");
 }
 
-#[test]
-fn an_interrupt_keeps_the_blocks_so_far() {
-    let mut run = compare(&format!("health {SHORT}"), server(), server()).start();
-    run.wait_for("comparing");
-    let results = run.results.clone();
-    crate::support::wait_until("the second pair begins", || {
-        let folders = std::fs::read_dir(&results).into_iter().flatten().flatten();
+/// Waits until a measurement whose folder's name begins with `name` is under way, and interrupts it.
+fn interrupted_at(run: &Going, name: &str) {
+    wait_until(&format!("{name} begins"), || {
+        let folders = std::fs::read_dir(&run.results)
+            .into_iter()
+            .flatten()
+            .flatten();
         folders.map(|folder| folder.path()).any(|folder| {
-            let blocks = std::fs::read_dir(folder.join("blocks"))
-                .into_iter()
-                .flatten();
-            blocks
-                .flatten()
-                .any(|block| block.file_name().to_string_lossy().contains("-002-"))
+            let blocks = std::fs::read_dir(folder.join("blocks"));
+            let mut blocks = blocks.into_iter().flatten().flatten();
+            blocks.any(|block| block.file_name().to_string_lossy().starts_with(name))
         })
     });
     run.signal_as_a_terminal(Signal::INT);
+}
+
+#[test]
+fn an_interrupt_keeps_the_pairs_so_far() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = program_with_faults(dir.path(), "other", "");
+    let run = compare(&format!("health {SHORT}"), server(), &other).start();
+    interrupted_at(&run, "health-002");
     let done = run.done();
     done.exits(130).says("INTERRUPTED");
     assert_eq!(comparison(&done)["outcome"], "interrupted");
     let blocks = read(&folder(&done.results).join("blocks.json"));
     let blocks: Value = serde_json::from_str(&blocks).unwrap();
-    assert!(blocks["blocks"].as_array().unwrap().len() >= 2);
+    assert!(!blocks["pairs"].as_array().unwrap().is_empty());
+    assert_eq!(
+        blocks["checks"].as_array().unwrap().len(),
+        3,
+        "{}",
+        blocks["checks"]
+    );
+}
+
+#[test]
+fn what_opens_websockets_is_left_to_k6() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = program_with_faults(dir.path(), "other", "");
+    let run = compare(&format!("websocket {SHORT}"), server(), &other).start();
+    // A duet would have both sides there.
+    interrupted_at(&run, "websocket-001");
+    run.done().exits(130).says("INTERRUPTED");
 }
 
 #[test]
 fn head_against_itself_says_how_noisy_the_machine_is() {
-    let done = Run::compare(&format!("health --calibrate {SHORT}"))
+    let done = Run::compare("health --calibrate --pairs 10 --block 200ms --seed 7")
         .arg("--head-bin")
         .arg(server().to_str().unwrap())
         .done();

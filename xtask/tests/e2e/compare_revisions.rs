@@ -8,6 +8,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::faults::program_with_faults;
 use crate::support::{Run, k6, root, server};
 
 const MANIFEST: &str =
@@ -20,6 +21,7 @@ impl Repository {
     /// Three commits: without a server, with one that does not build, with one that does.
     fn new() -> Self {
         let repository = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir(repository.tree()).unwrap();
         repository.git(&["init", "--quiet", "--initial-branch", "main"]);
         repository.git(&["config", "user.name", "Tester"]);
         repository.git(&["config", "user.email", "tester@example.org"]);
@@ -44,6 +46,11 @@ impl Repository {
         repository
     }
 
+    /// The working tree; beside it is the folder of caches.
+    fn tree(&self) -> PathBuf {
+        self.0.path().join("work")
+    }
+
     fn copy_load_tests(&self) {
         let from = root().join("load-tests");
         let files = ["load-test.toml", "main.js", "k6.config.js", "probe.js"].map(PathBuf::from);
@@ -58,7 +65,7 @@ impl Repository {
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.0.path().join(path);
+        let path = self.tree().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
@@ -66,7 +73,7 @@ impl Repository {
     fn git(&self, args: &[&str]) {
         let status = Command::new("git")
             .args(args)
-            .current_dir(self.0.path())
+            .current_dir(self.tree())
             .status()
             .unwrap();
         assert!(status.success(), "git {args:?}");
@@ -76,7 +83,7 @@ impl Repository {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
             .args(["generate-lockfile", "--offline", "--quiet"])
-            .current_dir(self.0.path())
+            .current_dir(self.tree())
             .status()
             .unwrap();
         assert!(status.success());
@@ -88,12 +95,16 @@ impl Repository {
     }
 
     fn compare(&self, args: &str) -> Run {
-        let package = self.0.path().join("xtask");
+        let package = self.tree().join("xtask");
         Run::compare(args)
             .env("CARGO_MANIFEST_DIR", package.to_str().unwrap())
             .env(
                 "CARGO_TARGET_DIR",
-                self.0.path().join("target").to_str().unwrap(),
+                self.tree().join("target").to_str().unwrap(),
+            )
+            .env(
+                "XDG_CACHE_HOME",
+                self.0.path().join("caches").to_str().unwrap(),
             )
             .env("K6_BIN", k6().to_str().unwrap())
     }
@@ -120,28 +131,108 @@ fn bad_revisions_are_told_apart() {
 }
 
 #[test]
-fn a_base_is_built_once_and_the_working_tree_is_the_head() {
+fn what_does_not_change_the_code_is_not_measured() {
     let repository = Repository::new();
     repository.write("crates/tachikoma-server/src/lib.rs", "//! Not committed.\n");
-    for built in ["building the last commit", "built before"] {
-        // Uncommitted changes on the main branch are compared with its last commit.
-        let mut run = repository
-            .compare("health --pairs 10 --block 500ms")
-            .start();
-        run.wait_for(built);
-        run.wait_for("comparing the working tree");
-        run.wait_for("with uncommitted changes");
-        run.signal_as_a_terminal(Signal::INT);
-        run.done().exits(130);
-    }
-    // The worktree is git's own, and nothing of it shows in the working tree.
+    // Uncommitted changes on the main branch are compared with its last commit.
+    let done = repository.compare("health").done();
+    done.exits(0)
+        .says("building the last commit")
+        .says("the working tree")
+        .says("with uncommitted changes")
+        .says("THE SAME PROGRAM, NOTHING WAS MEASURED");
+    // Nothing of the checkout shows in the working tree.
     let status = Command::new("git")
         .args(["status", "--porcelain"])
-        .current_dir(repository.0.path())
+        .current_dir(repository.tree())
         .output()
         .unwrap();
     assert_eq!(
         String::from_utf8(status.stdout).unwrap(),
         "?? crates/tachikoma-server/src/lib.rs\n"
     );
+}
+
+/// A base with a submodule and without a Cargo.lock, which would not compile with the flags or variables of the working
+/// tree, compared out of a hook in a repository with hooks of its own.
+#[test]
+fn a_base_is_built_as_whoever_checks_it_out_would_build_it() {
+    let repository = Repository::new();
+    let word = repository.0.path().join("word");
+    std::fs::create_dir(&word).unwrap();
+    let git = |args: &[&str]| {
+        let identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"];
+        let status = Command::new("git")
+            .args(identity)
+            .args(args)
+            .current_dir(&word)
+            .status();
+        assert!(status.unwrap().success(), "git {args:?}");
+    };
+    git(&["init", "--quiet"]);
+    std::fs::write(word.join("word.txt"), "word").unwrap();
+    git(&["add", "--all"]);
+    git(&["commit", "--quiet", "--message", "word"]);
+    let word = word.to_str().unwrap();
+    repository.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        word,
+        "word",
+    ]);
+    repository.git(&["rm", "--quiet", "Cargo.lock"]);
+    let path = "crates/tachikoma-server/src/main.rs";
+    let main = std::fs::read_to_string(repository.tree().join(path)).unwrap();
+    let checks = "#[cfg(leaked)]\ncompile_error!(\"the flags of the working tree\");\nconst _: () = assert!(option_env!(\"LEAKED\").is_none());\nconst _: &str = include_str!(\"../../../word/word.txt\");\n";
+    repository.write(path, &format!("{main}{checks}"));
+    repository.commit("a plain base");
+
+    let config = "[env]\nLEAKED = \"1\"\n[build]\nrustflags = [\"--cfg\", \"leaked\"]\n";
+    repository.write(".cargo/config.toml", config);
+    repository.write(".git/hooks/post-checkout", "#!/bin/sh\nexit 1\n");
+    let hook = repository.tree().join(".git/hooks/post-checkout");
+    std::fs::set_permissions(hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let head = program_with_faults(repository.0.path(), "head", "");
+    let mut run = repository
+        .compare("health")
+        .arg("--head-bin")
+        .arg(head.to_str().unwrap())
+        .env("LEAKED", "1")
+        .env("GIT_DIR", "/nowhere")
+        .env("GIT_INDEX_FILE", "/nowhere/index")
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "protocol.file.allow")
+        .env("GIT_CONFIG_VALUE_0", "always")
+        .start();
+    run.wait_for("there is no Cargo.lock");
+    run.wait_for("comparing");
+    run.signal_as_a_terminal(Signal::INT);
+    run.done().exits(130);
+}
+
+#[test]
+fn a_shallow_clone_says_how_deep_to_fetch() {
+    let repository = Repository::new();
+    let tree = repository.0.path().join("shallow");
+    let url = format!("file://{}", repository.tree().display());
+    let status = Command::new("git")
+        .args(["clone", "--quiet", "--depth", "1", &url])
+        .arg(&tree)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let package = tree.join("xtask");
+    let compare = |args: &str| {
+        repository
+            .compare(args)
+            .env("CARGO_MANIFEST_DIR", package.to_str().unwrap())
+            .done()
+    };
+    compare("health").exits(2).says("git fetch --deepen=1000");
+    compare("health --base v1")
+        .exits(2)
+        .says("git fetch --deepen=1000");
 }

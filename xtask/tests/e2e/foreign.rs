@@ -88,26 +88,22 @@ fn it_passes_and_fails_when_it_is_slow() {
 }
 
 #[test]
-fn it_is_compared_with_itself_and_with_a_slow_one() {
+fn it_is_compared_with_a_slow_one() {
     let (dir, load_tests) = (tempfile::tempdir().unwrap(), load_tests());
-    let slow = slow(dir.path(), "0.02", "0.06");
-    let compare = |head: &Path, floors: &str| {
-        let args = format!("files --pairs 10 --block 500ms --vus 5 --seed 7 {floors}");
-        against(Run::compare(&args), &load_tests)
-            .arg("--base-bin")
-            .arg(program().to_str().unwrap())
-            .arg("--head-bin")
-            .arg(head.to_str().unwrap())
-            .done()
-    };
-    let worse = compare(&slow, "");
-    worse.exits(1).says("WORSE").says("search_duration");
-    // Only what no noise of the machine brings about is to be found here.
-    let same = compare(
-        program(),
-        "--floor median=300% --floor p95=900% --floor cpu=300% --floor memory=100%",
-    );
-    same.exits(0);
+    // So short that one request in a few meets it, which only the slow end shows.
+    let slow = slow(dir.path(), "0.001", "0.02");
+    against(
+        Run::compare("files --pairs 12 --block 500ms --seed 7"),
+        &load_tests,
+    )
+    .arg("--base-bin")
+    .arg(program().to_str().unwrap())
+    .arg("--head-bin")
+    .arg(slow.to_str().unwrap())
+    .done()
+    .exits(1)
+    .says("WORSE")
+    .says("search_duration");
 }
 
 #[test]

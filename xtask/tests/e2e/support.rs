@@ -178,6 +178,7 @@ impl Run {
             .env("TMPDIR", dir.path())
             // Where locks are: runs of two tests have none in common.
             .env("XDG_RUNTIME_DIR", dir.path())
+            .env("XDG_CACHE_HOME", dir.path())
             .current_dir(root());
         Self {
             command,

@@ -17,8 +17,8 @@ const IF_THERE_IS_A_HISTORY: &str =
 
 /// `cargo xtask` is the built orchestrator, all else does nothing.
 ///
-/// A comparison gets a ready server on both sides instead of building a revision, and few short blocks of one test,
-/// without faults, so that it takes a minute: what it finds is not the point here, only that its own arguments are
+/// A comparison gets a ready server on both sides instead of building a revision, and few short pairs of one test, without
+/// faults, so that it takes half a minute: what it finds is not the point here, only that its own arguments are
 /// understood. `NIGHT_WITHOUT_COMPARISON` leaves it out.
 const CARGO: &str = r#"#!/bin/sh
 [ "$1" = xtask ] || exit 0
@@ -28,7 +28,7 @@ shift
 GITHUB_ACTIONS='' K6_BIN=/no/such/k6 "$NIGHT_XTASK" "$@" 2>&1 | grep "try '--help'" && exit 2
 [ -z "$NIGHT_WITHOUT_COMPARISON" ] || exit 0
 unset TACHIKOMA_FAULTS
-exec "$NIGHT_XTASK" compare --base-bin "$NIGHT_SERVER" --head-bin "$NIGHT_SERVER" --pairs 11 --block 500ms --confirm missions
+exec "$NIGHT_XTASK" compare --base-bin "$NIGHT_SERVER" --head-bin "$NIGHT_HEAD" --pairs 11 --block 500ms missions
 "#;
 
 /// A server that injects faults when told to, and else is a sound one.
@@ -72,6 +72,8 @@ impl Nights {
         git(dir.path(), &clone);
         let bin = dir.path().join("bin");
         step::program(&bin, "rustup", "#!/bin/sh\n");
+        // Another program, for the comparison, that is the server too.
+        step::program(&bin, "head", "#!/bin/sh\nexec \"$NIGHT_SERVER\" \"$@\"\n");
         let path = step::program(&bin, "cargo", CARGO);
         let cache = dir.path().join("cache");
         std::fs::create_dir(&cache).unwrap();
@@ -112,10 +114,12 @@ impl Nights {
         let summary = home.join("summary.md");
         let package = workspace.join("xtask").display().to_string();
         let target = root().join("target").display().to_string();
+        let head = self.dir.path().join("bin/head");
         let own = [
             ("PATH", self.path.as_str()),
             ("NIGHT_XTASK", env!("CARGO_BIN_EXE_xtask")),
             ("NIGHT_SERVER", server().to_str().unwrap()),
+            ("NIGHT_HEAD", head.to_str().unwrap()),
             ("CARGO_MANIFEST_DIR", &package),
             ("CARGO_TARGET_DIR", &target),
             ("TACHIKOMA_SERVER_BIN", server().to_str().unwrap()),

@@ -28,7 +28,7 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
     Document {
         subject: "compare".into(),
         outcome: comparison.outcome,
-        tone: Tone::of(comparison.outcome),
+        tone: tone(comparison),
         verdict: verdict(comparison).into(),
         title: format!(
             "{} against {}",
@@ -56,6 +56,14 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
         at: comparison.started_at.as_str().into(),
         seconds: comparison.duration_s,
         ..Document::default()
+    }
+}
+
+/// What could not be judged gets no green tick.
+fn tone(comparison: &Comparison) -> Tone {
+    match comparison.outcome {
+        Outcome::Passed if comparison.of(Change::NotJudged).next().is_some() => Tone::Warn,
+        outcome => Tone::of(outcome),
     }
 }
 
