@@ -62,7 +62,7 @@ pub struct ServerOptions<'a> {
     pub binary: Option<&'a Path>,
     /// The process of a server that already runs, to be sampled.
     pub pid: Option<u32>,
-    /// Whether it is started without a word: one of many.
+    /// Whether nothing is printed when it starts, since it is one of many.
     pub quiet: bool,
 }
 

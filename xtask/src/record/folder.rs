@@ -1,4 +1,4 @@
-//! The folder of one run: made exclusively, written file by file beside its place and renamed.
+//! The folder of one run: created exclusively; each file is written under another name and renamed.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ fn unusable(path: &Path) -> String {
     )
 }
 
-/// Writes a file beside its place, makes it durable and renames it, so that nobody ever sees half of it.
+/// Writes a file under another name, makes it durable and renames it, so that nobody ever sees half of it.
 ///
 /// # Errors
 /// If any of that fails; the message names the file.
