@@ -248,13 +248,7 @@ mod tests {
     #[test]
     fn after_an_accepted_change_the_past_begins_anew() {
         let mut past = testing::past(40);
-        past.accepted.push(crate::history::lines::Accepted {
-            commit: "unknown to git".into(),
-            committed_at: "2026-01-10T12:00:00Z".into(),
-            tests: Vec::new(),
-            why: "validated now".into(),
-            accepted_at: "2026-01-10T13:00:00Z".into(),
-        });
+        past.accepted.push(testing::accepted("validated now"));
         let record = judged(&past, &testing::line(41));
         assert_eq!(record.have, 30);
         assert!(

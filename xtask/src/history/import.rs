@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::lines::{self, AcceptedLine, HISTORY_VERSION, Line, path as history_path};
+use super::lines::{self, AcceptedLine, Line, path as history_path};
 use super::read::{self, Past, identity};
 use crate::error::UsageError;
 use crate::record::{RunRecord, SCHEMA_VERSION, versioned};
@@ -83,10 +83,7 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
             for one in past.accepted {
                 if !accepted.contains(&one) {
                     accepted.push(one.clone());
-                    marks.push(AcceptedLine {
-                        schema_version: HISTORY_VERSION,
-                        accepted: one,
-                    });
+                    marks.push(AcceptedLine::new(one));
                 }
             }
         }
@@ -147,7 +144,6 @@ fn load(path: &Path, now: SystemTime, notices: &mut Vec<String>) -> anyhow::Resu
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::Accepted;
     use super::super::testing;
     use super::*;
 
@@ -161,16 +157,7 @@ mod tests {
         std::fs::create_dir_all(&results).unwrap();
         let lines: Vec<Line> = nights.map(testing::line).collect();
         lines::append_lines(&results, &lines).unwrap();
-        let mark = AcceptedLine {
-            schema_version: HISTORY_VERSION,
-            accepted: Accepted {
-                commit: "c".repeat(40),
-                committed_at: "2026-01-10T12:00:00Z".into(),
-                tests: Vec::new(),
-                why: "wanted".into(),
-                accepted_at: "2026-01-11T12:00:00Z".into(),
-            },
-        };
+        let mark = AcceptedLine::new(testing::accepted("wanted"));
         lines::append_lines(&results, &[mark]).unwrap();
     }
 

@@ -89,6 +89,16 @@ pub struct AcceptedLine {
     pub accepted: Accepted,
 }
 
+impl AcceptedLine {
+    /// The line for `accepted`.
+    pub fn new(accepted: Accepted) -> Self {
+        Self {
+            schema_version: HISTORY_VERSION,
+            accepted,
+        }
+    }
+}
+
 /// Where the history of a results folder is.
 pub fn path(results: &Path) -> PathBuf {
     results.join(FILE)

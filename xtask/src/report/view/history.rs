@@ -49,7 +49,7 @@ fn section(series: &ComparableRuns) -> Section {
     }
     let accepted = series.accepted.iter();
     Section {
-        name: words::name(&series.key).into(),
+        name: name(&series.key).into(),
         line: place(&series.key).into(),
         notes: std::iter::once(words::runs(series) + &cut)
             .chain(accepted.map(|mark| words::accepted(mark, series.runs)))
