@@ -45,8 +45,6 @@ pub fn accept(
         tests => tests.join(", "),
     };
     let short = short_commit(&accepted.commit).to_owned();
-    std::fs::create_dir_all(results)
-        .with_context(|| format!("failed to create {}", results.display()))?;
     if let Some(notice) = lines::append_lines(results, &[AcceptedLine::new(accepted)])? {
         ui::notice(&notice);
     }

@@ -90,8 +90,6 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     }
     imported.fresh = lines.len();
     imported.accepted = marks.len();
-    std::fs::create_dir_all(results)
-        .with_context(|| format!("failed to create {}", results.display()))?;
     for notice in [
         lines::append_lines(results, &lines)?,
         lines::append_lines(results, &marks)?,
@@ -154,7 +152,6 @@ mod tests {
     /// An artifact with a history of `nights` and one accepted change.
     fn artifact(dir: &Path, nights: std::ops::Range<usize>) {
         let results = dir.join("load-test-results");
-        std::fs::create_dir_all(&results).unwrap();
         let lines: Vec<Line> = nights.map(testing::line).collect();
         lines::append_lines(&results, &lines).unwrap();
         let mark = AcceptedLine::new(testing::accepted("wanted"));
@@ -189,7 +186,6 @@ mod tests {
     fn what_is_imported_later_is_in_order_and_no_jump_of_a_clock() {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("results");
-        std::fs::create_dir_all(&results).unwrap();
         lines::append_lines(&results, &[testing::line(20)]).unwrap();
         artifact(&dir.path().join("a"), 0..3);
         import(&results, &[dir.path().join("a")], now()).unwrap();
@@ -205,7 +201,6 @@ mod tests {
         let results = dir.path().join("results");
         for (name, duration_ms) in [("a", 540_000.0), ("b", 540_001.5)] {
             let artifact = dir.path().join("artifacts").join(name);
-            std::fs::create_dir_all(&artifact).unwrap();
             let mut line = testing::line(3);
             line.metrics.as_mut().unwrap().duration_ms = duration_ms;
             lines::append_lines(&artifact, &[line]).unwrap();
