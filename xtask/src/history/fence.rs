@@ -54,17 +54,13 @@ impl Reference {
             ..Self::default()
         };
         for entry in since.iter().filter(|entry| unfit(&entry.line).is_none()) {
-            reference.add(entry);
+            reference.have += 1;
+            for (measure, value) in &entry.numbers {
+                let series = reference.series.entry(measure.clone()).or_default();
+                series.push(*value);
+            }
         }
         reference
-    }
-
-    /// Adds one run.
-    pub fn add(&mut self, entry: &Entry) {
-        self.have += 1;
-        for (measure, value) in entry.line.measured() {
-            self.series.entry(measure).or_default().push(value);
-        }
     }
 
     /// Puts the numbers of now beside those of the past. A suspect has the state [`PastState::Regression`].

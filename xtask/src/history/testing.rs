@@ -1,7 +1,7 @@
 //! Lines for unit tests.
 
 use super::lines::{Accepted, Line};
-use super::read::{Entry, Past, time};
+use super::read::{Entry, Past};
 
 /// A commit for the run of `night`.
 pub fn commit(night: usize) -> String {
@@ -53,15 +53,11 @@ pub fn past(nights: usize) -> Past {
 
 /// The past that these lines are.
 pub fn of(lines: Vec<Line>) -> Past {
-    let entries = lines
-        .into_iter()
-        .map(|line| Entry {
-            at: time(&line.at).unwrap(),
-            line,
-        })
-        .collect();
     Past {
-        entries,
+        entries: lines
+            .into_iter()
+            .map(|line| Entry::new(line).unwrap())
+            .collect(),
         ..Past::default()
     }
 }
