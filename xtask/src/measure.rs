@@ -68,7 +68,10 @@ impl Measured {
     pub fn usage(&self) -> Option<UsageRecord> {
         let samples = &self.samples;
         let cpu_s = samples.last()?.cpu_s - samples.first()?.cpu_s;
-        let requests = self.summary.as_ref().map_or(0, Summary::http_requests);
+        let requests = self
+            .summary
+            .as_ref()
+            .map_or(0, |summary| summary.counter("http_reqs"));
         Some(UsageRecord {
             cpu_s,
             cpu_us_per_request: (requests > 0).then(|| cpu_s * 1e6 / requests as f64),

@@ -25,7 +25,9 @@ impl Exceptions {
         let exceptions = counted.max(evidence.log.exceptions());
         Self {
             exceptions,
-            iterations: iterations.max(summary.iterations()).max(exceptions),
+            iterations: iterations
+                .max(summary.counter("iterations"))
+                .max(exceptions),
         }
     }
 

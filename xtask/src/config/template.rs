@@ -44,17 +44,18 @@ impl Template {
 
     /// The text with `values` in its places.
     pub fn fill(&self, values: &Values<'_>) -> OsString {
+        let address = values.address;
         let mut out = OsString::new();
         for (before, place) in parts(&self.0) {
             out.push(before);
             match place {
-                "addr" => out.push(values.address.to_string()),
-                "host" => out.push(values.address.ip().to_string()),
-                "port" => out.push(values.address.port().to_string()),
-                "data_dir" => out.push(values.data_dir),
-                "fixtures" => out.push(values.fixtures),
-                "root" => out.push(values.root),
-                "api_key" => out.push(values.api_key),
+                Some("addr") => out.push(address.to_string()),
+                Some("host") => out.push(address.ip().to_string()),
+                Some("port") => out.push(address.port().to_string()),
+                Some("data_dir") => out.push(values.data_dir),
+                Some("fixtures") => out.push(values.fixtures),
+                Some("root") => out.push(values.root),
+                Some("api_key") => out.push(values.api_key),
                 _ => {}
             }
         }
@@ -74,33 +75,30 @@ impl Argument {
     }
 }
 
-/// The text in pieces: what stands before a place, and the place, empty at the end.
-fn parts(text: &str) -> Vec<(&str, &str)> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (place, more) = after.split_once('}').unwrap_or((after, ""));
-        parts.push((before, place));
-        rest = more;
-    }
-    parts.push((rest, ""));
-    parts
+/// The text in pieces: what stands before a place, and the place, if there is one.
+fn parts(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    text.split_inclusive('}')
+        .map(|part| match part.split_once('{') {
+            Some((before, place)) => (before, Some(place.trim_end_matches('}'))),
+            None => (part, None),
+        })
 }
 
 impl TryFrom<String> for Template {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let pieces = parts(&text);
-        let places = &pieces[..pieces.len() - 1];
-        if let Some((_, wrong)) = places.iter().find(|(_, place)| !PLACES.contains(place)) {
-            return Err(format!(
-                "`{{{wrong}` is no place to be filled: there are {{{}}}",
-                PLACES.join("}, {")
-            ));
-        }
         if text.matches('{').count() != text.matches('}').count() {
             return Err(format!("`{text}` has a brace without its other half"));
+        }
+        let wrong = parts(&text)
+            .filter_map(|(_, place)| place)
+            .find(|place| !PLACES.contains(place));
+        if let Some(wrong) = wrong {
+            return Err(format!(
+                "`{{{wrong}}}` is no place to be filled: there are {{{}}}",
+                PLACES.join("}, {")
+            ));
         }
         Ok(Self(text))
     }

@@ -35,22 +35,16 @@ impl RunFolder {
             .to_string()
             .replace(':', "-");
         let stem = format!("{time}-{profile}");
-        for number in 1..=MAX_SAME_NAME {
-            let name = if number == 1 {
-                stem.clone()
-            } else {
-                format!("{stem}-{number}")
-            };
+        let others = (2..=MAX_SAME_NAME).map(|number| format!("{stem}-{number}"));
+        for name in std::iter::once(stem.clone()).chain(others) {
             let path = results.join(&name);
             match std::fs::create_dir(&path) {
-                Ok(()) => {
-                    let folder = Self { path, name };
-                    folder.probe()?;
-                    return Ok(folder);
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).with_context(|| unusable(results)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                made => made.with_context(|| unusable(results))?,
             }
+            let folder = Self { path, name };
+            folder.probe()?;
+            return Ok(folder);
         }
         anyhow::bail!(
             "{} already has {MAX_SAME_NAME} runs named {stem}",
