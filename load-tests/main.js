@@ -106,15 +106,24 @@ export const options = {
 // How long this virtual user's latest iteration without an exception took, in milliseconds. A guess
 // until there is one: scripts of this kind sleep for about a second.
 let ordinaryIteration = 1000;
+// Whether the latest iteration came to its end in neither way: what throws in a callback, or waits for a promise that
+// nobody settles, ends it behind our back.
+let unsettled = false;
 
 // Runs the script's default function, which may return a promise, and counts its exceptions.
 export default function (data) {
+  if (unsettled) {
+    waitAfterException(0);
+  }
+  unsettled = true;
   const began = Date.now();
   const returned = () => {
+    unsettled = false;
     ordinaryIteration = Date.now() - began;
     iterationExceptions.add(false);
   };
   const threw = (exception) => {
+    unsettled = false;
     iterationExceptions.add(true);
     waitAfterException(Date.now() - began);
     throw exception;

@@ -28,6 +28,7 @@ const SILENT_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Watch {
     gone: Arc<Mutex<Option<String>>>,
+    said: Arc<Mutex<Vec<String>>>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -41,6 +42,8 @@ impl Watch {
         let prober = Prober::new(table, base_url, PROBE_LIMIT)?;
         let gone = Arc::new(Mutex::new(None));
         let ours = Arc::clone(&gone);
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let saying = Arc::clone(&said);
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
             .name("watch".into())
@@ -54,6 +57,8 @@ impl Watch {
                     let (notice, verdict) = judge.look(&health, Instant::now());
                     if let Some(notice) = notice {
                         ui::notice(&notice);
+                        let mut saying = saying.lock().unwrap_or_else(PoisonError::into_inner);
+                        saying.push(notice);
                     }
                     if let Some(why) = verdict {
                         *ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
@@ -64,9 +69,15 @@ impl Watch {
             .context("failed to start the watching thread")?;
         Ok(Self {
             gone,
+            said,
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+
+    /// What was said of its health since this was last asked.
+    pub fn said(&self) -> Vec<String> {
+        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Why the test cannot go on, if so.

@@ -67,6 +67,8 @@ pub struct Invocation<'a> {
 pub struct Ran {
     /// How k6 ended.
     pub ended: Ended,
+    /// How long it ran.
+    pub took: Duration,
     /// Why it was ended early, if so.
     pub stopped: Option<Stopped>,
     /// The end of its output.
@@ -139,6 +141,7 @@ impl Invocation<'_> {
         let killed = stopped.is_none() && ended == Ended::Signal(Signal::KILL.as_raw());
         Ok(Ran {
             ended,
+            took: limits.begun.elapsed(),
             stopped,
             tail: process.tail().clone(),
             limits: generator.limits(&said, killed),
