@@ -93,7 +93,7 @@ impl Measured {
             return counts.then(|| "the server does not say how many requests it had, so nothing shows that all of them reached it".to_owned());
         };
         let made = self.summary.as_ref().ok()?;
-        let made = made.http_requests() + made.websocket_sessions();
+        let made = made.counter("http_reqs") + made.counter("ws_sessions");
         let others = requests.total() - made as f64 - self.ran.took.as_secs_f64() * WATCHED_PER_S;
         (others > OTHERS * made as f64 + 10.0).then(|| {
             format!("the server counted {requests} and k6 made {made}: others use it too, and times may be theirs")
