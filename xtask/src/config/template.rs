@@ -1,4 +1,4 @@
-//! Texts of the table with places for what is only known when a server is started.
+//! Texts of the table with placeholders for what is only known when a server is started.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// What may stand between braces.
-const PLACES: [&str; 7] = [
+const PLACEHOLDERS: [&str; 7] = [
     "addr", "host", "port", "data_dir", "fixtures", "root", "api_key",
 ];
 
@@ -21,7 +21,7 @@ pub struct Template(String);
 #[serde(try_from = "Template")]
 pub struct Argument(Template);
 
-/// What the places stand for.
+/// What the placeholders stand for.
 #[derive(Debug, Clone, Copy)]
 pub struct Values<'a> {
     /// Where the server is to listen: `{addr}`, or `{host}` and `{port}`.
@@ -42,13 +42,13 @@ impl Template {
         Self(text.to_owned())
     }
 
-    /// The text with `values` in its places.
+    /// The text with `values` in place of its placeholders.
     pub fn fill(&self, values: &Values<'_>) -> OsString {
         let address = values.address;
         let mut out = OsString::new();
-        for (before, place) in parts(&self.0) {
+        for (before, name) in parts(&self.0) {
             out.push(before);
-            match place {
+            match name {
                 Some("addr") => out.push(address.to_string()),
                 Some("host") => out.push(address.ip().to_string()),
                 Some("port") => out.push(address.port().to_string()),
@@ -62,7 +62,7 @@ impl Template {
         out
     }
 
-    /// The text with the key in its place, for a header.
+    /// The text with the key filled in, for a header.
     pub fn with_key(&self, key: &str) -> String {
         self.0.replace("{api_key}", key)
     }
@@ -75,11 +75,11 @@ impl Argument {
     }
 }
 
-/// The text in pieces: what stands before a place, and the place, if there is one.
+/// The text in pieces: what stands before a placeholder, and its name, if there is one.
 fn parts(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     text.split_inclusive('}')
         .map(|part| match part.split_once('{') {
-            Some((before, place)) => (before, Some(place.trim_end_matches('}'))),
+            Some((before, name)) => (before, Some(name.trim_end_matches('}'))),
             None => (part, None),
         })
 }
@@ -92,12 +92,12 @@ impl TryFrom<String> for Template {
             return Err(format!("`{text}` has a brace without its other half"));
         }
         let wrong = parts(&text)
-            .filter_map(|(_, place)| place)
-            .find(|place| !PLACES.contains(place));
+            .filter_map(|(_, name)| name)
+            .find(|name| !PLACEHOLDERS.contains(name));
         if let Some(wrong) = wrong {
             return Err(format!(
-                "`{{{wrong}}}` is no place to be filled: there are {{{}}}",
-                PLACES.join("}, {")
+                "`{{{wrong}}}` is not a placeholder: there are {{{}}}",
+                PLACEHOLDERS.join("}, {")
             ));
         }
         Ok(Self(text))

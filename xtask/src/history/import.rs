@@ -16,7 +16,7 @@ use crate::ui;
 const MAX_DEPTH: usize = 8;
 
 /// What to do about a folder that cannot be imported.
-const GIVE: &str = "give the folder of downloaded artifacts or of results";
+const HINT: &str = "give the folder of downloaded artifacts or of results";
 
 /// What an import came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     let mut accepted = before.accepted;
     let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
     for dir in dirs {
-        let refuse = |what| UsageError(format!("{} {what}: {GIVE}", dir.display()));
+        let refuse = |what| UsageError(format!("{} {what}: {HINT}", dir.display()));
         if !dir.is_dir() {
             return Err(refuse("is no folder").into());
         }

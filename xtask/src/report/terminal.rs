@@ -8,7 +8,7 @@ use anstyle::Style;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table as Grid};
 
-use super::chart::{along, range_of};
+use super::chart::{position, range_of};
 use super::text::Text;
 use super::view::{self, Document, Row, Section, Table, Tone};
 use crate::actions;
@@ -205,7 +205,7 @@ fn sparkline(values: &[f64], room: usize) -> String {
     let span = range.start..range.start + span.max(f64::MIN_POSITIVE);
     let blocks = 0.0..(BLOCKS.len() - 1) as f64;
     let block = |value: &f64| match value.is_finite() {
-        true => BLOCKS[along(&span, &blocks, *value).round() as usize],
+        true => BLOCKS[position(&span, &blocks, *value).round() as usize],
         false => ' ',
     };
     newest.iter().map(block).collect()

@@ -8,7 +8,7 @@ use load_stats::median;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::scale::{along, range_of, sound, thinned, ticks, time_ticks};
+use super::scale::{divisible, position, range_of, thinned, ticks, time_ticks};
 use super::{Axis, Chart, Line, Point, Shape};
 use crate::report::template;
 use crate::report::text::Text;
@@ -39,11 +39,11 @@ struct Scale {
 
 impl Scale {
     fn x(&self, value: f64) -> f64 {
-        along(&self.x, &self.px, value)
+        position(&self.x, &self.px, value)
     }
 
     fn y(&self, value: f64) -> f64 {
-        along(&self.y, &self.py, value)
+        position(&self.y, &self.py, value)
     }
 }
 
@@ -61,8 +61,8 @@ pub fn svg(chart: &Chart) -> Value {
     };
     let (legend, top) = legend(chart, &y);
     let scale = Scale {
-        x: sound(&x),
-        y: sound(&y),
+        x: divisible(&x),
+        y: divisible(&y),
         px: MARGINS.0..WIDTH - MARGINS.1,
         py: top + PLANE..top,
     };
@@ -111,13 +111,16 @@ fn ranges(chart: &Chart) -> Option<(Range<f64>, Range<f64>)> {
         Axis::Seconds(span) => {
             let x = x.start.min(span.start)..x.end.max(span.end);
             let y = y.start.min(0.0)..if y == (0.0..0.0) { 1.0 } else { y.end.max(0.0) };
-            let air = (y.end - y.start) * 0.06;
-            let under = if y.start == 0.0 { 0.0 } else { air };
-            Some((x, y.start - under..y.end + air))
+            let padding = (y.end - y.start) * 0.06;
+            let padding_below = if y.start == 0.0 { 0.0 } else { padding };
+            Some((x, y.start - padding_below..y.end + padding))
         }
         Axis::Items { .. } => {
-            let air = (y.end - y.start) * 0.08;
-            Some((x.start - 0.5..x.end + 0.5, y.start - air..y.end + air))
+            let padding = (y.end - y.start) * 0.08;
+            Some((
+                x.start - 0.5..x.end + 0.5,
+                y.start - padding..y.end + padding,
+            ))
         }
     }
 }

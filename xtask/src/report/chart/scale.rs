@@ -41,7 +41,7 @@ fn at_steps(range: &Range<f64>, step: f64) -> Vec<f64> {
     }
     let first = (range.start / step - 1e-9).ceil();
     let count = (range.end / step + 1e-9).floor() - first;
-    // Whole steps rather than sums, which drift; nought is nought and not a trillionth.
+    // Whole steps rather than sums, which drift; zero is zero and not a trillionth.
     (0..=count.clamp(-1.0, 100.0) as i64)
         .map(|nth| (first + nth as f64) * step + 0.0)
         .collect()
@@ -55,7 +55,7 @@ pub fn range_of(values: impl Iterator<Item = f64>) -> Range<f64> {
 }
 
 /// A range that can be divided: finite, and not of one point.
-pub fn sound(range: &Range<f64>) -> Range<f64> {
+pub fn divisible(range: &Range<f64>) -> Range<f64> {
     let (start, end) = (range.start.clamp(-HUGE, HUGE), range.end.clamp(-HUGE, HUGE));
     if end - start > start.abs().max(end.abs()) * 1e-9 {
         return start..end;
@@ -65,7 +65,7 @@ pub fn sound(range: &Range<f64>) -> Range<f64> {
 }
 
 /// Where `value` of `values` lies in `pixels`, held within them, to a tenth.
-pub fn along(values: &Range<f64>, pixels: &Range<f64>, value: f64) -> f64 {
+pub fn position(values: &Range<f64>, pixels: &Range<f64>, value: f64) -> f64 {
     let share = (value - values.start) / (values.end - values.start);
     let at = pixels.start + share.clamp(0.0, 1.0) * (pixels.end - pixels.start);
     (at * 10.0).round() / 10.0
