@@ -24,6 +24,9 @@ const PROBE_LIMIT: Duration = Duration::from_millis(800);
 /// that was under way has failed.
 const SILENT_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long an uptime may stand still: it is told in seconds.
+const STILL: Duration = Duration::from_secs(5);
+
 /// Watches a server in a thread until dropped.
 #[derive(Debug)]
 pub struct Watch {
@@ -106,6 +109,8 @@ struct Judge {
     said: bool,
     /// The longest uptime that was seen.
     uptime_s: Option<f64>,
+    /// Since when it has not moved; `None` once that was said.
+    still_since: Option<Instant>,
 }
 
 impl Judge {
@@ -115,6 +120,18 @@ impl Judge {
         } else {
             PERIOD
         }
+    }
+
+    /// What is to be said, once, of an uptime that does not move.
+    fn stands_still(&mut self, uptime_s: Option<f64>, now: Instant) -> Option<String> {
+        if uptime_s.is_none() || uptime_s != self.uptime_s {
+            self.still_since = Some(now);
+        }
+        let still = self.still_since.is_some_and(|since| now - since >= STILL);
+        still.then(|| {
+            self.still_since = None;
+            "the server's uptime does not move, so nobody would see that it was started anew".into()
+        })
     }
 
     fn look(&mut self, health: &Health, now: Instant) -> (Option<String>, Option<String>) {
@@ -130,6 +147,9 @@ impl Judge {
         if let Health::Healthy(alive) = health {
             if let Some(restarted) = restarted(self.uptime_s, alive.uptime_s) {
                 return (None, Some(restarted));
+            }
+            if let Some(notice) = self.stands_still(alive.uptime_s, now) {
+                return (Some(notice), None);
             }
             self.uptime_s = alive.uptime_s.or(self.uptime_s);
             let back = self
@@ -190,6 +210,30 @@ mod tests {
         }
         let (_, verdict) = judge.look(&up_for(Some(0.0)), now);
         assert!(verdict.unwrap().contains("up for 6 s, and now for 0 s"));
+    }
+
+    #[test]
+    fn an_uptime_that_does_not_move_is_said_once() {
+        let mut judge = Judge::default();
+        let begin = Instant::now();
+        let mut said = Vec::new();
+        for second in 0..20 {
+            let (notice, verdict) =
+                judge.look(&up_for(Some(7.0)), begin + Duration::from_secs(second));
+            assert_eq!(verdict, None);
+            said.extend(notice.map(|notice| (second, notice)));
+        }
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].0 == 5 && said[0].1.contains("does not move"),
+            "{said:?}"
+        );
+        let mut moving = Judge::default();
+        for second in 0..20_u32 {
+            let health = up_for(Some(f64::from(second)));
+            let looked = moving.look(&health, begin + Duration::from_secs(second.into()));
+            assert_eq!(looked, (None, None));
+        }
     }
 
     #[test]

@@ -256,3 +256,26 @@ fn attend(
         return Ok((ended, Some(why)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k6_may_take_two_minutes_more_than_its_plan() {
+        let overdue = |taken_s: u64, at_most_s: Option<u64>| {
+            let deadline = Deadline {
+                begun: Instant::now()
+                    .checked_sub(Duration::from_secs(taken_s))
+                    .unwrap(),
+                at_most: at_most_s.map(Duration::from_secs),
+                teardown: Duration::from_secs(60),
+            };
+            deadline.overdue(&mut Progress::new("health", Duration::from_secs(1), false))
+        };
+        // As long a plan as one with a `setup` of minutes.
+        assert!(!overdue(300 + 119, Some(300)));
+        assert!(overdue(300 + 121, Some(300)));
+        assert!(!overdue(100_000, None));
+    }
+}
