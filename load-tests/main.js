@@ -116,15 +116,24 @@ export const options = {
 // How long this virtual user's latest iteration without an exception took, in milliseconds. A guess
 // until there is one: scripts of this kind sleep for about a second.
 let ordinaryIteration = 1000;
+// Whether the latest iteration came to its end in neither way: what throws in a callback, or waits for a promise that
+// nobody settles, ends it behind our back.
+let unsettled = false;
 
 // Runs the script's default function, which may return a promise, and counts its exceptions.
 export default function (data) {
+  if (unsettled) {
+    waitAfterException(0);
+  }
+  unsettled = true;
   const began = Date.now();
   const returned = () => {
+    unsettled = false;
     ordinaryIteration = Date.now() - began;
     iterationExceptions.add(false);
   };
   const threw = (exception) => {
+    unsettled = false;
     iterationExceptions.add(true);
     waitAfterException(Date.now() - began);
     throw exception;
@@ -180,7 +189,9 @@ export function handleSummary(data) {
   if (!__ENV.SUMMARY_PATH) {
     return undefined;
   }
-  const summary = { ...data };
+  // k6 leaves a metric out that has no samples; that no iteration came to its end is worth knowing.
+  const none = { type: 'rate', contains: 'default', values: { rate: 0, passes: 0, fails: 0 } };
+  const summary = { ...data, metrics: { iteration_exceptions: none, ...data.metrics } };
   // Whatever `setup` returned, a login token for instance.
   delete summary.setup_data;
   // What was asked for, so that a reader of the file can tell a threshold that k6 left out

@@ -99,6 +99,10 @@ function missions() {
     }
     const list = request('GET', '/api/missions?limit=200', { status: 200 });
     list.expect(Array.isArray(list.json()), 'an array was expected');
+    const ids = list.json().map((item) => item && item.id);
+    list.expect(ids.every((id) => id !== null && id !== undefined), 'missions with an id each were expected');
+    const twice = ids.find((id, at) => ids.indexOf(id) !== at);
+    list.expect(twice === undefined, `each mission was expected once, not ${twice} twice`);
     for (const body of created) {
       const listed = list.json().find((item) => item && item.id === body.id);
       list.expect(listed !== undefined, `the mission ${body.id} that was just created was expected in it`);

@@ -22,7 +22,7 @@ pub use fence::Reference;
 pub use import::run as import;
 pub use key::Key;
 #[cfg(test)]
-pub use lines::{Accepted, Line};
+pub use lines::Line;
 pub use lines::{append, path as history_path};
 pub use points::Point;
 pub use read::{Past, read};

@@ -17,6 +17,11 @@ use crate::server::{Requests, Sample, Sampler, Server};
 /// The most of k6's summary that is read, in bytes: one with 5,000 checks has 2 MB.
 const MAX_SUMMARY: u64 = 64 << 20;
 
+/// How often the watch and the metrics ask the server, at most.
+const WATCHED_PER_S: f64 = 2.0;
+/// The share of others' requests from which on they are named.
+const OTHERS: f64 = 0.1;
+
 /// What was measured.
 #[derive(Debug)]
 pub struct Measured {
@@ -65,13 +70,30 @@ impl Measured {
     pub fn usage(&self) -> Option<UsageRecord> {
         let samples = &self.samples;
         let cpu_s = samples.last()?.cpu_s - samples.first()?.cpu_s;
-        let requests = self.summary.as_ref().map_or(0, Summary::http_requests);
+        let requests = self
+            .summary
+            .as_ref()
+            .map_or(0, |summary| summary.counter("http_reqs"));
         Some(UsageRecord {
             cpu_s,
             cpu_us_per_request: (requests > 0).then(|| cpu_s * 1e6 / requests as f64),
             peak_rss_bytes: samples.iter().map(|sample| sample.rss_bytes).max()?,
             max_threads: samples.iter().map(|sample| sample.threads).max()?,
             max_open_files: samples.iter().map(|sample| sample.open_files).max()?,
+        })
+    }
+
+    /// What is to be known of the server's count of requests, though it fails nothing: that there is none, or that others
+    /// used the server too. `counts` says whether there should be one.
+    pub fn count_notice(&self, counts: bool) -> Option<String> {
+        let Some(requests) = &self.requests else {
+            return counts.then(|| "the server does not say how many requests it had, so nothing shows that all of them reached it".to_owned());
+        };
+        let made = self.summary.as_ref().ok()?;
+        let made = made.counter("http_reqs") + made.counter("ws_sessions");
+        let others = requests.total() - made as f64 - self.ran.took.as_secs_f64() * WATCHED_PER_S;
+        (others > OTHERS * made as f64 + 10.0).then(|| {
+            format!("the server counted {requests} and k6 made {made}: others use it too, and times may be theirs")
         })
     }
 

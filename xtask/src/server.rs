@@ -62,7 +62,7 @@ pub struct ServerOptions<'a> {
     pub binary: Option<&'a Path>,
     /// The process of a server that already runs, to be sampled.
     pub pid: Option<u32>,
-    /// Whether it is started without a word: one of many.
+    /// Whether nothing is printed when it starts, since it is one of many.
     pub quiet: bool,
 }
 
@@ -287,6 +287,16 @@ impl Server {
         }
     }
 
+    /// What the watch has said of its health since this was last asked.
+    pub fn said(&self) -> Vec<String> {
+        self.watch.as_ref().map(Watch::said).unwrap_or_default()
+    }
+
+    /// Whether it counts its requests, by the table.
+    pub fn counts(&self) -> bool {
+        self.config.table.requests.is_some()
+    }
+
     /// A last look at its health, after a test.
     pub fn check(&mut self) -> Result<(), String> {
         if let Some(ended) = self.ended() {
@@ -297,7 +307,10 @@ impl Server {
         match health {
             Ok(Health::Healthy(now)) => match watch::restarted(self.alive.uptime_s, now.uptime_s) {
                 Some(restarted) => Err(restarted),
-                None => Ok(()),
+                None => {
+                    self.alive.uptime_s = now.uptime_s.or(self.alive.uptime_s);
+                    Ok(())
+                }
             },
             Ok(other) => Err(format!("at the end of the test: {other}")),
             Err(error) => Err(format!("its health cannot be asked for: {error:#}")),

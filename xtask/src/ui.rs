@@ -25,7 +25,7 @@ pub const BOLD: Style = Style::new().bold();
 pub const GOOD: Style = AnsiColor::Green.on_default();
 /// For what failed.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// For what to take note of.
+/// For notices.
 pub const WARN: Style = AnsiColor::Yellow.on_default();
 /// For what matters less.
 pub const DIM: Style = Style::new().dimmed();

@@ -80,7 +80,7 @@ impl Metrics {
     pub fn of(summary: &Summary) -> Self {
         let (checks_passed, checks_failed) = summary.check_totals();
         let checks = checks_passed.saturating_add(checks_failed);
-        let requests = summary.http_requests();
+        let requests = summary.counter("http_reqs");
         let trends: BTreeMap<String, TrendDigest> = summary
             .metrics
             .iter()
@@ -89,7 +89,7 @@ impl Metrics {
             .collect();
         Self {
             duration_ms: summary.duration_ms(),
-            iterations: summary.iterations(),
+            iterations: summary.counter("iterations"),
             iteration_exceptions: summary.iteration_exceptions().0,
             dropped_iterations: summary.counter("dropped_iterations"),
             vus_max: summary.vus_max(),
@@ -102,7 +102,7 @@ impl Metrics {
             checks_ratio: (checks > 0).then(|| checks_passed as f64 / checks as f64),
             data_received_bytes: summary.counter("data_received"),
             data_sent_bytes: summary.counter("data_sent"),
-            ws_sessions: summary.websocket_sessions(),
+            ws_sessions: summary.counter("ws_sessions"),
             ws_messages_received: summary.counter("ws_msgs_received"),
             ws_messages_sent: summary.counter("ws_msgs_sent"),
             http_req_duration: trends.get("http_req_duration").cloned(),

@@ -4,7 +4,9 @@
 //! exceptions are counted themselves, and once more as errors in the script's own error rates.
 
 use crate::evidence::Evidence;
+use crate::exit_code::K6Exit;
 use crate::expression::{Expression, Operator};
+use crate::log::Exception;
 use crate::metric::{Metric, MetricKind};
 use crate::reason::Reason;
 use crate::summary::Summary;
@@ -16,16 +18,37 @@ use crate::unit::{Quantity, Unit};
 pub(crate) struct Exceptions {
     pub exceptions: u64,
     pub iterations: u64,
+    /// Those among them whose promise was never settled, as far as it is known.
+    unsettled: u64,
 }
 
 impl Exceptions {
-    /// `main.js` counts what the script's function throws, k6's log has those of callbacks as well.
+    /// `main.js` counts what the script's function throws, k6's log has those of callbacks as well. An
+    /// iteration of which `main.js` knows no end waits for a promise that is never settled: what
+    /// stands behind it did not run, as behind an exception.
     pub fn of(evidence: &Evidence<'_>, summary: &Summary) -> Self {
         let (counted, iterations) = summary.iteration_exceptions();
-        let exceptions = counted.max(evidence.log.exceptions());
+        // Those that were under way when the test was cut off count as complete too.
+        let cut_off = match evidence.exit {
+            K6Exit::Code(0) => 0,
+            _ => summary.vus_max().unwrap_or(1),
+        };
+        let unsettled = match summary.metric("iteration_exceptions") {
+            Some(_) => summary
+                .counter("iterations")
+                .saturating_sub(iterations)
+                .saturating_sub(cut_off),
+            None => 0,
+        };
+        let exceptions = counted
+            .saturating_add(unsettled)
+            .max(evidence.log.exceptions());
         Self {
             exceptions,
-            iterations: iterations.max(summary.iterations()).max(exceptions),
+            unsettled,
+            iterations: iterations
+                .max(summary.counter("iterations"))
+                .max(exceptions),
         }
     }
 
@@ -37,7 +60,7 @@ impl Exceptions {
             exceptions: self.exceptions,
             iterations: self.iterations,
             maximum: evidence.max_exceptions,
-            first: evidence.log.first_exception().cloned(),
+            first: self.first(evidence),
         })
     }
 
@@ -46,11 +69,21 @@ impl Exceptions {
         (self.exceptions > 0).then(|| self.sentence(evidence))
     }
 
+    /// The first of them, if it is known.
+    fn first(self, evidence: &Evidence<'_>) -> Option<Exception> {
+        let logged = evidence.log.first_exception().cloned();
+        let waits = || Exception {
+            message: "a promise that it waits for is never settled".to_owned(),
+            place: None,
+        };
+        logged.or_else(|| (self.unsettled > 0).then(waits))
+    }
+
     fn sentence(self, evidence: &Evidence<'_>) -> String {
         crate::reason::exceptions(
             self.exceptions,
             self.iterations,
-            evidence.log.first_exception(),
+            self.first(evidence).as_ref(),
         )
     }
 

@@ -6,9 +6,9 @@ use crate::summary::Summary;
 
 /// Whether iterations came to their end and each, on average, reached a server.
 pub(crate) fn judge_traffic(summary: &Summary, exceptions: u64) -> Option<Reason> {
-    let iterations = summary.iterations();
-    let http = summary.http_requests();
-    let all = http.saturating_add(summary.websocket_sessions());
+    let iterations = summary.counter("iterations");
+    let http = summary.counter("http_reqs");
+    let all = http.saturating_add(summary.counter("ws_sessions"));
     let requests = summary.load_requests();
     if iterations == 0 {
         return Some(Reason::NoIteration {
@@ -47,7 +47,7 @@ pub(crate) fn judge_plan(evidence: &Evidence<'_>, summary: &Summary) -> Vec<Reas
     if dropped > 0 {
         reasons.push(Reason::DroppedIterations {
             dropped,
-            planned: dropped.saturating_add(summary.iterations()),
+            planned: dropped.saturating_add(summary.counter("iterations")),
         });
     }
     reasons

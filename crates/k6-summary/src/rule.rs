@@ -1,4 +1,4 @@
-//! Rules of evidence: what must be seen for a test to pass, beside its thresholds.
+//! Rules of evidence: what must be seen for a test to pass, apart from its thresholds.
 //!
 //! A threshold that has samples only when something fails proves nothing when nothing is measured.
 //! Rules stand for it. They are written beside the script, by metric as thresholds are:

@@ -105,12 +105,6 @@ impl Summary {
         self.state.test_run_duration_ms
     }
 
-    /// Iterations that completed.
-    #[must_use]
-    pub fn iterations(&self) -> u64 {
-        self.counter("iterations")
-    }
-
     /// Iterations that ended with an exception, and all of which that is known.
     #[must_use]
     pub fn iteration_exceptions(&self) -> (u64, u64) {
@@ -125,12 +119,6 @@ impl Summary {
             value("passes"),
             value("passes").saturating_add(value("fails")),
         )
-    }
-
-    /// HTTP requests made.
-    #[must_use]
-    pub fn http_requests(&self) -> u64 {
-        self.counter("http_reqs")
     }
 
     /// HTTP requests and WebSocket sessions by the load alone, without those of `setup` and `teardown`.
@@ -155,14 +143,8 @@ impl Summary {
     /// The share of HTTP requests that failed, 0 to 1; none without requests.
     #[must_use]
     pub fn failed_share(&self) -> Option<f64> {
-        let requests = self.http_requests();
+        let requests = self.counter("http_reqs");
         (requests > 0).then(|| self.failed_http_requests() as f64 / requests as f64)
-    }
-
-    /// WebSocket connections attempted, among them those that the server refused.
-    #[must_use]
-    pub fn websocket_sessions(&self) -> u64 {
-        self.counter("ws_sessions")
     }
 
     /// The most virtual users that the test had ready. k6 looks once a second, so there is none
@@ -190,7 +172,8 @@ impl Summary {
     }
 
     /// The sum of a counter; zero if there is none of that name.
-    pub(crate) fn counter(&self, name: &str) -> u64 {
+    #[must_use]
+    pub fn counter(&self, name: &str) -> u64 {
         self.metric(name)
             .and_then(|metric| metric.value("count"))
             .map_or(0, |count| count as u64)

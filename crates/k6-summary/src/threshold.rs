@@ -179,8 +179,30 @@ pub(crate) fn rows(summary: &Summary) -> Vec<ThresholdRow> {
     wanted
         .iter()
         .flat_map(|(metric, expressions)| expressions.iter().map(move |it| (*metric, *it)))
-        .map(|(name, it)| ThresholdRow::new(name, it, summary.metric(name), failed))
+        .map(|(name, it)| {
+            let mut row = ThresholdRow::new(name, it, summary.metric(name), failed);
+            row.note = row.note.or_else(|| only_errors(summary, name));
+            row
+        })
         .collect()
+}
+
+/// How many errors there were by WebSocket session, for a rate to which a script adds nothing else: that is 100 % as soon
+/// as there is one.
+fn only_errors(summary: &Summary, name: &str) -> Option<String> {
+    let metric = summary
+        .metric(name)
+        .filter(|it| it.kind == MetricKind::Rate)?;
+    let (ones, zeros) = (metric.value("passes")?, metric.value("fails")?);
+    let sessions = summary.websocket_sessions() as f64;
+    let apart = ["checks", "http_req_failed"]
+        .iter()
+        .any(|other| name.starts_with(other));
+    (ones > 0.0 && zeros == 0.0 && sessions > 0.0 && !apart).then(|| {
+        let count = |number| Quantity::new(number, Unit::Count);
+        let share = Quantity::new(ones / sessions, Unit::Ratio);
+        format!("{} in {} sessions, {share}", count(ones), count(sessions))
+    })
 }
 
 /// What is wrong with thresholds and rules of evidence.

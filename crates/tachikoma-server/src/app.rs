@@ -4,9 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
-use axum::http::request::Parts;
 use tokio::sync::watch;
 
 use crate::api::answer::AnswerRoom;
@@ -16,7 +14,6 @@ use crate::cli::ServeArgs;
 use crate::events::EventHub;
 use crate::faults::Faults;
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 use crate::specs::index::{self, Changes};
 use crate::store::{Store, open};
 
@@ -79,7 +76,7 @@ impl App {
             }
             Err(error) => return Err(error),
         }
-        let (hub, metrics) = (EventHub::default(), Arc::new(Metrics::new()));
+        let (hub, metrics) = (EventHub::default(), Arc::new(Metrics::default()));
         let store = Store::open(&args, &specs_index, lock, hub.clone(), metrics.clone())?;
         Ok(Arc::new(Self {
             store,
@@ -123,33 +120,15 @@ impl App {
         }
     }
 
-    /// Whether the client shows the key: as `token`, if there is one, or in the header
-    /// `Authorization`.
-    ///
-    /// # Errors
-    /// 401 if it does not.
-    pub fn authorize(&self, token: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Whether the header `Authorization` carries the key.
+    pub fn authorizes(&self, headers: &HeaderMap) -> bool {
         let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
-        let shown = match token {
-            Some(token) => key.matches(token.as_bytes()),
-            None => key.authorizes(headers),
-        };
-        if shown {
-            Ok(())
-        } else {
-            Err(Problem::unauthorized())
-        }
+        key.authorizes(headers)
     }
-}
 
-/// A request with the key in its header.
-#[derive(Debug)]
-pub struct Authorized;
-
-impl FromRequestParts<AppState> for Authorized {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        app.authorize(None, &parts.headers).map(|()| Self)
+    /// Whether this is the key.
+    pub fn key_matches(&self, candidate: &str) -> bool {
+        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+        key.matches(candidate.as_bytes())
     }
 }

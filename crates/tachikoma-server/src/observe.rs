@@ -1,7 +1,7 @@
-//! Around every route: request id, deadline, limit, metrics, headers, log line.
+//! Around every route: key, request id, deadline, limit, metrics, headers, log line.
 
 use std::hash::{BuildHasher, RandomState};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use crate::app::AppState;
 use crate::metrics::{Counted, method_label, route_label};
 use crate::problem::{InternalCause, Problem};
+use crate::router::OPEN;
 use crate::serve::is_about_the_server;
 use crate::store::writer::Ticket;
 
@@ -26,65 +27,74 @@ const REQUEST_ID_MAX: usize = 64;
 const SERVER: HeaderValue =
     HeaderValue::from_static(concat!("tachikoma-server/", env!("CARGO_PKG_VERSION")));
 
-/// Bounds, counts and logs a request.
-pub async fn observe(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// Asks for the key, bounds, counts and logs a request.
+///
+/// Its parts are boxed because their whole is more than memory is quickly found for.
+pub fn observe(
+    State(app): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Pin<Box<dyn Future<Output = Response> + Send>> {
     let begun = Instant::now();
     let template = request.extensions().get().map(MatchedPath::as_str);
     let route = route_label(template);
     let method = method_label(request.method());
     let id = request_id(&request);
-    let (_in_flight, others) = Counted::another(&app.metrics.in_flight);
-    let exempt = is_about_the_server(route);
+    let (in_flight, others) = Counted::another(&app.metrics.in_flight);
+    let is_too_much = others >= app.args.limits.max_in_flight && !is_about_the_server(route);
+    let refusal = if !OPEN.contains(&route) && !app.authorizes(request.headers()) {
+        Some(Problem::unauthorized())
+    } else {
+        let detail = "the server has more requests than it can take; try again later";
+        is_too_much.then(|| Problem::unavailable(detail))
+    };
     let ticket = (!matches!(method, "GET" | "HEAD")).then(Ticket::default);
     if let Some(ticket) = &ticket {
         request.extensions_mut().insert(ticket.clone());
     }
-    let mut response = if others >= app.args.limits.max_in_flight && !exempt {
-        Problem::unavailable("the server has more requests than it can take; try again later")
-            .into_response()
-    } else {
-        let mut answer = pin!(next.run(request));
-        match tokio::time::timeout(app.args.limits.request_timeout, &mut answer).await {
-            Ok(response) => response,
-            Err(_) if ticket.is_none_or(|ticket| ticket.claim()) => Problem::unavailable(
-                "the server did not finish in time, and nothing was stored; try again later",
-            )
-            .into_response(),
-            // A write that has begun cannot be given up: the answer is what becomes of it.
-            Err(_) => answer.await,
+    let mut answer = Box::pin(next.run(request));
+    Box::pin(async move {
+        let _in_flight = in_flight;
+        let mut response = if let Some(refusal) = refusal {
+            refusal.into_response()
+        } else {
+            match tokio::time::timeout(app.args.limits.request_timeout, &mut answer).await {
+                Ok(response) => response,
+                Err(_) if ticket.is_none_or(|ticket| ticket.claim()) => Problem::unavailable(
+                    "the server did not finish in time, and nothing was stored; try again later",
+                )
+                .into_response(),
+                // A write that has begun cannot be given up: the answer is what becomes of it.
+                Err(_) => answer.await,
+            }
+        };
+        let elapsed = begun.elapsed();
+        let status = response.status();
+        app.metrics.answered(route, method, status, elapsed);
+        let request_id = id.to_str().unwrap_or_default();
+        if let Some(InternalCause(cause)) = response.extensions_mut().remove() {
+            tracing::error!(request_id, method, route, %cause, "request failed");
         }
-    };
-    let elapsed = begun.elapsed();
-    let status = response.status();
-    app.metrics.answered(route, method, status, elapsed);
-    let shown = id.to_str().unwrap_or_default();
-    if let Some(InternalCause(cause)) = response.extensions_mut().remove() {
-        tracing::error!(request_id = shown, method, route, %cause, "request failed");
-    }
-    // The template and never the URL: a query may carry a token.
-    tracing::debug!(
-        request_id = shown,
-        method,
-        route,
-        status = status.as_u16(),
-        micros = elapsed.as_micros(),
-        "answered"
-    );
-    let headers = response.headers_mut();
-    headers.insert(header::SERVER, SERVER);
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(REQUEST_ID, id);
-    response
+        // The template and never the URL: a query may carry a token.
+        let (code, micros) = (status.as_u16(), elapsed.as_micros());
+        tracing::debug!(request_id, method, route, status = code, micros, "answered");
+        let headers = response.headers_mut();
+        headers.insert(header::SERVER, SERVER);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.insert(REQUEST_ID, id);
+        response
+    })
 }
 
 /// Takes the client's request id over if it is harmless, else makes one.
 fn request_id(request: &Request) -> HeaderValue {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     // Differs from process to process, so that ids of different runs do not meet in one log.
-    static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(()));
+    // Neighbours look different: an odd factor maps no two numbers to the same.
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
     let harmless = |value: &&HeaderValue| {
         let is_harmless = |b: &u8| b.is_ascii_alphanumeric() || b"-_.".contains(b);
         (1..=REQUEST_ID_MAX).contains(&value.len()) && value.as_bytes().iter().all(is_harmless)
@@ -92,6 +102,10 @@ fn request_id(request: &Request) -> HeaderValue {
     if let Some(id) = request.headers().get(REQUEST_ID).filter(harmless) {
         return id.clone();
     }
-    let number = SEED.hash_one(COUNTER.fetch_add(1, Ordering::Relaxed));
-    HeaderValue::try_from(format!("{number:016x}")).unwrap_or(HeaderValue::from_static("none"))
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed).wrapping_mul(ODD) ^ *SEED;
+    let id: [u8; 16] = std::array::from_fn(|place| {
+        let digit = number >> (60 - 4 * place) & 0xf;
+        b"0123456789abcdef"[digit as usize]
+    });
+    HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("none"))
 }

@@ -15,10 +15,7 @@ pub fn resident_bytes() -> Option<u64> {
 
 /// CPU time of this process, in user and kernel space (`clock_gettime(2)`, `CLOCK_PROCESS_CPUTIME_ID`).
 pub fn cpu_time() -> Option<Duration> {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let seconds = u64::try_from(time.tv_sec).ok()?;
-    let nanoseconds = u32::try_from(time.tv_nsec).ok()?;
-    Some(Duration::new(seconds, nanoseconds))
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
 }
 
 /// Raises the limit of open files to what `wanted` files need, as far as the hard limit allows,

@@ -41,18 +41,19 @@ enum Phase {
     Busy,
 }
 
-impl Progress {
+impl Default for Progress {
     /// A connection that has just been accepted.
-    pub fn new() -> Self {
-        // A client has as little time for its first byte as for the rest of a head.
-        let (phase, since) = (Phase::Head, Instant::now());
+    fn default() -> Self {
         Self(Mutex::new(State {
-            phase,
-            since,
+            // A client has as little time for its first byte as for the rest of a head.
+            phase: Phase::Head,
+            since: Instant::now(),
             blocked: None,
         }))
     }
+}
 
+impl Progress {
     /// A request's head has come in full.
     pub fn request_begins(&self) {
         self.lock().phase = Phase::Busy;
@@ -189,7 +190,7 @@ mod tests {
         };
         let left =
             |progress: &Progress| progress.remaining(&limits).map(|d| d.as_secs_f64().round());
-        let progress = Progress::new();
+        let progress = Progress::default();
         assert_eq!(left(&progress), Some(10.0), "nothing has come");
         progress.received();
         assert_eq!(left(&progress), Some(10.0));

@@ -2,14 +2,25 @@
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::{from_extractor_with_state, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::api::{health, metrics, missions, specs};
-use crate::app::{AppState, Authorized};
+use crate::app::AppState;
+use crate::metrics::UNMATCHED;
 use crate::observe::observe;
 use crate::problem::Problem;
 use crate::{openapi, ws};
+
+/// What needs no key in the header. A browser cannot set headers on a WebSocket, so that route checks
+/// the key by itself.
+pub const OPEN: [&str; 5] = [
+    "/api/health",
+    "/api/openapi.json",
+    "/metrics",
+    "/ws",
+    UNMATCHED,
+];
 
 /// The whole API, ready to be served or to be called without a socket.
 pub fn router(app: AppState) -> Router {
@@ -21,11 +32,9 @@ pub fn router(app: AppState) -> Router {
         .route("/api/missions/{id}", one)
         .route("/api/specs/search", get(specs::search))
         .route("/api/specs/{id}", get(specs::get))
-        .route_layer(from_extractor_with_state::<Authorized, _>(app.clone()))
         .route("/api/health", get(health::health))
         .route("/api/openapi.json", get(openapi::document))
         .route("/metrics", get(metrics::metrics))
-        // A browser cannot set headers on a WebSocket, so this route checks the key by itself.
         .route("/ws", get(ws::connect));
     #[cfg(feature = "faults")]
     let routes = routes.route_layer(from_fn_with_state(app.clone(), crate::faults::inject));

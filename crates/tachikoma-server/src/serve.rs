@@ -41,9 +41,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of a request's head; 431 beyond.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Most headers of a request.
-const MAX_HEADERS: usize = 100;
-
 /// Connections beyond the limit that are still read, so that health and metrics answer.
 const SPARE_PLACES: usize = 16;
 
@@ -159,7 +156,7 @@ async fn connection(
     // Answers are written whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let _open = Counted::another(&app.metrics.connections);
-    let progress = Arc::new(Progress::new());
+    let progress = Arc::new(Progress::default());
     let io = Watched {
         inner: stream,
         progress: progress.clone(),
@@ -169,7 +166,9 @@ async fn connection(
         progress.request_begins();
         let (mut router, progress) = (router.clone(), progress.clone());
         let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        if request.uri().path() == "/metrics" {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
         let metrics = &app.metrics;
         async move {
             let response = if is_spare && !is_about_the_server(request.uri().path()) {
@@ -196,8 +195,8 @@ async fn connection(
         }
     });
     let mut http = http1::Builder::new();
-    http.max_headers(MAX_HEADERS)
-        .max_buf_size(MAX_HEAD_BYTES)
+    // At most 100 headers, which is what the library takes without asking for memory.
+    http.max_buf_size(MAX_HEAD_BYTES)
         .header_read_timeout(None)
         .half_close(true)
         .keep_alive(!is_spare);

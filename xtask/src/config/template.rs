@@ -1,4 +1,4 @@
-//! Texts of the table with places for what is only known when a server is started.
+//! Texts of the table with placeholders for what is only known when a server is started.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// What may stand between braces.
-const PLACES: [&str; 7] = [
+const PLACEHOLDERS: [&str; 7] = [
     "addr", "host", "port", "data_dir", "fixtures", "root", "api_key",
 ];
 
@@ -21,7 +21,7 @@ pub struct Template(String);
 #[serde(try_from = "Template")]
 pub struct Argument(Template);
 
-/// What the places stand for.
+/// What the placeholders stand for.
 #[derive(Debug, Clone, Copy)]
 pub struct Values<'a> {
     /// Where the server is to listen: `{addr}`, or `{host}` and `{port}`.
@@ -42,26 +42,27 @@ impl Template {
         Self(text.to_owned())
     }
 
-    /// The text with `values` in its places.
+    /// The text with `values` in place of its placeholders.
     pub fn fill(&self, values: &Values<'_>) -> OsString {
+        let address = values.address;
         let mut out = OsString::new();
-        for (before, place) in parts(&self.0) {
+        for (before, name) in parts(&self.0) {
             out.push(before);
-            match place {
-                "addr" => out.push(values.address.to_string()),
-                "host" => out.push(values.address.ip().to_string()),
-                "port" => out.push(values.address.port().to_string()),
-                "data_dir" => out.push(values.data_dir),
-                "fixtures" => out.push(values.fixtures),
-                "root" => out.push(values.root),
-                "api_key" => out.push(values.api_key),
+            match name {
+                Some("addr") => out.push(address.to_string()),
+                Some("host") => out.push(address.ip().to_string()),
+                Some("port") => out.push(address.port().to_string()),
+                Some("data_dir") => out.push(values.data_dir),
+                Some("fixtures") => out.push(values.fixtures),
+                Some("root") => out.push(values.root),
+                Some("api_key") => out.push(values.api_key),
                 _ => {}
             }
         }
         out
     }
 
-    /// The text with the key in its place, for a header.
+    /// The text with the key filled in, for a header.
     pub fn with_key(&self, key: &str) -> String {
         self.0.replace("{api_key}", key)
     }
@@ -74,33 +75,30 @@ impl Argument {
     }
 }
 
-/// The text in pieces: what stands before a place, and the place, empty at the end.
-fn parts(text: &str) -> Vec<(&str, &str)> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (place, more) = after.split_once('}').unwrap_or((after, ""));
-        parts.push((before, place));
-        rest = more;
-    }
-    parts.push((rest, ""));
-    parts
+/// The text in pieces: what stands before a placeholder, and its name, if there is one.
+fn parts(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    text.split_inclusive('}')
+        .map(|part| match part.split_once('{') {
+            Some((before, name)) => (before, Some(name.trim_end_matches('}'))),
+            None => (part, None),
+        })
 }
 
 impl TryFrom<String> for Template {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let pieces = parts(&text);
-        let places = &pieces[..pieces.len() - 1];
-        if let Some((_, wrong)) = places.iter().find(|(_, place)| !PLACES.contains(place)) {
-            return Err(format!(
-                "`{{{wrong}` is no place to be filled: there are {{{}}}",
-                PLACES.join("}, {")
-            ));
-        }
         if text.matches('{').count() != text.matches('}').count() {
             return Err(format!("`{text}` has a brace without its other half"));
+        }
+        let wrong = parts(&text)
+            .filter_map(|(_, name)| name)
+            .find(|name| !PLACEHOLDERS.contains(name));
+        if let Some(wrong) = wrong {
+            return Err(format!(
+                "`{{{wrong}}}` is not a placeholder: there are {{{}}}",
+                PLACEHOLDERS.join("}, {")
+            ));
         }
         Ok(Self(text))
     }

@@ -100,7 +100,7 @@ fn regressions(document: &Document) -> Vec<String> {
     rows.collect()
 }
 
-/// Links from the summary to where more is to be had.
+/// Links from the summary to more.
 fn links() -> String {
     let variable = |name| {
         let value = std::env::var(name).ok();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
-use super::lines::{self, Accepted, AcceptedLine, HISTORY_VERSION};
+use super::lines::{self, Accepted, AcceptedLine};
 use super::read::{Entry, Past, time};
 use crate::error::UsageError;
 use crate::record::short_commit;
@@ -45,13 +45,7 @@ pub fn accept(
         tests => tests.join(", "),
     };
     let short = short_commit(&accepted.commit).to_owned();
-    std::fs::create_dir_all(results)
-        .with_context(|| format!("failed to create {}", results.display()))?;
-    let line = AcceptedLine {
-        schema_version: HISTORY_VERSION,
-        accepted,
-    };
-    if let Some(notice) = lines::append_lines(results, &[line])? {
+    if let Some(notice) = lines::append_lines(results, &[AcceptedLine::new(accepted)])? {
         ui::notice(&notice);
     }
     ui::print(&format!(
@@ -122,7 +116,9 @@ impl Lineage {
     ) -> impl Iterator<Item = (usize, &'a Accepted)> {
         past.accepted
             .iter()
-            .filter(move |accepted| applies(accepted, test))
+            .filter(move |accepted| {
+                accepted.tests.is_empty() || accepted.tests.iter().any(|name| name == test)
+            })
             .filter_map(move |accepted| Some((self.place(accepted, entries)?, accepted)))
     }
 
@@ -140,11 +136,6 @@ impl Lineage {
     }
 }
 
-/// Whether a change was accepted for `test`.
-pub fn applies(accepted: &Accepted, test: &str) -> bool {
-    accepted.tests.is_empty() || accepted.tests.iter().any(|name| name == test)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing;
@@ -153,10 +144,8 @@ mod tests {
     fn accepted(commit: &str, tests: &[&str]) -> Accepted {
         Accepted {
             commit: commit.into(),
-            committed_at: "2026-01-10T12:00:00Z".into(),
             tests: tests.iter().map(|&test| test.into()).collect(),
-            why: "wanted".into(),
-            accepted_at: "2026-01-11T12:00:00Z".into(),
+            ..testing::accepted("wanted")
         }
     }
 

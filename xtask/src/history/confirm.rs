@@ -22,7 +22,7 @@ pub enum Again<'a> {
 pub struct Settled {
     /// The sentences for which the test fails.
     pub reasons: Vec<String>,
-    /// What to take note of.
+    /// Notices for the run.
     pub notices: Vec<String>,
 }
 

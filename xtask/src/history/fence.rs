@@ -54,17 +54,13 @@ impl Reference {
             ..Self::default()
         };
         for entry in since.iter().filter(|entry| unfit(&entry.line).is_none()) {
-            reference.add(entry);
+            reference.have += 1;
+            for (measure, value) in &entry.numbers {
+                let series = reference.series.entry(measure.clone()).or_default();
+                series.push(*value);
+            }
         }
         reference
-    }
-
-    /// Adds one run.
-    pub fn add(&mut self, entry: &Entry) {
-        self.have += 1;
-        for (measure, value) in entry.line.measured() {
-            self.series.entry(measure).or_default().push(value);
-        }
     }
 
     /// Puts the numbers of now beside those of the past. A suspect has the state [`PastState::Regression`].
@@ -248,13 +244,7 @@ mod tests {
     #[test]
     fn after_an_accepted_change_the_past_begins_anew() {
         let mut past = testing::past(40);
-        past.accepted.push(crate::history::lines::Accepted {
-            commit: "unknown to git".into(),
-            committed_at: "2026-01-10T12:00:00Z".into(),
-            tests: Vec::new(),
-            why: "validated now".into(),
-            accepted_at: "2026-01-10T13:00:00Z".into(),
-        });
+        past.accepted.push(testing::accepted("validated now"));
         let record = judged(&past, &testing::line(41));
         assert_eq!(record.have, 30);
         assert!(

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::lines::{self, AcceptedLine, HISTORY_VERSION, Line, path as history_path};
+use super::lines::{self, AcceptedLine, Line, path as history_path};
 use super::read::{self, Past, identity};
 use crate::error::UsageError;
 use crate::record::{RunRecord, SCHEMA_VERSION, versioned};
@@ -16,7 +16,7 @@ use crate::ui;
 const MAX_DEPTH: usize = 8;
 
 /// What to do about a folder that cannot be imported.
-const GIVE: &str = "give the folder of downloaded artifacts or of results";
+const HINT: &str = "give the folder of downloaded artifacts or of results";
 
 /// What an import came to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     let mut accepted = before.accepted;
     let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
     for dir in dirs {
-        let refuse = |what| UsageError(format!("{} {what}: {GIVE}", dir.display()));
+        let refuse = |what| UsageError(format!("{} {what}: {HINT}", dir.display()));
         if !dir.is_dir() {
             return Err(refuse("is no folder").into());
         }
@@ -83,18 +83,13 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
             for one in past.accepted {
                 if !accepted.contains(&one) {
                     accepted.push(one.clone());
-                    marks.push(AcceptedLine {
-                        schema_version: HISTORY_VERSION,
-                        accepted: one,
-                    });
+                    marks.push(AcceptedLine::new(one));
                 }
             }
         }
     }
     imported.fresh = lines.len();
     imported.accepted = marks.len();
-    std::fs::create_dir_all(results)
-        .with_context(|| format!("failed to create {}", results.display()))?;
     for notice in [
         lines::append_lines(results, &lines)?,
         lines::append_lines(results, &marks)?,
@@ -147,7 +142,6 @@ fn load(path: &Path, now: SystemTime, notices: &mut Vec<String>) -> anyhow::Resu
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::Accepted;
     use super::super::testing;
     use super::*;
 
@@ -158,19 +152,9 @@ mod tests {
     /// An artifact with a history of `nights` and one accepted change.
     fn artifact(dir: &Path, nights: std::ops::Range<usize>) {
         let results = dir.join("load-test-results");
-        std::fs::create_dir_all(&results).unwrap();
         let lines: Vec<Line> = nights.map(testing::line).collect();
         lines::append_lines(&results, &lines).unwrap();
-        let mark = AcceptedLine {
-            schema_version: HISTORY_VERSION,
-            accepted: Accepted {
-                commit: "c".repeat(40),
-                committed_at: "2026-01-10T12:00:00Z".into(),
-                tests: Vec::new(),
-                why: "wanted".into(),
-                accepted_at: "2026-01-11T12:00:00Z".into(),
-            },
-        };
+        let mark = AcceptedLine::new(testing::accepted("wanted"));
         lines::append_lines(&results, &[mark]).unwrap();
     }
 
@@ -202,7 +186,6 @@ mod tests {
     fn what_is_imported_later_is_in_order_and_no_jump_of_a_clock() {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("results");
-        std::fs::create_dir_all(&results).unwrap();
         lines::append_lines(&results, &[testing::line(20)]).unwrap();
         artifact(&dir.path().join("a"), 0..3);
         import(&results, &[dir.path().join("a")], now()).unwrap();
@@ -218,7 +201,6 @@ mod tests {
         let results = dir.path().join("results");
         for (name, duration_ms) in [("a", 540_000.0), ("b", 540_001.5)] {
             let artifact = dir.path().join("artifacts").join(name);
-            std::fs::create_dir_all(&artifact).unwrap();
             let mut line = testing::line(3);
             line.metrics.as_mut().unwrap().duration_ms = duration_ms;
             lines::append_lines(&artifact, &[line]).unwrap();

@@ -89,6 +89,16 @@ pub struct AcceptedLine {
     pub accepted: Accepted,
 }
 
+impl AcceptedLine {
+    /// The line for `accepted`.
+    pub fn new(accepted: Accepted) -> Self {
+        Self {
+            schema_version: HISTORY_VERSION,
+            accepted,
+        }
+    }
+}
+
 /// Where the history of a results folder is.
 pub fn path(results: &Path) -> PathBuf {
     results.join(FILE)
@@ -112,6 +122,8 @@ pub fn append_lines(results: &Path, lines: &[impl Serialize]) -> anyhow::Result<
         text.push_str(&serde_json::to_string(line).context("failed to write a line of history")?);
         text.push('\n');
     }
+    std::fs::create_dir_all(results)
+        .with_context(|| format!("failed to create {}", results.display()))?;
     let path = path(results);
     append_text(&path, &text).with_context(|| format!("failed to append to {}", path.display()))
 }

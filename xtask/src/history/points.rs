@@ -1,7 +1,5 @@
 //! Every run's value of one metric, and the fence that each of them had.
 
-use std::collections::BTreeMap;
-
 use load_stats::fence::{self, Fence, judge_by_fence};
 use serde::Serialize;
 
@@ -48,21 +46,15 @@ pub struct Edges {
     pub verdict: bool,
 }
 
-/// Every run's value of `measure`. `entries` and `all`, their numbers, belong together; the past begins anew at each run
-/// of `starts`.
-pub fn points(
-    entries: &[&Entry],
-    all: &[BTreeMap<Measure, f64>],
-    measure: &Measure,
-    starts: &[usize],
-) -> Vec<Point> {
+/// Every run's value of `measure`; the past begins anew at each run of `starts`.
+pub fn points(entries: &[&Entry], measure: &Measure, starts: &[usize]) -> Vec<Point> {
     let mut history = Vec::new();
     let mut out = Vec::new();
-    for (index, (entry, numbers)) in entries.iter().zip(all).enumerate() {
+    for (index, entry) in entries.iter().enumerate() {
         if starts.contains(&index) {
             history.clear();
         }
-        let Some(&value) = numbers.get(measure) else {
+        let Some(&value) = entry.numbers.get(measure) else {
             continue;
         };
         let line = &entry.line;
@@ -134,8 +126,7 @@ mod tests {
 
     fn all_points(past: &super::super::Past, starts: &[usize]) -> Vec<Point> {
         let entries: Vec<&Entry> = past.entries.iter().collect();
-        let all: Vec<_> = entries.iter().map(|entry| entry.line.measured()).collect();
-        points(&entries, &all, all[0].keys().next().unwrap(), starts)
+        points(&entries, entries[0].numbers.keys().next().unwrap(), starts)
     }
 
     #[test]

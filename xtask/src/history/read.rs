@@ -1,6 +1,6 @@
 //! Reads `history.jsonl`, whatever is in it: what cannot be read is named by its line and left as it is.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::hash::Hash;
 use std::io::{BufRead as _, BufReader, ErrorKind};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::key::Key;
 use super::lines::{Accepted, AcceptedLine, HISTORY_VERSION, Line, lines};
-use crate::record::{RunRecord, versioned};
+use crate::record::{Measure, RunRecord, versioned};
 
 /// How far ahead of this machine's clock a run may be dated before its clock counts as wrong.
 const CLOCK_SLACK: Duration = Duration::from_secs(300);
@@ -39,6 +39,22 @@ pub struct Entry {
     pub at: SystemTime,
     /// The line.
     pub line: Line,
+    /// The numbers that are followed; none if nothing was measured.
+    pub numbers: BTreeMap<Measure, f64>,
+}
+
+impl Entry {
+    /// The entry of `line`.
+    ///
+    /// # Errors
+    /// If its time cannot be read.
+    pub fn new(line: Line) -> Result<Self, String> {
+        Ok(Self {
+            at: time(&line.at)?,
+            numbers: line.measured(),
+            line,
+        })
+    }
 }
 
 /// What one line of the file turned out to be.
@@ -136,12 +152,8 @@ fn collect(
 impl Past {
     /// The past that the lines of these runs are, for readers who have the runs and not their history.
     pub fn of<'a>(runs: impl Iterator<Item = &'a RunRecord>) -> Self {
-        let lines = runs.flat_map(lines);
-        let entry = |line: Line| {
-            let at = time(&line.at).ok()?;
-            Some(Entry { at, line })
-        };
-        let mut entries: Vec<Entry> = lines.filter_map(entry).collect();
+        let entries = runs.flat_map(lines).map(Entry::new);
+        let mut entries: Vec<Entry> = entries.filter_map(Result::ok).collect();
         entries.sort_by_key(|entry| entry.at);
         Self {
             entries,
@@ -198,8 +210,7 @@ fn one(text: &[u8]) -> Result<Read, String> {
         return Ok(Read::Accepted(line.accepted));
     }
     let line: Line = serde_json::from_value(value).map_err(corrupted)?;
-    let at = time(&line.at)?;
-    Ok(Read::Test(Box::new(Entry { at, line })))
+    Ok(Read::Test(Box::new(Entry::new(line)?)))
 }
 
 /// A date and time in UTC as the history writes it.

@@ -62,7 +62,7 @@ fn values<'a>(entries: impl Iterator<Item = &'a Entry>, measure: &Measure) -> Ve
         |line: &Line| (line.outcome, line.run_outcome) == (Outcome::Passed, Outcome::Passed);
     entries
         .filter(|entry| passed(&entry.line))
-        .filter_map(|entry| entry.line.measured().get(measure).copied())
+        .filter_map(|entry| entry.numbers.get(measure).copied())
         .collect()
 }
 

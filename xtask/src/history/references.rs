@@ -13,11 +13,11 @@ pub fn unfit(line: &Line) -> Option<&'static str> {
     if line.metrics.is_none() {
         return Some("without numbers");
     }
-    tainted(line)
+    why_tainted(line)
 }
 
 /// Why the numbers of `line` say nothing about a revision, if so.
-pub fn tainted(line: &Line) -> Option<&'static str> {
+pub fn why_tainted(line: &Line) -> Option<&'static str> {
     match (line.dirty, line.faults) {
         (Some(true), _) => Some("with uncommitted changes"),
         (None, _) => Some("without a known revision"),
@@ -34,7 +34,7 @@ pub fn telling(line: &Line) -> bool {
     whole(line.outcome)
         && whole(line.run_outcome)
         && line.metrics.is_some()
-        && tainted(line).is_none()
+        && why_tainted(line).is_none()
 }
 
 /// How many lines are left out for which reason: `10 failed, 4 with uncommitted changes`; empty if none is.

@@ -1,13 +1,7 @@
 //! Lines for unit tests.
 
-use std::collections::BTreeMap;
-
-use k6_summary::{Metrics, TrendDigest, Unit};
-
-use super::key::Key;
-use super::lines::{HISTORY_VERSION, Line};
-use super::read::{Entry, Past, time};
-use crate::record::{Outcome, UsageRecord};
+use super::lines::{Accepted, Line};
+use super::read::{Entry, Past};
 
 /// A commit for the run of `night`.
 pub fn commit(night: usize) -> String {
@@ -21,84 +15,34 @@ pub fn line(night: usize) -> Line {
 
 /// As [`line`], with every duration and the CPU time multiplied by `factor`.
 pub fn scaled(night: usize, factor: f64) -> Line {
+    let mut line: Line = serde_json::from_str(include_str!("testing/line.json")).unwrap();
+    line.at = format!("2026-{:02}-{:02}T02:00:00Z", 1 + night / 28, 1 + night % 28);
+    line.run = format!("{}-load", line.at.replace(':', "-"));
+    line.commit = Some(commit(night));
     // Two levels in turn, 2 % apart: the fence is narrow, and the floors count.
     let level = factor * if night.is_multiple_of(2) { 1.0 } else { 1.02 };
-    let day = format!("2026-{:02}-{:02}T02:00:00Z", 1 + night / 28, 1 + night % 28);
-    Line {
-        schema_version: HISTORY_VERSION,
-        run: format!("{}-load", day.replace(':', "-")),
-        at: day,
-        outcome: Outcome::Passed,
-        run_outcome: Outcome::Passed,
-        commit: Some(commit(night)),
-        dirty: Some(false),
-        faults: Some(false),
-        k6_version: Some("1.1.0".into()),
-        server_version: Some("0.1.0".into()),
-        imported: false,
-        key: Key {
-            test: "missions".into(),
-            profile: "load".into(),
-            time_scale: 1.0,
-            k6_args: Vec::new(),
-            target: Some(crate::record::ServerKind::StartedHere),
-            url: None,
-            after: Vec::new(),
-            k6: "1.1".into(),
-            host: "a processor x2, 8 GiB, linux-x86_64".into(),
-        },
-        metrics: Some(metrics(level)),
-        server_usage: Some(UsageRecord {
-            cpu_s: 4.0,
-            cpu_us_per_request: Some(400.0 * level),
-            peak_rss_bytes: 20_000_000,
-            max_threads: 8,
-            max_open_files: 20,
-        }),
+    let metrics = line.metrics.as_mut().unwrap();
+    let own = metrics
+        .trends
+        .iter_mut()
+        .filter(|(name, _)| *name != "iteration_duration");
+    for trend in own.map(|(_, it)| it).chain(&mut metrics.http_req_duration) {
+        for value in [&mut trend.med, &mut trend.p95] {
+            *value = value.map(|ms| ms * level);
+        }
     }
+    line.server_usage.as_mut().unwrap().cpu_us_per_request = Some(400.0 * level);
+    line
 }
 
-fn metrics(level: f64) -> Metrics {
-    let trend = |ms: f64| TrendDigest {
-        unit: Unit::Milliseconds,
-        count: Some(8000),
-        min: Some(ms / 2.0),
-        avg: Some(ms),
-        med: Some(ms),
-        p95: Some(ms * 3.0),
-        p99: Some(ms * 4.0),
-        max: Some(ms * 9.0),
-    };
-    let trends = BTreeMap::from([
-        ("http_req_duration".to_owned(), trend(4.0 * level)),
-        (
-            "http_req_duration{expected_response:true}".to_owned(),
-            trend(4.0 * level),
-        ),
-        ("http_req_waiting".to_owned(), trend(3.9 * level)),
-        ("iteration_duration".to_owned(), trend(1010.0)),
-        ("mission_create_duration".to_owned(), trend(6.0 * level)),
-    ]);
-    Metrics {
-        duration_ms: 540_000.0,
-        iterations: 4000,
-        iteration_exceptions: 0,
-        dropped_iterations: 0,
-        vus_max: Some(10),
-        http_requests: 8000,
-        http_requests_per_second: 15.0,
-        http_requests_failed: 0,
-        http_failed_ratio: Some(0.0),
-        checks_passed: 8000,
-        checks_failed: 0,
-        checks_ratio: Some(1.0),
-        data_received_bytes: 40_000_000,
-        data_sent_bytes: 1_000_000,
-        ws_sessions: 0,
-        ws_messages_received: 0,
-        ws_messages_sent: 0,
-        http_req_duration: Some(trend(4.0 * level)),
-        trends,
+/// A change that was accepted on the tenth night.
+pub fn accepted(why: &str) -> Accepted {
+    Accepted {
+        commit: "c".repeat(40),
+        committed_at: "2026-01-10T12:00:00Z".into(),
+        tests: Vec::new(),
+        why: why.into(),
+        accepted_at: "2026-01-11T12:00:00Z".into(),
     }
 }
 
@@ -109,15 +53,11 @@ pub fn past(nights: usize) -> Past {
 
 /// The past that these lines are.
 pub fn of(lines: Vec<Line>) -> Past {
-    let entries = lines
-        .into_iter()
-        .map(|line| Entry {
-            at: time(&line.at).unwrap(),
-            line,
-        })
-        .collect();
     Past {
-        entries,
+        entries: lines
+            .into_iter()
+            .map(|line| Entry::new(line).unwrap())
+            .collect(),
         ..Past::default()
     }
 }

@@ -1,7 +1,5 @@
 //! What `history` shows: for each series of comparable runs and each metric its points, verdict and changes of level.
 
-use std::collections::BTreeMap;
-
 use load_stats::change_points::{ChangePoint, change_points};
 use serde::Serialize;
 
@@ -12,7 +10,7 @@ use super::points::{Point, points};
 use super::read::{Entry, Past};
 use super::references::telling;
 use crate::cli::History;
-use crate::record::{Kind, Measure, PastRow};
+use crate::record::{Kind, PastRow};
 
 /// How many of the newest runs are searched for changes of level: the time grows with the square of it.
 const SEARCHED: usize = 120;
@@ -99,7 +97,7 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<ComparableRuns> {
         .collect();
     let (newest, before) = entries.split_last()?;
     let reference = Reference::among(past, lineage, key, before);
-    let judged = reference.compare(&newest.line.measured());
+    let judged = reference.compare(&newest.numbers);
     let accepted: Vec<Mark> = lineage
         .places(past, &entries, &key.test)
         .map(|(index, accepted)| Mark {
@@ -109,11 +107,9 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<ComparableRuns> {
         })
         .collect();
     let starts: Vec<usize> = accepted.iter().map(|mark| mark.index).collect();
-    let all: Vec<BTreeMap<Measure, f64>> =
-        entries.iter().map(|entry| entry.line.measured()).collect();
     let metrics = judged.metrics.into_iter().map(|last| {
         let kind = last.metric.kind();
-        let points = points(&entries, &all, &last.metric, &starts);
+        let points = points(&entries, &last.metric, &starts);
         Metric {
             kind,
             changes: changes(&entries, &points, kind),

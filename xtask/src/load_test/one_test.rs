@@ -110,12 +110,16 @@ impl Run<'_> {
             record.outcome = Outcome::Interrupted;
         }
         let notice = notice.map(|notice| format!("{test}: {notice}"));
-        for notice in notice
-            .into_iter()
-            .chain(self.test_notices(&test, dir, &measured))
+        for notice in
+            notice
+                .into_iter()
+                .chain(self.test_notices(&test, dir, &measured, server.counts()))
         {
             self.say(notice);
         }
+        let said = server.said().into_iter();
+        let said = said.map(|notice| format!("{test}: {notice}"));
+        self.record.notices.extend(said);
         Ok(record)
     }
 
@@ -145,9 +149,17 @@ impl Run<'_> {
     }
 
     /// What may explain the result of a test.
-    fn test_notices(&self, test: &str, dir: &Path, measured: &Measured) -> Vec<String> {
+    fn test_notices(
+        &self,
+        test: &str,
+        dir: &Path,
+        measured: &Measured,
+        counts: bool,
+    ) -> Vec<String> {
         let ran = &measured.ran;
         let mut notices: Vec<String> = ran.log_problem.clone().into_iter().collect();
+        let count = measured.count_notice(counts);
+        notices.extend(count.map(|count| format!("{test}: {count}")));
         notices.extend(
             ran.limits
                 .sentences

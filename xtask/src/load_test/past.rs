@@ -1,4 +1,4 @@
-//! The run beside its past: every test is judged, and suspects are measured once more.
+//! The run compared with its past: every test is judged, and suspects are measured once more.
 
 use std::path::Path;
 use std::time::{Instant, SystemTime};

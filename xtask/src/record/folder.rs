@@ -1,4 +1,4 @@
-//! The folder of one run: made exclusively, written file by file beside its place and renamed.
+//! The folder of one run: created exclusively; each file is written under another name and renamed.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,22 +35,16 @@ impl RunFolder {
             .to_string()
             .replace(':', "-");
         let stem = format!("{time}-{profile}");
-        for number in 1..=MAX_SAME_NAME {
-            let name = if number == 1 {
-                stem.clone()
-            } else {
-                format!("{stem}-{number}")
-            };
+        let others = (2..=MAX_SAME_NAME).map(|number| format!("{stem}-{number}"));
+        for name in std::iter::once(stem.clone()).chain(others) {
             let path = results.join(&name);
             match std::fs::create_dir(&path) {
-                Ok(()) => {
-                    let folder = Self { path, name };
-                    folder.probe()?;
-                    return Ok(folder);
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).with_context(|| unusable(results)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                made => made.with_context(|| unusable(results))?,
             }
+            let folder = Self { path, name };
+            folder.probe()?;
+            return Ok(folder);
         }
         anyhow::bail!(
             "{} already has {MAX_SAME_NAME} runs named {stem}",
@@ -112,7 +106,7 @@ fn unusable(path: &Path) -> String {
     )
 }
 
-/// Writes a file beside its place, makes it durable and renames it, so that nobody ever sees half of it.
+/// Writes a file under another name, makes it durable and renames it, so that nobody ever sees half of it.
 ///
 /// # Errors
 /// If any of that fails; the message names the file.

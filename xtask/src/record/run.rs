@@ -161,7 +161,7 @@ pub struct PastRecord {
     pub metrics: Vec<PastRow>,
 }
 
-/// One metric beside its past.
+/// One metric compared with its past.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PastRow {
     /// The metric, such as `http_req_duration p(95)`.

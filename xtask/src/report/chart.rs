@@ -14,7 +14,7 @@ use std::ops::Range;
 use minijinja::context;
 use serde::{Serialize, Serializer};
 
-pub use scale::{along, range_of};
+pub use scale::{position, range_of};
 
 use super::text::Text;
 

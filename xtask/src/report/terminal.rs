@@ -8,6 +8,7 @@ use anstyle::Style;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table as Grid};
 
+use super::chart::{position, range_of};
 use super::text::Text;
 use super::view::{self, Document, Row, Section, Table, Tone};
 use crate::actions;
@@ -197,24 +198,14 @@ fn cells(row: &Row) -> Vec<String> {
 /// The newest values as blocks, at most `room` of them. Equal values are one low line.
 fn sparkline(values: &[f64], room: usize) -> String {
     let newest = &values[values.len().saturating_sub(room)..];
-    let finite = || newest.iter().copied().filter(|value| value.is_finite());
-    let (least, most) = (
-        finite().fold(f64::INFINITY, f64::min),
-        finite().fold(f64::NEG_INFINITY, f64::max),
-    );
+    let range = range_of(newest.iter().copied());
     // Noise of a few percent must not look like mountains: the scale spans at least a fifth of the values.
-    let span = (most - least).max(most.abs() * 0.2);
-    let block = |value: &f64| {
-        if !value.is_finite() {
-            return ' ';
-        }
-        let share = if span > 0.0 {
-            (value - least) / span
-        } else {
-            0.0
-        };
-        let place = (share * (BLOCKS.len() - 1) as f64).round() as usize;
-        BLOCKS[place.min(BLOCKS.len() - 1)]
+    let span = (range.end - range.start).max(range.end.abs() * 0.2);
+    let span = range.start..range.start + span.max(f64::MIN_POSITIVE);
+    let blocks = 0.0..(BLOCKS.len() - 1) as f64;
+    let block = |value: &f64| match value.is_finite() {
+        true => BLOCKS[position(&span, &blocks, *value).round() as usize],
+        false => ' ',
     };
     newest.iter().map(block).collect()
 }

@@ -26,22 +26,10 @@ impl Text {
     }
 }
 
-impl From<&str> for Text {
+impl<T: AsRef<str>> From<T> for Text {
     /// Text of one line: line breaks become spaces.
-    fn from(raw: &str) -> Self {
-        Self(one_line(raw, MAX_LINE))
-    }
-}
-
-impl From<String> for Text {
-    fn from(raw: String) -> Self {
-        raw.as_str().into()
-    }
-}
-
-impl From<&String> for Text {
-    fn from(raw: &String) -> Self {
-        raw.as_str().into()
+    fn from(raw: T) -> Self {
+        Self(one_line(raw.as_ref(), MAX_LINE))
     }
 }
 

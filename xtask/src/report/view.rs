@@ -60,18 +60,18 @@ pub struct Look {
 impl Tone {
     /// How it looks.
     pub fn look(self) -> Look {
-        let (glyph, emoji, class, word) = match self {
-            Self::Bad => ("✗", "❌", "bad", "not kept"),
-            Self::Warn => ("!", "⚠️", "warn", "to be looked at"),
-            Self::Open => ("–", "➖", "none", "not judged"),
-            Self::Plain => ("·", "", "none", "no verdict needed"),
-            Self::Good => ("✓", "✅", "good", "kept"),
-        };
-        Look {
+        let look = |glyph, emoji, class, word| Look {
             glyph,
             emoji,
             class,
             word,
+        };
+        match self {
+            Self::Bad => look("✗", "❌", "bad", "not kept"),
+            Self::Warn => look("!", "⚠️", "warn", "to be looked at"),
+            Self::Open => look("–", "➖", "none", "not judged"),
+            Self::Plain => look("·", "", "none", "no verdict needed"),
+            Self::Good => look("✓", "✅", "good", "kept"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Builds the server, with cargo's own progress in sight, and finds the binary.
+//! Builds the server, shows cargo's progress meanwhile, and finds the program.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -199,7 +199,7 @@ fn wait(build: &mut Process, name: &str, instead: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows a line of cargo's: what is being compiled is progress, the rest stays in sight.
+/// Shows a line of cargo's: what is being compiled is progress, everything else is printed.
 fn show(progress: &ui::Progress, line: &str) {
     let passing = [
         "Compiling",

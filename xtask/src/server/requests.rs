@@ -40,7 +40,8 @@ impl Requests {
 
     /// All of them.
     pub fn total(&self) -> f64 {
-        self.0.values().sum()
+        // Begun at zero, since the sum of nothing is a negative one.
+        self.0.values().fold(0.0, |sum, count| sum + count)
     }
 }
 
@@ -81,6 +82,9 @@ fn parse(table: &config::Requests, text: &str) -> Requests {
             .and_then(|(_, rest)| rest.split('"').next());
         if let (Some(route), Some(value)) = (route, value) {
             let value: f64 = value;
+            if !value.is_finite() {
+                continue;
+            }
             *found.0.entry(route.to_owned()).or_default() += value;
         }
     }
@@ -97,12 +101,12 @@ mod tests {
         let name = &table.counter;
         let text = |created: u32| {
             format!(
-                "# HELP {name} x\n{name}{{method=\"POST\",route=\"/a\",status=\"201\"}} {created}\n{name}{{route=\"/a\"}} 1 1700000000\n{name}{{route=\"/b\"}} 2\n{name}_other{{route=\"/b\"}} 9\n{name} 7\n"
+                "# HELP {name} x\n{name}{{method=\"POST\",route=\"/a\",status=\"201\"}} {created}\n{name}{{route=\"/a\"}} 1 1700000000\n{name}{{route=\"/b\"}} 2\n{name}_other{{route=\"/b\"}} 9\n{name}{{route=\"/c\"}} NaN\n{name} 7\n"
             )
         };
         let (before, after) = (parse(&table, &text(1)), parse(&table, &text(4)));
         assert_eq!(before.to_string(), "4 (/a 2, /b 2)");
         assert_eq!(after.since(&before).to_string(), "3 (/a 3)");
-        assert_eq!(before.since(&before).total(), 0.0);
+        assert_eq!(before.since(&before).to_string(), "0");
     }
 }

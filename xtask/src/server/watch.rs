@@ -24,10 +24,14 @@ const PROBE_LIMIT: Duration = Duration::from_millis(800);
 /// that was under way has failed.
 const SILENT_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long an uptime may stand still: it is told in seconds.
+const STILL: Duration = Duration::from_secs(5);
+
 /// Watches a server in a thread until dropped.
 #[derive(Debug)]
 pub struct Watch {
     gone: Arc<Mutex<Option<String>>>,
+    said: Arc<Mutex<Vec<String>>>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -41,6 +45,8 @@ impl Watch {
         let prober = Prober::new(table, base_url, PROBE_LIMIT)?;
         let gone = Arc::new(Mutex::new(None));
         let ours = Arc::clone(&gone);
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let saying = Arc::clone(&said);
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
             .name("watch".into())
@@ -54,6 +60,8 @@ impl Watch {
                     let (notice, verdict) = judge.look(&health, Instant::now());
                     if let Some(notice) = notice {
                         ui::notice(&notice);
+                        let mut saying = saying.lock().unwrap_or_else(PoisonError::into_inner);
+                        saying.push(notice);
                     }
                     if let Some(why) = verdict {
                         *ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
@@ -64,9 +72,15 @@ impl Watch {
             .context("failed to start the watching thread")?;
         Ok(Self {
             gone,
+            said,
             stop: Some(stop),
             thread: Some(thread),
         })
+    }
+
+    /// What was said of its health since this was last asked.
+    pub fn said(&self) -> Vec<String> {
+        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Why the test cannot go on, if so.
@@ -95,6 +109,8 @@ struct Judge {
     said: bool,
     /// The longest uptime that was seen.
     uptime_s: Option<f64>,
+    /// Since when it has not moved; `None` once that was said.
+    still_since: Option<Instant>,
 }
 
 impl Judge {
@@ -104,6 +120,18 @@ impl Judge {
         } else {
             PERIOD
         }
+    }
+
+    /// What is to be said, once, of an uptime that does not move.
+    fn stands_still(&mut self, uptime_s: Option<f64>, now: Instant) -> Option<String> {
+        if uptime_s.is_none() || uptime_s != self.uptime_s {
+            self.still_since = Some(now);
+        }
+        let still = self.still_since.is_some_and(|since| now - since >= STILL);
+        still.then(|| {
+            self.still_since = None;
+            "the server's uptime does not move, so nobody would see that it was started anew".into()
+        })
     }
 
     fn look(&mut self, health: &Health, now: Instant) -> (Option<String>, Option<String>) {
@@ -119,6 +147,9 @@ impl Judge {
         if let Health::Healthy(alive) = health {
             if let Some(restarted) = restarted(self.uptime_s, alive.uptime_s) {
                 return (None, Some(restarted));
+            }
+            if let Some(notice) = self.stands_still(alive.uptime_s, now) {
+                return (Some(notice), None);
             }
             self.uptime_s = alive.uptime_s.or(self.uptime_s);
             let back = self
@@ -179,6 +210,30 @@ mod tests {
         }
         let (_, verdict) = judge.look(&up_for(Some(0.0)), now);
         assert!(verdict.unwrap().contains("up for 6 s, and now for 0 s"));
+    }
+
+    #[test]
+    fn an_uptime_that_does_not_move_is_said_once() {
+        let mut judge = Judge::default();
+        let begin = Instant::now();
+        let mut said = Vec::new();
+        for second in 0..20 {
+            let (notice, verdict) =
+                judge.look(&up_for(Some(7.0)), begin + Duration::from_secs(second));
+            assert_eq!(verdict, None);
+            said.extend(notice.map(|notice| (second, notice)));
+        }
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].0 == 5 && said[0].1.contains("does not move"),
+            "{said:?}"
+        );
+        let mut moving = Judge::default();
+        for second in 0..20_u32 {
+            let health = up_for(Some(f64::from(second)));
+            let looked = moving.look(&health, begin + Duration::from_secs(second.into()));
+            assert_eq!(looked, (None, None));
+        }
     }
 
     #[test]

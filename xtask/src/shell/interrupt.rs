@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 use super::groups;
 use crate::ui;
 
-/// How long the signal thread waits for its words to be written: whoever has stopped reading must not make it deaf.
+/// How long the signal thread waits for its message to be written: a reader that has stopped reading must not block it.
 const SAYING: Duration = Duration::from_millis(200);
 
 /// The first signal that arrived.

@@ -101,7 +101,7 @@ impl Process {
             return ended;
         }
         self.signal(signal);
-        // A stopped process takes note of a signal only when it goes on.
+        // A stopped process handles a signal only once it continues.
         self.signal(Signal::CONT);
         let until = Instant::now() + grace;
         while Instant::now() < until {

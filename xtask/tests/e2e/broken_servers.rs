@@ -295,6 +295,32 @@ fn a_server_that_is_started_anew_in_mid_run_fails_the_test() {
 }
 
 #[test]
+fn a_server_without_a_count_or_with_others_requests_is_said() {
+    for (answer, said) in [
+        (None, "the server does not say how many requests it had"),
+        (Some(1_000), "others use it too"),
+    ] {
+        let counted = AtomicU64::new(0);
+        let stub = Stub::new(move |asked| match (asked.path, answer) {
+            ("/metrics", Some(more)) => {
+                let count = counted.fetch_add(more, Ordering::Relaxed);
+                let text = format!(
+                    "tachikoma_http_request_duration_seconds_count{{route=\"/x\"}} {count}\n"
+                );
+                Act::Answer(200, text, Duration::ZERO)
+            }
+            ("/metrics", None) => Act::Answer(403, "not for you".into(), Duration::ZERO),
+            _ => healthy(),
+        });
+        let run = Run::new("smoke health --time-scale 0.034").against(&stub.url());
+        let done = run.done();
+        done.exits(0);
+        let notices = done.run()["notices"].to_string();
+        assert!(notices.contains(said), "{notices}");
+    }
+}
+
+#[test]
 fn a_server_that_counts_fewer_requests_than_were_answered_fails_the_test() {
     let stub = Stub::new(|asked| match asked.path {
         "/metrics" => Act::Answer(

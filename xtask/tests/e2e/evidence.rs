@@ -167,6 +167,12 @@ fn a_script_that_proves_nothing_is_no_pass_and_one_that_does_is() {
             "ended with an exception: TypeError: Cannot read property 'id' of undefined, first at mine.js:3; at most 1 % may",
         ),
         (
+            "export default async function () { get(); sleep(0.1); await new Promise(() => {}); undefined.id; }",
+            "smoke",
+            1,
+            "ended with an exception: a promise that it waits for is never settled; at most 1 % may",
+        ),
+        (
             "export default function () { get(); sleep(0.1); undefined.id; }",
             "smoke --max-exceptions 1",
             0,

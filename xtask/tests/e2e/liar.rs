@@ -25,6 +25,10 @@ pub enum Lie {
     NotStored,
     /// The list has others' missions only.
     OthersMissions,
+    /// The list has each mission twice.
+    ListedTwice,
+    /// The list has nothing beside the missions.
+    ListedNothing,
     /// Each mission gets the id of the first.
     OneId,
     /// What is created has no id.
@@ -229,6 +233,15 @@ impl Shared {
         if answer.first.contains(" 200 ") {
             match self.lie {
                 Lie::OthersMissions if list => answer.body = others.to_string().into(),
+                Lie::ListedTwice | Lie::ListedNothing if list => {
+                    let mut listed = answer.json();
+                    let more = match self.lie {
+                        Lie::ListedTwice => listed.as_array().unwrap().clone(),
+                        _ => vec![Value::Null],
+                    };
+                    listed.as_array_mut().unwrap().extend(more);
+                    answer.body = listed.to_string().into();
+                }
                 Lie::SearchEmpty if path.starts_with("/api/specs/search") => {
                     answer.body = "[]".into();
                 }

@@ -279,7 +279,7 @@ fn report_names_what_it_cannot_read() {
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{said}");
     assert!(
-        said.contains("2020-01-01T00-00-00Z-smoke: run.json is no JSON"),
+        said.contains("2020-01-01T00-00-00Z-smoke: run.json is corrupted"),
         "{said}"
     );
     assert!(

@@ -80,6 +80,16 @@ fn the_probe_sees_each_liar_and_names_request_and_answer() {
             "that was just created was expected in it, but the answer was 200 [{\"backend\":\"mock\",\"id\":\"0\"",
         ),
         (
+            Lie::ListedTwice,
+            "missions",
+            "GET /api/missions?limit=200: each mission was expected once, not ",
+        ),
+        (
+            Lie::ListedNothing,
+            "missions",
+            "GET /api/missions?limit=200: missions with an id each were expected, but the answer was 200 [",
+        ),
+        (
             Lie::OneId,
             "missions",
             "POST /api/missions: two missions got one id, \"",

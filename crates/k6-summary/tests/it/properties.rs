@@ -212,7 +212,7 @@ proptest! {
         let evaluated =
             verdict.thresholds.iter().any(|it| it.state != ThresholdState::NotEvaluated);
         let bad = interrupted
-            || summary.iterations() == 0
+            || summary.counter("iterations") == 0
             || summary.load_requests() == 0
             || (thrown.max(log.exceptions()) > 0 && max_exceptions == 0.0)
             || verdict.checks.iter().any(|check| check.passes == 0)

@@ -277,7 +277,7 @@ fn few_exceptions_are_told_and_fail_nothing() {
         let notice = verdict.notice.as_deref().unwrap_or_default();
         let expected = "1 of * iterations ended with an exception: Error: no session for user 7, first at rarely.js:9";
         assert!(reads_like(notice, expected), "{version}: {notice}");
-        let iterations = summary(version, "rarely").iterations();
+        let iterations = summary(version, "rarely").counter("iterations");
         let errors = &verdict.thresholds[0];
         assert_eq!(errors.value, Some(1.0 / iterations as f64), "{version}");
         assert_eq!(

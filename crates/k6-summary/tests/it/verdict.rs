@@ -453,3 +453,19 @@ fn a_generator_that_ran_out_of_memory_is_named() {
     assert_eq!(crashed(false).outcome, Outcome::Failed);
     assert_eq!(sentences(&crashed(false))[0], "k6 was killed by signal 9");
 }
+
+#[test]
+fn a_rate_of_nothing_but_errors_is_told_by_session() {
+    let json = r#"{"metrics": {
+        "iterations": {"type": "counter", "values": {"count": 400}},
+        "ws_sessions": {"type": "counter", "values": {"count": 400}},
+        "ws_errors": {"type": "rate", "values": {"rate": 1, "passes": 3, "fails": 0},
+            "thresholds": {"rate<0.01": {"ok": false}}}
+      },
+      "root_group": {"checks": [{"name": "a", "passes": 400, "fails": 0}]},
+      "state": {"testRunDurationMs": 1000}}"#;
+    let summary = Summary::parse(json.as_bytes()).expect("a summary");
+    let verdict = judge(&evidence(&summary, 99));
+    let said = "ws_errors rate<0.01: 100 % (3 in 400 sessions, 0.75 %)";
+    assert_eq!(sentences(&verdict), [said]);
+}

@@ -56,6 +56,7 @@ fn fill(data_dir: &Path, rows: usize) -> Result<(), Box<dyn std::error::Error>> 
     let mut connection = open::open_writer(&open::database_path(data_dir))?;
     let mut ids = IdGenerator::after(None);
     let transaction = connection.transaction()?;
+    let mut insert = missions::prepare_insert(&transaction)?;
     for row in 0..rows {
         let now = Timestamp::now();
         let mission = Mission {
@@ -67,7 +68,8 @@ fn fill(data_dir: &Path, rows: usize) -> Result<(), Box<dyn std::error::Error>> 
             created_at: now,
             updated_at: now,
         };
-        missions::insert(&transaction, &mission)?;
+        missions::insert(&mut insert, &mission)?;
     }
+    drop(insert);
     Ok(transaction.commit()?)
 }

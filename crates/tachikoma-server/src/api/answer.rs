@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::{ApiResult, Problem};
+
+/// Bytes that the JSON of a mission usually needs.
+const USUAL_BYTES: usize = 512;
 
 /// Room for the bytes of answers that are not sent yet. A client that asks for much and reads
 /// nothing holds its answer's room until the connection is cut, and nobody's memory beyond it.
@@ -21,7 +25,7 @@ pub struct TakenRoom(OwnedSemaphorePermit);
 
 /// An answer's bytes with their room.
 struct Held {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -59,7 +63,7 @@ impl AnswerRoom {
     /// As [`AnswerRoom::take`], or 500 if the value cannot be rendered.
     pub fn render<T: Serialize>(&self, value: &T) -> ApiResult<Bytes> {
         let bytes = to_json(value)?;
-        let room = self.take(bytes.len())?;
+        let room = self.take(bytes.capacity())?;
         Ok(room.hold(bytes))
     }
 }
@@ -73,22 +77,26 @@ impl TakenRoom {
         Ok(self.hold(to_json(value)?))
     }
 
-    fn hold(mut self, bytes: Box<[u8]>) -> Bytes {
-        let needed = self.0.split(bytes.len());
+    fn hold(mut self, bytes: Vec<u8>) -> Bytes {
+        let needed = self.0.split(bytes.capacity());
         let _room = needed.unwrap_or(self.0);
         Bytes::from_owner(Held { bytes, _room })
     }
 }
 
-fn to_json<T: Serialize>(value: &T) -> ApiResult<Box<[u8]>> {
-    let bytes = serde_json::to_vec(value).map_err(Problem::internal)?;
-    // What the bytes hold is then what they count for.
-    Ok(bytes.into_boxed_slice())
+fn to_json<T: Serialize>(value: &T) -> ApiResult<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, value).map_err(Problem::internal)?;
+    Ok(bytes)
 }
 
 /// Answers with text that is JSON already.
 pub fn json(status: StatusCode, body: Bytes) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 #[cfg(test)]
@@ -102,14 +110,13 @@ mod tests {
         let half = answer.slice(..10);
         assert!(room.render(&"x".repeat(500)).is_err());
         drop(answer);
-        assert!(
-            room.render(&"x".repeat(500)).is_err(),
-            "a part is still held"
-        );
+        let again = room.render(&"x".repeat(500));
+        assert!(again.is_err(), "a part is still held");
         drop(half);
         let whole = room.take(1_000).expect("everything is free");
         assert!(room.take(1).is_err());
         let _small = whole.render(&1).expect("renders");
-        assert!(room.take(800).is_ok(), "what is not needed is given back");
+        let rest = room.take(1_000 - USUAL_BYTES);
+        assert!(rest.is_ok(), "what is not needed is given back");
     }
 }

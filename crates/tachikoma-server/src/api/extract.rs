@@ -58,7 +58,7 @@ impl<T: DeserializeOwned + Validate> FromRequest<AppState> for ValidJson<T> {
     async fn from_request(mut request: Request, app: &AppState) -> ApiResult<Self> {
         let limits = &app.args.limits;
         DefaultBodyLimit::max(limits.max_body_bytes).apply(&mut request);
-        let read = Json::<Object<T>>::from_request(request, app);
+        let read = Box::pin(Json::<Object<T>>::from_request(request, app));
         let Json(Object(value)) = tokio::time::timeout(limits.read_timeout, read)
             .await
             .map_err(|_| {

@@ -4,19 +4,21 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
+use super::answer::json;
 use crate::app::AppState;
 use crate::problem::{ApiResult, Problem};
 use crate::store::Store;
 use crate::{SERVICE, VERSION};
 
 /// A healthy server's answer.
-#[derive(Debug, Serialize)]
-pub struct Healthy {
+#[derive(Serialize)]
+struct Healthy {
     status: &'static str,
     service: &'static str,
     version: &'static str,
@@ -28,19 +30,23 @@ pub struct Healthy {
 }
 
 /// Whether the server works: its database can be written and read.
-pub async fn health(State(app): State<AppState>) -> ApiResult<Json<Healthy>> {
+pub async fn health(State(app): State<AppState>) -> ApiResult<Response> {
     if !app.health.check(&app.store).await {
         return Err(Problem::unavailable(
             "the database cannot be read and written",
         ));
     }
-    Ok(Json(Healthy {
+    let body = serde_json::to_vec(&Healthy {
         status: "healthy",
         service: SERVICE,
         version: VERSION,
         uptime_seconds: app.health.origin.elapsed().as_secs(),
         faults: app.faults.any(),
-    }))
+    });
+    Ok(json(
+        StatusCode::OK,
+        body.map_err(Problem::internal)?.into(),
+    ))
 }
 
 /// For how long an answer of the database holds, in milliseconds.

@@ -23,7 +23,8 @@ pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;
 
 /// Bytes that the JSON of any mission needs at most: six for each character (`\u0000`).
-const MISSION_BYTES_MAX: usize = 6 * (NAME_MAX + PROMPT_MAX) + 1024;
+/// What holds them may grow to twice as much.
+const MISSION_BYTES_MAX: usize = 2 * (6 * (NAME_MAX + PROMPT_MAX) + 1024);
 
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_MAX: usize = 255;

@@ -28,8 +28,9 @@ pub struct Files {
     /// this must not be done: closing it would release SQLite's own locks.)
     open_log: File,
     page_size: u64,
-    /// Size of the database file when it was last seen; it only grows.
+    /// Sizes of the database and the log when they were last seen and whole.
     size: u64,
+    log_size: u64,
 }
 
 impl Files {
@@ -47,6 +48,7 @@ impl Files {
             log,
             page_size: pragma(connection, "PRAGMA page_size")?,
             size: metadata.len(),
+            log_size: 0,
         })
     }
 
@@ -69,18 +71,25 @@ impl Files {
                 || database.len() >= pragma(connection, "PRAGMA page_count")? * self.page_size,
             "{name} was truncated under the running server"
         );
-        self.size = database.len();
-        let mut frames = connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-        let frames: u64 = frames.query_row([], |row| row.get::<_, u32>(1))?.into();
-        let mut magic = [0; 4];
-        let is_whole = frames == 0
-            || log.len() >= LOG_HEADER + frames * (FRAME_HEADER + self.page_size)
-                && self.open_log.read_exact_at(&mut magic, 0).is_ok()
+        let mut is_whole = true;
+        if log.len() < self.log_size {
+            // It shrinks when it begins anew or is folded, but never below what is still needed.
+            let frames = "PRAGMA wal_checkpoint(NOOP)";
+            let frames: u32 = connection.query_row(frames, [], |row| row.get(1))?;
+            let needed = LOG_HEADER + u64::from(frames) * (FRAME_HEADER + self.page_size);
+            is_whole = frames == 0 || log.len() >= needed;
+        }
+        if log.len() > 0 {
+            // A log that was truncated and then written to begins with a hole.
+            let mut magic = [0; 4];
+            is_whole &= self.open_log.read_exact_at(&mut magic, 0).is_ok()
                 && u32::from_be_bytes(magic) & !1 == LOG_MAGIC;
+        }
         ensure!(
             is_whole,
             "the -wal of {name} was truncated under the running server"
         );
+        (self.size, self.log_size) = (database.len(), log.len());
         Ok(())
     }
 }

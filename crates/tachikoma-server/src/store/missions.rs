@@ -1,29 +1,35 @@
 //! The SQL of missions. Every value is a bound parameter; every statement is prepared once per
 //! connection and cached.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Statement, params};
 use uuid::Uuid;
 
 use crate::mission::{Mission, MissionPatch};
 use crate::timestamp::Timestamp;
 
+/// The statement of [`insert`].
+///
+/// # Errors
+/// What SQLite reports.
+pub fn prepare_insert(connection: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    connection.prepare_cached("INSERT INTO missions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
+}
+
 /// Adds a mission.
 ///
 /// # Errors
 /// What SQLite reports.
-pub fn insert(connection: &Connection, mission: &Mission) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT INTO missions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-        .execute(params![
-            mission.id,
-            mission.name,
-            mission.prompt,
-            mission.backend,
-            mission.status,
-            mission.created_at.0,
-            mission.updated_at.0,
-        ])?;
-    Ok(())
+pub fn insert(statement: &mut Statement<'_>, mission: &Mission) -> rusqlite::Result<()> {
+    let values = params![
+        mission.id,
+        mission.name,
+        mission.prompt,
+        mission.backend,
+        mission.status,
+        mission.created_at.0,
+        mission.updated_at.0,
+    ];
+    statement.execute(values).map(drop)
 }
 
 /// How long the key of a create is remembered, in milliseconds: a day.

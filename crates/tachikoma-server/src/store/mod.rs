@@ -19,7 +19,6 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::Context;
 use rusqlite::Connection;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use self::writer::{Ticket, Write, WriteRequest, WriteResult, Writer};
@@ -86,7 +85,7 @@ impl Store {
             let connections = ReadConnections::open(&files)?;
             let (files, jobs, generation) = (files.clone(), jobs.clone(), generation.clone());
             spawn("db-reader", move || {
-                read(connections, &files, &jobs, &generation)
+                read(connections, &files, &jobs, &generation);
             })?;
         }
         let writer = spawn("db-writer", move || writer.run(requests))?;
@@ -111,7 +110,7 @@ impl Store {
             ticket,
             reply,
         };
-        self.writes.try_send(request).map_err(refused)?;
+        self.writes.try_send(request).map_err(|_| Problem::busy())?;
         answer.await.map_err(|_| Problem::stopping())?
     }
 
@@ -131,7 +130,7 @@ impl Store {
                 let _ = reply.send(read(connections));
             }
         });
-        self.reads.try_send(read).map_err(refused)?;
+        self.reads.try_send(read).map_err(|_| Problem::busy())?;
         Ok(answer.await.map_err(|_| Problem::stopping())??)
     }
 
@@ -201,13 +200,6 @@ fn read(
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
     thread.context("failed to start a database thread")
-}
-
-fn refused<T>(error: TrySendError<T>) -> Problem {
-    match error {
-        TrySendError::Full(_) => Problem::busy(),
-        TrySendError::Closed(_) => Problem::stopping(),
-    }
 }
 
 /// A thread that has ended once this is dropped.

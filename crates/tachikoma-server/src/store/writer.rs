@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -199,10 +199,13 @@ impl Open {
     fn transact(&mut self, batch: &mut [WriteRequest]) -> anyhow::Result<Vec<Done>> {
         self.files.check(&self.connection)?;
         self.execute("BEGIN IMMEDIATE")?;
+        let mut insert = missions::prepare_insert(&self.connection)?;
+        let ids = &mut self.ids;
         let done = batch
             .iter_mut()
-            .map(|request| self.carry_out(&mut request.write));
-        let done = done.collect::<rusqlite::Result<_>>()?;
+            .map(|request| carry_out(&mut request.write, &self.connection, &mut insert, ids))
+            .collect::<rusqlite::Result<_>>()?;
+        drop(insert);
         self.execute("COMMIT")?;
         self.files.check(&self.connection)?;
         Ok(done)
@@ -211,55 +214,54 @@ impl Open {
     fn execute(&self, sql: &str) -> rusqlite::Result<()> {
         self.connection.prepare_cached(sql)?.execute([]).map(drop)
     }
+}
 
-    fn carry_out(&mut self, write: &mut Write) -> rusqlite::Result<Done> {
-        let connection = &self.connection;
-        Ok(match write {
-            Write::Create(new, key) => return self.create(new, key.as_deref()),
-            Write::Update(id, patch) => {
-                let updated = missions::update(connection, *id, patch, Timestamp::now())?;
-                (Ok(updated), Some(MissionEvent::Updated))
+fn carry_out(
+    write: &mut Write,
+    connection: &Connection,
+    insert: &mut Statement<'_>,
+    ids: &mut IdGenerator,
+) -> rusqlite::Result<Done> {
+    let now = Timestamp::now();
+    Ok(match write {
+        Write::Create(new, key) => {
+            let key = key.as_deref();
+            let earlier = key.map(|key| missions::created_with(connection, key));
+            if let Some(earlier) = earlier.transpose()?.flatten() {
+                let same = earlier.name == new.name
+                    && earlier.prompt == new.prompt
+                    && earlier.backend == new.backend;
+                let result = same.then_some(Some(earlier));
+                return Ok((result.ok_or_else(Problem::key_reused), None));
             }
-            Write::Delete(id) => (
-                Ok(missions::delete(connection, *id)?),
-                Some(MissionEvent::Deleted),
-            ),
-            Write::Probe => {
-                connection
-                    .prepare_cached("UPDATE health_probe SET probed_at = ?1 WHERE id = 1")?
-                    .execute([Timestamp::now().0])?;
-                (Ok(None), None)
-            }
-        })
-    }
-
-    fn create(&mut self, new: &mut NewMission, key: Option<&str>) -> rusqlite::Result<Done> {
-        let earlier = key.map(|key| missions::created_with(&self.connection, key));
-        if let Some(earlier) = earlier.transpose()?.flatten() {
-            let same = earlier.name == new.name
-                && earlier.prompt == new.prompt
-                && earlier.backend == new.backend;
-            let result = if same {
-                Ok(Some(earlier))
-            } else {
-                Err(Problem::key_reused())
+            let mission = Mission {
+                id: ids.next(now.0),
+                name: std::mem::take(&mut new.name),
+                prompt: std::mem::take(&mut new.prompt),
+                backend: std::mem::take(&mut new.backend),
+                status: MissionStatus::Pending,
+                created_at: now,
+                updated_at: now,
             };
-            return Ok((result, None));
+            missions::insert(insert, &mission)?;
+            if let Some(key) = key {
+                missions::remember(connection, key, &mission)?;
+            }
+            (Ok(Some(mission)), Some(MissionEvent::Created))
         }
-        let now = Timestamp::now();
-        let mission = Mission {
-            id: self.ids.next(now.0),
-            name: std::mem::take(&mut new.name),
-            prompt: std::mem::take(&mut new.prompt),
-            backend: std::mem::take(&mut new.backend),
-            status: MissionStatus::Pending,
-            created_at: now,
-            updated_at: now,
-        };
-        missions::insert(&self.connection, &mission)?;
-        if let Some(key) = key {
-            missions::remember(&self.connection, key, &mission)?;
+        Write::Update(id, patch) => {
+            let updated = missions::update(connection, *id, patch, now)?;
+            (Ok(updated), Some(MissionEvent::Updated))
         }
-        Ok((Ok(Some(mission)), Some(MissionEvent::Created)))
-    }
+        Write::Delete(id) => {
+            let deleted = missions::delete(connection, *id)?;
+            (Ok(deleted), Some(MissionEvent::Deleted))
+        }
+        Write::Probe => {
+            connection
+                .prepare_cached("UPDATE health_probe SET probed_at = ?1 WHERE id = 1")?
+                .execute([now.0])?;
+            (Ok(None), None)
+        }
+    })
 }

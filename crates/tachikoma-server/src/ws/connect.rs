@@ -34,7 +34,10 @@ pub async fn connect(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> ApiResult<Response> {
-    app.authorize(query.token.as_deref(), &headers)?;
+    let token = query.token.as_deref();
+    if !token.map_or_else(|| app.authorizes(&headers), |token| app.key_matches(token)) {
+        return Err(Problem::unauthorized());
+    }
     let upgrade = upgrade.map_err(|rejection| {
         let status = rejection.into_response().status();
         let detail = "this is a WebSocket endpoint; connect with a WebSocket client (RFC 6455)";

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::KEY;
+use super::{KEY, tempdir};
 
 /// A server without a socket.
 pub struct TestApp {
@@ -148,8 +148,4 @@ impl TestApp {
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
         answer.json()["id"].as_str().expect("an id").to_owned()
     }
-}
-
-fn tempdir() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder")
 }

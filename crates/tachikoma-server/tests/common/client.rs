@@ -23,6 +23,22 @@ impl Response {
     }
 }
 
+/// A mission as clients send it.
+pub const MISSION: &str = r#"{"name":"n","prompt":"p","backend":"mock"}"#;
+
+/// The status of one request's answer.
+pub fn status(addr: SocketAddr, method: &str, path: &str, body: Option<&str>) -> u16 {
+    request(addr, method, path, body).expect("answered").status
+}
+
+/// Whether the server's metrics have this line.
+pub fn metric(addr: SocketAddr, line: &str) -> bool {
+    let metrics = request(addr, "GET", "/metrics", None).expect("answered");
+    String::from_utf8_lossy(&metrics.body)
+        .lines()
+        .any(|l| l == line)
+}
+
 /// Sends one request with the key on a connection of its own.
 pub fn request(
     addr: SocketAddr,
@@ -41,18 +57,16 @@ pub fn request(
          content-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = connect(addr)?;
+    let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(10))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(20)))?;
+    stream.set_nodelay(true)?;
     exchange(&mut stream, text.as_bytes())
 }
 
-/// Sends bytes and reads one answer.
+/// Sends bytes and reads one answer with a `content-length`, or none (204).
 pub fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<Response> {
     stream.write_all(bytes)?;
-    read_response(stream)
-}
-
-/// Reads one answer with a `content-length`, or none (204).
-pub fn read_response(stream: &mut TcpStream) -> std::io::Result<Response> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 * 1024];
     loop {
@@ -83,12 +97,4 @@ fn content_length(head: &str) -> usize {
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .and_then(|(_, value)| value.trim().parse().ok())
         .unwrap_or(0)
-}
-
-fn connect(addr: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&addr, Duration::from_secs(10))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(20)))?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

@@ -15,8 +15,13 @@ mod client;
 mod process;
 
 pub use app::{Answer, TestApp};
-pub use client::{Response, exchange, read_response, request};
-pub use process::{Server, ServerBuilder, eventually, fixtures};
+pub use client::{MISSION, Response, exchange, metric, request, status};
+pub use process::{Server, ServerBuilder, eventually};
 
 /// The key of every server under test.
 pub const KEY: &str = "test-key-0123";
+
+/// A folder that is gone afterwards.
+pub fn tempdir() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}

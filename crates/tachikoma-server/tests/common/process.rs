@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,11 +11,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::KEY;
-
-/// The spec files that the load tests use.
-pub fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../load-tests/fixtures/specs")
-}
 
 /// Polls until `what` gives something, for at most 20 s.
 pub fn eventually<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
@@ -35,30 +30,20 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// With the fixtures' specs, on a free port.
+    /// With the specs of the load tests, on a free port, by its environment: arguments win.
     pub fn new(data: &Path) -> Self {
-        Self::with(data, &fixtures(), "127.0.0.1:0")
-    }
-
-    pub fn with_specs(data: &Path, specs: &Path) -> Self {
-        Self::with(data, specs, "127.0.0.1:0")
-    }
-
-    pub fn at(data: &Path, addr: &str) -> Self {
-        Self::with(data, &fixtures(), addr)
-    }
-
-    fn with(data: &Path, specs: &Path, addr: &str) -> Self {
+        let specs = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../load-tests/fixtures/specs"
+        );
         let mut command = Command::new(env!("CARGO_BIN_EXE_tachikoma-server"));
         command
             .env_clear()
             .env("TACHIKOMA_API_KEY", KEY)
+            .env("TACHIKOMA_ADDR", "127.0.0.1:0")
+            .env("TACHIKOMA_DATA_DIR", data)
+            .env("TACHIKOMA_SPECS_DIR", specs)
             .env("RUST_BACKTRACE", "1")
-            .args(["--addr", addr])
-            .arg("--data-dir")
-            .arg(data)
-            .arg("--specs-dir")
-            .arg(specs)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -1,4 +1,4 @@
-//! One file over HTTP, with its SHA-256, within limits, and never deaf to an interruption.
+//! Downloads one file over HTTP with its SHA-256, within limits; an interruption ends it at once.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -113,7 +113,7 @@ fn next(events: &Receiver<Event>, limit: Duration) -> anyhow::Result<Option<Even
             Ok(event) => return Ok(Some(event)),
             Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => bail!("the download ended without a word"),
+            Err(RecvTimeoutError::Disconnected) => bail!("the download ended without a reason"),
         }
     }
 }

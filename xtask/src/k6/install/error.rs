@@ -11,7 +11,7 @@ use super::probe::{MINIMUM, Unusable};
 pub enum K6Error {
     /// The program that the user names cannot serve; no other is looked for.
     #[error(
-        "the k6 named by --k6 or K6_BIN is of no use: {}: {why}\n  name another one, or leave both away to have k6 {MINIMUM} or newer found or installed",
+        "the k6 named by --k6 or K6_BIN cannot be used: {}: {why}\n  name another one, or leave both out and k6 {MINIMUM} or newer is found or installed",
         path.display()
     )]
     Named {

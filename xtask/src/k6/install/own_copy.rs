@@ -103,7 +103,7 @@ pub fn install(version: Option<&Version>, folder: &Path, sources: &Sources) -> a
             }
             Err(error) if error.is::<Interrupted>() => return Err(error),
             Err(error) => {
-                ui::notice(&format!("cannot have {what}: {error:#}"));
+                ui::notice(&format!("cannot install {what}: {error:#}"));
                 tried.push(format!("{what}: {error:#}"));
             }
         }

@@ -92,7 +92,7 @@ pub fn probe_within(
     let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
     if !ended.success() {
         if matches!(ended, Ended::Code(126 | 127)) && !is_script(program) {
-            // A file in a format that the kernel refuses is handed to the shell, which stumbles over it.
+            // A file in a format that the kernel refuses is handed to the shell, which fails on it.
             let why = "the system takes it for no program; is it built for another machine?";
             return Ok(Err(Unusable::CannotStart(why.to_owned())));
         }

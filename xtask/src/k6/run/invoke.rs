@@ -67,6 +67,8 @@ pub struct Invocation<'a> {
 pub struct Ran {
     /// How k6 ended.
     pub ended: Ended,
+    /// How long it ran.
+    pub took: Duration,
     /// Why it was ended early, if so.
     pub stopped: Option<Stopped>,
     /// The end of its output.
@@ -139,6 +141,7 @@ impl Invocation<'_> {
         let killed = stopped.is_none() && ended == Ended::Signal(Signal::KILL.as_raw());
         Ok(Ran {
             ended,
+            took: limits.begun.elapsed(),
             stopped,
             tail: process.tail().clone(),
             limits: generator.limits(&said, killed),
@@ -251,5 +254,28 @@ fn attend(
         // The first interrupt lets k6 end its iterations and write its summary.
         let ended = process.stop(Signal::INT, WIND_UP);
         return Ok((ended, Some(why)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn k6_may_take_two_minutes_more_than_its_plan() {
+        let overdue = |taken_s: u64, at_most_s: Option<u64>| {
+            let deadline = Deadline {
+                begun: Instant::now()
+                    .checked_sub(Duration::from_secs(taken_s))
+                    .unwrap(),
+                at_most: at_most_s.map(Duration::from_secs),
+                teardown: Duration::from_secs(60),
+            };
+            deadline.overdue(&mut Progress::new("health", Duration::from_secs(1), false))
+        };
+        // As long a plan as one with a `setup` of minutes.
+        assert!(!overdue(300 + 119, Some(300)));
+        assert!(overdue(300 + 121, Some(300)));
+        assert!(!overdue(100_000, None));
     }
 }

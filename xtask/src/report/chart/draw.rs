@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use k6_summary::{Quantity, Unit};
+use load_stats::median;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::scale::{along, median, range_of, sound, thinned, ticks, time_ticks};
+use super::scale::{divisible, position, range_of, thinned, ticks, time_ticks};
 use super::{Axis, Chart, Line, Point, Shape};
 use crate::report::template;
 use crate::report::text::Text;
@@ -38,11 +39,11 @@ struct Scale {
 
 impl Scale {
     fn x(&self, value: f64) -> f64 {
-        along(&self.x, &self.px, value)
+        position(&self.x, &self.px, value)
     }
 
     fn y(&self, value: f64) -> f64 {
-        along(&self.y, &self.py, value)
+        position(&self.y, &self.py, value)
     }
 }
 
@@ -60,8 +61,8 @@ pub fn svg(chart: &Chart) -> Value {
     };
     let (legend, top) = legend(chart, &y);
     let scale = Scale {
-        x: sound(&x),
-        y: sound(&y),
+        x: divisible(&x),
+        y: divisible(&y),
         px: MARGINS.0..WIDTH - MARGINS.1,
         py: top + PLANE..top,
     };
@@ -96,35 +97,30 @@ pub fn svg(chart: &Chart) -> Value {
 
 /// The ranges of x and y, or `None` without a single finite point.
 fn ranges(chart: &Chart) -> Option<(Range<f64>, Range<f64>)> {
-    let points = || {
-        chart
-            .lines
-            .iter()
-            .flat_map(|line| &line.points)
-            .filter(is_finite)
-    };
-    points().next()?;
-    let mut x = range_of(points().map(|point| point.x));
+    let points = chart.lines.iter().flat_map(|line| &line.points);
+    let points: Vec<&Point> = points.filter(is_finite).collect();
+    points.first()?;
+    let x = range_of(points.iter().map(|point| point.x));
     let edges = chart.band.iter().flat_map(|(_, low, high)| [*low, *high]);
-    let mut y = range_of(points().map(|point| point.y).chain(edges));
+    let y = range_of(points.iter().map(|point| point.y).chain(edges));
     let near = y.end.abs() * FAR;
-    let bounds = chart
-        .bounds
-        .iter()
-        .map(|(bound, _)| *bound)
-        .filter(|bound| *bound <= near);
-    y = range_of([y.start, y.end].into_iter().chain(bounds));
+    let bounds = chart.bounds.iter().map(|(bound, _)| *bound);
+    let bounds = bounds.filter(|bound| *bound <= near);
+    let y = range_of([y.start, y.end].into_iter().chain(bounds));
     match &chart.x {
         Axis::Seconds(span) => {
-            x = x.start.min(span.start)..x.end.max(span.end);
-            y = y.start.min(0.0)..if y == (0.0..0.0) { 1.0 } else { y.end.max(0.0) };
-            let air = (y.end - y.start) * 0.06;
-            let under = if y.start == 0.0 { 0.0 } else { air };
-            Some((x, y.start - under..y.end + air))
+            let x = x.start.min(span.start)..x.end.max(span.end);
+            let y = y.start.min(0.0)..if y == (0.0..0.0) { 1.0 } else { y.end.max(0.0) };
+            let padding = (y.end - y.start) * 0.06;
+            let padding_below = if y.start == 0.0 { 0.0 } else { padding };
+            Some((x, y.start - padding_below..y.end + padding))
         }
         Axis::Items { .. } => {
-            let air = (y.end - y.start) * 0.08;
-            Some((x.start - 0.5..x.end + 0.5, y.start - air..y.end + air))
+            let padding = (y.end - y.start) * 0.08;
+            Some((
+                x.start - 0.5..x.end + 0.5,
+                y.start - padding..y.end + padding,
+            ))
         }
     }
 }
@@ -266,7 +262,9 @@ fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> Value {
         let (x, y) = place(point);
         points.push((x, y, Serde(point.shape), title(chart, line, point, scale)));
     }
-    let middle = median(line.points.iter().map(|point| point.y)).filter(|_| chart.are_pairs);
+    let ys = line.points.iter().map(|point| point.y);
+    let ys: Vec<f64> = ys.filter(|y| y.is_finite()).collect();
+    let middle = median(&ys).filter(|_| chart.are_pairs);
     context! {
         path => line.is_joined.then_some(path),
         median => middle.map(|middle| scale.y(middle)),
@@ -284,33 +282,19 @@ fn title(chart: &Chart, line: &Line, point: &Point, scale: &Scale) -> Text {
 
 /// The chart in words, for those who cannot see it.
 fn description(chart: &Chart) -> String {
-    let mut out = String::new();
-    for line in &chart.lines {
-        let ys = || {
-            line.points
-                .iter()
-                .map(|point| point.y)
-                .filter(|y| y.is_finite())
-        };
-        let Some(last) = ys().next_back() else {
-            continue;
-        };
-        let range = range_of(ys());
-        let (least, greatest) = (number(range.start), number(range.end));
-        let (count, last) = (ys().count(), number(last));
-        let _ = write!(
-            out,
-            "{}: {count} values from {least} to {greatest}, the last {last}. ",
-            line.name
-        );
-    }
-    for (_, label) in &chart.bounds {
-        let _ = write!(out, "{label}. ");
-    }
-    for mark in &chart.marks {
-        let _ = write!(out, "Mark: {}. ", mark.title);
-    }
-    out
+    let lines = chart.lines.iter().filter_map(|line| {
+        let ys = line.points.iter().map(|point| point.y);
+        let ys: Vec<f64> = ys.filter(|y| y.is_finite()).collect();
+        let (name, count, range) = (&line.name, ys.len(), range_of(ys.iter().copied()));
+        let [least, greatest, last] = [range.start, range.end, *ys.last()?].map(number);
+        Some(format!(
+            "{name}: {count} values from {least} to {greatest}, the last {last}. "
+        ))
+    });
+    let bounds = chart.bounds.iter().map(|(_, label)| format!("{label}. "));
+    let marks = chart.marks.iter();
+    let marks = marks.map(|mark| format!("Mark: {}. ", mark.title));
+    lines.chain(bounds).chain(marks).collect()
 }
 
 fn number(value: f64) -> String {

@@ -7,41 +7,41 @@ const HUGE: f64 = 1e15;
 
 /// The ticks of `range` at round steps of 1, 2 or 5 times a power of ten, at most about `most`.
 pub fn ticks(range: &Range<f64>, most: usize) -> Vec<f64> {
-    let raw = (range.end - range.start) / most.max(1) as f64;
-    let power = 10_f64.powf(raw.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
-    at_steps(range, steps.into_iter().find(|step| *step >= raw * 0.999))
+    at_steps(range, round_step((range.end - range.start) / most as f64))
 }
 
 /// The ticks of a range of seconds at steps that clocks have, at most about `most`.
 pub fn time_ticks(range: &Range<f64>, most: usize) -> Vec<f64> {
-    let raw = (range.end - range.start) / most.max(1) as f64;
-    if raw <= 10.0 {
-        return ticks(range, most);
-    }
     const CLOCK: [f64; 15] = [
         15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0,
         43_200.0, 86_400.0, 172_800.0,
     ];
-    match CLOCK.into_iter().find(|step| *step >= raw) {
-        Some(step) => at_steps(range, Some(step)),
-        None => {
-            let hours = range.start / 3600.0..range.end / 3600.0;
-            ticks(&hours, most)
-                .into_iter()
-                .map(|at| at * 3600.0)
-                .collect()
-        }
-    }
+    let raw = (range.end - range.start) / most as f64;
+    let step = match CLOCK.into_iter().find(|step| *step >= raw) {
+        Some(step) if raw > 10.0 => step,
+        Some(_) => round_step(raw),
+        None => round_step(raw / 3600.0) * 3600.0,
+    };
+    at_steps(range, step)
 }
 
-fn at_steps(range: &Range<f64>, step: Option<f64>) -> Vec<f64> {
-    let Some(step) = step.filter(|step| step.is_finite() && *step > 0.0) else {
+/// The least round number from about `raw` on.
+fn round_step(raw: f64) -> f64 {
+    let power = 10_f64.powf(raw.log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+    steps
+        .into_iter()
+        .find(|step| *step >= raw * 0.999)
+        .unwrap_or(f64::NAN)
+}
+
+fn at_steps(range: &Range<f64>, step: f64) -> Vec<f64> {
+    if !(step.is_finite() && step > 0.0) {
         return Vec::new();
-    };
+    }
     let first = (range.start / step - 1e-9).ceil();
     let count = (range.end / step + 1e-9).floor() - first;
-    // Whole steps rather than sums, which drift; nought is nought and not a trillionth.
+    // Whole steps rather than sums, which drift; zero is zero and not a trillionth.
     (0..=count.clamp(-1.0, 100.0) as i64)
         .map(|nth| (first + nth as f64) * step + 0.0)
         .collect()
@@ -55,7 +55,7 @@ pub fn range_of(values: impl Iterator<Item = f64>) -> Range<f64> {
 }
 
 /// A range that can be divided: finite, and not of one point.
-pub fn sound(range: &Range<f64>) -> Range<f64> {
+pub fn divisible(range: &Range<f64>) -> Range<f64> {
     let (start, end) = (range.start.clamp(-HUGE, HUGE), range.end.clamp(-HUGE, HUGE));
     if end - start > start.abs().max(end.abs()) * 1e-9 {
         return start..end;
@@ -65,7 +65,7 @@ pub fn sound(range: &Range<f64>) -> Range<f64> {
 }
 
 /// Where `value` of `values` lies in `pixels`, held within them, to a tenth.
-pub fn along(values: &Range<f64>, pixels: &Range<f64>, value: f64) -> f64 {
+pub fn position(values: &Range<f64>, pixels: &Range<f64>, value: f64) -> f64 {
     let share = (value - values.start) / (values.end - values.start);
     let at = pixels.start + share.clamp(0.0, 1.0) * (pixels.end - pixels.start);
     (at * 10.0).round() / 10.0
@@ -92,17 +92,6 @@ pub fn thinned(values: &[f64], most: usize) -> Vec<usize> {
     keep.push(values.len() - 1);
     keep.dedup();
     keep
-}
-
-/// The median of the finite ones of `values`.
-pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-    values.sort_by(f64::total_cmp);
-    let (above, below) = (
-        values.get(values.len() / 2)?,
-        values.get((values.len() - 1) / 2)?,
-    );
-    Some(f64::midpoint(*below, *above))
 }
 
 #[cfg(test)]
@@ -157,10 +146,5 @@ mod tests {
             assert!(kept.contains(&place));
         }
         assert_eq!(thinned(&[1.0, 2.0, 3.0], 400), [0, 1, 2]);
-        assert_eq!(
-            median([3.0, f64::NAN, 1.0, 2.0, 9.0].into_iter()),
-            Some(2.5)
-        );
-        assert_eq!(median([f64::NAN].into_iter()), None);
     }
 }

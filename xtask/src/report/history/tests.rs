@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
-use crate::history::{Accepted, Line, Lineage, Past, runs_of, testing};
+use crate::history::{Line, Lineage, Past, runs_of, testing};
 use crate::record::Outcome;
 use crate::report::{template, view};
 
@@ -20,16 +20,6 @@ fn page(past: &Past) -> String {
     template::fill("history.html", &document).unwrap()
 }
 
-fn accepted(why: &str) -> Accepted {
-    Accepted {
-        commit: "c".repeat(40),
-        committed_at: "2026-01-02T12:00:00Z".into(),
-        tests: Vec::new(),
-        why: why.into(),
-        accepted_at: "2026-01-02T13:00:00Z".into(),
-    }
-}
-
 /// 60 nights: a step of 20 % from the 41st on, and an odd one of each kind.
 fn eventful() -> Past {
     let mut lines: Vec<Line> = (0..60)
@@ -42,7 +32,9 @@ fn eventful() -> Past {
     lines[50].outcome = Outcome::Failed;
     lines[50].run_outcome = Outcome::Failed;
     let mut past = testing::of(lines);
-    past.accepted = vec![accepted("validated now")];
+    let mut accepted = testing::accepted("validated now");
+    accepted.committed_at = "2026-01-02T12:00:00Z".into();
+    past.accepted = vec![accepted];
     past
 }
 

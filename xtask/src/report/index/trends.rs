@@ -5,7 +5,7 @@ use minijinja::{Value, context};
 
 use crate::history::{self, Key, Past};
 use crate::record::Measure;
-use crate::report::chart::{along, range_of};
+use crate::report::chart::{position, range_of};
 use crate::report::runs::Runs;
 use crate::report::text::Text;
 use crate::report::view;
@@ -59,8 +59,8 @@ fn places(values: &[f64]) -> Vec<(f64, f64)> {
     let y = 0.0..range_of(values.iter().copied()).end.max(f64::MIN_POSITIVE);
     let place = |(nth, value): (usize, &f64)| {
         (
-            along(&x, &(edge..width - edge), nth as f64),
-            along(&y, &(height - edge..edge), *value),
+            position(&x, &(edge..width - edge), nth as f64),
+            position(&y, &(height - edge..edge), *value),
         )
     };
     values.iter().enumerate().map(place).collect()

@@ -49,7 +49,7 @@ fn section(series: &ComparableRuns) -> Section {
     }
     let accepted = series.accepted.iter();
     Section {
-        name: words::name(&series.key).into(),
+        name: name(&series.key).into(),
         line: place(&series.key).into(),
         notes: std::iter::once(words::runs(series) + &cut)
             .chain(accepted.map(|mark| words::accepted(mark, series.runs)))
@@ -82,7 +82,7 @@ fn one_run(point: &Point) -> Row {
             point.run.as_str().into(),
             revision_of(point).into(),
             point.versions.as_str().into(),
-            came_of(point).into(),
+            outcome_text(point).into(),
         ],
         ..Row::default()
     }
@@ -175,7 +175,7 @@ fn title(metric: &Metric, point: &Point) -> Text {
         "{} · {} · {} · {} · {}{}",
         when(&point.at),
         quantity(point.value),
-        came_of(point),
+        outcome_text(point),
         revision_of(point),
         point.versions,
         fence.unwrap_or_default()
@@ -188,8 +188,8 @@ fn revision_of(point: &Point) -> String {
     revision(point.commit.as_deref(), point.dirty == Some(true))
 }
 
-/// What came of the test and of its run, and why it is no reference if that says more.
-fn came_of(point: &Point) -> String {
+/// The outcome of the test and of its run, and why it is no reference if that says more.
+fn outcome_text(point: &Point) -> String {
     let mut words = outcome(point.test_outcome).to_owned();
     if point.outcome != point.test_outcome {
         words += &format!(" in a run that was: {}", outcome(point.outcome));

@@ -14,7 +14,7 @@ use crate::report::view::run::files;
 
 const MIB: f64 = 1_048_576.0;
 /// The share of failed requests above which durations say nothing: an error page is quick.
-const HOLLOW: f64 = 0.5;
+const MOSTLY_FAILED: f64 = 0.5;
 /// The most points of a chart in Markdown: more are not to be told apart on a phone.
 const MOST_POINTS: usize = 30;
 
@@ -74,11 +74,11 @@ pub fn section(
 }
 
 fn judged(test: &TestRecord) -> Table {
-    let hollow = hollow(test);
+    let meaningless = meaningless(test);
     let thresholds = test
         .thresholds
         .iter()
-        .map(|row| threshold(row, hollow.as_deref()));
+        .map(|row| threshold(row, meaningless.as_deref()));
     let checks = test.checks.iter().map(|row| check(row, test)).collect();
     Table {
         title: "Thresholds, checks and growth".into(),
@@ -96,10 +96,10 @@ fn judged(test: &TestRecord) -> Table {
     }
 }
 
-fn threshold(row: &ThresholdRow, hollow: Option<&str>) -> Row {
+fn threshold(row: &ThresholdRow, meaningless: Option<&str>) -> Row {
     let aggregation = row.aggregation.as_deref().unwrap_or(&row.expression);
     let own = row.note.as_deref();
-    let (tone, note) = match (row.state, hollow) {
+    let (tone, note) = match (row.state, meaningless) {
         (ThresholdState::Crossed, _) => (Tone::Bad, own.unwrap_or_default()),
         (ThresholdState::NotEvaluated, _) => {
             (Tone::Open, own.unwrap_or("not evaluated: no samples"))
@@ -183,9 +183,9 @@ fn growth(row: &GrowthRow) -> Row {
 }
 
 /// Why the durations of a test say nothing, if so.
-fn hollow(test: &TestRecord) -> Option<String> {
+fn meaningless(test: &TestRecord) -> Option<String> {
     let failed = test.metrics.as_ref()?.http_failed_ratio?;
-    (failed > HOLLOW).then(|| {
+    (failed > MOSTLY_FAILED).then(|| {
         format!(
             "says nothing: {} of requests failed",
             Quantity::new(failed, Unit::Ratio)
@@ -207,7 +207,7 @@ fn tails(trend: &TrendDigest) -> String {
 
 /// The 95th percentile of requests as it reads, unless it says nothing since most of them failed.
 pub fn p95_text(test: &TestRecord) -> String {
-    let telling = durations(test).filter(|_| hollow(test).is_none());
+    let telling = durations(test).filter(|_| meaningless(test).is_none());
     telling.map_or_else(|| "–".into(), |trend| number(trend.p95, trend.unit))
 }
 
@@ -242,7 +242,7 @@ fn measured(test: &TestRecord) -> Table {
     if let Some(metrics) = &test.metrics {
         rows.extend(requests(test).map(|text| Row::measured("requests", text)));
         rows.extend(durations(test).map(|trend| Row {
-            note: hollow(test).unwrap_or_default().into(),
+            note: meaningless(test).unwrap_or_default().into(),
             ..Row::measured("p50 / p95 / p99", tails(trend))
         }));
         if metrics.ws_sessions > 0 {
@@ -302,7 +302,7 @@ pub fn overview(test: &TestRecord) -> Row {
     let memory = memory.map(|usage| format!("{:.1} MiB", usage.peak_rss_bytes as f64 / MIB));
     let cells = [
         durations(test)
-            .filter(|_| hollow(test).is_none())
+            .filter(|_| meaningless(test).is_none())
             .map(tails),
         requests(test),
         cpu_text(test),
@@ -338,7 +338,7 @@ fn trends(test: &TestRecord) -> Option<Table> {
         })
         .collect();
     (!rows.is_empty()).then(|| Table {
-        title: match hollow(test) {
+        title: match meaningless(test) {
             Some(why) => format!("Durations ({why})").into(),
             None => "Durations".into(),
         },

@@ -1,22 +1,19 @@
 //! Every route and every status of the API, without sockets, each test with its own database.
 
-mod common;
-
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::common::{Answer, KEY, MISSION, TestApp};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, StatusCode};
-use common::{KEY, TestApp};
 use serde_json::json;
 use tachikoma_server::limits::Limits;
 use tokio::task::JoinSet;
 
-const GOOD: &str = r#"{"name":"n","prompt":"p","backend":"mock"}"#;
 const NO_SUCH_ID: &str = "018f3a3e-5b7c-7def-8a01-0123456789ab";
 
 #[tokio::test]
@@ -95,7 +92,7 @@ async fn a_harmless_request_id_is_taken_over() {
 #[tokio::test]
 async fn a_created_mission_is_answered_and_kept() {
     let app = TestApp::new();
-    let answer = app.json(Method::POST, "/api/missions", GOOD).await;
+    let answer = app.json(Method::POST, "/api/missions", MISSION).await;
     assert_eq!(answer.status, StatusCode::CREATED);
     let mission = answer.json();
     let path = format!("/api/missions/{}", mission["id"].as_str().expect("an id"));
@@ -119,7 +116,7 @@ async fn idempotency_keys_are_checked() {
             .header("authorization", format!("Bearer {KEY}"))
             .header("content-type", "application/json")
             .header("idempotency-key", key)
-            .body(Body::from(GOOD));
+            .body(Body::from(MISSION));
         let answer = app.send(request.expect("a request")).await;
         assert_eq!(answer.status.as_u16(), status, "{key:?}");
     }
@@ -202,7 +199,7 @@ async fn bodies_are_checked() {
                 .uri(path)
                 .header("authorization", format!("Bearer {KEY}"))
                 .header("content-type", kind)
-                .body(Body::from(GOOD));
+                .body(Body::from(MISSION));
             app.send(request.expect("a request")).await.problem(415);
         }
     }
@@ -296,7 +293,7 @@ async fn a_full_queue_is_503() {
     let mut many = JoinSet::new();
     for _ in 0..64 {
         let app = app.clone();
-        many.spawn(async move { app.json(Method::POST, "/api/missions", GOOD).await });
+        many.spawn(async move { app.json(Method::POST, "/api/missions", MISSION).await });
     }
     let answers = many.join_all().await;
     let created = answers
@@ -481,7 +478,7 @@ async fn a_spec_is_found_by_its_number() {
 #[tokio::test]
 async fn specs_are_searched_by_relevance() {
     let app = TestApp::new();
-    let ids = |answer: &common::Answer| -> Vec<String> {
+    let ids = |answer: &Answer| -> Vec<String> {
         let hits = answer.json();
         let hits = hits.as_array().expect("an array").iter();
         hits.map(|hit| hit["id"].as_str().expect("an id").to_owned())

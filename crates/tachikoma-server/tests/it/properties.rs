@@ -1,11 +1,9 @@
 //! Whatever a client sends, the parsers answer with a value or a problem, never with a panic.
 
-mod common;
-
+use crate::common::TestApp;
 use axum::Json;
 use axum::extract::FromRequestParts;
-use axum::http::{Method, Request};
-use common::TestApp;
+use axum::http::Request;
 use proptest::prelude::*;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -156,34 +154,4 @@ fn any_search_text_is_answered_with_an_array() {
             Ok(())
         })
         .expect("every text is answered");
-}
-
-/// No body and no path makes the server fail: what is wrong is always the client's.
-#[test]
-fn any_request_has_an_answer_below_500() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let app = TestApp::new();
-    let method = proptest::sample::select(vec![
-        Method::GET,
-        Method::POST,
-        Method::PATCH,
-        Method::DELETE,
-        Method::PUT,
-        Method::OPTIONS,
-    ]);
-    let path =
-        "/api/(missions|specs)(/[a-zA-Z0-9.%-]{0,40})?([?](limit|before|q)=[a-zA-Z0-9%+-]{0,10})?";
-    let path = proptest::string::string_regex(path).expect("a pattern");
-    let path = path.prop_filter("a URI", |path| path.parse::<axum::http::Uri>().is_ok());
-    let mut runner = proptest::test_runner::TestRunner::default();
-    runner
-        .run(&(method, path, nearly_json()), |(method, path, body)| {
-            let answer = runtime.block_on(app.json(method, &path, body));
-            prop_assert!(answer.status.as_u16() < 500, "{answer:?}");
-            Ok(())
-        })
-        .expect("every request is answered");
 }

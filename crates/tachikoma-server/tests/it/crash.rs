@@ -4,8 +4,6 @@
 //! there can only be what was in flight, at most one mission a writer and crash.
 //! `TACHIKOMA_CRASH_SEED` repeats a run's moments.
 
-mod common;
-
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +12,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use common::{KEY, Response, Server, exchange};
+use crate::common::{KEY, Response, Server, exchange, request, tempdir};
 
 /// How often the server is killed.
 const CRASHES: usize = 30;
@@ -35,7 +33,7 @@ fn every_acknowledged_mission_survives_sigkill_exactly_once() {
     };
     eprintln!("TACHIKOMA_CRASH_SEED={seed} repeats this run");
     let mut random = fastrand::Rng::with_seed(seed);
-    let dir = tempfile::tempdir().expect("a folder");
+    let dir = tempdir();
     let mut acknowledged = HashMap::new();
     let mut server = Server::start(dir.path());
     for crash in 1..=CRASHES {
@@ -149,13 +147,13 @@ fn check(dir: &Path) {
 /// The same without luck: a write that is acknowledged is in the files as they are at that moment.
 #[test]
 fn an_acknowledged_mission_is_in_the_files() {
-    let data = tempfile::tempdir().expect("a temporary folder");
+    let data = tempdir();
     let server = Server::start(data.path());
     for number in 0..20 {
         let body = format!(r#"{{"name":"m{number}","prompt":"p","backend":"mock"}}"#);
-        let answer = common::request(server.addr, "POST", "/api/missions", Some(&body));
+        let answer = request(server.addr, "POST", "/api/missions", Some(&body));
         assert_eq!(answer.expect("answered").status, 201);
-        let copy = tempfile::tempdir().expect("a temporary folder");
+        let copy = tempdir();
         for name in ["tachikoma.db", "tachikoma.db-wal"] {
             std::fs::copy(data.path().join(name), copy.path().join(name)).expect("copied");
         }

@@ -1,8 +1,6 @@
 //! What the server promises when clients, files and limits are at their worst: real sockets, real
 //! files, real signals.
 
-mod common;
-
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,18 +10,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::{KEY, Server, ServerBuilder, eventually, exchange, request};
+use crate::common::{
+    KEY, MISSION, Server, ServerBuilder, eventually, exchange, metric, request, status, tempdir,
+};
 use rustix::process::Signal;
-use tempfile::TempDir;
 
-const MISSION: &str = r#"{"name":"n","prompt":"p","backend":"mock"}"#;
-
-fn tempdir() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder")
-}
-
-fn status(addr: SocketAddr, method: &str, path: &str, body: Option<&str>) -> u16 {
-    request(addr, method, path, body).expect("answered").status
+/// Asks for a mission to be stored.
+fn create(addr: SocketAddr) -> u16 {
+    status(addr, "POST", "/api/missions", Some(MISSION))
 }
 
 /// How many missions there are.
@@ -31,13 +25,6 @@ fn stored(addr: SocketAddr) -> usize {
     let list = request(addr, "GET", "/api/missions?limit=200", None).expect("answered");
     assert_eq!(list.status, 200);
     list.json().as_array().expect("an array").len()
-}
-
-fn metric(addr: SocketAddr, line: &str) -> bool {
-    let metrics = request(addr, "GET", "/metrics", None).expect("answered");
-    String::from_utf8_lossy(&metrics.body)
-        .lines()
-        .any(|l| l == line)
 }
 
 /// Connects and sends the beginning of something.
@@ -127,10 +114,7 @@ fn nothing_is_written_into_a_database_that_is_gone() {
         let folder = tempdir();
         let data = folder.path().join("data");
         let server = ServerBuilder::new(&data).start();
-        assert_eq!(
-            status(server.addr, "POST", "/api/missions", Some(MISSION)),
-            201
-        );
+        assert_eq!(create(server.addr), 201);
         harm(&data);
         let refused = request(server.addr, "POST", "/api/missions", Some(MISSION));
         let refused = refused.expect("answered");
@@ -152,12 +136,11 @@ fn writes_go_on_when_the_files_are_back() {
     let data = folder.path().join("data");
     let away = folder.path().join("away");
     let mut server = ServerBuilder::new(&data).start();
-    let create = |server: &Server| status(server.addr, "POST", "/api/missions", Some(MISSION));
-    assert_eq!(create(&server), 201);
+    assert_eq!(create(server.addr), 201);
     std::fs::rename(&data, &away).expect("moved");
-    assert_eq!(create(&server), 503);
+    assert_eq!(create(server.addr), 503);
     std::fs::rename(&away, &data).expect("moved back");
-    assert_eq!(create(&server), 201);
+    assert_eq!(create(server.addr), 201);
     server.kill();
     assert_eq!(stored(ServerBuilder::new(&data).start().addr), 2);
 }
@@ -166,17 +149,16 @@ fn writes_go_on_when_the_files_are_back() {
 fn another_program_may_fold_the_log_and_compact_the_database() {
     let data = tempdir();
     let server = Server::start(data.path());
-    let create = || status(server.addr, "POST", "/api/missions", Some(MISSION));
     let other = rusqlite::Connection::open(data.path().join("tachikoma.db")).expect("opens");
-    assert_eq!(create(), 201);
+    assert_eq!(create(server.addr), 201);
     other
         .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         .expect("folded");
-    assert_eq!(create(), 201);
+    assert_eq!(create(server.addr), 201);
     other
         .execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
         .expect("compacted");
-    assert_eq!(create(), 201);
+    assert_eq!(create(server.addr), 201);
     assert_eq!(stored(server.addr), 3);
 }
 
@@ -333,10 +315,7 @@ fn a_full_disk_lets_it_start_for_reading() {
     let data = tempdir();
     {
         let mut server = Server::start(data.path());
-        assert_eq!(
-            status(server.addr, "POST", "/api/missions", Some(MISSION)),
-            201
-        );
+        assert_eq!(create(server.addr), 201);
         server.signal(Signal::TERM);
         server.wait();
     }
@@ -349,17 +328,11 @@ fn a_full_disk_lets_it_start_for_reading() {
         200
     );
     assert_eq!(status(server.addr, "GET", "/api/health", None), 503);
-    assert_eq!(
-        status(server.addr, "POST", "/api/missions", Some(MISSION)),
-        503
-    );
+    assert_eq!(create(server.addr), 503);
     server.signal(Signal::TERM);
     assert_eq!(server.wait().0.code(), Some(0));
     let server = Server::start(data.path());
-    assert_eq!(
-        status(server.addr, "POST", "/api/missions", Some(MISSION)),
-        201
-    );
+    assert_eq!(create(server.addr), 201);
     assert_eq!(stored(server.addr), 2);
 }
 

@@ -1,18 +1,16 @@
 //! Live events over real sockets.
 
-mod common;
-
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{KEY, Server, ServerBuilder, eventually, request};
+use crate::common::{
+    KEY, MISSION, Server, ServerBuilder, eventually, metric, request, status, tempdir,
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Error, Message, WebSocket};
-
-const MISSION: &str = r#"{"name":"n","prompt":"p","backend":"mock"}"#;
 
 struct Client(WebSocket<TcpStream>);
 
@@ -70,8 +68,12 @@ impl Client {
 }
 
 fn server() -> (tempfile::TempDir, Server) {
-    let data = tempfile::tempdir().expect("a temporary folder");
-    let server = Server::start(data.path());
+    server_with([])
+}
+
+fn server_with<const N: usize>(args: [&str; N]) -> (tempfile::TempDir, Server) {
+    let data = tempdir();
+    let server = ServerBuilder::new(data.path()).args(args).start();
     (data, server)
 }
 
@@ -112,12 +114,7 @@ fn every_change_of_a_mission_is_an_event() {
         client.next(),
         json!({"type": "mission.updated", "mission": changed})
     );
-    assert_eq!(
-        request(server.addr, "DELETE", &path, None)
-            .expect("answered")
-            .status,
-        204
-    );
+    assert_eq!(status(server.addr, "DELETE", &path, None), 204);
     assert_eq!(
         client.next(),
         json!({"type": "mission.deleted", "mission": changed})
@@ -199,10 +196,7 @@ fn a_frame_that_is_too_long_ends_the_session_only() {
 
 #[test]
 fn the_limit_of_sessions_holds_and_places_are_given_back() {
-    let data = tempfile::tempdir().expect("a temporary folder");
-    let server = ServerBuilder::new(data.path())
-        .args(["--max-websockets", "2"])
-        .start();
+    let (_data, server) = server_with(["--max-websockets", "2"]);
     let path = format!("/ws?token={KEY}");
     let first = Client::subscribed(&server);
     let _second = Client::subscribed(&server);
@@ -225,10 +219,7 @@ fn a_close_is_answered_with_a_close() {
 /// Events and pings that are due at the same moment must not keep the answer back.
 #[test]
 fn a_close_among_events_is_answered_with_a_close() {
-    let data = tempfile::tempdir().expect("a temporary folder");
-    let server = ServerBuilder::new(data.path())
-        .args(["--ping-interval", "20ms"])
-        .start();
+    let (_data, server) = server_with(["--ping-interval", "20ms"]);
     let addr = server.addr;
     for _ in 0..4 {
         // They end with the server.
@@ -270,18 +261,12 @@ fn a_stopping_server_says_goodbye() {
 
 #[test]
 fn a_silent_client_is_closed() {
-    let data = tempfile::tempdir().expect("a temporary folder");
-    let server = ServerBuilder::new(data.path())
-        .args(["--ping-interval", "50ms"])
-        .start();
+    let (_data, server) = server_with(["--ping-interval", "50ms"]);
     // Never reading, it never answers a ping.
     let _client = Client::connect(&server);
     eventually("the session's end", || {
-        let metrics = request(server.addr, "GET", "/metrics", None).expect("answered");
-        let text = String::from_utf8(metrics.body).expect("text");
-        (text.contains("tachikoma_websocket_sessions 0")
-            && text.contains("tachikoma_websocket_dropped_total 1"))
-        .then_some(())
+        let gone = metric(server.addr, "tachikoma_websocket_sessions 0");
+        (gone && metric(server.addr, "tachikoma_websocket_dropped_total 1")).then_some(())
     });
 }
 
@@ -290,10 +275,7 @@ fn a_silent_client_is_closed() {
 #[test]
 fn a_slow_reader_learns_what_it_missed_and_slows_nobody() {
     const EVENTS: usize = 3_000;
-    let data = tempfile::tempdir().expect("a temporary folder");
-    let server = ServerBuilder::new(data.path())
-        .args(["--write-timeout", "1m"])
-        .start();
+    let (_data, server) = server_with(["--write-timeout", "1m"]);
     let mut slow = Client::subscribed(&server);
     let mut quick = Client::subscribed(&server);
     let long = "x".repeat(7_900);
@@ -345,10 +327,7 @@ fn a_slow_reader_learns_what_it_missed_and_slows_nobody() {
 
 #[test]
 fn a_reader_that_never_reads_is_dropped() {
-    let data = tempfile::tempdir().expect("a temporary folder");
-    let server = ServerBuilder::new(data.path())
-        .args(["--write-timeout", "100ms"])
-        .start();
+    let (_data, server) = server_with(["--write-timeout", "100ms"]);
     let _never = Client::subscribed(&server);
     let long = "x".repeat(7_900);
     let body = format!(r#"{{"name":"n","prompt":"{long}","backend":"mock"}}"#);
@@ -356,9 +335,6 @@ fn a_reader_that_never_reads_is_dropped() {
         for _ in 0..50 {
             request(server.addr, "POST", "/api/missions", Some(&body)).expect("answered");
         }
-        let metrics = request(server.addr, "GET", "/metrics", None).expect("answered");
-        String::from_utf8_lossy(&metrics.body)
-            .contains("tachikoma_websocket_dropped_total 1")
-            .then_some(())
+        metric(server.addr, "tachikoma_websocket_dropped_total 1").then_some(())
     });
 }

@@ -1,14 +1,10 @@
 //! Faults do what they say, to the route that they name and to no other.
-#![cfg(feature = "faults")]
-
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{Server, ServerBuilder, request};
+use crate::common::{self, Server, ServerBuilder, request, tempdir};
 
 fn start(faults: &str) -> (tempfile::TempDir, Server) {
-    let data = tempfile::tempdir().expect("a temporary folder");
+    let data = tempdir();
     let server = ServerBuilder::new(data.path())
         .env("TACHIKOMA_FAULTS", faults)
         .env("TACHIKOMA_ALLOW_FAULTS", "1")
@@ -17,14 +13,12 @@ fn start(faults: &str) -> (tempfile::TempDir, Server) {
 }
 
 fn status(server: &Server, path: &str) -> u16 {
-    request(server.addr, "GET", path, None)
-        .expect("answered")
-        .status
+    common::status(server.addr, "GET", path, None)
 }
 
 #[test]
 fn faults_are_refused_unless_they_are_meant() {
-    let data = tempfile::tempdir().expect("a temporary folder");
+    let data = tempdir();
     for (allow, faults, words) in [
         (
             "",
@@ -56,7 +50,7 @@ fn nobody_takes_it_for_a_sound_server() {
         .json();
     assert_eq!(health["faults"], true);
     assert!(server.log().contains("FAULTS ARE INJECTED"));
-    let data = tempfile::tempdir().expect("a temporary folder");
+    let data = tempdir();
     let sound = Server::start(data.path());
     let health = request(sound.addr, "GET", "/api/health", None)
         .expect("answered")

@@ -1,20 +1,15 @@
 //! Starting and stopping the real binary: every mistake has its own message, before the port is
 //! open, and every end is in good order.
 
-mod common;
-
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::{KEY, Server, ServerBuilder, eventually, request};
+use crate::common::{
+    KEY, MISSION, Server, ServerBuilder, eventually, exchange, metric, request, status, tempdir,
+};
 use rustix::process::Signal;
-use tempfile::TempDir;
-
-fn tempdir() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder")
-}
 
 /// Starts a server that must refuse, with this status and these words, and say nothing on stdout.
 #[track_caller]
@@ -38,64 +33,43 @@ fn refused(builder: ServerBuilder, status: i32, words: &[&str]) -> String {
 fn a_key_is_required() {
     let data = tempdir();
     let key_file = data.path().join("key");
-    let new = || ServerBuilder::new(data.path());
-    refused(
-        new().env_remove("TACHIKOMA_API_KEY"),
-        2,
-        &["no API key", "TACHIKOMA_API_KEY"],
-    );
-    refused(new().env("TACHIKOMA_API_KEY", ""), 2, &["no API key"]);
-    let short = refused(
-        new().env("TACHIKOMA_API_KEY", "s3cr3tk"),
-        2,
-        &["7 characters", "8"],
-    );
-    assert!(!short.contains("s3cr3tk"));
-    refused(
-        new().env("TACHIKOMA_API_KEY", "with a space"),
-        2,
-        &["visible ASCII"],
-    );
     let path = key_file.to_str().expect("text");
-    refused(
-        new().env("TACHIKOMA_API_KEY_FILE", path),
-        2,
-        &["both", "unset one"],
-    );
-    let file_only = || {
-        new()
-            .env_remove("TACHIKOMA_API_KEY")
-            .env("TACHIKOMA_API_KEY_FILE", path)
-    };
+    let with = |key: &str| ServerBuilder::new(data.path()).env("TACHIKOMA_API_KEY", key);
+    let file_only = || with("").env("TACHIKOMA_API_KEY_FILE", path);
+    refused(with(""), 2, &["no API key", "TACHIKOMA_API_KEY"]);
+    let short = refused(with("s3cr3tk"), 2, &["7 characters", "8"]);
+    assert!(!short.contains("s3cr3tk"));
+    refused(with("with a space"), 2, &["visible ASCII"]);
+    let both = with(KEY).env("TACHIKOMA_API_KEY_FILE", path);
+    refused(both, 2, &["both", "unset one"]);
     refused(file_only(), 2, &["failed to read the API key", path]);
     std::fs::write(&key_file, "short\n").expect("written");
     refused(file_only(), 2, &[path, "5 characters"]);
     std::fs::write(&key_file, format!("{KEY}\n")).expect("written");
     let server = file_only().start();
-    assert_eq!(
-        request(server.addr, "GET", "/api/missions", None)
-            .expect("answered")
-            .status,
-        200
-    );
+    assert_eq!(status(server.addr, "GET", "/api/missions", None), 200);
 }
 
 #[test]
 fn options_are_checked() {
     let data = tempdir();
     let new = || ServerBuilder::new(data.path());
-    refused(
-        ServerBuilder::at(data.path(), "nowhere"),
-        2,
-        &["--addr", "nowhere"],
-    );
-    refused(
-        new().args(["--request-timeout", "soon"]),
-        2,
-        &["--request-timeout", "500ms"],
-    );
+    refused(new().args(["--addr", "nowhere"]), 2, &["--addr", "nowhere"]);
+    let soon = new().args(["--request-timeout", "soon"]);
+    refused(soon, 2, &["--request-timeout", "500ms"]);
     refused(new().args(["--api-key", "x"]), 2, &["--api-key-file"]);
     refused(new().env("RUST_LOG", "a=b=c"), 2, &["RUST_LOG", "a=b=c"]);
+    #[cfg(not(feature = "faults"))]
+    {
+        let faults = new().env("TACHIKOMA_FAULTS", "GET /api/health: latency=1s");
+        let allowed = faults.env("TACHIKOMA_ALLOW_FAULTS", "1");
+        let words = [
+            "TACHIKOMA_FAULTS",
+            "cannot inject faults",
+            "--features faults",
+        ];
+        refused(allowed, 2, &words);
+    }
 }
 
 #[test]
@@ -103,32 +77,18 @@ fn the_data_directory_must_be_usable() {
     let folder = tempdir();
     let file = folder.path().join("file");
     std::fs::write(&file, "").expect("written");
-    let path = file.to_str().expect("text");
-    refused(
-        ServerBuilder::new(&file),
-        1,
-        &["data directory", path, "--data-dir"],
-    );
-    refused(
-        ServerBuilder::new(&file.join("below")),
-        1,
-        &["data directory", path, "--data-dir"],
-    );
+    let words = ["data directory", file.to_str().expect("text"), "--data-dir"];
+    refused(ServerBuilder::new(&file), 1, &words);
+    refused(ServerBuilder::new(&file.join("below")), 1, &words);
     if !rustix::process::geteuid().is_root() {
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o555))
-            .expect("read only");
-        refused(
-            ServerBuilder::new(&folder.path().join("new")),
-            1,
-            &["data directory", "denied"],
-        );
+        let read_only = std::fs::Permissions::from_mode(0o555);
+        std::fs::set_permissions(folder.path(), read_only).expect("read only");
+        let new = folder.path().join("new");
+        refused(ServerBuilder::new(&new), 1, &["data directory", "denied"]);
     }
     // For root, to whom permissions do not apply, this file system takes no files at all.
-    refused(
-        ServerBuilder::new(Path::new("/proc/tachikoma")),
-        1,
-        &["data directory", "/proc"],
-    );
+    let proc = ServerBuilder::new(Path::new("/proc/tachikoma"));
+    refused(proc, 1, &["data directory", "/proc"]);
 }
 
 #[test]
@@ -142,12 +102,7 @@ fn one_data_directory_has_one_server() {
         1,
         &["in use by another", &pid, path],
     );
-    assert_eq!(
-        request(first.addr, "GET", "/api/health", None)
-            .expect("answered")
-            .status,
-        200
-    );
+    assert_eq!(status(first.addr, "GET", "/api/health", None), 200);
 }
 
 #[test]
@@ -239,7 +194,7 @@ fn check_reads_a_database_in_use() {
     assert_eq!(missing.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("tachikoma.db"));
     let server = Server::start(data.path());
-    let body = r#"{"name":"n","prompt":"p","backend":"mock"}"#;
+    let body = MISSION;
     request(server.addr, "POST", "/api/missions", Some(body)).expect("answered");
     let output = check(data.path());
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -272,32 +227,23 @@ fn a_newer_or_foreign_database_is_refused_and_left_alone() {
 #[test]
 fn the_specs_must_be_usable() {
     let (data, specs) = (tempdir(), tempdir());
-    let path = specs.path().to_str().expect("text");
+    let with = |folder: &Path| {
+        ServerBuilder::new(data.path()).args(["--specs-dir", folder.to_str().expect("text")])
+    };
     let missing = specs.path().join("missing");
-    let missing = missing.to_str().expect("text");
+    let name = missing.to_str().expect("text");
+    refused(with(&missing), 1, &["specs", name, "--specs-dir"]);
+    let write = |name: &str, text: &[u8]| {
+        std::fs::write(specs.path().join(name), text).expect("written");
+    };
+    write("001-bad.md", b"# ok\n\xff\xfe");
+    refused(with(specs.path()), 1, &["001-bad.md", "UTF-8", "index 5"]);
+    write("001-bad.md", &vec![b'x'; 1024 * 1024 + 1]);
+    refused(with(specs.path()), 1, &["001-bad.md", "1048577 bytes"]);
+    write("001-bad.md", b"# fine\n");
+    write("001-again.md", b"# same\n");
     refused(
-        ServerBuilder::with_specs(data.path(), Path::new(missing)),
-        1,
-        &["specs", missing, "--specs-dir"],
-    );
-    let file = specs.path().join("001-bad.md");
-    let write = |bytes: &[u8]| std::fs::write(&file, bytes).expect("written");
-    write(b"# ok\n\xff\xfe");
-    refused(
-        ServerBuilder::with_specs(data.path(), Path::new(path)),
-        1,
-        &["001-bad.md", "UTF-8", "index 5"],
-    );
-    write(&vec![b'x'; 1024 * 1024 + 1]);
-    refused(
-        ServerBuilder::with_specs(data.path(), Path::new(path)),
-        1,
-        &["001-bad.md", "1048577 bytes"],
-    );
-    write(b"# fine\n");
-    std::fs::write(specs.path().join("001-again.md"), "# same\n").expect("written");
-    refused(
-        ServerBuilder::with_specs(data.path(), Path::new(path)),
+        with(specs.path()),
         1,
         &["001-again.md", "001-bad.md", "both"],
     );
@@ -308,26 +254,8 @@ fn a_port_that_is_taken_is_named() {
     let data = tempdir();
     let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = holder.local_addr().expect("an address").to_string();
-    let builder = ServerBuilder::at(data.path(), &addr);
+    let builder = ServerBuilder::new(data.path()).args(["--addr", &addr]);
     refused(builder, 1, &["failed to listen", &addr, "in use", "--addr"]);
-}
-
-#[cfg(not(feature = "faults"))]
-#[test]
-fn a_build_without_faults_refuses_them() {
-    let data = tempdir();
-    let builder = ServerBuilder::new(data.path())
-        .env("TACHIKOMA_FAULTS", "GET /api/health: latency=1s")
-        .env("TACHIKOMA_ALLOW_FAULTS", "1");
-    refused(
-        builder,
-        2,
-        &[
-            "TACHIKOMA_FAULTS",
-            "cannot inject faults",
-            "--features faults",
-        ],
-    );
 }
 
 #[test]
@@ -381,12 +309,7 @@ fn signals_and_the_end_of_stdin_stop_it() {
         .start();
     let mut stdin = server.stdin.take().expect("a pipe");
     stdin.write_all(b"input is ignored\n").expect("written");
-    assert_eq!(
-        request(server.addr, "GET", "/api/health", None)
-            .expect("answered")
-            .status,
-        200
-    );
+    assert_eq!(status(server.addr, "GET", "/api/health", None), 200);
     drop(stdin);
     assert_eq!(server.wait().0.code(), Some(0));
     assert!(server.log().contains("end of stdin"));
@@ -398,28 +321,18 @@ fn without_the_option_the_end_of_stdin_is_nothing() {
     let mut server = Server::start(data.path());
     drop(server.stdin.take());
     for _ in 0..20 {
-        assert_eq!(
-            request(server.addr, "GET", "/api/health", None)
-                .expect("answered")
-                .status,
-            200
-        );
+        assert_eq!(status(server.addr, "GET", "/api/health", None), 200);
     }
     server.signal(Signal::TERM);
-    assert!(
-        !{
-            server.wait();
-            server.log()
-        }
-        .contains("end of stdin")
-    );
+    server.wait();
+    assert!(!server.log().contains("end of stdin"));
 }
 
 #[test]
 fn a_request_in_flight_is_answered_before_the_end() {
     let data = tempdir();
     let mut server = Server::start(data.path());
-    let body = r#"{"name":"n","prompt":"p","backend":"mock"}"#;
+    let body = MISSION;
     let mut stream = TcpStream::connect(server.addr).expect("connects");
     let head = format!(
         "POST /api/missions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\
@@ -428,16 +341,13 @@ fn a_request_in_flight_is_answered_before_the_end() {
     );
     stream.write_all(head.as_bytes()).expect("written");
     eventually("the request to be in flight", || {
-        let metrics = request(server.addr, "GET", "/metrics", None).expect("answered");
-        String::from_utf8_lossy(&metrics.body)
-            .contains("tachikoma_http_requests_in_flight 2")
-            .then_some(())
+        metric(server.addr, "tachikoma_http_requests_in_flight 2").then_some(())
     });
     server.signal(Signal::TERM);
     eventually("the port to close", || {
         TcpStream::connect(server.addr).is_err().then_some(())
     });
-    let answer = common::exchange(&mut stream, body.as_bytes()).expect("answered");
+    let answer = exchange(&mut stream, body.as_bytes()).expect("answered");
     assert_eq!(answer.status, 201);
     assert_eq!(server.wait().0.code(), Some(0));
 }
@@ -461,7 +371,9 @@ fn a_client_that_does_not_finish_cannot_delay_the_end() {
 fn hangup_takes_new_specs_over() {
     let (data, specs) = (tempdir(), tempdir());
     std::fs::write(specs.path().join("001-first.md"), "# First\n").expect("written");
-    let server = ServerBuilder::with_specs(data.path(), specs.path()).start();
+    let server = ServerBuilder::new(data.path())
+        .args(["--specs-dir", specs.path().to_str().expect("text")])
+        .start();
     let get = |path: &str| request(server.addr, "GET", path, None).expect("answered");
     assert_eq!(get("/api/specs/002").status, 404);
     std::fs::write(specs.path().join("002-second.md"), "# Second\n").expect("written");

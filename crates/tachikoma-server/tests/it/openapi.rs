@@ -1,11 +1,9 @@
 //! The OpenAPI document agrees with the routes, their bounds and what they answer.
 
-mod common;
-
 use std::collections::BTreeSet;
 
+use crate::common::TestApp;
 use axum::http::Method;
-use common::TestApp;
 use serde_json::{Value, json};
 use tachikoma_server::api::{missions, specs};
 use tachikoma_server::{VERSION, metrics, mission, openapi};
