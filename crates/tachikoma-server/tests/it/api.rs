@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::common::{Answer, KEY, MISSION, TestApp};
 use axum::Extension;
@@ -11,7 +12,6 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, StatusCode};
 use serde_json::json;
-use tachikoma_server::limits::Limits;
 use tokio::task::JoinSet;
 
 const NO_SUCH_ID: &str = "018f3a3e-5b7c-7def-8a01-0123456789ab";
@@ -218,11 +218,7 @@ async fn the_longest_valid_mission_fits_however_it_is_written() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_408() {
-    let limits = Limits {
-        read_timeout: std::time::Duration::from_millis(50),
-        ..Limits::default()
-    };
-    let app = TestApp::with(limits);
+    let app = TestApp::with(|limits| limits.read_timeout = Duration::from_millis(50));
     app.json(Method::POST, "/api/missions", never_ending())
         .await
         .problem(408);
@@ -230,11 +226,7 @@ async fn a_body_that_does_not_come_is_408() {
 
 #[tokio::test]
 async fn the_deadline_holds_for_everything() {
-    let limits = Limits {
-        request_timeout: std::time::Duration::from_millis(50),
-        ..Limits::default()
-    };
-    let app = TestApp::with(limits);
+    let app = TestApp::with(|limits| limits.request_timeout = Duration::from_millis(50));
     let answer = app
         .json(Method::POST, "/api/missions", never_ending())
         .await;
@@ -243,11 +235,7 @@ async fn the_deadline_holds_for_everything() {
 
 #[tokio::test]
 async fn requests_beyond_the_limit_are_503_but_health_is_not() {
-    let limits = Limits {
-        max_in_flight: 1,
-        ..Limits::default()
-    };
-    let app = TestApp::with(limits);
+    let app = TestApp::with(|limits| limits.max_in_flight = 1);
     let held = app.json(Method::POST, "/api/missions", never_ending());
     let others = async {
         let answer = app.get("/api/missions").await;
@@ -286,10 +274,7 @@ fn never_ending() -> Body {
 
 #[tokio::test]
 async fn a_full_queue_is_503() {
-    let app = Arc::new(TestApp::with(Limits {
-        max_queue: 1,
-        ..Limits::default()
-    }));
+    let app = Arc::new(TestApp::with(|limits| limits.max_queue = 1));
     let mut many = JoinSet::new();
     for _ in 0..64 {
         let app = app.clone();
