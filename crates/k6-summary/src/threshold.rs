@@ -194,7 +194,7 @@ fn only_errors(summary: &Summary, name: &str) -> Option<String> {
         .metric(name)
         .filter(|it| it.kind == MetricKind::Rate)?;
     let (ones, zeros) = (metric.value("passes")?, metric.value("fails")?);
-    let sessions = summary.websocket_sessions() as f64;
+    let sessions = summary.counter("ws_sessions") as f64;
     let apart = ["checks", "http_req_failed"]
         .iter()
         .any(|other| name.starts_with(other));

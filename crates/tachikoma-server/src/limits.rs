@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::Args;
 
 /// Bounds on time, number and size.
 #[derive(Debug, Clone, Args)]
@@ -58,18 +58,6 @@ impl Limits {
         self.read_timeout
             .min(self.write_timeout)
             .min(self.idle_timeout)
-    }
-}
-
-impl Default for Limits {
-    /// What holds without options.
-    fn default() -> Self {
-        #[derive(Parser)]
-        struct Bare {
-            #[command(flatten)]
-            limits: Limits,
-        }
-        Bare::parse_from::<_, &str>([]).limits
     }
 }
 

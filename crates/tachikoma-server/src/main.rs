@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tachikoma_server::app::App;
 use tachikoma_server::auth::ApiKey;
 use tachikoma_server::cli::{Cli, Command, ServeArgs};
@@ -16,7 +16,7 @@ const SPARE_FILES: u64 = 64;
 fn main() -> ExitCode {
     let cli = Cli::read();
     let outcome = match cli.command {
-        Some(Command::Check { data_dir }) => check(&data_dir),
+        Some(Command::Check { data_dir }) => store::open::check(&data_dir).map(|ok| say(&ok)),
         Some(Command::Openapi) => {
             say(openapi::DOCUMENT.trim_end());
             Ok(())
@@ -30,21 +30,6 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }
-}
-
-fn check(data_dir: &std::path::Path) -> anyhow::Result<()> {
-    let report = store::open::check(data_dir)?;
-    for line in &report.damage {
-        say(line);
-    }
-    if !report.damage.is_empty() {
-        bail!("the database in {} is damaged", data_dir.display());
-    }
-    say(&format!(
-        "ok: {} missions, schema version {}",
-        report.missions, report.version
-    ));
-    Ok(())
 }
 
 /// What the options and the environment ask for.

@@ -1,7 +1,7 @@
 //! Around every route: key, request id, deadline, limit, metrics, headers, log line.
 
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -30,19 +30,13 @@ const SERVER: HeaderValue =
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Asks for the key, bounds, counts and logs a request.
-///
-/// Its parts are boxed because their whole is more than memory is quickly found for.
-pub fn observe(
-    State(app): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Pin<Box<dyn Future<Output = Response> + Send>> {
+pub async fn observe(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let template = request.extensions().get().map(MatchedPath::as_str);
     let route = route_label(template);
     let method = method_label(request.method());
     let id = request_id(&request);
-    let (in_flight, others) = Counted::another(&app.metrics.in_flight);
+    let (_in_flight, others) = Counted::another(&app.metrics.in_flight);
     let is_too_much = others >= app.args.limits.max_in_flight && !is_about_the_server(route);
     let refusal = if !OPEN.contains(&route) && !app.authorizes(request.headers()) {
         Some(Problem::unauthorized())
@@ -54,38 +48,36 @@ pub fn observe(
     if let Some(ticket) = &ticket {
         request.extensions_mut().insert(ticket.clone());
     }
-    let mut answer = Box::pin(next.run(request));
-    Box::pin(async move {
-        let _in_flight = in_flight;
-        let mut response = if let Some(refusal) = refusal {
-            refusal.into_response()
-        } else {
-            match tokio::time::timeout(app.args.limits.request_timeout, &mut answer).await {
-                Ok(response) => response,
-                Err(_) if ticket.is_none_or(|ticket| ticket.claim()) => Problem::unavailable(
-                    "the server did not finish in time, and nothing was stored; try again later",
-                )
-                .into_response(),
-                // A write that has begun cannot be given up: the answer is what becomes of it.
-                Err(_) => answer.await,
-            }
-        };
-        let elapsed = begun.elapsed();
-        let status = response.status();
-        app.metrics.answered(route, method, status, elapsed);
-        let request_id = id.to_str().unwrap_or_default();
-        if let Some(InternalCause(cause)) = response.extensions_mut().remove() {
-            tracing::error!(request_id, method, route, %cause, "request failed");
+    let mut response = if let Some(refusal) = refusal {
+        refusal.into_response()
+    } else {
+        let deadline = begun + app.args.limits.request_timeout;
+        let mut answer = pin!(next.run(request));
+        match tokio::time::timeout_at(deadline.into(), &mut answer).await {
+            Ok(response) => response,
+            Err(_) if ticket.is_none_or(|ticket| ticket.claim()) => Problem::unavailable(
+                "the server did not finish in time, and nothing was stored; try again later",
+            )
+            .into_response(),
+            // A write that has begun cannot be given up: the answer is what becomes of it.
+            Err(_) => answer.await,
         }
-        // The template and never the URL: a query may carry a token.
-        let (code, micros) = (status.as_u16(), elapsed.as_micros());
-        tracing::debug!(request_id, method, route, status = code, micros, "answered");
-        let headers = response.headers_mut();
-        headers.insert(header::SERVER, SERVER);
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        headers.insert(REQUEST_ID, id);
-        response
-    })
+    };
+    let elapsed = begun.elapsed();
+    let status = response.status();
+    app.metrics.answered(route, method, status, elapsed);
+    let request_id = id.to_str().unwrap_or_default();
+    if let Some(InternalCause(cause)) = response.extensions_mut().remove() {
+        tracing::error!(request_id, method, route, %cause, "request failed");
+    }
+    // The template and never the URL: a query may carry a token.
+    let (code, micros) = (status.as_u16(), elapsed.as_micros());
+    tracing::debug!(request_id, method, route, status = code, micros, "answered");
+    let headers = response.headers_mut();
+    headers.insert(header::SERVER, SERVER);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(REQUEST_ID, id);
+    response
 }
 
 /// Takes the client's request id over if it is harmless, else makes one.

@@ -178,18 +178,22 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn each_phase_has_its_own_limit() {
-        let limits = Limits {
-            idle_timeout: Duration::from_secs(100),
-            read_timeout: Duration::from_secs(10),
-            write_timeout: Duration::from_secs(20),
-            ..Limits::default()
+        let options = "--idle-timeout 100s --read-timeout 10s --write-timeout 20s";
+        let args = options.split(' ');
+        let mut limits = Cli::parse_from(std::iter::once("").chain(args))
+            .serve
+            .limits;
+        let left = |progress: &Progress| {
+            let left = progress.remaining(&limits);
+            left.map(|left| left.as_secs_f64().round())
         };
-        let left =
-            |progress: &Progress| progress.remaining(&limits).map(|d| d.as_secs_f64().round());
         let progress = Progress::default();
         assert_eq!(left(&progress), Some(10.0), "nothing has come");
         progress.received();
@@ -211,10 +215,7 @@ mod tests {
         progress.wrote(&Poll::Pending);
         progress.flushed();
         assert_eq!(left(&progress), Some(100.0));
-        let none = Limits {
-            idle_timeout: Duration::ZERO,
-            ..limits
-        };
-        assert_eq!(progress.remaining(&none), None);
+        limits.idle_timeout = Duration::ZERO;
+        assert_eq!(progress.remaining(&limits), None);
     }
 }

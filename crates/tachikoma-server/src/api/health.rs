@@ -31,7 +31,8 @@ struct Healthy {
 
 /// Whether the server works: its database can be written and read.
 pub async fn health(State(app): State<AppState>) -> ApiResult<Response> {
-    if !app.health.check(&app.store).await {
+    let now = app.health.now();
+    if !app.health.check(now, &app.store).await {
         return Err(Problem::unavailable(
             "the database cannot be read and written",
         ));
@@ -40,7 +41,7 @@ pub async fn health(State(app): State<AppState>) -> ApiResult<Response> {
         status: "healthy",
         service: SERVICE,
         version: VERSION,
-        uptime_seconds: app.health.origin.elapsed().as_secs(),
+        uptime_seconds: now / 1_000,
         faults: app.faults.any(),
     });
     Ok(json(
@@ -68,15 +69,16 @@ pub struct Health {
 }
 
 impl Health {
-    /// True if the database could be written and read within the last second, or now.
-    async fn check(&self, store: &Store) -> bool {
-        let is_good = || self.now() < self.good_until.load(Ordering::Relaxed);
-        if is_good() {
+    /// True if the database could be written and read within the last second, or can be now.
+    async fn check(&self, now: u64, store: &Store) -> bool {
+        let is_good = |now| now < self.good_until.load(Ordering::Relaxed);
+        if is_good(now) {
             return true;
         }
         let mut bad_until = self.bad_until.lock().await;
-        if is_good() || self.now() < *bad_until {
-            return is_good();
+        let now = self.now();
+        if is_good(now) || now < *bad_until {
+            return is_good(now);
         }
         let failure = match tokio::time::timeout(PATIENCE, store.probe()).await {
             Ok(Ok(())) => {

@@ -19,7 +19,7 @@ const VARIABLE: &str = "TACHIKOMA_FAULTS";
 /// No faults.
 #[cfg(not(feature = "faults"))]
 #[derive(Debug, Default)]
-pub struct Faults;
+pub struct Faults(());
 
 #[cfg(not(feature = "faults"))]
 impl Faults {
@@ -33,7 +33,7 @@ impl Faults {
             "{VARIABLE} is set, but this build cannot inject faults; \
              unset it, or build with 'cargo build -p tachikoma-server --features faults'"
         );
-        Ok(Self)
+        Ok(Self(()))
     }
 
     /// Whether there are any.

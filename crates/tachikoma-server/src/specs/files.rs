@@ -12,14 +12,10 @@ pub const FILE_MAX: u64 = 1024 * 1024;
 /// A spec file, not read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecFile {
-    /// `010` of `010-name.md`.
-    pub id: String,
     /// `010-name.md`.
     pub name: String,
-    /// Last modification, nanoseconds since the Unix epoch.
-    pub modified: i64,
-    /// Size in bytes.
-    pub size: i64,
+    /// Its last modification in nanoseconds since the Unix epoch, and its size in bytes.
+    pub stamp: String,
 }
 
 /// Lists the spec files of a folder by id. Other files, such as a README, are left alone.
@@ -46,11 +42,10 @@ pub fn list(folder: &Path) -> anyhow::Result<BTreeMap<String, SpecFile>> {
         );
         let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
         let modified = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let stamp = format!("{} {size}", modified.as_nanos());
         let file = SpecFile {
-            id: id.to_owned(),
             name: name.to_owned(),
-            modified: i64::try_from(modified.as_nanos()).unwrap_or(0),
-            size: i64::try_from(size).unwrap_or(i64::MAX),
+            stamp,
         };
         if let Some(other) = files.insert(id.to_owned(), file) {
             let (first, second) = (name.min(&other.name), name.max(&other.name));
@@ -124,10 +119,8 @@ mod tests {
     #[test]
     fn a_title_is_the_first_heading() {
         let file = SpecFile {
-            id: "7".into(),
             name: "7-two-words.md".into(),
-            modified: 0,
-            size: 0,
+            stamp: String::new(),
         };
         assert_eq!(title(&file, "text\n## The title \n# Later"), "The title");
         assert_eq!(title(&file, "#\nno heading"), "two words");

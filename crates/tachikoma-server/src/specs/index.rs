@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::files::{self, SpecFile};
 
 /// The version of the index's layout; an index of another version is built anew.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// A spec's row and its words change together, by triggers (the pattern that SQLite's
 /// documentation gives for external content tables).
@@ -22,8 +22,7 @@ const SCHEMA: &str = "
         name     TEXT    NOT NULL,
         title    TEXT    NOT NULL,
         content  TEXT    NOT NULL,
-        modified INTEGER NOT NULL,
-        size     INTEGER NOT NULL
+        stamp    TEXT    NOT NULL
     ) STRICT;
     CREATE VIRTUAL TABLE spec_words USING fts5 (
         title, content, content = 'specs', content_rowid = 'row',
@@ -103,33 +102,31 @@ fn update_from(
 ) -> anyhow::Result<Changes> {
     let (mut connection, is_new) = open(index)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known = known(&transaction)?;
+    let mut select = transaction.prepare("SELECT id, name, stamp FROM specs")?;
+    let known = select
+        .query_map([], |row| {
+            let (name, stamp) = (row.get(1)?, row.get(2)?);
+            Ok((row.get(0)?, SpecFile { name, stamp }))
+        })?
+        .collect::<rusqlite::Result<BTreeMap<String, SpecFile>>>()?;
     let mut remove = transaction.prepare("DELETE FROM specs WHERE id = ?1")?;
     let mut insert = transaction.prepare(
-        "INSERT INTO specs (id, name, title, content, modified, size)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO specs (id, name, title, content, stamp) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     let (mut read, mut removed) = (0, 0);
     for id in known.keys().filter(|id| !files.contains_key(*id)) {
         removed += remove.execute([id])?;
     }
-    for file in files
-        .values()
-        .filter(|file| known.get(&file.id) != Some(file))
+    for (id, file) in files
+        .iter()
+        .filter(|(id, file)| known.get(*id) != Some(file))
     {
         let content = files::read(folder, file)?;
         let title = files::title(file, &content);
-        remove.execute([&file.id])?;
-        read += insert.execute(params![
-            file.id,
-            file.name,
-            title,
-            content,
-            file.modified,
-            file.size
-        ])?;
+        remove.execute([id])?;
+        read += insert.execute([id, &file.name, &title, &content, &file.stamp])?;
     }
-    drop((remove, insert));
+    drop((select, remove, insert));
     if read + removed > 0 {
         // One merged tree answers faster than the many small ones that the inserts left.
         let merge = "INSERT INTO spec_words (spec_words) VALUES ('optimize')";
@@ -163,20 +160,6 @@ fn open(index: &Path) -> rusqlite::Result<(Connection, bool)> {
         _ => return Err(rusqlite::Error::InvalidQuery),
     }
     Ok((connection, version == 0))
-}
-
-fn known(connection: &Connection) -> rusqlite::Result<BTreeMap<String, SpecFile>> {
-    let mut statement = connection.prepare("SELECT id, name, modified, size FROM specs")?;
-    let rows = statement.query_map([], |row| {
-        Ok(SpecFile {
-            id: row.get(0)?,
-            name: row.get(1)?,
-            modified: row.get(2)?,
-            size: row.get(3)?,
-        })
-    })?;
-    rows.map(|row| row.map(|file| (file.id.clone(), file)))
-        .collect()
 }
 
 /// Damage, or a layout of another version, which [`open`] reports as an invalid query.

@@ -184,42 +184,30 @@ pub fn is_want_of_room(error: &rusqlite::Error) -> bool {
     matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }
 
-/// What [`check`] found.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Missions in the database.
-    pub missions: i64,
-    /// Its schema version.
-    pub version: i64,
-    /// Damage, one line for each finding; none in a sound database.
-    pub damage: Vec<String>,
-}
-
-/// Reads every page of the database in `data_dir` and checks it (SQLite's `integrity_check`),
-/// until 100 findings.
+/// Reads every page of the database in `data_dir` and checks it (SQLite's `integrity_check`); says
+/// how many missions are in it, and its schema version.
 ///
 /// # Errors
-/// If it cannot be read at all, is not ours or newer than this build.
-pub fn check(data_dir: &Path) -> anyhow::Result<Report> {
+/// The damage, up to 100 findings; or if it cannot be read at all, is not ours or newer than this
+/// build.
+pub fn check(data_dir: &Path) -> anyhow::Result<String> {
     let path = database_path(data_dir);
     ensure!(path.exists(), "there is no database {}", path.display());
     let connection = open_reader(&path)?;
-    let check = || -> anyhow::Result<Report> {
+    let check = || -> anyhow::Result<String> {
         let version = schema::check_version(&connection, &path)?;
         let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
         let lines = statement.query_map([], |row| row.get(0))?;
-        let mut damage: Vec<String> = lines.collect::<rusqlite::Result<_>>()?;
-        damage.retain(|line| line != "ok");
-        let missions = if damage.is_empty() {
-            connection.query_row("SELECT count(*) FROM missions", [], |row| row.get(0))?
-        } else {
-            0
-        };
-        Ok(Report {
-            missions,
-            version,
-            damage,
-        })
+        let lines = lines.collect::<rusqlite::Result<Vec<String>>>()?;
+        let damage = lines.join("\n");
+        ensure!(
+            damage == "ok",
+            "the database {} is damaged:\n{damage}",
+            path.display()
+        );
+        let count = "SELECT count(*) FROM missions";
+        let missions: i64 = connection.query_row(count, [], |row| row.get(0))?;
+        Ok(format!("ok: {missions} missions, schema version {version}"))
     };
     check().map_err(|error| explain(&path, error))
 }

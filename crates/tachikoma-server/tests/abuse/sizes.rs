@@ -28,16 +28,10 @@ fn what_is_too_much_has_its_status() {
             400,
         ),
         (
-            "half a surrogate pair",
-            post(br#"{"name":"\ud800","prompt":"p","backend":"b"}"#),
-            400,
-        ),
-        (
             "a number without end",
             post(format!(r#"{{"name":{}}}"#, "9".repeat(60_000)).as_bytes()),
             400,
         ),
-        ("a body of 1 MB", post(&vec![b' '; mega]), 413),
         ("chunks of 1 MB", chunked(mega), 413),
         (
             "a header of 1 MB",
@@ -50,22 +44,6 @@ fn what_is_too_much_has_its_status() {
             431,
         ),
         ("500 headers", with_head(&"x-many: 1\r\n".repeat(500)), 431),
-        ("a path that is not UTF-8", get("/api/missions/%ff%fe"), 404),
-        (
-            "a spec id that is a path",
-            get("/api/specs/..%2f..%2fetc%2fpasswd"),
-            404,
-        ),
-        (
-            "a query that is not UTF-8",
-            get("/api/specs/search?q=%ff"),
-            400,
-        ),
-        (
-            "a search of 1,000 characters",
-            get(&format!("/api/specs/search?q={}", "a".repeat(1_000))),
-            400,
-        ),
         (
             "raw bytes in the target",
             [b"GET /\xff\xfe HTTP/1.1\r\n".as_slice(), b"host: a\r\n\r\n"].concat(),

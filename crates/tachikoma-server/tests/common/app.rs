@@ -63,10 +63,10 @@ impl Answer {
 
 impl TestApp {
     pub fn new() -> Self {
-        Self::with(Limits::default())
+        Self::with(|_| {})
     }
 
-    pub fn with(limits: Limits) -> Self {
+    pub fn with(limit: impl FnOnce(&mut Limits)) -> Self {
         let (data, specs) = (tempdir(), tempdir());
         std::fs::write(
             specs.path().join("007-config-loop.md"),
@@ -82,7 +82,7 @@ impl TestApp {
         let specs_dir = specs.path().to_str().expect("text");
         let mut args =
             Cli::parse_from(["", "--data-dir", data_dir, "--specs-dir", specs_dir]).serve;
-        args.limits = limits;
+        limit(&mut args.limits);
         let key = ApiKey::new(KEY).expect("a valid key");
         let (stop, stopping) = watch::channel(false);
         let state = App::start(args, key, stopping, Faults::default()).expect("starts");
