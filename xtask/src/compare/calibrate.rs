@@ -132,14 +132,21 @@ mod tests {
     /// The figures of load-tests/comparing.md, with room for another seed.
     #[test]
     fn recorded_pairs_of_one_server_raise_no_alarm_and_show_a_change() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/load-stats/tests/recorded");
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/load-stats/tests/recorded");
         for name in ["quiet-pairs.json", "busy-pairs.json"] {
             let blocks = Blocks::read(&folder.join(name)).unwrap();
             assert!(blocks.pairs.len() >= 60, "{name}: {}", blocks.pairs.len());
             let found = calibrate(&blocks, &Floors::default());
-            assert!(found.false_regressions * 100 <= found.draws, "{name}: {found:?}");
+            assert!(
+                found.false_regressions * 100 <= found.draws,
+                "{name}: {found:?}"
+            );
             let cpu = Measure::CpuPerRequest.to_string();
-            let cpu = found.found.iter().find(|found| found.metric.ends_with(&cpu) && found.change == 0.2);
+            let cpu = found
+                .found
+                .iter()
+                .find(|found| found.metric.ends_with(&cpu) && found.change == 0.2);
             assert!(cpu.unwrap().share > 0.95, "{name}: {found:?}");
         }
     }

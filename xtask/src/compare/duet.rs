@@ -9,7 +9,7 @@ use load_stats::quantile;
 
 use super::bench::{Bench, Broken, OrBroken, socket};
 use crate::record::{Block, Measure, Pair, Side};
-use crate::server::{Sample, Server};
+use crate::server::{Sample, Sampler, Server};
 use crate::shell::interrupt;
 
 /// Requests that warm both servers up: the first ones are the noisiest.
@@ -61,7 +61,7 @@ impl Bench<'_> {
         let look = |servers: &[Server; 2]| {
             servers
                 .each_ref()
-                .map(|server| server.sampler().and_then(|sampler| sampler.now()))
+                .map(|server| server.sampler().and_then(Sampler::now))
         };
         let before = look(&servers);
         let tally = play(FEWEST_REQUESTS, self.block, self.block * SLOWEST_TIMES)?;

@@ -128,7 +128,7 @@ pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
         }
         let metrics = series.metrics.into_iter().zip(group.metrics);
         judged.tests.push(TestRecord {
-            pairs: pairs.len(),
+            pairs: group.pairs,
             worse_failures,
             in_both: checks::no_worse(&blocks.checks, &series.test),
             metrics: metrics

@@ -89,7 +89,7 @@ pub struct Found {
 pub struct TestRecord {
     /// Its name.
     pub name: String,
-    /// Pairs that were measured.
+    /// Pairs that the verdict rests on: as many as there were when it was reached.
     pub pairs: usize,
     /// Failures that the head has more of than the base, in sentences.
     pub worse_failures: Vec<String>,

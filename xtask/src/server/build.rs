@@ -1,6 +1,6 @@
 //! Builds the server, shows cargo's progress meanwhile, and finds the program.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -65,8 +65,8 @@ pub fn build(
             let wanted = binary.clone();
             let mut cmd = match checkout {
                 // Through rustup, which looks for the checkout's own toolchain.
-                Some(_) => cargo_build(&sh, "cargo".into(), package, binary),
-                None => cargo_build(&sh, our_cargo(), package, binary),
+                Some(_) => cargo_build(&sh, OsStr::new("cargo"), package, binary),
+                None => cargo_build(&sh, &our_cargo(), package, binary),
             };
             if checkout.is_none() || root.join("Cargo.lock").is_file() {
                 cmd = cmd.arg("--locked");
@@ -123,7 +123,7 @@ impl BuildAhead {
         let progress = Arc::new(Mutex::new(None::<ui::Progress>));
         let shown = Arc::clone(&progress);
         let binary = binary.as_ref().unwrap_or(package);
-        let cmd = cargo_build(&sh, our_cargo(), package, binary).arg("--locked");
+        let cmd = cargo_build(&sh, &our_cargo(), package, binary).arg("--locked");
         let process = shell::spawn(cmd, move |stream, line| {
             let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Stream::Err, Some(progress)) = (stream, &*shown) {
@@ -162,7 +162,7 @@ fn apart<'a>(mut cmd: Cmd<'a>, checkout: Option<Checkout<'_>>) -> Cmd<'a> {
     cmd
 }
 
-fn cargo_build<'a>(sh: &'a Shell, cargo: OsString, package: &str, binary: &str) -> Cmd<'a> {
+fn cargo_build<'a>(sh: &'a Shell, cargo: &OsStr, package: &str, binary: &str) -> Cmd<'a> {
     let format = "--message-format=json-render-diagnostics";
     cmd!(
         sh,

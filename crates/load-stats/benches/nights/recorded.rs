@@ -22,7 +22,10 @@ pub struct Recorded {
 impl Recorded {
     /// Reads the blocks.
     pub fn read() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorded/night-blocks.json");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/recorded/night-blocks.json"
+        );
         let text = std::fs::read_to_string(path).expect("the recorded blocks are there");
         let file: Value = serde_json::from_str(&text).expect("they are JSON");
         let mut by_pair: BTreeMap<u64, Vec<BTreeMap<String, f64>>> = BTreeMap::new();
