@@ -89,10 +89,16 @@ pub fn interval(differences: &[f64], confidence: f64) -> Result<Interval, StatsE
     // Cheaper than to sort them all.
     let mut nth = |place: usize| *means.select_nth_unstable_by(place, f64::total_cmp).1;
     let cut_off = cut_off(differences.len(), (1.0 - confidence) / 2.0).min(last.div_ceil(2));
+    let (low, high) = (
+        nth(cut_off.min(last - cut_off)),
+        nth(cut_off.max(last - cut_off)),
+    );
+    let middle = nth(last / 2) / 2.0 + nth(last.div_ceil(2)) / 2.0;
     Ok(Interval {
-        estimate: nth(last / 2) / 2.0 + nth(last.div_ceil(2)) / 2.0,
-        low: nth(cut_off.min(last - cut_off)),
-        high: nth(cut_off.max(last - cut_off)),
+        // Rounding must not lead out of the two.
+        estimate: middle.max(low).min(high),
+        low,
+        high,
     })
 }
 
