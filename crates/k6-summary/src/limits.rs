@@ -89,6 +89,14 @@ impl Limits {
     fn explains(&self, reason: &Reason, evidence: &Evidence<'_>) -> bool {
         match reason {
             Reason::ScriptEnded { description } => Self::lacked(description).is_some(),
+            // Sessions that were never opened are the shortest of all.
+            Reason::RuleBroken(row) if row.metric == "ws_session_duration" => {
+                let lower = row
+                    .operator
+                    .as_deref()
+                    .is_some_and(|it| it.starts_with('>'));
+                lower && self.sessions > 0
+            }
             // Nor could it write a file, or end as it should.
             reason => {
                 let torn = evidence.summary.is_err() && self.own() > 0;

@@ -469,3 +469,34 @@ fn a_rate_of_nothing_but_errors_is_told_by_session() {
     let said = "ws_errors rate<0.01: 100 % (3 in 400 sessions, 0.75 %)";
     assert_eq!(sentences(&verdict), [said]);
 }
+
+#[test]
+fn sockets_that_the_generator_could_not_open_are_not_the_servers_fault() {
+    let json = r#"{"metrics": {
+        "iterations": {"type": "counter", "values": {"count": 60}},
+        "ws_sessions": {"type": "counter", "values": {"count": 60}},
+        "ws_messages_received": {"type": "counter", "values": {"count": 33}},
+        "ws_session_duration": {"type": "trend", "contains": "time",
+            "values": {"p(5)": 0.08, "max": 30000, "count": 60}}
+      },
+      "root_group": {"checks": [{"name": "connected", "passes": 33, "fails": 27}]},
+      "state": {"testRunDurationMs": 30000},
+      "load_test": {"profile": "smoke", "test": "websocket", "time_scale": 1, "thresholds": {},
+        "evidence": {"rules": {"ws_messages_received": ["count >= ws_sessions count"],
+            "ws_session_duration": ["p(5) >= 29000"]}}}}"#;
+    let summary = Summary::parse(json.as_bytes()).expect("a summary");
+    let outcome = |sessions| {
+        let limits = Limits {
+            sessions,
+            ..Limits::default()
+        };
+        judge(&Evidence {
+            limits,
+            ..evidence(&summary, 0)
+        })
+        .outcome
+    };
+    assert_eq!(outcome(27), Outcome::Unmeasured);
+    assert_eq!(outcome(20), Outcome::Failed);
+    assert_eq!(outcome(0), Outcome::Failed);
+}

@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{
-    KEY, MISSION, Server, ServerBuilder, eventually, exchange, metric, request, status, tempdir,
+    KEY, MISSION, Response, Server, ServerBuilder, eventually, exchange, metric, request, status,
+    tempdir,
 };
 use rustix::process::Signal;
 
@@ -307,6 +308,33 @@ fn without_file_descriptors_health_says_so_and_the_log_stays_short() {
             .is_ok_and(|answer| answer.status == 200)
             .then_some(())
     });
+}
+
+/// Another program's transaction stands for a disk that takes seconds for a flush.
+#[test]
+fn health_does_not_wait_for_a_slow_disk_but_tells_of_a_stuck_one() {
+    let data = tempdir();
+    let server = Server::start(data.path());
+    let health = || request(server.addr, "GET", "/api/health", None).expect("answered");
+    let uptime = |answer: &Response| answer.json()["uptime_seconds"].as_u64().expect("a number");
+    let first = health();
+    assert_eq!(first.status, 200);
+    let stuck = rusqlite::Connection::open(data.path().join("tachikoma.db")).expect("opens");
+    stuck
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("the writer has a pause");
+    let mut last = uptime(&first);
+    // More than a second passes between the first answer and one of two seconds later.
+    while last < uptime(&first) + 2 {
+        let answer = health();
+        assert_eq!(answer.status, 200, "after {last} s of uptime");
+        last = uptime(&answer);
+    }
+    eventually("the word that it is stuck", || {
+        (health().status == 503).then_some(())
+    });
+    drop(stuck);
+    eventually("a good answer", || (health().status == 200).then_some(()));
 }
 
 /// A limit of no bytes at all stands for a full disk: every write fails, every read works.
