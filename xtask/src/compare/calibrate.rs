@@ -24,13 +24,22 @@ type At = (usize, usize);
 
 /// Draws comparisons from the pairs, of as many as were planned.
 pub fn calibrate(blocks: &Blocks, floors: &Floors) -> Calibration {
+    calibrate_by(blocks, floors, DRAWS, DRAWS_OF_A_CHANGE)
+}
+
+fn calibrate_by(
+    blocks: &Blocks,
+    floors: &Floors,
+    draws_without: usize,
+    draws_of_each: usize,
+) -> Calibration {
     let all = series(blocks, floors);
     let name = |(test, metric): At| format!("{}: {}", all[test].test, all[test].metrics[metric].0);
     let mut random = fastrand::Rng::with_seed(blocks.seed);
     let mut draw = |change| drawn(&all, blocks.planned, change, &mut random);
     let mut by_metric: BTreeMap<At, usize> = BTreeMap::new();
     let mut alarms = 0;
-    for _ in 0..DRAWS {
+    for _ in 0..draws_without {
         let (worse, _) = draw(None);
         alarms += usize::from(!worse.is_empty());
         for metric in worse {
@@ -41,7 +50,7 @@ pub fn calibrate(blocks: &Blocks, floors: &Floors) -> Calibration {
     let mut found = Vec::new();
     for target in changed(&all) {
         for change in CHANGES {
-            let draws: Vec<(Vec<At>, usize)> = (0..DRAWS_OF_A_CHANGE)
+            let draws: Vec<(Vec<At>, usize)> = (0..draws_of_each)
                 .map(|_| draw(Some((target, f64::ln_1p(change)))))
                 .collect();
             let share = |holds: &dyn Fn(&[At]) -> bool| {
@@ -59,7 +68,7 @@ pub fn calibrate(blocks: &Blocks, floors: &Floors) -> Calibration {
     }
     Calibration {
         pairs: blocks.planned,
-        draws: DRAWS,
+        draws: draws_without,
         false_regressions: alarms,
         most_often: most_often.map(|(metric, _)| name(metric)),
         found,
@@ -137,7 +146,7 @@ mod tests {
         for name in ["quiet-pairs.json", "busy-pairs.json"] {
             let blocks = Blocks::read(&folder.join(name)).unwrap();
             assert!(blocks.pairs.len() >= 60, "{name}: {}", blocks.pairs.len());
-            let found = calibrate(&blocks, &Floors::default());
+            let found = calibrate_by(&blocks, &Floors::default(), 400, 40);
             assert!(
                 found.false_regressions * 100 <= found.draws,
                 "{name}: {found:?}"
@@ -156,7 +165,7 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(3);
         let mut value = || 1.0 + 0.1 * random.f64();
         let list = (0..20).map(|_| pair(value(), value())).collect();
-        let found = calibrate(&blocks(list), &Floors::default());
+        let found = calibrate_by(&blocks(list), &Floors::default(), 400, 100);
         assert!(found.false_regressions * 100 <= found.draws, "{found:?}");
         assert_eq!(found.pairs, 20);
         let by = |change: f64| {
