@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::liar::{Liar, Lie};
-use crate::support::{Run, Server, root};
+use crate::support::{Busy, Run, Server, root};
 
 const KEY: &str = "test-api-key";
 
@@ -94,6 +94,37 @@ fn a_websocket_that_does_nothing_is_no_pass() {
             "{lie:?}: {}",
             done.reasons()
         );
+    }
+}
+
+#[test]
+fn late_answers_on_a_machine_that_others_keep_busy_are_no_evidence() {
+    let mine = Mine::new(
+        "import http from 'k6/http'; import { check, sleep } from 'k6';
+        export const options = { thresholds: { http_req_duration: ['p(95)<0.001'] } };
+        export default function () {
+          check(http.get(`${__ENV.BASE_URL}/api/health`), { 'status is 200': (r) => r.status === 200 }); sleep(0.1);
+        }",
+    );
+    let server = Server::start(KEY);
+    let _busy = Busy::start();
+    let run = |args| {
+        Run::new(&format!("smoke mine --time-scale 0.1 {args}"))
+            .env("LOAD_TEST_CONFIG", mine.table().to_str().unwrap())
+    };
+    let late = "http_req_duration p(95)<0.001: ";
+    let runs = [
+        (
+            run("").own_server(),
+            3,
+            "mine: could not be measured: other programs took ",
+        ),
+        // Its processor time is among the others'.
+        (run("").against(&server.url), 1, late),
+        (run("--judge-when-busy").own_server(), 1, late),
+    ];
+    for (run, code, what) in runs.map(|(run, code, what)| (run.start(), code, what)) {
+        run.done().exits(code).says(what);
     }
 }
 
