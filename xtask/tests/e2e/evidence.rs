@@ -106,25 +106,29 @@ fn late_answers_on_a_machine_that_others_keep_busy_are_no_evidence() {
           check(http.get(`${__ENV.BASE_URL}/api/health`), { 'status is 200': (r) => r.status === 200 }); sleep(0.1);
         }",
     );
-    let server = Server::start(KEY);
     let _busy = Busy::start();
-    let run = |args| {
-        Run::new(&format!("smoke mine --time-scale 0.1 {args}"))
-            .env("LOAD_TEST_CONFIG", mine.table().to_str().unwrap())
-    };
-    let late = "http_req_duration p(95)<0.001: ";
+    let late = "mine: http_req_duration p(95)<0.001: ";
+    let unmeasured = "mine: could not be measured: other programs took ";
     let runs = [
-        (
-            run("").own_server(),
-            3,
-            "mine: could not be measured: other programs took ",
-        ),
+        (true, "", 3, unmeasured),
         // Its processor time is among the others'.
-        (run("").against(&server.url), 1, late),
-        (run("--judge-when-busy").own_server(), 1, late),
-    ];
-    for (run, code, what) in runs.map(|(run, code, what)| (run.start(), code, what)) {
-        run.done().exits(code).says(what);
+        (false, "", 1, late),
+        (true, "--judge-when-busy", 1, late),
+    ]
+    .map(|(sampled, args, code, what)| {
+        let server = Server::start(KEY);
+        let mut run = Run::new(&format!("smoke mine --time-scale 0.1 {args}"))
+            .env("LOAD_TEST_CONFIG", mine.table().to_str().unwrap())
+            .against(&server.url);
+        if sampled {
+            run = run.arg(&format!("--server-pid={}", server.pid()));
+        }
+        (run.start(), server, code, what)
+    });
+    for (run, _server, code, what) in runs {
+        let done = run.done();
+        done.exits(code);
+        assert!(done.reasons().contains(what), "{what}: {}", done.reasons());
     }
 }
 
