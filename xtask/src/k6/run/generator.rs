@@ -87,8 +87,11 @@ impl Generator {
         system.refresh_cpu_usage();
         let busy = f64::from(system.global_cpu_usage()) / 100.0;
         let what = ProcessRefreshKind::nothing().without_tasks();
-        let which = match self.ours {
-            Some(_) => ProcessesToUpdate::All,
+        // To look for children costs as much as there are processes, and on an idle machine nobody asks.
+        let children = self.looks.is_empty() || 1.0 - busy < MIN_IDLE;
+        let which = match &self.ours {
+            Some(_) if children => ProcessesToUpdate::All,
+            Some(ours) => ProcessesToUpdate::Some(ours),
             None => ProcessesToUpdate::Some(&[self.pid]),
         };
         system.refresh_processes_specifics(which, true, what.with_cpu().with_memory());
@@ -99,15 +102,13 @@ impl Generator {
             add_used(&mut self.used_ms, system, ours);
         }
         let used = self.used_ms.values().sum::<u64>() - before;
-        let others = self
-            .looks
-            .last()
-            .filter(|_| self.ours.is_some())
-            .map(|last| {
-                let all_ms =
-                    at.duration_since(last.at).as_secs_f64() * 1e3 * system.cpus().len() as f64;
-                busy - used as f64 / all_ms
-            });
+        let others = match (self.looks.last(), &self.ours) {
+            (Some(last), Some(_)) => {
+                let time_ms = at.duration_since(last.at).as_secs_f64() * 1e3;
+                busy - used as f64 / (time_ms * system.cpus().len() as f64)
+            }
+            _ => 0.0,
+        };
         if let Some(process) = system.process(self.pid) {
             let all = system.total_memory().max(1) as f64;
             self.looks.push(Look {
@@ -116,7 +117,7 @@ impl Generator {
                 free: system.available_memory() as f64 / all,
                 own: process.memory() as f64 / all,
                 idle: 1.0 - busy,
-                others: others.unwrap_or(0.0),
+                others,
             });
         }
     }
