@@ -52,7 +52,8 @@ pub fn measure(
     let counted_before = server.requests();
     let before = server.sampler().and_then(Sampler::now);
     let started_at = SystemTime::now();
-    let ran = invocation.run(|| {
+    let processes = server.processes_here();
+    let ran = invocation.run(processes.as_deref(), || {
         on_tick(server);
         server.gone()
     })?;
