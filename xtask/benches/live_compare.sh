@@ -4,7 +4,7 @@
 #
 #   xtask/benches/live_compare.sh [ROUNDS] [COMPARE_ARGS...]
 #
-# 20 rounds by default. The blocks.json of the servers that are the same lie in target/live-compare/{quiet,busy}/same;
+# 20 rounds by default. The blocks.json of the servers that are the same lie in target/live-compare/{quiet,busy}/plus-0;
 # pool them with xtask/benches/pool_blocks.py, and ask `cargo xtask compare --replay FILE --calibrate` what is found.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -34,12 +34,17 @@ SCRIPT
 }
 
 for round in $(seq "$rounds"); do
-  mood=$([ $((round % 2)) = 0 ] && echo busy || echo quiet)
+  mood=quiet
+  if [ $((round % 2)) = 0 ]; then mood=busy; fi
   for percent in 0 5 10; do
-    results=$work/$mood/$([ "$percent" = 0 ] && echo same || echo "plus-$percent")
-    head_of "$([ "$percent" = 0 ] && echo 0us || jq -r --argjson percent "$percent" \
-      '.tests[0].metrics[] | select(.metric == "mission_create_duration med") | "\(.base * 10 * $percent | round)us"' \
-      "$work/same-$mood.json")"
+    results=$work/$mood/plus-$percent
+    if [ "$percent" = 0 ]; then
+      head_of 0us
+    else
+      head_of "$(jq -r --argjson percent "$percent" \
+        '.tests[0].metrics[] | select(.metric == "mission_create_duration med") | "\(.base * 10 * $percent | round)us"' \
+        "$work/same-$mood.json")"
+    fi
     if [ "$mood" = busy ]; then
       timeout "$longest" sh -c 'while :; do :; done' &
       neighbour=$!

@@ -17,7 +17,7 @@ pub mod testing;
 mod view;
 
 pub use accept::{Lineage, accept};
-pub use confirm::{Again, Settled, has_suspects, leave_open, settle, withdraw};
+pub use confirm::{Again, Settled, has_suspects, leave_open, settle, withdraw, withhold_times};
 pub use fence::Reference;
 pub use import::run as import;
 pub use key::Key;

@@ -52,7 +52,10 @@ pub fn measure(
     let counted_before = server.requests();
     let before = server.sampler().and_then(Sampler::now);
     let started_at = SystemTime::now();
-    let ran = invocation.run(|| useless(server).or_else(|| server.gone()))?;
+    let processes = server.processes_here();
+    let ran = invocation.run(processes.as_deref(), || {
+        useless(server).or_else(|| server.gone())
+    })?;
     let after = server.sampler().and_then(Sampler::now);
     let requests = counted_before.and_then(|before| Some(server.requests()?.since(&before)));
     Ok(Measured {

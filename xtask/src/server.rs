@@ -330,6 +330,14 @@ impl Server {
             .map(|started| started.binary.as_path())
     }
 
+    /// Its processes on this machine; `None` if it is there, but nobody knows which they are.
+    pub fn processes_here(&self) -> Option<Vec<u32>> {
+        match &self.sampler {
+            Some(sampler) => Some(vec![sampler.pid()]),
+            None => self.address.is_elsewhere().then(Vec::new),
+        }
+    }
+
     /// Samples of its process, if it is sampled.
     pub fn sampler(&self) -> Option<&Sampler> {
         self.sampler.as_ref()

@@ -1,6 +1,7 @@
 //! What limited the load generator itself, and what a test would have come to without that.
 //!
-//! A request that k6 could not even send says nothing about the server. So a test that failed is
+//! A request that k6 could not even send says nothing about the server, nor does an answer that is late
+//! because other programs had the processor. So a test that failed is
 //! judged once more without such requests and what may have followed from them: each failed at most
 //! one check of a name, was at most one error of a rate, and ended at most one iteration. What is
 //! left is the server's; if nothing is, the test could not be measured.
@@ -32,7 +33,8 @@ pub struct Limits {
     pub requests: u64,
     /// WebSockets that could not be opened by the generator itself.
     pub sessions: u64,
-    /// Whether it waited for itself, so that times are longer than the server's.
+    /// Whether it waited for itself, or it and the server for other programs, so that times are longer
+    /// than the server's.
     pub slow: bool,
     /// Whether it ended for want of memory.
     pub crashed: bool,
@@ -178,7 +180,7 @@ fn open(rows: &mut [ThresholdRow], without: &[ThresholdRow]) {
             .filter(|other| (&other.metric, &other.expression) == (&row.metric, &row.expression));
         if others.all(|other| other.state != ThresholdState::Crossed) {
             row.state = ThresholdState::NotEvaluated;
-            row.note = Some("says nothing: the load generator was at its limit".to_owned());
+            row.note = Some("says nothing: see why the test could not be measured".to_owned());
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::unit::{Quantity, Unit};
 pub enum Reason {
     /// Somebody asked the run to stop.
     Interrupted,
-    /// The load generator was at its limit, in a sentence, and nothing is known of the server.
+    /// The load generator or its machine was at its limit, in a sentence, and nothing is known of the
+    /// server.
     Generator(String),
     /// The server's process ended during the test.
     ServerDied {
@@ -209,10 +210,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupted => f.write_str("the run was interrupted before its end"),
-            Self::Generator(limit) => write!(
-                f,
-                "could not be measured, for the load generator was at its limit: {limit}"
-            ),
+            Self::Generator(limit) => write!(f, "could not be measured: {limit}"),
             Self::ServerDied { description } => {
                 write!(f, "the server died during the test: {description}")
             }

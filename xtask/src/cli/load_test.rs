@@ -110,6 +110,12 @@ pub struct LoadTest {
     #[arg(long)]
     pub no_confirm: bool,
 
+    /// Judge durations even if other programs take most of this machine's processor time.
+    ///
+    /// Without it they fail no test then, which could not be measured (exit code 3).
+    #[arg(long)]
+    pub judge_when_busy: bool,
+
     /// Where the results go.
     #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,

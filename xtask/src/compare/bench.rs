@@ -189,6 +189,7 @@ impl Bench<'_> {
             options: self.options,
             tags: &BTreeMap::new(),
             load: self.block,
+            excuse_others: false,
             dashboard: false,
             open: false,
             at_most: self.block,

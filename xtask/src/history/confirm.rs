@@ -33,6 +33,18 @@ pub fn has_suspects(past: &PastRecord) -> bool {
         .any(|row| row.state == PastState::Regression)
 }
 
+/// Leaves suspect durations and CPU times without a verdict, since k6 or its machine was so busy that they say nothing of
+/// the server.
+pub fn withhold_times(past: &mut PastRecord) {
+    for row in &mut past.metrics {
+        let of_time = matches!(row.metric.kind(), Kind::Median | Kind::P95 | Kind::Cpu);
+        if of_time && row.state == PastState::Regression {
+            row.state = PastState::Shown;
+            row.note = "beyond its fence, but not judged: k6 or its machine was too busy".into();
+        }
+    }
+}
+
 /// Takes every verdict back, since a test that failed by itself says nothing about the past.
 pub fn withdraw(past: &mut PastRecord) {
     use PastState::{Better, Regression, Within};
@@ -285,6 +297,18 @@ mod tests {
               the fence is 0.2 % above that; not measured once more, as asked"
             ]
         );
+    }
+
+    #[test]
+    fn times_of_a_busy_machine_are_not_judged() {
+        let mut line = testing::scaled(31, 1.5);
+        line.server_usage.as_mut().unwrap().peak_rss_bytes *= 2;
+        let mut first = judged(&line);
+        withhold_times(&mut first);
+        let settled = settle(&mut first, &Again::SwitchedOff);
+        assert_eq!(settled.reasons.len(), 1, "{settled:?}");
+        assert!(settled.reasons[0].contains("server peak memory"));
+        assert!(first.metrics[0].note.contains("too busy"), "{first:?}");
     }
 
     #[test]

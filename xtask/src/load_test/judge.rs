@@ -65,6 +65,7 @@ pub fn judge(
         }
     });
     record.server_usage = measured.usage();
+    record.slowed = ran.limits.slow;
     record.growth = growth::rows(shape, args.max_memory_growth.0, !as_planned, ran, samples);
     record.duration_s = summary
         .as_ref()

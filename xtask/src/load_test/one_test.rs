@@ -79,6 +79,7 @@ impl Run<'_> {
             outputs: &outputs,
             options: &self.options,
             tags: &shape.tags,
+            excuse_others: !self.args.judge_when_busy,
             dashboard: true,
             open: self.args.open,
             load: shape.duration(),

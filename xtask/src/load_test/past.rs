@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use super::Run;
 use crate::history::{
     Again, Key, Lineage, Past, Reference, Settled, Trend, has_suspects, leave_open, settle,
-    withdraw,
+    withdraw, withhold_times,
 };
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::shell::interrupt::{self, Interrupted};
@@ -39,6 +39,9 @@ impl Run<'_> {
         let Some(mut past) = self.judged(&Key::of(&self.record, &test.name), test) else {
             return;
         };
+        if test.slowed {
+            withhold_times(&mut past);
+        }
         if test.outcome != Outcome::Passed {
             withdraw(&mut past);
         } else if has_suspects(&past) {
@@ -109,6 +112,12 @@ impl Run<'_> {
         let Some(mut past) = self.record.tests[index].past.take() else {
             return;
         };
+        if let Some(Ok(test)) = &again
+            && test.slowed
+            && test.outcome != Outcome::Failed
+        {
+            withhold_times(&mut past);
+        }
         let settled = match again {
             None => settle(&mut past, &Again::SwitchedOff),
             Some(Err(error)) if error.is::<Interrupted>() => {

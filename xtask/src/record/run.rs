@@ -141,6 +141,9 @@ pub struct TestRecord {
     /// Which part of `server-usage.csv` belongs to the test, if the server was sampled.
     #[serde(default)]
     pub sampled: Option<SampledRecord>,
+    /// Whether k6 or its machine was so busy that durations say nothing of the server.
+    #[serde(default)]
+    pub slowed: bool,
     /// Whether the server's resources grew without end.
     pub growth: Vec<GrowthRow>,
     /// The numbers beside those of comparable past runs, if there was a history to look at.

@@ -1,6 +1,6 @@
 //! Where the load goes: the server's address, and whether we may start a server there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use reqwest::Url;
 
@@ -139,6 +139,16 @@ impl Target {
     }
 }
 
+impl Address {
+    /// Whether it is known that the server is on another machine: this one has none of its addresses.
+    pub fn is_elsewhere(&self) -> bool {
+        let url = Url::parse(&self.base_url).ok();
+        let found = url.and_then(|url| url.socket_addrs(|| None).ok());
+        let elsewhere = |address: &SocketAddr| UdpSocket::bind((address.ip(), 0)).is_err();
+        found.is_some_and(|found| !found.is_empty() && found.iter().all(elsewhere))
+    }
+}
+
 fn parse(what: &str, text: &str, schemes: &[&str]) -> Result<Url, UsageError> {
     let example = format!("{}://localhost:3000", schemes[0]);
     let url = Url::parse(text).map_err(|error| {
@@ -256,6 +266,20 @@ mod tests {
             Some("a.example.org-443".into())
         );
         assert_eq!(name("http://127.0.0.1:0"), None);
+    }
+
+    #[test]
+    fn other_machines_are_known_by_their_addresses() {
+        let elsewhere = |url| target(url).as_given().is_elsewhere();
+        // Addresses of documentation belong to nobody.
+        assert!(elsewhere("http://192.0.2.1:3000"));
+        for url in [
+            "http://localhost:3000",
+            "https://127.0.0.2",
+            "http://nowhere.invalid",
+        ] {
+            assert!(!elsewhere(url), "{url}");
+        }
     }
 
     #[test]

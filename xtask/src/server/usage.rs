@@ -92,6 +92,11 @@ impl Sampler {
         })
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        lock(&self.shared).reader.pid.as_u32()
+    }
+
     /// Takes a sample now, beside the periodic ones; `None` if the process is gone.
     pub fn now(&self) -> Option<Sample> {
         lock(&self.shared).take()

@@ -110,7 +110,7 @@ fn too_few_open_files_are_the_generators_fault() {
     let run = Run::with_k6(&args, &path).results_in(results.path());
     let done = run.against(&server.url).done();
     done.exits(3)
-        .says("health: could not be measured, for the load generator was at its limit: ")
+        .says("health: could not be measured: ")
         .says("the load generator had too few open files")
         .says("raise `ulimit -n`");
     let run = done.run();

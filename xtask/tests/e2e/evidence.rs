@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::liar::{Liar, Lie};
-use crate::support::{Run, Server, root};
+use crate::support::{Busy, Run, Server, root};
 
 const KEY: &str = "test-api-key";
 
@@ -94,6 +94,41 @@ fn a_websocket_that_does_nothing_is_no_pass() {
             "{lie:?}: {}",
             done.reasons()
         );
+    }
+}
+
+#[test]
+fn late_answers_on_a_machine_that_others_keep_busy_are_no_evidence() {
+    let mine = Mine::new(
+        "import http from 'k6/http'; import { check, sleep } from 'k6';
+        export const options = { thresholds: { http_req_duration: ['p(95)<0.001'] } };
+        export default function () {
+          check(http.get(`${__ENV.BASE_URL}/api/health`), { 'status is 200': (r) => r.status === 200 }); sleep(0.1);
+        }",
+    );
+    let _busy = Busy::start();
+    let late = "mine: http_req_duration p(95)<0.001: ";
+    let unmeasured = "mine: could not be measured: other programs took ";
+    let runs = [
+        (true, "", 3, unmeasured),
+        // Its processor time is among the others'.
+        (false, "", 1, late),
+        (true, "--judge-when-busy", 1, late),
+    ]
+    .map(|(sampled, args, code, what)| {
+        let server = Server::start(KEY);
+        let mut run = Run::new(&format!("smoke mine --time-scale 0.1 {args}"))
+            .env("LOAD_TEST_CONFIG", mine.table().to_str().unwrap())
+            .against(&server.url);
+        if sampled {
+            run = run.arg(&format!("--server-pid={}", server.pid()));
+        }
+        (run.start(), server, code, what)
+    });
+    for (run, _server, code, what) in runs {
+        let done = run.done();
+        done.exits(code);
+        assert!(done.reasons().contains(what), "{what}: {}", done.reasons());
     }
 }
 

@@ -74,7 +74,7 @@ fn latency_reads_as_it_was_injected() {
 #[test]
 fn too_much_latency_crosses_the_right_threshold() {
     let done = with_faults(
-        "smoke missions --time-scale 0.2",
+        "smoke missions --time-scale 0.2 --judge-when-busy",
         "GET /api/missions: latency=800ms",
     );
     done.exits(1);

@@ -72,9 +72,12 @@ fn slow(dir: &Path, works: &str, stands_still: &str) -> PathBuf {
 fn it_passes_and_fails_when_it_is_slow() {
     let (dir, load_tests) = (tempfile::tempdir().unwrap(), load_tests());
     let slow = slow(dir.path(), "0.1", "0.9");
-    let done = against(Run::new("files --time-scale 0.4"), &load_tests)
-        .server_bin(&slow)
-        .done();
+    let done = against(
+        Run::new("files --time-scale 0.4 --judge-when-busy"),
+        &load_tests,
+    )
+    .server_bin(&slow)
+    .done();
     done.exits(1).says("http_req_duration p(95)<500");
     let checks = done.run()["tests"][0]["checks"].clone();
     assert!(

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::faults::{faulty_server, program_with_faults};
 use crate::pages::{browser, look};
-use crate::support::{Done, Run, files, read, wait_until};
+use crate::support::{Busy, Done, Run, files, read, wait_until};
 
-/// The run whose past is made up, 3 s long.
-const RUN: &str = "smoke missions --time-scale 0.1";
+/// The run whose past is made up, 3 s long, and judged whatever other tests do to the machine.
+const RUN: &str = "smoke missions --time-scale 0.1 --judge-when-busy";
 /// Slower than any past, and within every threshold.
 const SLOW: &str = "POST /api/missions: latency=300ms";
 /// Noise as a quiet machine has it, and so much that only a fault stands out on a busy one.
@@ -175,6 +175,19 @@ fn without_confirmation_one_measurement_is_enough() {
     assert_eq!(tests_folders(&done), ["missions"]);
 }
 
+#[test]
+fn a_busy_machine_makes_no_suspect() {
+    let run = slow("smoke missions --time-scale 0.1");
+    let run = with_past(run, &nights(40, QUIET));
+    let _busy = Busy::start();
+    let done = run.done();
+    done.exits(0).says("missions: other programs took ");
+    let row = row(&done, "mission_create_duration med");
+    assert_eq!(row["state"], "shown", "{row}");
+    assert!(row["note"].as_str().unwrap().contains("too busy"), "{row}");
+    assert_eq!(tests_folders(&done), ["missions"]);
+}
+
 /// A program that is a server with one set of faults at its first start, and with another at every later one.
 fn once(dir: &Path, first: &str, later: &str) -> PathBuf {
     let been = dir.join("been");
@@ -223,7 +236,8 @@ fn a_second_measurement_on_a_fresh_server_is_not_judged_by_runs_on_a_used_one() 
         line
     });
     let before = text(&nights.collect::<Vec<Value>>());
-    let run = Run::new("smoke health missions --time-scale 0.1").server_bin(&program);
+    let run =
+        Run::new("smoke health missions --time-scale 0.1 --judge-when-busy").server_bin(&program);
     let done = with_past(run, &before).done();
     done.exits(1)
         .says("regression: mission_create_duration med is 3")

@@ -408,6 +408,36 @@ impl Done {
     }
 }
 
+/// Programs that leave this machine no idle time, and everybody else the right of way; dropping it ends them.
+pub struct Busy(Vec<Child>);
+
+impl Busy {
+    /// Keeps every processor busy, one of them twice.
+    pub fn start() -> Self {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let burner = |_| {
+            let limit = PATIENCE.as_secs().to_string();
+            Command::new("nice")
+                .args(["-n", "19", "timeout", &limit])
+                .args(["sh", "-c", "while :; do :; done"])
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        Self((0..=cores).map(burner).collect())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        for burner in &mut self.0 {
+            // What it limits ends with it, which a kill would prevent.
+            let _ended = rustix::process::kill_process(Pid::from_child(burner), Signal::TERM);
+            let _ended = burner.wait();
+        }
+    }
+}
+
 /// A tachikoma-server that a test starts itself; dropping it ends it.
 pub struct Server {
     child: Child,

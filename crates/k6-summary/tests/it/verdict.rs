@@ -361,7 +361,7 @@ fn what_the_generator_failed_itself_is_not_the_servers_fault() {
         sentences: vec!["95 % of the CPU".to_owned()],
         ..Limits::default()
     };
-    let unmeasured = ["could not be measured, for the load generator was at its limit: "];
+    let unmeasured = ["could not be measured: "];
     for (limits, passed, failed, p95, said) in [
         // All but a few requests, or each of them, were never sent.
         (own(990), 10, 990, 1.0, &unmeasured[..]),

@@ -1,5 +1,6 @@
-//! What limited the load generator itself: such limits say nothing about the server.
+//! What limited the load generator itself, or its machine: such limits say nothing about the server.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use k6_summary::Limits;
@@ -15,17 +16,26 @@ const PERIOD: Duration = Duration::from_secs(2);
 const MAX_CPU: f64 = 0.8;
 /// The share of the machine's memory below which it begins to swap or to kill.
 const MIN_MEMORY: f64 = 0.05;
-/// The share of the time above [`MAX_CPU`] from which on it explains late answers: thresholds look at the slowest
-/// twentieth of the requests.
+/// The share of the time above [`MAX_CPU`], or on a busy machine, from which on it explains late answers: thresholds look
+/// at the slowest twentieth of the requests.
 const MAX_BUSY: f64 = 0.05;
 /// The share of the machine's memory from which on it is the load generator that leaves the others none.
 const MAX_MEMORY: f64 = 0.5;
 
-/// Looks at k6 while it runs.
+/// The idle share of all cores below which whoever wants one waits for it.
+const MIN_IDLE: f64 = 0.05;
+/// The share of all cores from which on it is other programs that leave a busy machine no time.
+const MIN_OTHERS: f64 = 1.0 / 3.0;
+
+/// Looks at k6 and its machine while it runs.
 #[derive(Debug)]
 pub struct Generator {
     system: Option<System>,
     pid: Pid,
+    /// Whose processor time is not others': with their children k6, the server and we; none if the server's is not known.
+    ours: Option<Vec<Pid>>,
+    /// CPU milliseconds of all of those, also of ended ones: their time must not become others'.
+    used_ms: HashMap<Pid, u64>,
     looks: Vec<Look>,
 }
 
@@ -38,14 +48,25 @@ struct Look {
     free: f64,
     /// The share that the load generator holds.
     own: f64,
+    /// The share of all cores that was idle since the look before.
+    idle: f64,
+    /// The share of all cores that others took since then; 0 if it is not known.
+    others: f64,
 }
 
 impl Generator {
     /// Begins to look at process `pid`. Where the process table cannot be read, nothing is seen.
-    pub fn watch(pid: u32) -> Self {
+    ///
+    /// `server` has the processes on this machine that are the server; if that is not known, others' processor time is not
+    /// known either.
+    pub fn watch(pid: u32, server: Option<&[u32]>) -> Self {
+        let us = [pid, std::process::id()];
+        let ours = server.map(|server| server.iter().chain(&us).copied().map(Pid::from_u32));
         Self {
             system: System::new().ok(),
             pid: Pid::from_u32(pid),
+            ours: ours.map(Iterator::collect),
+            used_ms: HashMap::new(),
             looks: Vec::new(),
         }
     }
@@ -62,16 +83,41 @@ impl Generator {
         let Some(system) = &mut self.system else {
             return;
         };
-        let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[self.pid]), true, what);
+        // Before the processes, which begin a new stretch of it.
+        system.refresh_cpu_usage();
+        let busy = f64::from(system.global_cpu_usage()) / 100.0;
+        let what = ProcessRefreshKind::nothing().without_tasks();
+        // To look for children costs as much as there are processes, and on an idle machine nobody asks.
+        let children = self.looks.is_empty() || 1.0 - busy < MIN_IDLE;
+        let which = match &self.ours {
+            Some(_) if children => ProcessesToUpdate::All,
+            Some(ours) => ProcessesToUpdate::Some(ours),
+            None => ProcessesToUpdate::Some(&[self.pid]),
+        };
+        system.refresh_processes_specifics(which, true, what.with_cpu().with_memory());
         system.refresh_memory();
+        let at = Instant::now();
+        let before: u64 = self.used_ms.values().sum();
+        if let Some(ours) = &self.ours {
+            add_used(&mut self.used_ms, system, ours);
+        }
+        let used = self.used_ms.values().sum::<u64>() - before;
+        let others = match (self.looks.last(), &self.ours) {
+            (Some(last), Some(_)) => {
+                let time_ms = at.duration_since(last.at).as_secs_f64() * 1e3;
+                busy - used as f64 / (time_ms * system.cpus().len() as f64)
+            }
+            _ => 0.0,
+        };
         if let Some(process) = system.process(self.pid) {
             let all = system.total_memory().max(1) as f64;
             self.looks.push(Look {
-                at: Instant::now(),
+                at,
                 cpu: Duration::from_millis(process.accumulated_cpu_time()),
                 free: system.available_memory() as f64 / all,
                 own: process.memory() as f64 / all,
+                idle: 1.0 - busy,
+                others,
             });
         }
     }
@@ -121,6 +167,14 @@ impl Generator {
         if limits.slow {
             limits.requests += said.timed_out;
         }
+        let (took, share) = others(&self.looks);
+        if share > MAX_BUSY {
+            limits.slow = true;
+            limits.sentences.push(format!(
+                "other programs took {:.0} % of this machine's processor time, and times are longer than the server's: run it again on an idle machine",
+                took * 100.0
+            ));
+        }
         limits
     }
 }
@@ -141,10 +195,40 @@ fn busy(looks: &[Look], cores: usize) -> (f64, f64) {
     (busiest, above / all)
 }
 
+/// What others took while they left the machine no idle time, as a share of all cores, and the share of the time that was
+/// so.
+fn others(looks: &[Look]) -> (f64, f64) {
+    let (mut took, mut above, mut all) = (0.0, 0.0, f64::EPSILON);
+    for pair in looks.windows(2) {
+        let time = pair[1].at.duration_since(pair[0].at).as_secs_f64();
+        all += time;
+        if pair[1].idle < MIN_IDLE && pair[1].others >= MIN_OTHERS {
+            above += time;
+            took += pair[1].others * time;
+        }
+    }
+    (took / f64::max(above, f64::EPSILON), above / all)
+}
+
+/// Brings the processor time of `ours` and of their children up to date.
+fn add_used(used_ms: &mut HashMap<Pid, u64>, system: &System, ours: &[Pid]) {
+    for (pid, process) in system.processes() {
+        let parent = |pid: &Pid| system.process(*pid)?.parent();
+        // The table is not read in one moment, and may seem to run in circles.
+        let mut line = std::iter::successors(Some(*pid), parent).take(100);
+        // Whoever outlives its parent stays ours.
+        if used_ms.contains_key(pid) || line.any(|pid| ours.contains(&pid)) {
+            let used = used_ms.entry(*pid).or_default();
+            *used = process.accumulated_cpu_time().max(*used);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::log::Failed;
     use super::*;
+    use crate::shell::{self, cmd};
 
     fn look(start: Instant, at_s: u64, cpu_s: u64, free: f64, own: f64) -> Look {
         Look {
@@ -152,6 +236,8 @@ mod tests {
             cpu: Duration::from_secs(cpu_s),
             free,
             own,
+            idle: 0.5,
+            others: 0.0,
         }
     }
 
@@ -170,7 +256,7 @@ mod tests {
     #[test]
     fn each_limit_is_named_as_the_generators() {
         let start = Instant::now();
-        let mut generator = Generator::watch(std::process::id());
+        let mut generator = Generator::watch(std::process::id(), None);
         let mut said = Said::default();
         generator.looks = vec![look(start, 0, 0, 0.5, 0.1), look(start, 2, 0, 0.5, 0.1)];
         assert_eq!(generator.limits(&said, false), Limits::default());
@@ -202,11 +288,73 @@ mod tests {
         }
     }
 
+    /// Looks of two seconds each, with what was idle and what others took.
+    fn beside_others(stretches: &[(f64, f64)]) -> Generator {
+        let start = Instant::now();
+        let mut generator = Generator::watch(std::process::id(), Some(&[]));
+        let first = look(start, 0, 0, 0.5, 0.1);
+        generator.looks = vec![first];
+        generator
+            .looks
+            .extend((1..).zip(stretches).map(|(nth, (idle, others))| Look {
+                at: start + PERIOD * nth,
+                idle: *idle,
+                others: *others,
+                ..first
+            }));
+        generator
+    }
+
+    #[test]
+    fn others_on_a_busy_machine_explain_late_answers_only() {
+        let said = Said {
+            timed_out: 3,
+            ..Said::default()
+        };
+        let idle = [(0.6, 0.2); 30];
+        let with = |busy: &[(f64, f64)]| {
+            beside_others(&[&idle[busy.len()..], busy].concat()).limits(&said, false)
+        };
+        for unexcused in [
+            // A machine with time to spare, one that k6 and the server use up, and a busy twentieth.
+            &[(0.6, 0.2); 30][..],
+            &[(0.1, 0.9); 30],
+            &[(0.0, 0.3); 30],
+            &[(0.0, 0.9)],
+        ] {
+            assert_eq!(with(unexcused), Limits::default(), "{unexcused:?}");
+        }
+        let limits = with(&[(0.0, 0.96), (0.04, 0.9)]);
+        assert_eq!((limits.slow, limits.requests), (true, 0));
+        let said = "other programs took 93 % of this machine's processor time";
+        assert!(limits.sentences[0].starts_with(said), "{limits:?}");
+    }
+
+    #[test]
+    fn the_servers_children_are_no_others() {
+        let (said, heard) = std::sync::mpsc::channel();
+        let sh = shell::here().unwrap();
+        let script = "sleep 60 & echo $!; wait";
+        let process = shell::spawn(cmd!(sh, "sh -c {script}"), move |_, line| {
+            said.send(line.parse().unwrap()).unwrap();
+        });
+        let server = Pid::from_u32(process.as_ref().unwrap().pid());
+        let child = Pid::from_u32(heard.recv().unwrap());
+        let mut system = System::new().unwrap();
+        system.refresh_processes(ProcessesToUpdate::All, true);
+        let mut used_ms = HashMap::new();
+        add_used(&mut used_ms, &system, &[server]);
+        let mut ours: Vec<Pid> = used_ms.into_keys().collect();
+        ours.sort();
+        assert_eq!(ours, [server, child]);
+    }
+
     #[test]
     fn looks_at_a_real_process() {
-        let mut generator = Generator::watch(std::process::id());
+        let mut generator = Generator::watch(std::process::id(), Some(&[]));
         generator.look();
         assert_eq!(generator.looks.len(), 1);
+        assert!(generator.used_ms.contains_key(&generator.pid));
         assert!((0.0..=1.0).contains(&generator.looks[0].free));
     }
 }

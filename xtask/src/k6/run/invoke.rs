@@ -50,6 +50,8 @@ pub struct Invocation<'a> {
     pub options: &'a Options,
     /// The tags of every sample by the script's options.
     pub tags: &'a BTreeMap<String, String>,
+    /// Whether what other programs took of the processor may explain late answers.
+    pub excuse_others: bool,
     /// Whether to open the live dashboard in the browser.
     pub open: bool,
     /// How long load is made.
@@ -98,11 +100,16 @@ impl Invocation<'_> {
         self.dir.join("summary.json")
     }
 
-    /// Runs k6 to its end, or until `useless` says why going on is.
+    /// Runs k6 to its end, or until `useless` says why going on is. `server` has the server's processes on this machine, if
+    /// that is known.
     ///
     /// # Errors
     /// If k6 cannot be started or its log not be written.
-    pub fn run(&self, mut useless: impl FnMut() -> Option<String>) -> anyhow::Result<Ran> {
+    pub fn run(
+        &self,
+        server: Option<&[u32]>,
+        mut useless: impl FnMut() -> Option<String>,
+    ) -> anyhow::Result<Ran> {
         let log = LogFile::create(&self.dir.join("k6.log"), self.key)?;
         let progress = Arc::new(Mutex::new(Progress::new(self.test, self.load, self.open)));
         let followed = Arc::clone(&progress);
@@ -117,7 +124,7 @@ impl Invocation<'_> {
                 lines.write(&line);
             }
         })?;
-        let mut generator = Generator::watch(process.pid());
+        let mut generator = Generator::watch(process.pid(), server.filter(|_| self.excuse_others));
         let limits = Deadline {
             begun: Instant::now(),
             at_most: self.options.as_planned.then_some(self.at_most),

@@ -137,10 +137,9 @@ fn check(row: &CheckRow, test: &TestRecord) -> Row {
     };
     let (tone, note) = match (row.passes, row.fails) {
         (0, 0) => (Tone::Open, "never made"),
-        (_, 1..) if test.outcome == Outcome::CouldNotRun => (
-            Tone::Open,
-            "says nothing: the load generator was at its limit",
-        ),
+        (_, 1..) if test.outcome == Outcome::CouldNotRun => {
+            (Tone::Open, "says nothing: the test could not be measured")
+        }
         (_, 0) => (Tone::Good, ""),
         (0, _) => (Tone::Bad, "never passed"),
         _ if test.outcome != Outcome::Passed && too_few() => (Tone::Bad, ""),
