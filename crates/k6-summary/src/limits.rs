@@ -180,7 +180,8 @@ fn open(rows: &mut [ThresholdRow], without: &[ThresholdRow]) {
             .filter(|other| (&other.metric, &other.expression) == (&row.metric, &row.expression));
         if others.all(|other| other.state != ThresholdState::Crossed) {
             row.state = ThresholdState::NotEvaluated;
-            row.note = Some("says nothing: see why the test could not be measured".to_owned());
+            row.note =
+                Some("says nothing: the load generator or its machine was at its limit".to_owned());
         }
     }
 }
