@@ -1,6 +1,8 @@
 //! Runs that feed a Prometheus.
 
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::check::STEP;
@@ -17,8 +19,8 @@ const RUNS: [&str; 3] = [
 
 /// Makes the runs against `server`, each begun a second after the one before, and returns them with their time.
 ///
-/// The lock that keeps runs on one server apart lies in the temporary folder, of which each of these has its own: they
-/// shall meet, for WebSocket clients to receive the missions of others.
+/// Runs on one port are kept apart, and these shall meet, for WebSocket clients to receive the missions of others: so
+/// each reaches the server through a port of its own.
 pub fn runs(server: &Server, prometheus: &Prometheus) -> (Window, Vec<Done>) {
     let from = now();
     let mut going = Vec::new();
@@ -67,9 +69,32 @@ pub fn push_interval(args: &str, server: &Server, prometheus: &Prometheus) -> St
 
 fn start(tests: &str, server: &Server, prometheus: &Prometheus) -> Going {
     let run = Run::new(&format!("smoke {tests} --time-scale 0.5"));
-    let mut going = feeding(run, server, prometheus).start();
+    let run = feeding(run, server, prometheus).against(&another_port(server));
+    let mut going = run.start();
     going.wait_for("1 virtual user");
     going
+}
+
+/// The URL of a port that leads to the server for as long as this program runs.
+fn another_port(server: &Server) -> String {
+    let to = server.url.strip_prefix("http://").unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(server) = TcpStream::connect(&to) else {
+                continue;
+            };
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                thread::spawn(move || {
+                    let _closed = std::io::copy(&mut from, &mut to);
+                    let _closed_already = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    url
 }
 
 fn feeding(run: Run, server: &Server, prometheus: &Prometheus) -> Run {

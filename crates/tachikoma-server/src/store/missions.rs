@@ -102,11 +102,15 @@ pub fn update(
         .optional()
 }
 
-/// Deletes a mission and gives it as it was, or `None` if there was none.
+/// Deletes a mission and gives it as it was, or `None` if there was none. Its idempotency key is forgotten: to repeat the
+/// create gives a mission that is there.
 ///
 /// # Errors
 /// What SQLite reports.
 pub fn delete(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<Mission>> {
+    connection
+        .prepare_cached("DELETE FROM idempotency_keys WHERE mission = ?1")?
+        .execute([id])?;
     connection
         .prepare_cached(
             "DELETE FROM missions WHERE id = ?1

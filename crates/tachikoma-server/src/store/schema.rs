@@ -40,6 +40,9 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 ",
+    "
+    CREATE INDEX idempotency_keys_by_mission ON idempotency_keys (mission);
+",
 ];
 
 /// The schema version of this build, kept in SQLite's `user_version`.

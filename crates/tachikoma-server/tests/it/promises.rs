@@ -234,6 +234,15 @@ fn an_idempotency_key_survives_a_restart() {
     assert_eq!(stored(server.addr), 1);
     assert_eq!(post(&server, "two", MISSION).status, 201);
     assert_eq!(stored(server.addr), 2);
+    // What is answered is there: a deleted mission is created anew.
+    let path = |answer: &Response| {
+        let id = answer.json()["id"].as_str().expect("a text").to_owned();
+        format!("/api/missions/{id}")
+    };
+    assert_eq!(status(server.addr, "DELETE", &path(&first), None), 204);
+    let anew = post(&server, "one", MISSION);
+    assert_eq!(anew.status, 201);
+    assert_eq!(status(server.addr, "GET", &path(&anew), None), 200);
 }
 
 #[test]
