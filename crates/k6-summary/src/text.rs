@@ -11,17 +11,16 @@ pub fn one_line(text: &str, most: usize) -> String {
 /// The text without the characters and escape sequences that control a terminal or turn the direction of writing; white
 /// space becomes spaces.
 pub fn harmless(text: &str) -> impl Iterator<Item = char> {
-    let mut chars = text.chars().peekable();
+    let mut chars = text.chars();
     std::iter::from_fn(move || {
         loop {
             match chars.next()? {
-                '\u{1b}' => {
-                    // A sequence such as `ESC [ 31 m` ends with a letter.
-                    if chars.next_if_eq(&'[').is_some() {
-                        while chars.next_if(|c| !c.is_ascii_alphabetic()).is_some() {}
-                        let _letter = chars.next();
-                    }
-                }
+                // `ESC [` ends with a final byte, `ESC ]` with a terminator, any other with the next character.
+                '\u{1b}' => match chars.next()? {
+                    '[' => while !('\u{40}'..='\u{7e}').contains(&chars.next()?) {},
+                    ']' => while !matches!(chars.next()?, '\u{7}' | '\\') {},
+                    _ => {}
+                },
                 '\n' | '\t' => return Some(' '),
                 '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
                 '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}' => {}
@@ -52,6 +51,7 @@ mod tests {
             ("esc \u{1b}[31mred\u{1b}[0m \u{0}nul\u{7}", "esc red nul"),
             ("one\r\ntwo\tthree", "one two three"),
             ("\u{1b}[2", ""),
+            ("\u{1b}]0;title\u{7}y", "y"),
             ("\u{202e}gnp.\u{2028}", "gnp."),
             (" a \t b ", "a b"),
             ("  ", ""),

@@ -110,12 +110,17 @@ impl ThresholdRow {
         self.note = Some(note);
     }
 
-    /// The bound with its operator and unit: `< 500 ms`; the expression if it is not understood.
+    /// The bound with its operator and unit: `< 500 ms`, `≤ 1 %`; the expression if it is not understood.
     #[must_use]
     pub fn bound_text(&self) -> String {
         match (&self.operator, self.bound) {
             (Some(operator), Some(bound)) => {
-                format!("{operator} {}", Quantity::new(bound, self.unit))
+                let sign = match operator.as_str() {
+                    "<=" => "≤",
+                    ">=" => "≥",
+                    other => other,
+                };
+                format!("{sign} {}", Quantity::new(bound, self.unit))
             }
             _ => self.expression.clone(),
         }

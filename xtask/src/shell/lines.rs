@@ -50,40 +50,9 @@ fn hand_over(line: &mut Vec<u8>, dropped: &mut usize, each: &mut impl FnMut(&str
     *dropped = 0;
 }
 
-/// Takes terminal escape sequences and other control characters out of `text`; a tab becomes a space.
+/// The text without what would control a terminal, see [`k6_summary::harmless`].
 pub fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\t' => out.push(' '),
-            '\u{1b}' => skip_escape(&mut chars),
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Skips the rest of an escape sequence: CSI up to its final byte, OSC up to its terminator, else one character.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match chars.next() {
-        Some('[') => {
-            for c in chars.by_ref() {
-                if ('\u{40}'..='\u{7e}').contains(&c) {
-                    break;
-                }
-            }
-        }
-        Some(']') => {
-            for c in chars.by_ref() {
-                if matches!(c, '\u{7}' | '\\') {
-                    break;
-                }
-            }
-        }
-        _ => {}
-    }
+    k6_summary::harmless(text).collect()
 }
 
 #[cfg(test)]

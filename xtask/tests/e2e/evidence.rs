@@ -66,7 +66,7 @@ fn a_websocket_that_does_nothing_is_no_pass() {
         ),
         (
             Lie::SocketSilent,
-            "evidence ws_messages_received count >= ws_sessions count: 0, not >= 1",
+            "evidence ws_messages_received count >= ws_sessions count: 0, not ≥ 1",
         ),
         (
             Lie::SocketGarbage,

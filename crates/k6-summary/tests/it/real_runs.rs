@@ -150,8 +150,8 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         &[
             "check \"message has type\" was never made",
             "check \"WebSocket connection successful\" never passed (0 of 1)",
-            "evidence ws_messages_received count >= ws_sessions count: 0, not >= 1",
-            "evidence ws_session_duration p(5) >= 29000: * ms, not >= 29 s",
+            "evidence ws_messages_received count >= ws_sessions count: 0, not ≥ 1",
+            "evidence ws_session_duration p(5) >= 29000: * ms, not ≥ 29 s",
             "0 % of checks passed (0 of 1), at least 95 % must",
         ],
     ),
@@ -160,7 +160,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         0,
         &[
             "check \"message has type\" was never made",
-            "evidence ws_messages_received count >= ws_sessions count: 0, not >= 1",
+            "evidence ws_messages_received count >= ws_sessions count: 0, not ≥ 1",
         ],
     ),
     (
@@ -168,7 +168,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         0,
         &[
             "check \"message has type\" was never made",
-            "evidence ws_messages_received count >= ws_sessions count: 0, not >= 1",
+            "evidence ws_messages_received count >= ws_sessions count: 0, not ≥ 1",
         ],
     ),
     (
@@ -179,13 +179,13 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
             "check \"WebSocket connection successful\" was never made",
             "check \"message has type\" was never made",
             "no check was made: nothing shows that answers were right",
-            "evidence ws_session_duration p(5) >= 29000: * ms, not >= 29 s",
+            "evidence ws_session_duration p(5) >= 29000: * ms, not ≥ 29 s",
         ],
     ),
     (
         "websocket_short",
         0,
-        &["evidence ws_session_duration p(5) >= 29000: * s, not >= 29 s"],
+        &["evidence ws_session_duration p(5) >= 29000: * s, not ≥ 29 s"],
     ),
     (
         "setup_only",
