@@ -4,7 +4,7 @@
 //
 //   PROFILE       which load to make: a name in `profiles` below (default: smoke)
 //   TEST          which test to run: NAME is the script tests/NAME.js or tests/api-NAME.js
-//   BLOCK_VUS, BLOCK_DURATION  the load of the profile `block` (default: 10 virtual users, 3s)
+//   BLOCK_VUS, BLOCK_DURATION  the load of a comparison's block (default: 10 virtual users, 3s)
 //   MARKS         asks this URL for `load` after the script's setup and for `teardown` before its teardown
 //   TIME_SCALE    multiplies every duration of the profile, 0.001 to 10 (default: 1)
 //   SUMMARY_PATH  where to write the summary as JSON; without it k6 prints its own text
@@ -38,6 +38,10 @@ import * as config from './k6.config.js';
 // `iterations`, or `scenarios`.
 export const profiles = {
   ...config.profiles,
+};
+
+// What comparisons ask for: no profile to run a test under.
+const comparing = {
   // A block of a comparison: BLOCK_VUS virtual users for BLOCK_DURATION. They begin one after the other within
   // a second, since together they would go on in step and queue up behind each other.
   block: {
@@ -92,7 +96,7 @@ const scriptOptions = script.options || {};
 // Apart from `options`, whose parts k6 replaces by its own once it has read them.
 const thresholds = mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
 const ownThresholds = mergeThresholds(scriptOptions.thresholds);
-const load = withGracefulStop(scaleDurations(profiles[profileName]), settings.gracefulStop);
+const load = withGracefulStop(scaleDurations({ ...comparing, ...profiles }[profileName]), settings.gracefulStop);
 
 export const options = {
   // k6 needs `setup` and `teardown` to be functions, so they are always there, and run on request.
@@ -209,7 +213,7 @@ export function handleSummary(data) {
 
 function chooseProfile(name) {
   const names = Object.keys(profiles);
-  if (!names.includes(name)) {
+  if (!names.includes(name) && !Object.keys(comparing).includes(name)) {
     throw new Error(`unknown PROFILE "${name}": give one of ${names.join(', ')}, as in \`-e PROFILE=${names[0]}\``);
   }
   return name;

@@ -34,8 +34,6 @@ pub struct Said {
     pub last_error: Option<String>,
     /// Requests and WebSockets that failed by the load generator itself, by what it lacked.
     pub lacked: BTreeMap<&'static str, Failed>,
-    /// Requests that were given up for lack of time.
-    pub timed_out: u64,
     /// Whether k6 ended for want of memory.
     pub crashed: bool,
 }
@@ -80,7 +78,6 @@ impl Said {
             }
         }
         if let Some(error) = entry.request_error() {
-            self.timed_out += u64::from(error.contains("timeout"));
             let full = self.request_errors.len() >= MAX_ERRORS;
             let known = self.request_errors.contains_key(&error);
             let error = if full && !known {
@@ -134,9 +131,12 @@ impl Entry {
         Some(cut(&shell::clean(&without_addresses(socket.or(request)?))))
     }
 
-    /// The words in which it may stand that a connection failed: with `throw` it is an exception.
+    /// The words in which it may stand that a connection failed: with k6's option `throw` it is an exception, which k6
+    /// calls `GoError`; what a script throws itself may quote the server.
     fn failed_by(&self) -> Option<&str> {
-        let dialled = self.executor.is_some() && self.msg.contains("dial ");
+        let thrown = self.msg.trim_start_matches("Uncaught (in promise) ");
+        let dialled = thrown.starts_with("GoError: ") && thrown.contains("dial ");
+        let dialled = dialled && self.executor.is_some();
         let dialled = dialled || self.msg.starts_with(SOCKET_FAILED);
         let request = self
             .error
@@ -239,7 +239,9 @@ mod tests {
         let line = r#"{"error":"Get \"http://a/\": dial tcp 127.0.0.1:1: socket: too many open files","level":"warning","msg":"Request Failed"}"#;
         let socket = r#"{"level":"warning","msg":"WebSocket Failed: dial tcp 127.0.0.1:1: socket: too many open files","source":"console"}"#;
         let thrown = r#"{"executor":"constant-vus","level":"error","msg":"GoError: Get \"http://a/\": dial tcp 127.0.0.1:1: connect: cannot assign requested address\n\tat b"}"#;
-        let said = said(&[line, line, socket, thrown]);
+        // The server's own words, which a script throws.
+        let servers = r#"{"executor":"constant-vus","level":"error","msg":"Error: create failed: dial tcp 10.0.0.5:5432: socket: too many open files\n\tat b"}"#;
+        let said = said(&[line, line, socket, thrown, servers]);
         let failed = |requests, sessions| Failed { requests, sessions };
         assert_eq!(said.lacked["open files"], failed(2, 1));
         assert_eq!(said.lacked["free ports"], failed(1, 0));

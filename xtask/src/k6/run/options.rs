@@ -1,5 +1,7 @@
 //! What users say to k6 themselves: arguments behind `--`, variables, k6's configuration file. The `table` decides.
 
+mod arguments;
+
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -7,31 +9,17 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-use super::table::{self, Class, Known, plain};
+pub use arguments::without_values;
+
+use super::table::{self, Class, plain};
 use crate::error::UsageError;
 use crate::http::{self, Trust};
 use crate::secret::{self, Secret};
 use crate::shell::Cmd;
 
-/// The variables that we give to the scripts, and how a user sets each.
-const OUR_VARIABLES: [(&str, &str); 10] = [
-    ("BASE_URL", "--base-url"),
-    ("WS_URL", "--ws-url"),
-    ("API_KEY", "the environment variable API_KEY"),
-    ("PROFILE", "the first word of the command line"),
-    ("TEST", "the words behind the profile"),
-    ("TIME_SCALE", "--time-scale"),
-    ("BLOCK_VUS", "--vus of `compare`"),
-    ("BLOCK_DURATION", "--block of `compare`"),
-    ("SUMMARY_PATH", "--results"),
-    ("TESTID", "`--tag` behind the `--`"),
-];
 /// The shortest value of a script's variable, in characters, that is looked for in what is written: shorter ones are
 /// words such as `true` and stand everywhere.
 const MIN_SECRET: usize = 6;
-/// What stands for the value of a variable.
-const HIDDEN: &str = "***";
-
 /// What of the user's own settings k6 gets, and what it means for the run.
 #[derive(Debug, Default)]
 pub struct Options {
@@ -62,7 +50,7 @@ impl Options {
     /// server check its certificate as k6 will; `ca_cert` holds the certificates to trust.
     ///
     /// # Errors
-    /// If an argument or a variable is one that we set ourselves or that cannot be had, with what to use instead.
+    /// If an argument or a variable is one that we set ourselves or that would break the run, with what to use instead.
     pub fn read(args: &[String], ca_cert: Option<&Path>) -> Result<Self, UsageError> {
         let file = config_file(|name| std::env::var_os(name));
         let content = file.as_ref().and_then(|path| std::fs::read(path).ok());
@@ -118,106 +106,6 @@ impl Options {
             command = command.env(name, value);
         }
         command
-    }
-
-    fn of_args(args: &[String]) -> Result<Self, UsageError> {
-        let mut options = Self {
-            as_planned: true,
-            ..Self::default()
-        };
-        let mut words = args.iter().map(String::as_str).peekable();
-        while let Some(word) = words.next() {
-            let (option, name, mut value) = option_of(word)?;
-            let wants_value = option.map_or_else(
-                || words.peek().is_some_and(|next| !next.starts_with('-')),
-                |known| known.takes_value,
-            );
-            let apart = value.is_none() && wants_value;
-            if apart {
-                value = words.next().map(str::to_owned);
-            }
-            options.take_argument(option, &name, value, apart)?;
-        }
-        if !options.shown.is_empty() {
-            let then = match options.as_planned {
-                true if options.kept.is_empty() => "",
-                true => ": the run is compared with no other",
-                false => ", which may change the load",
-            };
-            let shown = options.shown.join(" ");
-            options
-                .notices
-                .push(format!("k6 also gets `{shown}`{then}"));
-        }
-        Ok(options)
-    }
-
-    fn take_argument(
-        &mut self,
-        option: Option<&Known>,
-        name: &str,
-        value: Option<String>,
-        apart: bool,
-    ) -> Result<(), UsageError> {
-        match option.map_or(Class::Load, |known| known.class) {
-            Class::Ours(instead) => Err(UsageError(format!(
-                "{name} behind `--` is set by every run itself: {instead}"
-            ))),
-            Class::Never(why) => Err(UsageError(format!(
-                "{name} behind `--` cannot be had: {why}"
-            ))),
-            class => {
-                let plain = option.map_or("", |known| known.names[0]);
-                if plain == "env" {
-                    return self.take_variable(name, &value.unwrap_or_default());
-                }
-                if plain == "tag" {
-                    self.shown.push(name.to_owned());
-                    self.shown.extend(value.clone());
-                    self.tags.extend(value);
-                    return Ok(());
-                }
-                self.insecure |=
-                    plain == "insecureskiptlsverify" && value.as_deref() != Some("false");
-                let words: Vec<String> = match value {
-                    Some(value) if apart => vec![name.to_owned(), value],
-                    Some(value) if name.starts_with("--") => vec![format!("{name}={value}")],
-                    Some(value) => vec![format!("{name}{value}")],
-                    None => vec![name.to_owned()],
-                };
-                self.shown.extend(words.iter().cloned());
-                if class == Class::Load {
-                    self.as_planned = false;
-                    self.kept.extend(words.iter().cloned());
-                }
-                self.args.extend(words);
-                Ok(())
-            }
-        }
-    }
-
-    /// A variable for the scripts: it goes through the environment, since everybody sees arguments.
-    fn take_variable(&mut self, flag: &str, text: &str) -> Result<(), UsageError> {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, value.to_owned()),
-            // Its value stands in the environment already.
-            None => return Ok(()),
-        };
-        if let Some((_, instead)) = OUR_VARIABLES.iter().find(|(ours, _)| *ours == name) {
-            return Err(UsageError(format!(
-                "{flag} {name} behind `--` is set by every run itself: use {instead}"
-            )));
-        }
-        if name.starts_with("K6_") {
-            return Err(UsageError(format!(
-                "{flag} {name} behind `--`: k6 takes variables with K6_ for options of its own; use another name"
-            )));
-        }
-        let shown = [flag.to_owned(), format!("{name}={HIDDEN}")];
-        self.shown.extend(shown.clone());
-        self.kept.extend(shown);
-        self.env.push((name.to_owned(), value));
-        Ok(())
     }
 
     /// Takes out of `variables` what would change the load.
@@ -291,57 +179,6 @@ impl Options {
     }
 }
 
-/// A command line as it may be kept: without the values of variables behind `--`.
-pub fn without_values(words: impl Iterator<Item = String>) -> Vec<String> {
-    let hide = |text: &str| match text.split_once('=') {
-        Some((name, _)) => format!("{name}={HIDDEN}"),
-        None => text.to_owned(),
-    };
-    let (mut behind, mut is_value) = (false, false);
-    let kept = words.map(|word| {
-        let shown = match word.as_str() {
-            text if is_value => hide(text),
-            text if behind && text.starts_with("--env=") => {
-                format!("--env={}", hide(&text["--env=".len()..]))
-            }
-            text if behind && text.starts_with("-e") => format!("-e{}", hide(&text["-e".len()..])),
-            text => text.to_owned(),
-        };
-        is_value = behind && !is_value && matches!(word.as_str(), "-e" | "--env");
-        behind |= word == "--";
-        shown
-    });
-    kept.collect()
-}
-
-/// The option that a word begins, the word as it is written without its value, and the value if it holds one.
-fn option_of(word: &str) -> Result<(Option<&'static Known>, String, Option<String>), UsageError> {
-    if let Some(long) = word.strip_prefix("--") {
-        let (name, value) = match long.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (long, None),
-        };
-        return Ok((table::known(&plain(name)), format!("--{name}"), value));
-    }
-    let Some(letter) = word.strip_prefix('-').and_then(|rest| rest.chars().next()) else {
-        return Err(UsageError(format!(
-            "`{word}` behind `--` is no option of `k6 run`: load-tests/main.js is what runs"
-        )));
-    };
-    let known = table::OPTIONS
-        .iter()
-        .find(|known| known.short == Some(letter));
-    let rest = &word[1 + letter.len_utf8()..];
-    let rest = rest.strip_prefix('=').unwrap_or(rest);
-    if !rest.is_empty() && known.is_some_and(|known| !known.takes_value) {
-        return Err(UsageError(format!(
-            "`{word}` behind `--` joins several options: write each by itself"
-        )));
-    }
-    let value = (!rest.is_empty()).then(|| rest.to_owned());
-    Ok((known, format!("-{letter}"), value))
-}
-
 /// Whether the value of a variable says what holds without it.
 fn is_nothing(option: &str, value: &OsStr) -> bool {
     let by_default = match option {
@@ -376,99 +213,6 @@ fn config_file(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn of(words: &str) -> Result<Options, UsageError> {
-        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-        Options::of_args(&words)
-    }
-
-    #[test]
-    fn harmless_arguments_leave_the_plan_alone() {
-        let options =
-            of("--quiet --http-debug=full -o csv=x.csv --insecure-skip-tls-verify").unwrap();
-        assert!(options.as_planned && options.insecure && options.kept.is_empty());
-        assert!(options.notices[0].ends_with("--insecure-skip-tls-verify`"));
-        let args = [
-            "--quiet",
-            "--http-debug=full",
-            "-o",
-            "csv=x.csv",
-            "--insecure-skip-tls-verify",
-        ];
-        assert_eq!(options.args, args);
-    }
-
-    #[test]
-    fn arguments_that_change_the_load_are_passed_on_and_kept() {
-        for words in [
-            "--vus 5",
-            "--vus=5",
-            "-u 5",
-            "-u5",
-            "--no-setup",
-            "--brand-new 3",
-        ] {
-            let options = of(words).unwrap();
-            assert!(!options.as_planned, "{words}");
-            assert_eq!(options.args.join(" "), words);
-            assert_eq!(options.kept, options.args);
-        }
-    }
-
-    #[test]
-    fn what_is_ours_or_cannot_be_had_is_refused_with_what_to_use_instead() {
-        for (words, part) in [
-            ("--paused", "nobody could go on"),
-            ("-p", "nobody could go on"),
-            ("--linger", "nobody could go on"),
-            ("--address localhost:6565", "nobody could go on"),
-            ("--no-thresholds=true", "proves nothing"),
-            ("--summary-mode disabled", "verdict"),
-            ("--log-output none", "k6.log"),
-            ("--config my.json", "behind `--`"),
-            ("-e BASE_URL=http://127.0.0.1:1", "--base-url"),
-            ("-eTEST=specs", "behind the profile"),
-            ("--env=API_KEY=not-to-be-shown", "variable API_KEY"),
-            ("--env K6_VUS=7", "another name"),
-            ("other.js", "main.js is what runs"),
-            ("-qv", "by itself"),
-        ] {
-            let error = of(words).unwrap_err().to_string();
-            assert!(error.contains(part), "{words}: {error}");
-            assert!(!error.contains("not-to-be-shown"), "{error}");
-        }
-    }
-
-    #[test]
-    fn values_of_variables_are_not_kept() {
-        let options = of("-e TOKEN=s3cret-0123 --env=SITE=a=b -q").unwrap();
-        assert_eq!(options.kept.join(" "), "-e TOKEN=*** --env SITE=***");
-        assert_eq!(options.args, ["-q"]);
-        let env = [("TOKEN", "s3cret-0123"), ("SITE", "a=b")];
-        assert_eq!(
-            options.env,
-            env.map(|(name, value)| (name.into(), value.into()))
-        );
-        assert!(options.as_planned);
-        assert!(!options.notices.concat().contains("s3cret"));
-    }
-
-    #[test]
-    fn a_command_line_is_kept_without_values() {
-        let line = "load-test -e a=b -- -q -e A=1 --env B=2 --env=C=3 -eD=4 -e E --vus 5 --tag x=y";
-        let kept = without_values(line.split(' ').map(str::to_owned));
-        assert_eq!(
-            kept.join(" "),
-            "load-test -e a=b -- -q -e A=*** --env B=*** --env=C=*** -eD=*** -e E --vus 5 --tag x=y"
-        );
-    }
-
-    #[test]
-    fn tags_are_taken_apart_from_the_others() {
-        let options = of("--tag a=b --tag=c=d").unwrap();
-        assert_eq!(options.tags, ["a=b", "c=d"]);
-        assert!(options.args.is_empty() && options.kept.is_empty() && options.as_planned);
-    }
 
     #[test]
     fn variables_that_change_a_test_are_taken_out_and_said() {

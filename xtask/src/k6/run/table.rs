@@ -16,7 +16,7 @@ pub enum Class {
     Load,
     /// We set it; what to use instead.
     Ours(&'static str),
-    /// It cannot be had; why.
+    /// It would break the run; why.
     Never(&'static str),
 }
 
