@@ -39,7 +39,7 @@ static PINNED: Mutex<BTreeMap<String, SocketAddr>> = Mutex::new(BTreeMap::new())
 /// Where a proxy is set, the name is its business.
 pub fn pin(url: &str, limit: Duration) -> Option<String> {
     let url = Url::parse(url).ok()?;
-    let name = url.domain()?;
+    let (name, key) = (url.domain()?, key(&url)?);
     let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(str::to_owned);
     let proxies = proxies
         .iter()
@@ -54,7 +54,7 @@ pub fn pin(url: &str, limit: Duration) -> Option<String> {
         .filter(|it| TcpStream::connect_timeout(it, limit).is_ok());
     let address = *listening.next()?;
     let mut pinned = PINNED.lock().unwrap_or_else(PoisonError::into_inner);
-    pinned.insert(format!("{name}:{}", url.port_or_known_default()?), address);
+    pinned.insert(key, address);
     let others = found.iter().filter(|it| it.ip() != address.ip()).count();
     (others > 0).then(|| {
         format!(
@@ -63,6 +63,23 @@ pub fn pin(url: &str, limit: Duration) -> Option<String> {
             address.ip()
         )
     })
+}
+
+/// What a name and a port are called in [`PINNED`], and in k6's option `hosts`.
+fn key(url: &Url) -> Option<String> {
+    Some(format!(
+        "{}:{}",
+        url.domain()?,
+        url.port_or_known_default()?
+    ))
+}
+
+/// The address of the server at `url`, if nobody needs to be asked: its name was resolved, or it is an address.
+pub fn address_of(url: &Url) -> Option<SocketAddr> {
+    match key(url) {
+        Some(key) => pinned().get(&key).copied(),
+        None => url.socket_addrs(|| None).ok()?.first().copied(),
+    }
 }
 
 /// The names that were resolved, with their ports, and their addresses.
@@ -97,15 +114,8 @@ fn build(url: &str, trust: &Trust) -> anyhow::Result<ClientBuilder> {
         if is_loopback(&url) {
             client = client.no_proxy();
         }
-        for (host, address) in pinned() {
-            if let Some((name, port)) = host.rsplit_once(':')
-                && url.domain() == Some(name)
-                && url
-                    .port_or_known_default()
-                    .is_some_and(|it| port == it.to_string())
-            {
-                client = client.resolve(name, address);
-            }
+        if let (Some(name), Some(address)) = (url.domain(), address_of(&url)) {
+            client = client.resolve(name, address);
         }
     }
     Ok(match &trust.ca_cert {

@@ -44,7 +44,7 @@ pub struct Lock {
     file: File,
     path: PathBuf,
     #[cfg(target_os = "linux")]
-    told: others::Told,
+    told: Option<others::Told>,
 }
 
 impl Holder {
@@ -68,7 +68,9 @@ impl Lock {
         let text = serde_json::to_string(&Holder::now(results));
         let text = text.context("failed to describe this run")?;
         #[cfg(target_os = "linux")]
-        self.told.say(&text);
+        if let Some(told) = &self.told {
+            told.say(&text);
+        }
         let mut file = &self.file;
         file.set_len(0)
             .and_then(|()| file.rewind())
@@ -114,9 +116,11 @@ fn acquire_in(folder: &Path, name: &str, results: &Path, wait: bool) -> anyhow::
             Err(error).with_context(|| format!("failed to lock {}", path.display()))
         }
     })?;
+    #[cfg(target_os = "linux")]
+    let mut known = None;
     let lock = Lock {
         #[cfg(target_os = "linux")]
-        told: wait_for(name, wait, || others::tell(name))?,
+        told: wait_for(name, wait, || Ok(others::tell(name, &mut known)))?,
         file,
         path,
     };

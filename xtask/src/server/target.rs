@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use reqwest::Url;
 
 use crate::error::UsageError;
+use crate::http;
 
 /// Where the server under test is wanted: what the command line says, which stays as it is.
 #[derive(Debug, Clone)]
@@ -119,7 +120,7 @@ impl Target {
         if self.any_port() {
             return None;
         }
-        let host = if is_loopback(&self.url) {
+        let host = if http::is_loopback(&self.url) {
             "local".into()
         } else {
             self.url.host_str()?.to_owned()
@@ -140,12 +141,23 @@ impl Target {
 }
 
 impl Address {
-    /// Whether it is known that the server is on another machine: this one has none of its addresses.
+    /// Whether it is known that the server is on another machine: its address is public and none of this machine's.
+    /// Containers and virtual machines on this one have private addresses.
     pub fn is_elsewhere(&self) -> bool {
         let url = Url::parse(&self.base_url).ok();
-        let found = url.and_then(|url| url.socket_addrs(|| None).ok());
-        let elsewhere = |address: &SocketAddr| UdpSocket::bind((address.ip(), 0)).is_err();
-        found.is_some_and(|found| !found.is_empty() && found.iter().all(elsewhere))
+        let address = url.and_then(|url| http::address_of(&url));
+        address.is_some_and(|it| is_public(it.ip()) && UdpSocket::bind((it.ip(), 0)).is_err())
+    }
+}
+
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            // RFC 6598: 100.64.0.0/10 is shared by what stands behind one router.
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            !(ip.is_private() || ip.is_link_local() || ip.is_loopback() || shared)
+        }
+        IpAddr::V6(ip) => !(ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_loopback()),
     }
 }
 
@@ -184,16 +196,8 @@ fn derived_ws(base: &Url, path: &str) -> String {
     )
 }
 
-fn is_loopback(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost")
-            || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    })
-}
-
 fn local_address(url: &Url) -> Option<SocketAddr> {
-    if url.scheme() != "http" || !is_loopback(url) || !matches!(url.path(), "" | "/") {
+    if url.scheme() != "http" || !http::is_loopback(url) || !matches!(url.path(), "" | "/") {
         return None;
     }
     let ip = match url.host_str()? {
@@ -277,6 +281,10 @@ mod tests {
             "http://localhost:3000",
             "https://127.0.0.2",
             "http://nowhere.invalid",
+            // A container's, one of a virtual machine, and one behind a router.
+            "http://172.17.0.2:3000",
+            "http://[fd00::2]:3000",
+            "http://100.64.0.1",
         ] {
             assert!(!elsewhere(url), "{url}");
         }

@@ -3,11 +3,10 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-use anyhow::Context as _;
 
 /// How long whoever holds the name may take to say who it is.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -22,19 +21,18 @@ pub struct Told {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Takes the name, or gives what its holder says of itself.
-///
-/// # Errors
-/// If sockets cannot be used.
-pub fn tell(name: &str) -> anyhow::Result<Result<Told, String>> {
-    let failed = "failed to tell other users which server is tested";
-    let address = SocketAddr::from_abstract_name(format!("load-test/{name}")).context(failed)?;
+/// Takes the name, or gives what its holder said of itself when it was first asked, which `known` keeps: whoever waits
+/// asks no more. Without such names there is nothing to tell: it is a courtesy.
+pub fn tell(name: &str, known: &mut Option<String>) -> Result<Option<Told>, String> {
+    let Ok(address) = SocketAddr::from_abstract_name(format!("load-test/{name}")) else {
+        return Ok(None);
+    };
     let listener = match UnixListener::bind_addr(&address) {
         Ok(listener) => listener,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            return Ok(Err(ask(&address).unwrap_or_default()));
+            return Err(known.get_or_insert_with(|| ask(address)).clone());
         }
-        Err(error) => return Err(error).context(failed),
+        Err(_) => return Ok(None),
     };
     let holder = Arc::new(Mutex::new(Some(String::new())));
     let saying = Arc::clone(&holder);
@@ -50,19 +48,24 @@ pub fn tell(name: &str) -> anyhow::Result<Result<Told, String>> {
             }
         }
     });
-    Ok(Ok(Told {
+    Ok(Some(Told {
         address,
         holder,
         thread: Some(thread),
     }))
 }
 
-fn ask(address: &SocketAddr) -> io::Result<String> {
-    let stream = UnixStream::connect_addr(address)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    let mut said = String::new();
-    stream.take(MAX_BYTES).read_to_string(&mut said)?;
-    Ok(said)
+/// What the holder says of itself, empty if it says nothing in time: it may be stopped, or dawdle on purpose.
+fn ask(address: SocketAddr) -> String {
+    let (sender, said) = channel();
+    // Connecting has no time-out; the thread is left behind then.
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let stream = UnixStream::connect_addr(&address);
+        let _said = stream.and_then(|stream| stream.take(MAX_BYTES).read_to_string(&mut text));
+        let _too_late = sender.send(text);
+    });
+    said.recv_timeout(LIMIT).unwrap_or_default()
 }
 
 impl Told {
@@ -81,5 +84,23 @@ impl Drop for Told {
         {
             let _panicked = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_that_answers_nobody_holds_nobody_up() {
+        let name = format!("silent-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(format!("load-test/{name}")).unwrap();
+        let _silent = UnixListener::bind_addr(&address).unwrap();
+        let mut known = None;
+        assert_eq!(tell(&name, &mut known).unwrap_err(), "");
+        // It is not asked again: each question would take one of its places.
+        known = Some("known".into());
+        assert_eq!(tell(&name, &mut known).unwrap_err(), "known");
+        assert!(tell(&"long".repeat(40), &mut None).unwrap().is_none());
     }
 }
