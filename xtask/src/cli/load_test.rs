@@ -16,8 +16,8 @@ Exit codes:
   0        passed
   1        ran, and a threshold, a check or a comparison failed
   2        the command line is wrong
-  3        could not run: k6, the server or the results folder is in the way
-  130 143  interrupted by Ctrl-C or SIGTERM
+  3        could not run: k6, the server or the results folder is in the way, or k6 or its machine was at its limit
+  129 130 143  interrupted by SIGHUP, Ctrl-C or SIGTERM
 
 Environment:
   API_KEY  the key for the server's protected routes, never taken from the command line

@@ -384,7 +384,7 @@ fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
                 "--force",
             ],
         )
-        .context("the submodules of the base cannot be had")?;
+        .context("failed to fetch the submodules of the base")?;
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! Which runs can be compared.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::record::{RunRecord, ServerKind};
 
@@ -67,15 +70,31 @@ impl Key {
     pub fn differences(&self, then: &Self) -> String {
         let fields = |key: &Self| serde_json::to_value(key).unwrap_or_default();
         let (then, now) = (fields(then), fields(self));
-        let bare = |value: &serde_json::Value| match value.as_str() {
-            Some(text) => text.to_owned(),
-            None => value.to_string(),
+        let bare = |value: &Value| match value {
+            Value::Null => "none".to_owned(),
+            Value::String(text) => text.to_owned(),
+            Value::Array(all) => all
+                .iter()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+            other => other.to_string(),
         };
-        let all = now.as_object().into_iter().flatten();
-        let differing = all.filter(|(name, value)| then[name.as_str()] != **value);
-        let words = differing.map(|(name, value)| {
-            let (name, then) = (name.replace('_', " "), bare(&then[name.as_str()]));
-            format!("the {name} was {then}, now it is {}", bare(value))
+        // What a key leaves out is missing on its side only.
+        let names: BTreeSet<&String> = [&then, &now]
+            .into_iter()
+            .flat_map(|key| key.as_object().into_iter().flat_map(Map::keys))
+            .collect();
+        let differing = names
+            .into_iter()
+            .filter(|name| then[name.as_str()] != now[name.as_str()]);
+        let words = differing.map(|name| {
+            let (then, now) = (bare(&then[name.as_str()]), bare(&now[name.as_str()]));
+            let what = match name.as_str() {
+                "after" => "list of tests before it".to_owned(),
+                name => name.replace('_', " "),
+            };
+            format!("the {what} was {then}, now it is {now}")
         });
         words.collect::<Vec<String>>().join("; ")
     }
@@ -105,6 +124,13 @@ mod tests {
             let mut other = key();
             change(&mut other);
             assert!(!key().is_comparable_with(&other), "{other:?}");
+            // A field that one side leaves out is named from both.
+            for said in [key().differences(&other), other.differences(&key())] {
+                assert!(
+                    said.starts_with("the ") && said.contains(", now it is "),
+                    "{said}"
+                );
+            }
         }
     }
 

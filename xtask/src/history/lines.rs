@@ -47,6 +47,9 @@ pub struct Line {
     /// Whether the line was taken over from elsewhere, so that the order of the lines says nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
+    /// Whether the machine was so busy that times say nothing about the server.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub slowed: bool,
     /// What lines must share to be comparable.
     pub key: Key,
     /// What was measured.
@@ -193,6 +196,7 @@ fn line(run: &RunRecord, test: &TestRecord) -> Line {
         k6_version: Some(run.k6.version.clone()),
         server_version: run.server.as_ref().map(|server| server.version.clone()),
         imported: false,
+        slowed: test.slowed,
         key: Key::of(run, &test.name),
         metrics: test.metrics.clone(),
         server_usage: test.server_usage,

@@ -19,6 +19,7 @@ pub fn unfit(line: &Line) -> Option<&'static str> {
 /// Why the numbers of `line` say nothing about a revision, if so.
 pub fn why_tainted(line: &Line) -> Option<&'static str> {
     match (line.dirty, line.faults) {
+        _ if line.slowed => Some("on a busy machine"),
         (Some(true), _) => Some("with uncommitted changes"),
         (None, _) => Some("without a known revision"),
         (_, Some(true)) => Some("with injected faults"),
@@ -60,7 +61,7 @@ mod tests {
         let good = testing::line(0);
         assert_eq!(unfit(&good), None);
         type Change = fn(&mut Line);
-        let changes: [(Change, &str); 8] = [
+        let changes: [(Change, &str); 9] = [
             (|line| line.run_outcome = Outcome::Failed, "failed"),
             (|line| line.outcome = Outcome::Failed, "failed"),
             (
@@ -72,6 +73,7 @@ mod tests {
             (|line| line.faults = Some(true), "injected"),
             (|line| line.faults = None, "do not say"),
             (|line| line.metrics = None, "numbers"),
+            (|line| line.slowed = true, "busy machine"),
         ];
         let table = changes.map(|(change, why)| {
             let mut line = good.clone();

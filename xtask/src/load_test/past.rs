@@ -112,12 +112,6 @@ impl Run<'_> {
         let Some(mut past) = self.record.tests[index].past.take() else {
             return;
         };
-        if let Some(Ok(test)) = &again
-            && test.slowed
-            && test.outcome != Outcome::Failed
-        {
-            withhold_times(&mut past);
-        }
         let settled = match again {
             None => settle(&mut past, &Again::SwitchedOff),
             Some(Err(error)) if error.is::<Interrupted>() => {
