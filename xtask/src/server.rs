@@ -76,6 +76,7 @@ pub struct Server {
     pub alive: Alive,
     /// What is to be known of its address, in a sentence.
     pub notice: Option<String>,
+    prober: Prober,
     config: Config,
     started: Option<Started>,
     sampler: Option<Sampler>,
@@ -104,8 +105,8 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         None => http::pin(&address.base_url, FIRST_LOOK),
     };
     let (url, name) = (&address.base_url, &wanted.config.table.server.name);
-    let prober = Prober::new(&wanted.config.table, url, FIRST_LOOK)?;
-    match prober.health() {
+    let prober = Prober::new(&wanted.config.table, url)?;
+    match prober.health(FIRST_LOOK) {
         Health::Healthy(alive) => {
             if wanted.needs_key {
                 prober.check_key(wanted.key).map_err(anyhow::Error::msg)?;
@@ -123,6 +124,7 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
                 address,
                 alive,
                 notice,
+                prober,
                 config: wanted.config.clone(),
                 started: None,
                 sampler,
@@ -202,7 +204,12 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
     let fixtures = wanted.config.fixtures()?;
     let data = DataDir::create(wanted.target_dir)?;
     let log = LogFile::create(&wanted.run_dir.join("server.log"), wanted.key)?;
-    let (process, address) = start::start(&start::Start {
+    let start::Ready {
+        process,
+        address,
+        alive,
+        prober,
+    } = start::start(&start::Start {
         config: wanted.config,
         program: &binary,
         target: wanted.target,
@@ -215,11 +222,6 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         },
         log: log.clone(),
     })?;
-    let prober = Prober::new(&wanted.config.table, &address.base_url, FIRST_LOOK)?;
-    let alive = match prober.health() {
-        Health::Healthy(alive) => alive,
-        other => bail!("the server that was started is not healthy: {other}"),
-    };
     if !wanted.quiet {
         ui::info(&format!(
             "started {} {} at {} (process {})",
@@ -235,6 +237,7 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         address,
         alive,
         notice: None,
+        prober,
         config: wanted.config.clone(),
         started: Some(Started {
             binary,
@@ -258,11 +261,7 @@ impl Server {
     /// # Errors
     /// If the watch cannot be set up.
     pub fn watch(&mut self) -> anyhow::Result<()> {
-        self.watch = Some(Watch::start(
-            &self.config.table,
-            &self.address.base_url,
-            self.alive.uptime_s,
-        )?);
+        self.watch = Some(Watch::start(self.prober.clone(), self.alive.uptime_s)?);
         Ok(())
     }
 
@@ -302,25 +301,21 @@ impl Server {
         if let Some(ended) = self.ended() {
             return Err(ended);
         }
-        let health = Prober::new(&self.config.table, &self.address.base_url, LAST_LOOK)
-            .map(|prober| prober.health());
-        match health {
-            Ok(Health::Healthy(now)) => match watch::restarted(self.alive.uptime_s, now.uptime_s) {
+        match self.prober.health(LAST_LOOK) {
+            Health::Healthy(now) => match watch::restarted(self.alive.uptime_s, now.uptime_s) {
                 Some(restarted) => Err(restarted),
                 None => {
                     self.alive.uptime_s = now.uptime_s.or(self.alive.uptime_s);
                     Ok(())
                 }
             },
-            Ok(other) => Err(format!("at the end of the test: {other}")),
-            Err(error) => Err(format!("its health cannot be asked for: {error:#}")),
+            other => Err(format!("at the end of the test: {other}")),
         }
     }
 
     /// How many requests it has counted, by route, if the table says where it does.
     pub fn requests(&self) -> Option<Requests> {
-        let table = self.config.table.requests.as_ref()?;
-        Requests::read(table, &self.address.base_url)
+        self.prober.requests()
     }
 
     /// The program that was started, if it was started here.

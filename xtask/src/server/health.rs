@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::StatusCode;
-use reqwest::blocking::Client;
+use reqwest::blocking::{Client, RequestBuilder};
 use serde_json::Value;
 
+use super::requests::Requests;
 use crate::config::{self, Table};
 use crate::http::{self, root_cause};
 use crate::secret::Secret;
 
 /// The most of a health answer that is read, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
+
+/// How long what is asked once or twice a run may take.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// What became of one health request.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +45,7 @@ pub struct Alive {
     pub uptime_s: Option<f64>,
 }
 
-/// Asks for health and access.
+/// Asks a server for its health, for access, and for its own count of requests.
 #[derive(Debug, Clone)]
 pub struct Prober {
     client: Client,
@@ -50,13 +54,14 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// A prober of the server at `base_url` that waits at most `timeout` for each answer.
+    /// A prober of the server at `base_url`. Each request has a connection of its own: one that is kept shows neither a
+    /// closed port nor a full backlog.
     ///
     /// # Errors
     /// If the HTTP client cannot be set up.
-    pub fn new(table: &Table, base_url: &str, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn new(table: &Table, base_url: &str) -> anyhow::Result<Self> {
         let client = http::client_for(base_url)?
-            .timeout(timeout)
+            .pool_max_idle_per_host(0)
             .build()
             .context("failed to set up the HTTP client")?;
         Ok(Self {
@@ -66,13 +71,14 @@ impl Prober {
         })
     }
 
-    /// Asks once.
-    pub fn health(&self) -> Health {
-        let answer = match self
-            .client
-            .get(format!("{}{}", self.base_url, self.table.health.path))
-            .send()
-        {
+    fn get(&self, path: &str, limit: Duration) -> RequestBuilder {
+        let url = format!("{}{path}", self.base_url);
+        self.client.get(url).timeout(limit)
+    }
+
+    /// Asks once, and waits at most `limit` for the answer.
+    pub fn health(&self, limit: Duration) -> Health {
+        let answer = match self.get(&self.table.health.path, limit).send() {
             Ok(answer) => answer,
             Err(error) if error.is_timeout() => return Health::Silent,
             Err(error) if error.is_connect() => return Health::Unreachable(http::why(&error)),
@@ -96,6 +102,13 @@ impl Prober {
         judge(&self.table.health, &self.table.server.name, status, &body)
     }
 
+    /// How many requests the server has counted; `None` if it has no such metrics, or shows them to others only.
+    pub fn requests(&self) -> Option<Requests> {
+        let table = self.table.requests.as_ref()?;
+        let answer = self.get(&table.path, LIMIT).send();
+        Requests::read(table, answer.ok()?.error_for_status().ok()?)
+    }
+
     /// Asks whether the key is the server's, if the table says how.
     ///
     /// # Errors
@@ -106,7 +119,7 @@ impl Prober {
         };
         let url = format!("{}{path}", self.base_url);
         let header = &self.table.key.header;
-        let asked = self.client.get(&url);
+        let asked = self.get(path, LIMIT);
         let asked = asked.header(&header.name, header.value.with_key(key.expose()));
         let status = match asked.send() {
             Ok(answer) => answer.status(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use reqwest::Url;
 
-use super::health::{Health, Prober};
+use super::health::{Alive, Health, Prober};
 use super::target::{Address, Target};
 use crate::config::{self, Config, Values};
 use crate::shell::logs::LogFile;
@@ -33,11 +33,23 @@ pub struct Start<'a> {
     pub log: LogFile,
 }
 
-/// Starts the server and waits until it is healthy; returns where it listens too.
+/// A server that is ready.
+pub struct Ready {
+    /// Its process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: Address,
+    /// What it says of itself.
+    pub alive: Alive,
+    /// Asks it.
+    pub prober: Prober,
+}
+
+/// Starts the server and waits until it is healthy.
 ///
 /// # Errors
 /// If it ends or is not healthy in time, with the end of its log. If an interruption arrives.
-pub fn start(start: &Start<'_>) -> anyhow::Result<(Process, Address)> {
+pub fn start(start: &Start<'_>) -> anyhow::Result<Ready> {
     let Start {
         config,
         program,
@@ -66,14 +78,19 @@ pub fn start(start: &Start<'_>) -> anyhow::Result<(Process, Address)> {
         Some(_) => None,
         None => Some(target.at(values.address)),
     };
-    wait_until_ready(config, &mut process, &said, target, listens)
-        .with_context(|| {
-            format!(
-                "the server that was started ({}) did not become ready",
-                program.display()
-            )
-        })
-        .map(|address| (process, address))
+    let ready = wait_until_ready(config, &mut process, &said, target, listens);
+    let (address, alive, prober) = ready.with_context(|| {
+        format!(
+            "the server that was started ({}) did not become ready",
+            program.display()
+        )
+    })?;
+    Ok(Ready {
+        process,
+        address,
+        alive,
+        prober,
+    })
 }
 
 fn command<'sh>(
@@ -102,7 +119,7 @@ fn wait_until_ready(
     said: &Receiver<String>,
     target: &Target,
     mut listens: Option<Address>,
-) -> anyhow::Result<Address> {
+) -> anyhow::Result<(Address, Alive, Prober)> {
     let limit = config.table.server.ready.within;
     let until = Instant::now() + limit;
     let mut last = "it has not said that it listens".to_owned();
@@ -134,10 +151,10 @@ fn wait_until_ready(
                 Err(RecvTimeoutError::Disconnected) => interrupt::pause(POLL)?,
             },
             (Some(address), None) => {
-                prober = Some(Prober::new(&config.table, &address.base_url, PROBE_LIMIT)?);
+                prober = Some(Prober::new(&config.table, &address.base_url)?);
             }
-            (Some(address), Some(prober)) => match prober.health() {
-                Health::Healthy(_) => return Ok(address.clone()),
+            (Some(address), Some(prober)) => match prober.health(PROBE_LIMIT) {
+                Health::Healthy(alive) => return Ok((address.clone(), alive, prober.clone())),
                 other => {
                     last = other.to_string();
                     interrupt::pause(POLL)?;

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::health::{Health, Prober};
-use crate::config::Table;
 use crate::ui;
 
 /// The time between two looks; with [`SECOND_LOOK`] or [`PROBE_LIMIT`] it stays below the promised 2 s.
@@ -37,12 +36,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch the server at `base_url`; one that has been up for less than `uptime_s` is another one.
+    /// Begins to watch the server that `prober` asks; one that has been up for less than `uptime_s` is another one.
     ///
     /// # Errors
-    /// If the HTTP client or the thread cannot be set up.
-    pub fn start(table: &Table, base_url: &str, uptime_s: Option<f64>) -> anyhow::Result<Self> {
-        let prober = Prober::new(table, base_url, PROBE_LIMIT)?;
+    /// If the thread cannot be started.
+    pub fn start(prober: Prober, uptime_s: Option<f64>) -> anyhow::Result<Self> {
         let gone = Arc::new(Mutex::new(None));
         let ours = Arc::clone(&gone);
         let said = Arc::new(Mutex::new(Vec::new()));
@@ -56,7 +54,7 @@ impl Watch {
                     ..Judge::default()
                 };
                 while stopped.recv_timeout(judge.next_look()) == Err(RecvTimeoutError::Timeout) {
-                    let health = prober.health();
+                    let health = prober.health(PROBE_LIMIT);
                     let (notice, verdict) = judge.look(&health, Instant::now());
                     if let Some(notice) = notice {
                         ui::notice(&notice);

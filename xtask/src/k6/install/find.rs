@@ -132,7 +132,7 @@ pub fn ensure_from(sources: &Sources, wanted: &FindOptions<'_>) -> anyhow::Resul
     for passed in &passed_over {
         ui::notice(&format!("passing over {passed}"));
     }
-    if let Some(k6) = installed(None, &folder, sources)? {
+    if let Some(k6) = installed(None, &folder, sources) {
         return Ok(k6);
     }
     let mut tried = match passed_over.is_empty() {

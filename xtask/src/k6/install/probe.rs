@@ -112,7 +112,10 @@ pub fn probe_within(
 }
 
 /// What can be said of a file without running it.
-fn look_at(program: &Path) -> Result<(), Unusable> {
+///
+/// # Errors
+/// Why it is no program that could be run.
+pub fn look_at(program: &Path) -> Result<(), Unusable> {
     let about = match std::fs::metadata(program) {
         Ok(about) => about,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

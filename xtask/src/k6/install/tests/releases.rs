@@ -1,5 +1,7 @@
 //! Installing the maker's release, from servers that behave and servers that do not.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use super::bench::{Bench, SHORT, archive, fake_k6, good_archive, kind, sha256};
@@ -216,12 +218,16 @@ fn a_broken_copy_and_what_a_killed_installation_left_are_replaced() {
     let body = good_archive();
     let stub = Stub::new(Answer::Whole(body.clone()));
     let mut bench = Bench::new(&stub.url(), &sha256(&body));
-    bench.own_copy("2.2.0", "exit 139");
+    let broken = bench.own_copy("2.2.0", &fake_k6("2.2.0"));
+    std::fs::set_permissions(broken, Permissions::from_mode(0o644)).unwrap();
     bench.program("target/k6/.staging-abc/k6-v2.2.0-linux-amd64/k6", "exit 1");
     assert_eq!(bench.ensure(None, true).unwrap().origin, Origin::Release);
     assert_eq!(bench.kept(), [".lock", "2.2.0"]);
     let said = ui::said::take();
-    assert!(said[0].contains("exit status 139: passed over"), "{said:?}");
+    assert!(
+        said[0].contains("it is not executable; `chmod +x` makes it so: passed over"),
+        "{said:?}"
+    );
     bench.ensure(None, false).unwrap();
     assert!(ui::said::take().is_empty());
 }
