@@ -155,12 +155,12 @@ async fn connection(
     }
     // Answers are written whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let _open = Counted::another(&app.metrics.connections);
+    let (open, _) = Counted::another(&app.metrics.connections);
     let progress = Arc::new(Progress::default());
     let io = Watched {
         inner: stream,
         progress: progress.clone(),
-        place,
+        place: (place, open),
     };
     let service = service_fn(|request: hyper::Request<Incoming>| {
         progress.request_begins();

@@ -11,7 +11,10 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, StatusCode};
+use axum::response::IntoResponse;
 use serde_json::json;
+use tachikoma_server::problem::InternalCause;
+use tachikoma_server::store::ReadConnections;
 use tokio::task::JoinSet;
 
 const NO_SUCH_ID: &str = "018f3a3e-5b7c-7def-8a01-0123456789ab";
@@ -45,6 +48,24 @@ async fn health_is_503_once_the_database_is_gone() {
     let answer = app.get("/api/health").await;
     assert!(answer.problem(503).contains("database"));
     assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[tokio::test]
+async fn the_database_is_asked_once_whoever_goes_away() {
+    let app = TestApp::new();
+    let other = database(&app);
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    for _ in 0..8 {
+        let ask = tokio::time::timeout(Duration::from_millis(20), app.get("/api/health"));
+        assert!(ask.await.is_err(), "nothing is known yet");
+    }
+    assert_eq!(
+        app.state.store.queued().0,
+        0,
+        "others wait behind the first"
+    );
+    other.execute_batch("ROLLBACK").expect("unlocked");
+    assert_eq!(app.get("/api/health").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -116,6 +137,92 @@ async fn idempotency_keys_are_checked() {
         let answer = app.send(request.expect("a request")).await;
         assert_eq!(answer.status.as_u16(), status, "{key:?}");
     }
+}
+
+/// Another program's view of the missions' database.
+fn database(app: &TestApp) -> rusqlite::Connection {
+    rusqlite::Connection::open(app.data.path().join("tachikoma.db")).expect("opens")
+}
+
+#[tokio::test]
+async fn a_key_answers_for_a_day_and_for_a_mission_that_is_there() {
+    let app = TestApp::new();
+    let create = async |prompt: &str| {
+        let body = json!({"name": "n", "prompt": prompt, "backend": "mock"}).to_string();
+        let request = Request::post("/api/missions")
+            .header("authorization", format!("Bearer {KEY}"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", "k")
+            .body(Body::from(body));
+        app.send(request.expect("a request")).await
+    };
+    let first = create("p").await;
+    assert_eq!(create("p").await.json(), first.json());
+    create("other").await.problem(409);
+    let old = "UPDATE idempotency_keys SET created_at = created_at - 24 * 60 * 60 * 1000 - 1";
+    database(&app).execute_batch(old).expect("a day passes");
+    let second = create("other").await;
+    assert_eq!(second.status, StatusCode::CREATED, "{second:?}");
+    assert_eq!(create("other").await.json(), second.json());
+    let location = second.header("location").expect("a path");
+    app.call(Method::DELETE, location).await;
+    let third = create("p").await;
+    assert_eq!(third.status, StatusCode::CREATED, "{third:?}");
+    assert_eq!(create("p").await.json(), third.json());
+}
+
+#[tokio::test]
+async fn old_keys_are_forgotten_a_few_at_a_time() {
+    let app = TestApp::new();
+    let database = database(&app);
+    database
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 1000)
+             INSERT INTO idempotency_keys SELECT 'old' || i, x'00', 'n', 'p', 'b', i FROM n",
+        )
+        .expect("filled");
+    let keys = || -> i64 {
+        let count = "SELECT count(*) FROM idempotency_keys";
+        let count = database.query_row(count, [], |row| row.get(0));
+        count.expect("counted")
+    };
+    let mut before = keys();
+    for key in 0..5 {
+        let request = Request::post("/api/missions")
+            .header("authorization", format!("Bearer {KEY}"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", format!("{key}"))
+            .body(Body::from(MISSION));
+        app.send(request.expect("a request")).await;
+        let forgotten = before - keys() + 1;
+        // More than one, or they would never become fewer.
+        assert!((2..=16).contains(&forgotten), "{forgotten} at once");
+        before = keys();
+    }
+}
+
+#[tokio::test]
+async fn room_for_a_creates_answer_is_as_great_as_the_create() {
+    let app = TestApp::with(|limits| limits.max_answer_bytes = 4_000);
+    let long = json!({"name": "n", "prompt": "p".repeat(4_000), "backend": "mock"});
+    let answer = app.json(Method::POST, "/api/missions", long.to_string());
+    answer.await.problem(503);
+    assert_eq!(app.get("/api/missions").await.body, "[]");
+    app.create("small").await;
+}
+
+#[tokio::test]
+async fn a_read_that_fails_is_a_fault_of_the_server_and_its_cause_is_for_the_log() {
+    let app = TestApp::new();
+    let broken = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+    let read = move |_: &ReadConnections| -> rusqlite::Result<()> {
+        Err(rusqlite::Error::SqliteFailure(broken, None))
+    };
+    let problem = app.state.store.read(read).await.expect_err("it fails");
+    let response = problem.into_response();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let cause = response.extensions().get::<InternalCause>();
+    assert!(cause.is_some_and(|cause| cause.0.contains("disk I/O")));
 }
 
 #[tokio::test]
