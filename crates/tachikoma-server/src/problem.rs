@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub struct Problem {
 
 /// The body of every error.
 #[derive(Serialize)]
-struct Body<'a> {
+struct Document<'a> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -118,13 +118,15 @@ impl From<rusqlite::Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Json(Body {
+        let document = serde_json::to_vec(&Document {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
         });
-        let mut response = (self.status, body).into_response();
+        // Texts and a number always serialize.
+        let mut response = Response::new(Body::from(document.unwrap_or_default()));
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
         set(header::CONTENT_TYPE, "application/problem+json");

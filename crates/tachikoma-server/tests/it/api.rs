@@ -295,6 +295,7 @@ async fn bodies_are_checked() {
             "text/plain",
             "application/x-www-form-urlencoded",
             "application/jsonx",
+            "application/problem+json",
             "",
         ] {
             let request = Request::builder()
