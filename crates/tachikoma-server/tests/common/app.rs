@@ -96,6 +96,11 @@ impl TestApp {
         }
     }
 
+    /// Another program's view of the missions.
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.data.path().join("tachikoma.db")).expect("opens")
+    }
+
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = observe(&self.state, &self.router, request).await;
