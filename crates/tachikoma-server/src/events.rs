@@ -1,7 +1,5 @@
 //! Mission events on their way from the writer to the WebSocket clients.
 
-use std::sync::Arc;
-
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -31,7 +29,7 @@ pub enum MissionEvent {
 /// buffer is one ring shared by all: a subscriber that falls more than its length behind learns
 /// how many events it missed, and never holds up the writer or the others.
 #[derive(Debug, Clone)]
-pub struct EventHub(Arc<broadcast::Sender<Utf8Bytes>>);
+pub struct EventHub(broadcast::Sender<Utf8Bytes>);
 
 impl EventHub {
     /// Receives every event that is published from now on, as a frame's text.
@@ -60,6 +58,6 @@ impl EventHub {
 impl Default for EventHub {
     /// A hub without subscribers.
     fn default() -> Self {
-        Self(Arc::new(broadcast::Sender::new(CAPACITY)))
+        Self(broadcast::Sender::new(CAPACITY))
     }
 }

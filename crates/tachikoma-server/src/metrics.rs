@@ -26,13 +26,14 @@ const DURATION_BOUNDS: [f64; 16] = [
 /// Upper bounds of the batch size buckets, in writes.
 const BATCH_BOUNDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
-/// The route templates, as labels. What matches none of them counts as [`UNMATCHED`].
+/// The route templates, as labels; the first that matches counts, and what matches none is
+/// [`UNMATCHED`].
 pub const ROUTES: [&str; 8] = [
     "/api/health",
     "/api/missions",
     "/api/missions/{id}",
-    "/api/specs/{id}",
     "/api/specs/search",
+    "/api/specs/{id}",
     "/ws",
     "/metrics",
     "/api/openapi.json",
@@ -229,10 +230,15 @@ fn durations() -> Histogram {
     Histogram::new(DURATION_BOUNDS)
 }
 
-/// The label of a route template.
-pub fn route_label(template: Option<&str>) -> &'static str {
-    let known = ROUTES.into_iter().find(|route| Some(*route) == template);
-    known.unwrap_or(UNMATCHED)
+/// The label of the route that a path leads to.
+pub fn route_label(path: &str) -> &'static str {
+    let is_it = |route: &&str| match route.strip_suffix("{id}") {
+        Some(folder) => {
+            matches!(path.strip_prefix(folder), Some(id) if !id.is_empty() && !id.contains('/'))
+        }
+        None => path == *route,
+    };
+    ROUTES.into_iter().find(is_it).unwrap_or(UNMATCHED)
 }
 
 /// The label of a method.

@@ -6,13 +6,14 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tower::Service;
 
 use crate::app::AppState;
-use crate::metrics::{Counted, method_label, route_label};
+use crate::metrics::{Counted, UNMATCHED, method_label, route_label};
 use crate::problem::{InternalCause, Problem};
 use crate::router::OPEN;
 use crate::serve::is_about_the_server;
@@ -29,16 +30,18 @@ const SERVER: HeaderValue =
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Asks for the key, bounds, counts and logs a request.
-pub async fn observe(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+/// Asks for the key, bounds, counts and logs a request, which `routes` answer.
+pub async fn observe(app: &AppState, routes: &Router, mut request: Request) -> Response {
     let begun = Instant::now();
-    let template = request.extensions().get().map(MatchedPath::as_str);
-    let route = route_label(template);
+    let route = route_label(request.uri().path());
     let method = method_label(request.method());
     let id = request_id(&request);
     let (_in_flight, others) = Counted::another(&app.metrics.in_flight);
     let is_too_much = others >= app.args.limits.max_in_flight && !is_about_the_server(route);
-    let refusal = if !OPEN.contains(&route) && !app.authorizes(request.headers()) {
+    let refusal = if route == UNMATCHED {
+        let detail = "there is nothing at this path; /api/openapi.json lists what there is";
+        Some(Problem::not_found(detail))
+    } else if !OPEN.contains(&route) && !app.authorizes(request.headers()) {
         Some(Problem::unauthorized())
     } else {
         let detail = "the server has more requests than it can take; try again later";
@@ -52,15 +55,15 @@ pub async fn observe(State(app): State<AppState>, mut request: Request, next: Ne
         refusal.into_response()
     } else {
         let deadline = begun + app.args.limits.request_timeout;
-        let mut answer = pin!(next.run(request));
+        let mut answer = pin!(routes.clone().call(request));
         match tokio::time::timeout_at(deadline.into(), &mut answer).await {
-            Ok(response) => response,
+            Ok(Ok(response)) => response,
             Err(_) if ticket.is_none_or(|ticket| ticket.claim()) => Problem::unavailable(
                 "the server did not finish in time, and nothing was stored; try again later",
             )
             .into_response(),
             // A write that has begun cannot be given up: the answer is what becomes of it.
-            Err(_) => answer.await,
+            Err(_) => answer.await.into_response(),
         }
     };
     let elapsed = begun.elapsed();

@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use rusqlite::ErrorCode;
 use serde::Serialize;
-
-use crate::store::open::is_want_of_room;
 
 /// What handlers return.
 pub type ApiResult<T> = Result<T, Problem>;
@@ -25,7 +22,7 @@ pub struct Problem {
 
 /// The body of every error.
 #[derive(Serialize)]
-struct Body<'a> {
+struct Document<'a> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -78,6 +75,13 @@ impl Problem {
         )
     }
 
+    /// 503: the database's files went away during the commit.
+    pub fn uncertain(cause: impl std::fmt::Display) -> Self {
+        let detail = "the database's files went away while this was written: it may or may not be \
+                      stored; the server's log says why, under this answer's x-request-id";
+        Self::unavailable(detail).because(cause)
+    }
+
     /// 409: the idempotency key belongs to another mission.
     pub fn key_reused() -> Self {
         let detail = "this Idempotency-Key was used for a mission with other fields";
@@ -96,33 +100,33 @@ impl Problem {
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         let detail = "the server failed to answer; its log says why, under this answer's \
                       x-request-id";
-        let cause = Some(InternalCause(cause.to_string()));
-        Self {
-            cause,
-            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        }
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail).because(cause)
+    }
+
+    fn because(mut self, cause: impl std::fmt::Display) -> Self {
+        self.cause = Some(InternalCause(cause.to_string()));
+        self
     }
 }
 
 impl From<rusqlite::Error> for Problem {
+    /// Of a read.
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            _ if is_want_of_room(&error) => Self::unwritable(),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::busy(),
-            _ => Self::internal(error),
-        }
+        Self::internal(error)
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Json(Body {
+        let document = serde_json::to_vec(&Document {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
         });
-        let mut response = (self.status, body).into_response();
+        // Texts and a number always serialize.
+        let mut response = Response::new(Body::from(document.unwrap_or_default()));
+        *response.status_mut() = self.status;
         let headers = response.headers_mut();
         let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
         set(header::CONTENT_TYPE, "application/problem+json");

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::limits::Limits;
+use crate::metrics::Counted;
 
 /// Bytes of an answer that a client has to take in each write timeout, if there are as many.
 const LEAST_BYTES: usize = 64 * 1024;
@@ -121,8 +122,8 @@ pub struct Watched<T> {
     pub inner: T,
     /// Where it is noted.
     pub progress: Arc<Progress>,
-    /// The connection's place.
-    pub place: OwnedSemaphorePermit,
+    /// The connection's place, and that it is counted as open.
+    pub place: (OwnedSemaphorePermit, Counted),
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {

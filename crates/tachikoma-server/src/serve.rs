@@ -16,11 +16,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::Service;
 
 use crate::app::{App, AppState};
 use crate::logging::Rarely;
 use crate::metrics::Counted;
+use crate::observe::observe;
 use crate::problem::Problem;
 use crate::progress::{Progress, Watched};
 use crate::shutdown;
@@ -155,31 +155,27 @@ async fn connection(
     }
     // Answers are written whole: waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
-    let _open = Counted::another(&app.metrics.connections);
+    let (open, _) = Counted::another(&app.metrics.connections);
     let progress = Arc::new(Progress::default());
     let io = Watched {
         inner: stream,
         progress: progress.clone(),
-        place,
+        place: (place, open),
     };
     let service = service_fn(|request: hyper::Request<Incoming>| {
         progress.request_begins();
-        let (mut router, progress) = (router.clone(), progress.clone());
         let mut request: Request = request.map(Body::new);
         if request.uri().path() == "/metrics" {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
-        let metrics = &app.metrics;
+        let (app, router, progress) = (&app, &router, &progress);
         async move {
             let response = if is_spare && !is_about_the_server(request.uri().path()) {
-                metrics.connections_refused.inc();
+                app.metrics.connections_refused.inc();
                 Problem::unavailable("the server has as many connections as it can take")
                     .into_response()
             } else {
-                router
-                    .call(request)
-                    .await
-                    .unwrap_or_else(|never| match never {})
+                observe(app, router, request).await
             };
             // For the connection's timer.
             progress.request_ends();

@@ -25,7 +25,7 @@ pub struct TakenRoom(OwnedSemaphorePermit);
 
 /// An answer's bytes with their room.
 struct Held {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -62,9 +62,8 @@ impl AnswerRoom {
     /// # Errors
     /// As [`AnswerRoom::take`], or 500 if the value cannot be rendered.
     pub fn render<T: Serialize>(&self, value: &T) -> ApiResult<Bytes> {
-        let bytes = to_json(value)?;
-        let room = self.take(bytes.capacity())?;
-        Ok(room.hold(bytes))
+        let bytes = to_json(value, USUAL_BYTES)?;
+        Ok(self.take(bytes.len())?.hold(bytes))
     }
 }
 
@@ -74,20 +73,22 @@ impl TakenRoom {
     /// # Errors
     /// 500 if the value cannot be rendered.
     pub fn render<T: Serialize>(self, value: &T) -> ApiResult<Bytes> {
-        Ok(self.hold(to_json(value)?))
+        let bytes = to_json(value, self.0.num_permits())?;
+        Ok(self.hold(bytes))
     }
 
-    fn hold(mut self, bytes: Vec<u8>) -> Bytes {
-        let needed = self.0.split(bytes.capacity());
+    fn hold(mut self, bytes: Box<[u8]>) -> Bytes {
+        let needed = self.0.split(bytes.len());
         let _room = needed.unwrap_or(self.0);
         Bytes::from_owner(Held { bytes, _room })
     }
 }
 
-fn to_json<T: Serialize>(value: &T) -> ApiResult<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+/// Renders into as many bytes as are needed, and at first into `capacity`.
+fn to_json<T: Serialize>(value: &T, capacity: usize) -> ApiResult<Box<[u8]>> {
+    let mut bytes = Vec::with_capacity(capacity);
     serde_json::to_writer(&mut bytes, value).map_err(Problem::internal)?;
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 /// Answers with text that is JSON already.

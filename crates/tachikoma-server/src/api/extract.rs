@@ -1,11 +1,13 @@
 //! What handlers take: queries and JSON bodies that are valid already.
 
+use std::error::Error;
 use std::marker::PhantomData;
 
-use axum::Json;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Query, Request};
-use axum::http::StatusCode;
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -55,21 +57,46 @@ pub struct ValidJson<T>(pub T);
 impl<T: DeserializeOwned + Validate> FromRequest<AppState> for ValidJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, app: &AppState) -> ApiResult<Self> {
+    async fn from_request(request: Request, app: &AppState) -> ApiResult<Self> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        // Parameters, such as a charset, mean nothing (RFC 8259, 11).
+        let kind = kind.and_then(|kind| kind.as_bytes().split(|b| *b == b';').next());
+        if !kind.is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(b"application/json")) {
+            let detail = "the body must be JSON; send it as 'Content-Type: application/json'";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
         let limits = &app.args.limits;
-        DefaultBodyLimit::max(limits.max_body_bytes).apply(&mut request);
-        let read = Box::pin(Json::<Object<T>>::from_request(request, app));
-        let Json(Object(value)) = tokio::time::timeout(limits.read_timeout, read)
-            .await
-            .map_err(|_| {
-                let detail = "the body did not arrive in time";
-                Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
-            })?
-            .map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-        let checked = value.validate();
-        checked.map_err(|detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail))?;
-        Ok(Self(value))
+        let read = to_bytes(request.into_body(), limits.max_body_bytes);
+        let Ok(read) = tokio::time::timeout(limits.read_timeout, read).await else {
+            let detail = "the body did not arrive in time";
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail));
+        };
+        let bytes = read.map_err(|error| match error.source() {
+            Some(cause) if cause.is::<LengthLimitError>() => {
+                let detail = format!("the body has more than {} bytes", limits.max_body_bytes);
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+            }
+            _ => Problem::bad_request(format!("the body cannot be read: {error}")),
+        })?;
+        parse(&bytes).map(Self)
     }
+}
+
+/// Reads a body that is a JSON object, and lets it check itself.
+///
+/// # Errors
+/// 400 if it is no JSON, 422 if it is not the right one.
+pub fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> ApiResult<T> {
+    let unprocessable = |detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    let Object(value) = serde_json::from_slice::<Object<T>>(body).map_err(|error| {
+        let detail = format!("the body is not what is expected here: {error}");
+        match error.is_data() {
+            true => unprocessable(detail),
+            false => Problem::bad_request(detail),
+        }
+    })?;
+    value.validate().map_err(unprocessable)?;
+    Ok(value)
 }
 
 /// A JSON object. A derived `Deserialize` would also take an array with the fields' values in

@@ -1,6 +1,7 @@
 //! `GET /api/health`: whether the database can be read and written, asked rarely and answered
 //! often. Who asks does not wait for the disk as long as the last answer was good a moment ago.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::answer::json;
 use crate::app::AppState;
 use crate::problem::{ApiResult, Problem};
-use crate::store::Store;
 use crate::{SERVICE, VERSION};
 
 /// A healthy server's answer.
@@ -60,6 +60,9 @@ const SERVES: u64 = 2_000;
 /// How long a probe may take before the database counts as out of order.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long the one who begins a probe waits for it as long as the last answer still serves.
+const QUICK: Duration = Duration::from_millis(100);
+
 /// Probes the database by a real write and a real read, at most once a second and only when
 /// somebody asks: an idle server leaves the disk alone.
 #[derive(Debug)]
@@ -67,9 +70,8 @@ pub struct Health {
     origin: Instant,
     /// Milliseconds from `origin` until which the last good probe holds; 0 for none.
     good_until: AtomicU64,
-    /// Held by the one request that probes, while others wait for its result. It remembers until
-    /// when the last bad probe holds.
-    bad_until: Mutex<u64>,
+    /// Held by the one probe at a time. It remembers until when the last bad one holds.
+    bad_until: Arc<Mutex<u64>>,
 }
 
 impl Health {
@@ -79,39 +81,19 @@ impl Health {
         if now < good_until {
             return true;
         }
-        if good_until == 0 || now >= good_until + SERVES {
-            return self.probe(&app.store).await;
+        let serves = good_until > 0 && now < good_until + SERVES;
+        match self.bad_until.clone().try_lock_owned() {
+            Ok(bad_until) if now < *bad_until => return false,
+            // A task of its own: it ends also if the one who asks goes away.
+            Ok(bad_until) => drop(tokio::spawn(probe(app.clone(), bad_until))),
+            Err(_) if serves => return true,
+            Err(_) => {}
         }
-        if self.bad_until.try_lock().is_ok() {
-            let app = app.clone();
-            tokio::spawn(async move { app.health.probe(&app.store).await });
+        let patience = if serves { QUICK } else { PATIENCE };
+        match tokio::time::timeout(patience, self.bad_until.lock()).await {
+            Ok(_) => self.now() < self.good_until.load(Ordering::Relaxed),
+            Err(_) => serves,
         }
-        true
-    }
-
-    /// Asks the database, unless another request just has.
-    async fn probe(&self, store: &Store) -> bool {
-        let mut bad_until = self.bad_until.lock().await;
-        let now = self.now();
-        let is_good = now < self.good_until.load(Ordering::Relaxed);
-        if is_good || now < *bad_until {
-            return is_good;
-        }
-        let failure = match tokio::time::timeout(PATIENCE, store.probe()).await {
-            Ok(Ok(())) => {
-                self.good_until.store(self.now() + FRESH, Ordering::Relaxed);
-                return true;
-            }
-            Ok(Err(problem)) => format!("{problem:?}"),
-            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
-        };
-        tracing::error!(
-            failure,
-            "unhealthy: the database cannot be read and written"
-        );
-        self.good_until.store(0, Ordering::Relaxed);
-        *bad_until = self.now() + FRESH;
-        false
     }
 
     fn now(&self) -> u64 {
@@ -119,14 +101,32 @@ impl Health {
     }
 }
 
+/// Asks the database, and notes until when the answer holds.
+async fn probe(app: AppState, mut bad_until: OwnedMutexGuard<u64>) {
+    let health = &app.health;
+    let failure = match tokio::time::timeout(PATIENCE, app.store.probe()).await {
+        Ok(Ok(())) => {
+            let good_until = health.now() + FRESH;
+            return health.good_until.store(good_until, Ordering::Relaxed);
+        }
+        Ok(Err(problem)) => format!("{problem:?}"),
+        Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+    };
+    tracing::error!(
+        failure,
+        "unhealthy: the database cannot be read and written"
+    );
+    health.good_until.store(0, Ordering::Relaxed);
+    *bad_until = health.now() + FRESH;
+}
+
 impl Default for Health {
     /// Nothing is known yet.
     fn default() -> Self {
-        let (good_until, bad_until) = (AtomicU64::new(0), Mutex::new(0));
         Self {
             origin: Instant::now(),
-            good_until,
-            bad_until,
+            good_until: AtomicU64::default(),
+            bad_until: Arc::default(),
         }
     }
 }

@@ -3,16 +3,15 @@
 use axum::Extension;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::answer::json;
 use super::extract::{ValidJson, ValidQuery, count};
-use crate::app::{App, AppState};
-use crate::mission::{Mission, MissionPatch, NAME_MAX, NewMission, PROMPT_MAX, parse_id};
+use crate::app::AppState;
+use crate::mission::{MissionPatch, NAME_MAX, NewMission, PROMPT_MAX, parse_id};
 use crate::problem::{ApiResult, Problem};
 use crate::store::writer::{Ticket, Write};
 use crate::store::{ReadConnections, missions};
@@ -22,9 +21,11 @@ pub const PAGE_DEFAULT: usize = 50;
 /// Most missions of a page.
 pub const PAGE_MAX: usize = 200;
 
-/// Bytes that the JSON of any mission needs at most: six for each character (`\u0000`).
-/// What holds them may grow to twice as much.
-const MISSION_BYTES_MAX: usize = 2 * (6 * (NAME_MAX + PROMPT_MAX) + 1024);
+/// Bytes that the JSON of a mission needs at most, if its name and prompt have so many: six for
+/// each (`\u0000`), and some for the rest.
+fn bytes_max(of_texts: usize) -> usize {
+    6 * of_texts + 512
+}
 
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_MAX: usize = 255;
@@ -43,10 +44,16 @@ pub async fn create(
     IdempotencyKey(key): IdempotencyKey,
     ValidJson(new): ValidJson<NewMission>,
 ) -> ApiResult<Response> {
-    let (mission, body) = write(&app, Write::Create(new, key), ticket).await?;
-    let location = format!("/api/missions/{}", mission.id);
-    let created = json(StatusCode::CREATED, body);
-    Ok(([(header::LOCATION, location)], created).into_response())
+    let room = app
+        .answers
+        .take(bytes_max(new.name.len() + new.prompt.len()))?;
+    let created = app.store.write(Write::Create(new, key), ticket).await?;
+    let mission = created.ok_or_else(no_such_mission)?;
+    let mut response = json(StatusCode::CREATED, room.render(&mission)?);
+    let location = HeaderValue::try_from(format!("/api/missions/{}", mission.id));
+    let location = location.map_err(Problem::internal)?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
 }
 
 /// Lists missions, newest first. A `Link` header names the next page, if there is one.
@@ -100,8 +107,11 @@ pub async fn update(
     MissionId(id): MissionId,
     ValidJson(patch): ValidJson<MissionPatch>,
 ) -> ApiResult<Response> {
-    let (_, body) = write(&app, Write::Update(id, patch), ticket).await?;
-    Ok(json(StatusCode::OK, body))
+    // Before anything is stored: what is stored is also answered.
+    let room = app.answers.take(bytes_max(NAME_MAX + PROMPT_MAX))?;
+    let updated = app.store.write(Write::Update(id, patch), ticket).await?;
+    let mission = updated.ok_or_else(no_such_mission)?;
+    Ok(json(StatusCode::OK, room.render(&mission)?))
 }
 
 /// Deletes a mission.
@@ -113,16 +123,6 @@ pub async fn delete(
     let deleted = app.store.write(Write::Delete(id), ticket).await?;
     deleted.ok_or_else(no_such_mission)?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Writes a mission and renders it. The answer's room is taken before anything is stored: what is
-/// stored is also answered.
-async fn write(app: &App, write: Write, ticket: Ticket) -> ApiResult<(Mission, Bytes)> {
-    let room = app.answers.take(MISSION_BYTES_MAX)?;
-    let mission = app.store.write(write, ticket).await?;
-    let mission = mission.ok_or_else(no_such_mission)?;
-    let body = room.render(&mission)?;
-    Ok((mission, body))
 }
 
 /// The client's idempotency key, if it has sent one: a create with it is safe to repeat.

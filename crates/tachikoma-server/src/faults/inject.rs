@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{VARIABLE, parse};
 use crate::app::AppState;
+use crate::metrics::route_label;
 use crate::problem::Problem;
 
 /// Must be `1` for any fault to be injected.
@@ -133,10 +134,10 @@ impl Share {
 
 /// Does to a request what the faults of its route say.
 pub async fn inject(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let template = request.extensions().get().map(MatchedPath::as_str);
+    let route = route_label(request.uri().path());
     let method = request.method().as_str();
     let is_meant = |fault: &&RouteFaults| {
-        Some(fault.route.as_str()) == template && ["*", method].contains(&fault.method.as_str())
+        fault.route == route && ["*", method].contains(&fault.method.as_str())
     };
     let Some(fault) = app.faults.routes.iter().find(is_meant) else {
         return next.run(request).await;

@@ -35,16 +35,20 @@ pub fn insert(statement: &mut Statement<'_>, mission: &Mission) -> rusqlite::Res
 /// How long the key of a create is remembered, in milliseconds: a day.
 const KEY_LIFE: i64 = 24 * 60 * 60 * 1000;
 
-/// Remembers which mission was created with an idempotency key, and forgets old keys.
+/// Remembers which mission was created with an idempotency key, and forgets two old keys: they
+/// become fewer, and no create pays for a day of them.
 ///
 /// # Errors
 /// What SQLite reports.
 pub fn remember(connection: &Connection, key: &str, mission: &Mission) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("DELETE FROM idempotency_keys WHERE created_at < ?1")?
+        .prepare_cached(
+            "DELETE FROM idempotency_keys WHERE key IN (
+                 SELECT key FROM idempotency_keys WHERE created_at < ?1 ORDER BY created_at LIMIT 2)",
+        )?
         .execute([mission.created_at.0 - KEY_LIFE])?;
     connection
-        .prepare_cached("INSERT INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .prepare_cached("REPLACE INTO idempotency_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(params![
             key,
             mission.id,
@@ -56,17 +60,23 @@ pub fn remember(connection: &Connection, key: &str, mission: &Mission) -> rusqli
     Ok(())
 }
 
-/// The mission that was created with an idempotency key, as it was then.
+/// The mission that was created with an idempotency key, as it was then, if that is no more than a
+/// day ago and it has not been deleted.
 ///
 /// # Errors
 /// What SQLite reports.
-pub fn created_with(connection: &Connection, key: &str) -> rusqlite::Result<Option<Mission>> {
+pub fn created_with(
+    connection: &Connection,
+    key: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Mission>> {
     connection
         .prepare_cached(
             "SELECT mission, name, prompt, backend, 'pending', created_at, created_at
-             FROM idempotency_keys WHERE key = ?1",
+             FROM idempotency_keys WHERE key = ?1 AND created_at >= ?2
+                 AND EXISTS (SELECT 1 FROM missions WHERE id = mission)",
         )?
-        .query_row([key], from_row)
+        .query_row(params![key, now.0 - KEY_LIFE], from_row)
         .optional()
 }
 
@@ -102,15 +112,11 @@ pub fn update(
         .optional()
 }
 
-/// Deletes a mission and gives it as it was, or `None` if there was none. Its idempotency key is forgotten: to repeat the
-/// create gives a mission that is there.
+/// Deletes a mission and gives it as it was, or `None` if there was none.
 ///
 /// # Errors
 /// What SQLite reports.
 pub fn delete(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<Mission>> {
-    connection
-        .prepare_cached("DELETE FROM idempotency_keys WHERE mission = ?1")?
-        .execute([id])?;
     connection
         .prepare_cached(
             "DELETE FROM missions WHERE id = ?1

@@ -43,6 +43,9 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE INDEX idempotency_keys_by_mission ON idempotency_keys (mission);
 ",
+    "
+    DROP INDEX idempotency_keys_by_mission;
+",
 ];
 
 /// The schema version of this build, kept in SQLite's `user_version`.

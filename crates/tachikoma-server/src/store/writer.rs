@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
 use rusqlite::{Connection, Statement};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -157,9 +158,15 @@ impl Writer {
                 if let Some(held_back) = self.log.line() {
                     tracing::error!(held_back, "failed to commit: {error:#}");
                 }
-                let problem = error
-                    .downcast::<rusqlite::Error>()
-                    .map_or_else(|_| Problem::unwritable(), Problem::from);
+                let problem = match error.downcast::<rusqlite::Error>() {
+                    Ok(error) if !open::is_want_of_room(&error) => {
+                        match error.sqlite_error_code() {
+                            Some(DatabaseBusy | DatabaseLocked) => Problem::busy(),
+                            _ => Problem::internal(error),
+                        }
+                    }
+                    _ => Problem::unwritable(),
+                };
                 for request in batch.drain(..) {
                     let _ = request.reply.send(Err(problem.clone()));
                 }
@@ -195,19 +202,22 @@ impl Open {
     }
 
     /// All writes of a batch in one transaction. The files are looked at before, so that nothing
-    /// is written into a database that is gone, and after, so that nothing is acknowledged of it.
+    /// is written into a database that is gone, and after, so that nothing is acknowledged of it:
+    /// what was committed into files that have gone meanwhile may come back with them.
     fn transact(&mut self, batch: &mut [WriteRequest]) -> anyhow::Result<Vec<Done>> {
         self.files.check(&self.connection)?;
         self.execute("BEGIN IMMEDIATE")?;
         let mut insert = missions::prepare_insert(&self.connection)?;
         let ids = &mut self.ids;
-        let done = batch
+        let mut done: Vec<Done> = batch
             .iter_mut()
             .map(|request| carry_out(&mut request.write, &self.connection, &mut insert, ids))
             .collect::<rusqlite::Result<_>>()?;
         drop(insert);
         self.execute("COMMIT")?;
-        self.files.check(&self.connection)?;
+        if let Err(error) = self.files.check(&self.connection) {
+            done.fill_with(|| (Err(Problem::uncertain(&error)), None));
+        }
         Ok(done)
     }
 
@@ -226,7 +236,7 @@ fn carry_out(
     Ok(match write {
         Write::Create(new, key) => {
             let key = key.as_deref();
-            let earlier = key.map(|key| missions::created_with(connection, key));
+            let earlier = key.map(|key| missions::created_with(connection, key, now));
             if let Some(earlier) = earlier.transpose()?.flatten() {
                 let same = earlier.name == new.name
                     && earlier.prompt == new.prompt

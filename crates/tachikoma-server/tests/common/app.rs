@@ -11,10 +11,10 @@ use tachikoma_server::auth::ApiKey;
 use tachikoma_server::cli::Cli;
 use tachikoma_server::faults::Faults;
 use tachikoma_server::limits::Limits;
+use tachikoma_server::observe::observe;
 use tachikoma_server::router;
 use tempfile::TempDir;
 use tokio::sync::watch;
-use tower::ServiceExt;
 
 use super::{KEY, tempdir};
 
@@ -96,14 +96,14 @@ impl TestApp {
         }
     }
 
+    /// Another program's view of the missions.
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.data.path().join("tachikoma.db")).expect("opens")
+    }
+
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .expect("infallible");
+        let response = observe(&self.state, &self.router, request).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
         let body = String::from_utf8(body.to_vec()).expect("text");

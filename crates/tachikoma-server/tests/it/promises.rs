@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::{
     KEY, MISSION, Response, Server, ServerBuilder, eventually, exchange, metric, request, status,
@@ -129,6 +129,36 @@ fn nothing_is_written_into_a_database_that_is_gone() {
             server.log().contains("failed to commit").then_some(())
         });
     }
+}
+
+/// The files go away between the writer's first look at them and its commit.
+#[test]
+fn what_was_stored_is_never_called_not_stored() {
+    let folder = tempdir();
+    let (data, away) = (folder.path().join("data"), folder.path().join("away"));
+    let server = ServerBuilder::new(&data).start();
+    let addr = server.addr;
+    let lock = rusqlite::Connection::open(data.join("tachikoma.db")).expect("opens");
+    lock.execute_batch("BEGIN IMMEDIATE").expect("locks");
+    let answer = thread::spawn(move || request(addr, "POST", "/api/missions", Some(MISSION)));
+    eventually("the write to have begun", || {
+        let waits = metric(addr, "tachikoma_db_write_queue_length 0");
+        (metric(addr, "tachikoma_http_requests_in_flight 2") && waits).then_some(())
+    });
+    std::fs::rename(&data, &away).expect("moved");
+    lock.execute_batch("ROLLBACK").expect("unlocks");
+    let answer = answer.join().expect("asked").expect("answered");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let detail = answer.json()["detail"].to_string();
+    std::fs::rename(&away, &data).expect("moved back");
+    assert_eq!(create(addr), 201);
+    // Should the writer have been too late for its first look, it says so and has stored nothing.
+    let expected = if detail.contains("nothing was stored") {
+        1
+    } else {
+        2
+    };
+    assert_eq!(stored(addr), expected, "{detail}");
 }
 
 #[test]
@@ -344,6 +374,21 @@ fn health_does_not_wait_for_a_slow_disk_but_tells_of_a_stuck_one() {
     });
     drop(stuck);
     eventually("a good answer", || (health().status == 200).then_some(()));
+}
+
+#[test]
+fn the_first_question_after_the_files_are_gone_is_answered_truly() {
+    let data = tempdir();
+    let server = Server::start(data.path());
+    let health = || request(server.addr, "GET", "/api/health", None).expect("answered");
+    assert_eq!(health().status, 200);
+    std::fs::remove_file(data.path().join("tachikoma.db")).expect("removed");
+    // As long as a good answer holds, nobody looks again.
+    let asked = Instant::now();
+    eventually("the good answer to be old", || {
+        (asked.elapsed() > Duration::from_millis(1_100)).then_some(())
+    });
+    assert_eq!(health().status, 503);
 }
 
 /// A limit of no bytes at all stands for a full disk: every write fails, every read works.

@@ -1,16 +1,17 @@
 //! Whatever a client sends, the parsers answer with a value or a problem, never with a panic.
 
 use crate::common::TestApp;
-use axum::Json;
+use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::Request;
 use proptest::prelude::*;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use tachikoma_server::api::extract::{Object, ValidQuery};
-use tachikoma_server::mission::{MissionPatch, NewMission, Validate, parse_id};
+use tachikoma_server::api::extract::{ValidQuery, parse};
+use tachikoma_server::metrics::{UNMATCHED, route_label};
+use tachikoma_server::mission::{MissionPatch, NewMission, parse_id};
 use tachikoma_server::specs::search::{to_fts, words};
 use tachikoma_server::ws::protocol;
+use tower::Service;
 
 fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
@@ -30,12 +31,6 @@ fn query(raw: &str) -> Option<Parameters> {
     let read = ValidQuery::from_request_parts(&mut parts, &());
     let ValidQuery(query) = runtime.expect("a runtime").block_on(read).ok()?;
     Some(query)
-}
-
-/// What a handler gets of a body; `None` if it is refused.
-fn body<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Option<T> {
-    let Json(Object(value)) = Json::<Object<T>>::from_bytes(bytes).ok()?;
-    value.validate().ok().map(|()| value)
 }
 
 /// JSON that is nearly what the API takes.
@@ -95,18 +90,18 @@ proptest! {
 
     #[test]
     fn any_bytes_as_a_body_are_read_or_refused(bytes in any::<Vec<u8>>()) {
-        let _ = body::<NewMission>(&bytes);
-        let _ = body::<MissionPatch>(&bytes);
+        let _ = parse::<NewMission>(&bytes);
+        let _ = parse::<MissionPatch>(&bytes);
     }
 
     #[test]
     fn a_body_that_is_taken_obeys_the_rules(text in nearly_json()) {
-        if let Some(mission) = body::<NewMission>(text.as_bytes()) {
+        if let Ok(mission) = parse::<NewMission>(text.as_bytes()) {
             prop_assert!((1..=200).contains(&mission.name.chars().count()));
             prop_assert!((1..=8_000).contains(&mission.prompt.chars().count()));
             prop_assert!((1..=64).contains(&mission.backend.len()));
         }
-        if let Some(patch) = body::<MissionPatch>(text.as_bytes()) {
+        if let Ok(patch) = parse::<MissionPatch>(text.as_bytes()) {
             prop_assert_ne!(patch, MissionPatch::default());
         }
     }
@@ -127,7 +122,34 @@ proptest! {
     }
 }
 
-/// The same through the whole server, with a real index behind it.
+/// What has no label is answered without asking for the key, so it must be no route.
+#[test]
+fn a_path_has_a_label_exactly_if_it_leads_to_a_route() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime");
+    let app = TestApp::new();
+    let path =
+        "(/api|/api|)(/(missions|specs|search|health|metrics|ws|openapi[.]json|x|%2[ef]|)){1,3}";
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let path = proptest::string::string_regex(path).expect("a pattern");
+    runner
+        .run(&path, |path| {
+            // A method that no route knows.
+            let request = Request::put(&path).body(Body::empty()).expect("a request");
+            let answer = runtime.block_on(app.router.clone().call(request));
+            let status = answer.expect("infallible").status().as_u16();
+            let expected = if route_label(&path) == UNMATCHED {
+                404
+            } else {
+                405
+            };
+            prop_assert_eq!(status, expected, "{}", path);
+            Ok(())
+        })
+        .expect("every path agrees");
+}
+
+/// Whatever is searched for, with a real index behind it.
 #[test]
 fn any_search_text_is_answered_with_an_array() {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -200,7 +200,7 @@ fn check_reads_a_database_in_use() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "ok: 1 missions, schema version 3\n"
+        "ok: 1 missions, schema version 4\n"
     );
 }
 

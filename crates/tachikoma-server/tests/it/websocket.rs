@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::common::{
-    KEY, MISSION, Server, ServerBuilder, eventually, metric, request, status, tempdir,
+    KEY, MISSION, Server, ServerBuilder, eventually, exchange, metric, request, status, tempdir,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -96,6 +96,26 @@ fn only_clients_with_the_key_get_in() {
         status(&format!("/ws?token={}", KEY.replace('t', "%74")), None),
         None
     );
+}
+
+#[test]
+fn a_session_is_an_open_connection() {
+    let (_data, server) = server();
+    let client = Client::subscribed(&server);
+    let mut own = TcpStream::connect(server.addr).expect("connects");
+    let mut open = || {
+        let ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+        let metrics = exchange(&mut own, ask).expect("answered").body;
+        let metrics = String::from_utf8(metrics).expect("text");
+        let mut lines = metrics.lines();
+        let count = lines.find_map(|line| line.strip_prefix("tachikoma_connections "));
+        count.map(str::to_owned).expect("a count")
+    };
+    for _ in 0..20 {
+        assert_eq!(open(), "2");
+    }
+    drop(client);
+    eventually("the session's end", || (open() == "1").then_some(()));
 }
 
 #[test]
