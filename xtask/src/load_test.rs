@@ -7,6 +7,7 @@ mod keep;
 mod one_test;
 mod past;
 
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
@@ -59,14 +60,24 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
     }
     let build = build_ahead(args, &plan, root, config)?;
     let k6 = find_k6(args, root)?;
-    let shapes = plan.shapes(&k6.path, &config.main_js(), &options)?;
+    let (shapes, revision) = std::thread::scope(|scope| {
+        let revision = scope.spawn(|| repo::revision(root));
+        let shapes = plan.shapes(&k6.path, &config.main_js(), &options);
+        let revision = revision.join();
+        shapes.map(|shapes| {
+            (
+                shapes,
+                revision.unwrap_or_else(|panic| resume_unwind(panic)),
+            )
+        })
+    })?;
     let lock = lock_for(&plan, root, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, &plan.profile, now)?;
     if let Some(lock) = &lock {
         lock.say_results(&folder.path)?;
     }
-    let record = begin::begin(&options, &plan, &k6, &shapes, root, &folder.name, now);
+    let record = begin::begin(&options, &plan, &k6, &shapes, revision, &folder.name, now);
     let mut run = Run {
         args,
         options,

@@ -1,6 +1,5 @@
 //! The run's record: as it begins, and how it is settled in the end.
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use super::command;
@@ -8,9 +7,9 @@ use super::judge::planned;
 use crate::error::COULD_NOT_RUN;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
-use crate::record::{Host, K6Record, Outcome, RunRecord, SCHEMA_VERSION, TargetRecord};
+use crate::record::{Host, K6Record, Outcome, Revision, RunRecord, SCHEMA_VERSION, TargetRecord};
 use crate::shell::{self, interrupt::Interrupted};
-use crate::{repo, ui};
+use crate::ui;
 
 /// The record of a run that has yet to measure anything.
 pub fn begin(
@@ -18,7 +17,7 @@ pub fn begin(
     plan: &Plan,
     k6: &K6,
     shapes: &[Shape],
-    root: &Path,
+    revision: Option<Revision>,
     name: &str,
     now: SystemTime,
 ) -> RunRecord {
@@ -48,7 +47,7 @@ pub fn begin(
         },
         server: None,
         dashboard: None,
-        revision: repo::revision(root),
+        revision,
         host: Host::look(),
         tests: plan.tests.iter().zip(shapes).map(planned).collect(),
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use k6_summary::Limits;
 
 use crate::secret::Secret;
-use crate::shell::interrupt::{self, Interrupted};
+use crate::shell::interrupt::Interrupted;
 use crate::shell::logs::LogFile;
 use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd};
 
@@ -249,8 +249,7 @@ fn attend(
     mut stop: impl FnMut() -> Option<Stopped>,
 ) -> anyhow::Result<(Ended, Option<Stopped>)> {
     loop {
-        let waited = interrupt::pause(TICK).map_err(anyhow::Error::from);
-        let why = match waited.and_then(|()| process.try_wait()) {
+        let why = match process.wait_within(TICK) {
             Ok(Some(ended)) => return Ok((ended, None)),
             Ok(None) => match stop() {
                 Some(why) => why,
