@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::limits::Limits;
 
@@ -23,49 +23,13 @@ Signals:
   HUP        read the key file and the specs folder again
 
 Exit status:
-  0  stopped when told to, or the check found no damage
-  1  could not start, or the check found damage
+  0  stopped when told to
+  1  could not start
   2  the options or the environment are wrong";
 
 /// Missions and specs over HTTP, on embedded SQLite.
-#[derive(Debug, Parser)]
-#[command(name = "tachikoma-server", version, after_help = KEY_HELP, args_conflicts_with_subcommands = true)]
-pub struct Cli {
-    /// Another thing to do than serving.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-    /// How to serve.
-    #[command(flatten)]
-    pub serve: ServeArgs,
-}
-
-impl Cli {
-    /// Reads the command line, or ends the process. The help never shows what a variable holds.
-    pub fn read() -> Self {
-        let hide = |arg: Arg| arg.hide_env_values(true);
-        let command = Self::command().mut_args(hide);
-        let command = command.mut_subcommands(|command| command.mut_args(hide));
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
-    }
-}
-
-/// What the server can do besides serving.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Check the database for damage, page by page, and print what is found
-    ///
-    /// It only reads, and may run while a server uses the database.
-    Check {
-        /// The data directory
-        #[arg(long, env = "TACHIKOMA_DATA_DIR", default_value = "tachikoma-data")]
-        data_dir: PathBuf,
-    },
-    /// Print the OpenAPI document
-    Openapi,
-}
-
-/// How to serve.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Parser)]
+#[command(name = "tachikoma-server", version, after_help = KEY_HELP)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "TACHIKOMA_ADDR", default_value = "127.0.0.1:3000")]
@@ -85,22 +49,17 @@ pub struct ServeArgs {
     /// Show /metrics to clients on other machines too
     #[arg(long, env = "TACHIKOMA_METRICS_PUBLIC")]
     pub metrics_public: bool,
-    /// Form of the log lines
-    #[arg(long, env = "TACHIKOMA_LOG_FORMAT", value_enum, default_value_t)]
-    pub log_format: LogFormat,
     /// Bounds on time, number and size.
     #[command(flatten)]
     pub limits: Limits,
 }
 
-/// Form of the log lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON object a line
-    Json,
+impl ServeArgs {
+    /// Reads the command line, or ends the process. The help never shows what a variable holds.
+    pub fn read() -> Self {
+        let command = Self::command().mut_args(|arg| arg.hide_env_values(true));
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 #[cfg(test)]
@@ -109,12 +68,12 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        ServeArgs::command().debug_assert();
     }
 
     #[test]
     fn every_option_has_its_variable() {
-        for argument in Cli::command().get_arguments() {
+        for argument in ServeArgs::command().get_arguments() {
             let id = argument.get_id().as_str();
             if matches!(id, "help" | "version") {
                 continue;
@@ -129,20 +88,13 @@ mod tests {
 
     #[test]
     fn valid_and_invalid_command_lines() {
-        let parse =
-            |args: &[&str]| Cli::try_parse_from(std::iter::once(&"tachikoma-server").chain(args));
+        let parse = |args: &[&str]| {
+            ServeArgs::try_parse_from(std::iter::once(&"tachikoma-server").chain(args))
+        };
         for good in [
             &[][..],
-            &[
-                "--addr",
-                "127.0.0.1:0",
-                "--exit-with-parent",
-                "--log-format",
-                "json",
-            ],
+            &["--addr", "127.0.0.1:0", "--exit-with-parent"],
             &["--addr", "[::1]:80", "--request-timeout", "1m 30s"],
-            &["check", "--data-dir", "x"],
-            &["openapi"],
         ] {
             assert!(parse(good).is_ok(), "{good:?}");
         }
@@ -153,7 +105,6 @@ mod tests {
             &["--max-queue", "0"],
             &["--readers", "65"],
             &["--api-key", "secret"],
-            &["--log-format", "xml"],
             &["serve"],
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");

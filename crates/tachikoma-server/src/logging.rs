@@ -7,14 +7,12 @@ use anyhow::Context;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
-use crate::cli::LogFormat;
-
 /// Starts logging as `RUST_LOG` asks, by default at level `info`. It understands levels by target,
 /// such as `warn,tachikoma_server=debug`.
 ///
 /// # Errors
 /// What is wrong with `RUST_LOG`.
-pub fn start(format: LogFormat) -> anyhow::Result<()> {
+pub fn start() -> anyhow::Result<()> {
     let wanted = crate::variable("RUST_LOG").unwrap_or_else(|| "info".to_owned());
     let filter: Targets = wanted.parse().with_context(|| {
         format!(
@@ -22,11 +20,9 @@ pub fn start(format: LogFormat) -> anyhow::Result<()> {
              write levels by target, such as warn,tachikoma_server=debug"
         )
     })?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let lines = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-    };
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .init();

@@ -6,27 +6,20 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tachikoma_server::app::App;
 use tachikoma_server::auth::ApiKey;
-use tachikoma_server::cli::{Cli, Command, ServeArgs};
-use tachikoma_server::{faults, logging, openapi, os, router, serve, shutdown, store};
+use tachikoma_server::cli::ServeArgs;
+use tachikoma_server::{faults, logging, os, router, serve, shutdown};
 use tokio::net::TcpListener;
 
 /// Open files that a server needs besides its connections.
 const SPARE_FILES: u64 = 64;
 
 fn main() -> ExitCode {
-    let cli = Cli::read();
-    let outcome = match cli.command {
-        Some(Command::Check { data_dir }) => store::open::check(&data_dir).map(|ok| say(&ok)),
-        Some(Command::Openapi) => {
-            say(openapi::DOCUMENT.trim_end());
-            Ok(())
-        }
-        None => match prepare(&cli.serve) {
-            Ok((key, faults)) => start(cli.serve, key, faults),
-            Err(error) => return fail(2, &error),
-        },
+    let args = ServeArgs::read();
+    let prepared = match prepare(&args) {
+        Ok(prepared) => prepared,
+        Err(error) => return fail(2, &error),
     };
-    match outcome {
+    match start(args, prepared) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }
@@ -34,12 +27,12 @@ fn main() -> ExitCode {
 
 /// What the options and the environment ask for.
 fn prepare(args: &ServeArgs) -> anyhow::Result<(ApiKey, faults::Faults)> {
-    logging::start(args.log_format)?;
+    logging::start()?;
     let key = ApiKey::read(args.api_key_file.as_deref())?;
     Ok((key, faults::Faults::of_environment()?))
 }
 
-fn start(args: ServeArgs, key: ApiKey, faults: faults::Faults) -> anyhow::Result<()> {
+fn start(args: ServeArgs, (key, faults): (ApiKey, faults::Faults)) -> anyhow::Result<()> {
     let wanted = u64::try_from(args.limits.max_connections).unwrap_or(u64::MAX);
     let wanted = wanted.saturating_add(SPARE_FILES);
     let files = os::raise_open_files(wanted);

@@ -93,17 +93,8 @@ impl Default for Metrics {
     /// Nothing counted yet.
     fn default() -> Self {
         let mut registry = Registry::default();
-        let (resident, cpu) = (Gauge::default(), Counter::default());
-        registry.register(
-            "process_resident_memory_bytes",
-            "Resident memory",
-            resident.clone(),
-        );
-        registry.register(
-            "process_cpu_seconds",
-            "CPU time, user and system",
-            cpu.clone(),
-        );
+        let resident = count(&mut registry, "process_resident_memory_bytes", "Memory");
+        let cpu = count(&mut registry, "process_cpu_seconds", "User and system");
         let own = &mut registry.sub_registry_with_prefix("tachikoma");
         Self {
             requests: add(
@@ -113,26 +104,14 @@ impl Default for Metrics {
                 Family::new_with_constructor(durations as fn() -> Histogram),
             ),
             in_flight: count(own, "http_requests_in_flight", "Requests being worked on"),
-            connections: count(
-                own,
-                "connections",
-                "Open connections, WebSocket sessions included",
-            ),
+            connections: count(own, "connections", "Connections and WebSockets"),
             connections_refused: count(own, "connections_refused", "Connections turned away"),
             websocket_sessions: count(own, "websocket_sessions", "Open WebSocket sessions"),
             websocket_sent: count(own, "websocket_sent", "Frames sent to WebSocket clients"),
             websocket_lagged: count(own, "websocket_lagged", "Events that slow clients missed"),
-            websocket_dropped: count(
-                own,
-                "websocket_dropped",
-                "Sessions of clients that were gone",
-            ),
-            write_queue: count(
-                own,
-                "db_write_queue_length",
-                "Writes that wait for the writer",
-            ),
-            read_queue: count(own, "db_read_queue_length", "Reads that wait for a reader"),
+            websocket_dropped: count(own, "websocket_dropped", "Sessions of clients gone"),
+            write_queue: count(own, "db_write_queue_length", "Writes that wait"),
+            read_queue: count(own, "db_read_queue_length", "Reads that wait"),
             commit_duration: add(
                 own,
                 "db_commit_duration_seconds",

@@ -182,15 +182,13 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::Cli;
+    use crate::cli::ServeArgs;
 
     #[test]
     fn each_phase_has_its_own_limit() {
         let options = "--idle-timeout 100s --read-timeout 10s --write-timeout 20s";
         let args = options.split(' ');
-        let mut limits = Cli::parse_from(std::iter::once("").chain(args))
-            .serve
-            .limits;
+        let mut limits = ServeArgs::parse_from(std::iter::once("").chain(args)).limits;
         let left = |progress: &Progress| {
             let left = progress.remaining(&limits);
             left.map(|left| left.as_secs_f64().round())

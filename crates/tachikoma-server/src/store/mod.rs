@@ -19,7 +19,8 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::Context;
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc::{self, Permit};
+use tokio::sync::oneshot;
 
 use self::writer::{Ticket, Write, WriteRequest, WriteResult, Writer};
 use crate::cli::ServeArgs;
@@ -104,14 +105,8 @@ impl Store {
     /// # Errors
     /// 503 if the queue is full or the database cannot be written, 409 or 500 as the writer says.
     pub async fn write(&self, write: Write, ticket: Ticket) -> WriteResult {
-        let (reply, answer) = oneshot::channel();
-        let request = WriteRequest {
-            write,
-            ticket,
-            reply,
-        };
-        self.writes.try_send(request).map_err(|_| Problem::busy())?;
-        answer.await.map_err(|_| Problem::stopping())?
+        let place = self.writes.try_reserve().map_err(|_| Problem::busy())?;
+        write_at(place, write, ticket).await
     }
 
     /// Runs any read on the next free reader.
@@ -123,15 +118,8 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&ReadConnections) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |connections| {
-            // Whoever asked may have run into a deadline while this waited.
-            if !reply.is_closed() {
-                let _ = reply.send(read(connections));
-            }
-        });
-        self.reads.try_send(read).map_err(|_| Problem::busy())?;
-        Ok(answer.await.map_err(|_| Problem::stopping())??)
+        let place = self.reads.try_reserve().map_err(|_| Problem::busy())?;
+        read_at(place, read).await
     }
 
     /// Lets the readers open the databases again, because one is another file now.
@@ -145,23 +133,12 @@ impl Store {
     /// # Errors
     /// If it cannot be done, also because the files are no longer those that were opened.
     pub async fn probe(&self) -> ApiResult<()> {
-        let stopping = Problem::stopping;
-        let (reply, answer) = oneshot::channel();
-        let (write, ticket) = (Write::Probe, Ticket::default());
-        let request = WriteRequest {
-            write,
-            ticket,
-            reply,
-        };
-        self.writes.send(request).await.map_err(|_| stopping())?;
-        answer.await.map_err(|_| stopping())??;
-        let (reply, answer) = oneshot::channel();
-        let read: Read = Box::new(move |connections| {
-            let _ = reply.send(missions::list(&connections.missions, None, 1));
-        });
-        self.reads.send(read).await.map_err(|_| stopping())?;
-        answer.await.map_err(|_| stopping())??;
-        Ok(())
+        let stopping = |_| Problem::stopping();
+        let place = self.writes.reserve().await.map_err(stopping)?;
+        write_at(place, Write::Probe, Ticket::default()).await?;
+        let place = self.reads.reserve().await.map_err(stopping)?;
+        let read = read_at(place, |it| missions::list(&it.missions, None, 1));
+        read.await.map(drop)
     }
 
     /// Requests that wait for the writer, and reads that wait for a reader.
@@ -171,6 +148,30 @@ impl Store {
             self.reads.max_capacity() - self.reads.capacity(),
         )
     }
+}
+
+async fn write_at(place: Permit<'_, WriteRequest>, write: Write, ticket: Ticket) -> WriteResult {
+    let (reply, answer) = oneshot::channel();
+    place.send(WriteRequest {
+        write,
+        ticket,
+        reply,
+    });
+    answer.await.map_err(|_| Problem::stopping())?
+}
+
+async fn read_at<T: Send + 'static>(
+    place: Permit<'_, Read>,
+    read: impl FnOnce(&ReadConnections) -> rusqlite::Result<T> + Send + 'static,
+) -> ApiResult<T> {
+    let (reply, answer) = oneshot::channel();
+    place.send(Box::new(move |connections| {
+        // Whoever asked may have run into a deadline while this waited.
+        if !reply.is_closed() {
+            let _ = reply.send(read(connections));
+        }
+    }));
+    Ok(answer.await.map_err(|_| Problem::stopping())??)
 }
 
 fn read(

@@ -18,7 +18,7 @@ use super::schema;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Databases up to this size, in bytes, are checked in full at each start: it takes less than a
-/// second. For greater ones there is the `check` command.
+/// second.
 const QUICK_CHECK_MAX: u64 = 64 * 1024 * 1024;
 
 /// The database file of a data directory.
@@ -182,32 +182,4 @@ fn corrupted(path: &Path) -> String {
 pub fn is_want_of_room(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
-}
-
-/// Reads every page of the database in `data_dir` and checks it (SQLite's `integrity_check`); says
-/// how many missions are in it, and its schema version.
-///
-/// # Errors
-/// The damage, up to 100 findings; or if it cannot be read at all, is not ours or newer than this
-/// build.
-pub fn check(data_dir: &Path) -> anyhow::Result<String> {
-    let path = database_path(data_dir);
-    ensure!(path.exists(), "there is no database {}", path.display());
-    let connection = open_reader(&path)?;
-    let check = || -> anyhow::Result<String> {
-        let version = schema::check_version(&connection, &path)?;
-        let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
-        let lines = statement.query_map([], |row| row.get(0))?;
-        let lines = lines.collect::<rusqlite::Result<Vec<String>>>()?;
-        let damage = lines.join("\n");
-        ensure!(
-            damage == "ok",
-            "the database {} is damaged:\n{damage}",
-            path.display()
-        );
-        let count = "SELECT count(*) FROM missions";
-        let missions: i64 = connection.query_row(count, [], |row| row.get(0))?;
-        Ok(format!("ok: {missions} missions, schema version {version}"))
-    };
-    check().map_err(|error| explain(&path, error))
 }

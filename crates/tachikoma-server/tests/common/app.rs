@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tachikoma_server::app::{App, AppState};
 use tachikoma_server::auth::ApiKey;
-use tachikoma_server::cli::Cli;
+use tachikoma_server::cli::ServeArgs;
 use tachikoma_server::faults::Faults;
 use tachikoma_server::limits::Limits;
 use tachikoma_server::observe::observe;
@@ -81,7 +81,7 @@ impl TestApp {
         let data_dir = data.path().to_str().expect("text");
         let specs_dir = specs.path().to_str().expect("text");
         let mut args =
-            Cli::parse_from(["", "--data-dir", data_dir, "--specs-dir", specs_dir]).serve;
+            ServeArgs::parse_from(["", "--data-dir", data_dir, "--specs-dir", specs_dir]);
         limit(&mut args.limits);
         let key = ApiKey::new(KEY).expect("a valid key");
         let (stop, stopping) = watch::channel(false);
