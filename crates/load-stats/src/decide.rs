@@ -124,11 +124,12 @@ pub struct Group {
 #[must_use]
 pub fn decide(groups: &[Vec<Metric>], rule: &Rule) -> Vec<Group> {
     let have: Vec<usize> = groups.iter().map(|group| measured(group)).collect();
-    let family = groups
-        .iter()
-        .flatten()
-        .filter(|metric| metric.differences.iter().any(Option::is_some))
-        .count();
+    // A metric that shows later must not take back what was said before.
+    let family_at = |pairs: usize| {
+        let is_there =
+            |metric: &&Metric| metric.differences.iter().take(pairs).any(Option::is_some);
+        groups.iter().flatten().filter(is_there).count()
+    };
     let mut decided: Vec<Option<Group>> = vec![None; groups.len()];
     let mut spent = 0;
     for at in rule.looks() {
@@ -136,7 +137,7 @@ pub fn decide(groups: &[Vec<Metric>], rule: &Rule) -> Vec<Group> {
             .filter(|&group| decided[group].is_none() && have[group] >= at)
             .collect();
         let level = rule.alpha * (at - spent) as f64 / rule.planned as f64;
-        let is_last = at == rule.planned;
+        let (family, is_last) = (family_at(at), at == rule.planned);
         if smallest_p(at) * family as f64 > level && !is_last {
             continue;
         }
@@ -173,7 +174,7 @@ pub fn decide(groups: &[Vec<Metric>], rule: &Rule) -> Vec<Group> {
                     .map(|metric| Looked::at(metric, have, rule))
                     .collect(),
             ],
-            family,
+            family_at(have),
             0.0,
             rule,
         )
@@ -250,7 +251,10 @@ impl Looked {
     }
 }
 
-/// The decisions of one look at the groups that are still open.
+/// Why there is no verdict on what was measured no further.
+const CUT_OFF: &str = "the measuring ended before a look that could judge it";
+
+/// The decisions of one look at the groups that are still open; without a `level` to spend, of no look.
 fn judge(groups: Vec<Vec<Looked>>, family: usize, level: f64, rule: &Rule) -> Vec<Vec<Decision>> {
     let of_direction = |direction: usize| {
         let seen = groups.iter().flatten().filter_map(|looked| match looked {
@@ -271,13 +275,15 @@ fn judge(groups: Vec<Vec<Looked>>, family: usize, level: f64, rule: &Rule) -> Ve
         Looked::Seen(mut evidence, _) => {
             let p = [worse.next().unwrap_or(1.0), better.next().unwrap_or(1.0)];
             let adjusted = if evidence.estimate < 0.0 { p[1] } else { p[0] };
-            // A look's share of the level makes p as much larger.
+            // A look's share of the level makes p as much larger; without a look there is none.
             evidence.p_adjusted = if level > 0.0 {
                 (adjusted * rule.alpha / level).min(1.0)
             } else {
-                adjusted
+                1.0
             };
-            let verdict = if smallest_p(evidence.pairs) * family as f64 > level && level > 0.0 {
+            let verdict = if level == 0.0 {
+                Verdict::NotJudged(CUT_OFF.into())
+            } else if smallest_p(evidence.pairs) * family as f64 > level {
                 Verdict::NotJudged(too_few(evidence.pairs, family, level))
             } else if p[0] <= level && evidence.low > evidence.floor {
                 Verdict::Worse

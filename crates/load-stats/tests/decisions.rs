@@ -190,7 +190,47 @@ fn a_test_is_open_until_its_next_look_and_ends_for_itself() {
     let groups = decide(&[slow(), unclear()], &Rule::of(60));
     assert_eq!((groups[0].is_open, groups[0].pairs), (false, 15));
     assert_eq!((groups[1].is_open, groups[1].pairs), (true, 20));
-    assert_eq!(groups[1].metrics[0].verdict, Verdict::Unchanged);
+    let cut_off =
+        Verdict::NotJudged("the measuring ended before a look that could judge it".into());
+    assert_eq!(groups[1].metrics[0].verdict, cut_off);
     assert_eq!(Rule::of(60).looks(), [15, 30, 45, 60]);
     assert_eq!(Rule::of(3).looks(), [1, 2, 3]);
+}
+
+/// However clear it is, since nobody had planned to look then.
+#[test]
+fn what_was_cut_off_before_its_look_is_not_judged() {
+    for (by, pairs) in [(0.4, 14), (0.0, 14), (0.0, 3)] {
+        let group = decide(&[vec![metric(steady(pairs, by), 0.03)]], &Rule::of(60)).remove(0);
+        assert!(group.is_open && group.pairs == pairs);
+        let decision = &group.metrics[0];
+        assert!(
+            matches!(&decision.verdict, Verdict::NotJudged(why) if why.contains("ended before")),
+            "{decision:?}"
+        );
+        assert!(decision.evidence.is_some());
+    }
+}
+
+#[test]
+fn what_is_worse_stays_so_whatever_metrics_come_later() {
+    // So near the level that one metric more would undo it: twice 1/2^10 is below a quarter of 1 %, three times is not.
+    let found = || vec![metric(steady(10, 0.3), 0.05)];
+    let other = |late: bool| {
+        let late = late.then(|| Metric {
+            differences: (0..40).map(|pair| (pair >= 30).then_some(0.0)).collect(),
+            floor: 0.05,
+        });
+        std::iter::once(metric(steady(40, 0.05), 0.05))
+            .chain(late)
+            .collect()
+    };
+    for late in [false, true] {
+        let groups = decide(&[found(), other(late)], &Rule::of(40));
+        assert_eq!(
+            (&groups[0].metrics[0].verdict, groups[0].is_open),
+            (&Verdict::Worse, false),
+            "{late}: {groups:?}"
+        );
+    }
 }
