@@ -51,6 +51,7 @@ struct Written {
     load: usize,
     teardown: Option<usize>,
     has_upgrade: bool,
+    marks: u64,
     is_over: bool,
 }
 
@@ -84,6 +85,11 @@ impl Recorder {
     /// Whether somebody asked for another protocol so far.
     pub fn has_upgrade(&self) -> bool {
         lock(&self.written).has_upgrade
+    }
+
+    /// How many requests were marks, which the server knows nothing of.
+    pub fn marks(&self) -> u64 {
+        lock(&self.written).marks
     }
 
     /// What was written down so far; requests without an answer are left out.
@@ -128,6 +134,7 @@ fn serve(
     while let Some(request) = read_request(&mut client)? {
         if let Some(mark) = request.target.strip_prefix(MARK) {
             let mut written = lock(written);
+            written.marks += 1;
             let at = written.exchanges.len();
             match mark {
                 LOAD => written.load = at,
@@ -206,6 +213,7 @@ mod tests {
         assert_eq!(targets(&recording.setup), ["/login"]);
         assert_eq!(targets(&recording.load), ["/a", "/b"]);
         assert!(!recorder.has_upgrade());
+        assert_eq!(recorder.marks(), 2);
 
         let mut socket = TcpStream::connect(recorder.address).unwrap();
         let upgrade = b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n";

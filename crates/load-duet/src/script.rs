@@ -1,20 +1,16 @@
 //! From a recording to a script that can be asked of any server, again and again: values that an answer gave are taken
 //! from the asked server's own answers, and values that a test made up are made up anew on each pass.
 
+mod fresh;
+mod given;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use serde_json::Value;
-
-use crate::message::{Answer, Request, header};
+use crate::message::Request;
 use crate::recorder::{Exchange, Recording};
-
-/// The shortest value that is taken for one that an answer gave, unless it stands for a whole segment of a path.
-const SHORTEST: usize = 6;
-/// The shortest run of letters, digits and `-` that is taken for one that a test made up.
-const SHORTEST_FRESH: usize = 10;
-/// How many digits of it change from pass to pass.
-const CHANGING: usize = 4;
+use fresh::{made_up, renewed};
+pub(crate) use given::Given;
+use given::{bindings, holds};
 
 /// What is asked, in order.
 #[derive(Debug, Clone, Default)]
@@ -45,25 +41,6 @@ pub struct Step {
     fresh: Vec<String>,
 }
 
-/// A value that an answer gives to later requests.
-#[derive(Debug, Clone)]
-pub(crate) struct Given {
-    /// As it was recorded.
-    pub text: String,
-    place: Place,
-}
-
-/// Where in an answer a value stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
-    /// In a JSON body, by its pointer (RFC 6901).
-    Json(String),
-    /// The last segment of the path in `Location`.
-    Location,
-    /// The cookie of this name.
-    Cookie(String),
-}
-
 impl Script {
     /// Makes a script of `recording`; `name` may name the route of a method and target, which else gets the name
     /// `METHOD /path/{id}`.
@@ -86,15 +63,15 @@ impl Script {
                 }
             })
             .collect();
-        for (from, text, place) in bindings(&all, recording.setup.len()) {
+        for (from, given) in bindings(&all, recording.setup.len()) {
             let slot = script.given.len();
             for step in &mut steps[from + 1..] {
-                if holds(&step.request, &text) {
+                if holds(&step.request, &given.text) {
                     step.takes.push(slot);
                 }
             }
             steps[from].gives.push(slot);
-            script.given.push(Given { text, place });
+            script.given.push(given);
         }
         for (step, fresh) in steps.iter_mut().zip(made_up(&all)) {
             let is_given = |text: &String| script.given.iter().any(|given| given.text == *text);
@@ -154,189 +131,6 @@ impl Step {
     }
 }
 
-impl Given {
-    /// The value in `answer`, if it is there.
-    pub(crate) fn read(&self, answer: &Answer) -> Option<String> {
-        match &self.place {
-            Place::Json(pointer) => {
-                let body: Value = serde_json::from_slice(&answer.body).ok()?;
-                scalar(body.pointer(pointer)?)
-            }
-            place => texts(answer)
-                .into_iter()
-                .find(|(its, _)| its == place)
-                .map(|(_, text)| text),
-        }
-    }
-}
-
-/// The values that later requests take from answers, as (exchange, text, place).
-///
-/// Such a value appears for the first time in an answer, and only requests of the same connection hold it: what several
-/// users ask for is known to all of them beforehand. What the setup learns is for all.
-fn bindings(all: &[&Exchange], setup: usize) -> Vec<(usize, String, Place)> {
-    let mut found: Vec<(usize, String, Place)> = Vec::new();
-    for (at, exchange) in all.iter().enumerate() {
-        let later = &all[at + 1..];
-        for (place, text) in texts(&exchange.answer) {
-            let is_known = found.iter().any(|(_, known, _)| *known == text)
-                || all[..=at]
-                    .iter()
-                    .any(|earlier| holds(&earlier.request, &text));
-            if is_known {
-                continue;
-            }
-            let mut takers = later
-                .iter()
-                .filter(|taker| holds(&taker.request, &text))
-                .peekable();
-            let is_taken = takers.peek().is_some();
-            if is_taken
-                && (at < setup || takers.all(|taker| taker.connection == exchange.connection))
-            {
-                found.push((at, text, place));
-            }
-        }
-    }
-    found
-}
-
-/// The single values of an answer, with their places.
-fn texts(answer: &Answer) -> Vec<(Place, String)> {
-    let mut texts = Vec::new();
-    if let Ok(body) = serde_json::from_slice::<Value>(&answer.body) {
-        leaves(&body, &mut String::new(), &mut texts);
-    }
-    if let Some(location) = header(&answer.headers, "location") {
-        let path = location.split(['?', '#']).next().unwrap_or_default();
-        let last = path.rsplit('/').next().unwrap_or_default();
-        texts.push((Place::Location, last.to_owned()));
-    }
-    for (name, value) in &answer.headers {
-        if name.eq_ignore_ascii_case("set-cookie")
-            && let Some((cookie, value)) =
-                value.split(';').next().unwrap_or_default().split_once('=')
-        {
-            texts.push((
-                Place::Cookie(cookie.trim().to_owned()),
-                value.trim().to_owned(),
-            ));
-        }
-    }
-    texts.retain(|(_, text)| {
-        text.len() >= SHORTEST || text.bytes().any(|byte| byte.is_ascii_digit())
-    });
-    texts
-}
-
-fn leaves(value: &Value, pointer: &mut String, texts: &mut Vec<(Place, String)>) {
-    let length = pointer.len();
-    let mut visit = |name: &str, value: &Value| {
-        pointer.push('/');
-        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-        leaves(value, pointer, texts);
-        pointer.truncate(length);
-    };
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| visit(name, value)),
-        Value::Array(items) => {
-            // What a list holds besides was there before.
-            items.iter().take(1).for_each(|value| visit("0", value));
-        }
-        other => texts.extend(scalar(other).map(|text| (Place::Json(pointer.clone()), text))),
-    }
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// Whether a request holds `text` as a whole: a short one as a segment of its path, a longer one anywhere.
-fn holds(request: &Request, text: &str) -> bool {
-    let path = request.target.split('?').next().unwrap_or_default();
-    if path.split('/').any(|segment| segment == text) {
-        return true;
-    }
-    text.len() >= SHORTEST
-        && (has_whole(&request.target, text)
-            || request
-                .headers
-                .iter()
-                .any(|(_, value)| has_whole(value, text))
-            || std::str::from_utf8(&request.body).is_ok_and(|body| has_whole(body, text)))
-}
-
-fn has_whole(text: &str, part: &str) -> bool {
-    let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-    text.match_indices(part).any(|(at, _)| {
-        is_edge(text[..at].chars().next_back()) && is_edge(text[at + part.len()..].chars().next())
-    })
-}
-
-/// For each exchange the values that the test made up for it alone: times, counters and random ids, which a server may
-/// refuse the second time.
-fn made_up(all: &[&Exchange]) -> Vec<Vec<String>> {
-    let each: Vec<Vec<String>> = all
-        .iter()
-        .map(|exchange| long_words(&exchange.request))
-        .collect();
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-    for word in each.iter().flatten() {
-        *count.entry(word).or_default() += 1;
-    }
-    let once = |words: &Vec<String>| {
-        words
-            .iter()
-            .filter(|word| count[word.as_str()] == 1)
-            .cloned()
-            .collect()
-    };
-    each.iter().map(once).collect()
-}
-
-fn long_words(request: &Request) -> Vec<String> {
-    let body = std::str::from_utf8(&request.body).unwrap_or_default();
-    let parts = [request.target.as_str(), body]
-        .into_iter()
-        .chain(request.headers.iter().map(|(_, value)| value.as_str()));
-    let mut words: Vec<String> = parts
-        .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'))
-        .filter(|word| word.len() >= SHORTEST_FRESH && digits(word).count() >= CHANGING)
-        .map(str::to_owned)
-        .collect();
-    words.sort_unstable();
-    words.dedup();
-    words
-}
-
-/// The places of the digits that may change: not the first, and not those that say which kind of UUID it is (RFC 9562).
-fn digits(word: &str) -> impl Iterator<Item = usize> {
-    let is_uuid = word.len() == 36;
-    word.bytes()
-        .enumerate()
-        .skip(1)
-        .filter_map(move |(at, byte)| {
-            (byte.is_ascii_digit() && !(is_uuid && matches!(at, 14 | 19))).then_some(at)
-        })
-}
-
-/// `word` as it is on pass `pass`: of the same length, and unlike itself on any other of 10,000 passes.
-fn renewed(word: &str, pass: usize) -> String {
-    let mut bytes = word.as_bytes().to_vec();
-    let mut rest = pass;
-    for at in digits(word).take(CHANGING) {
-        let digit = usize::from(bytes[at] - b'0');
-        // At most 9.
-        bytes[at] = b'0' + u8::try_from((digit + rest) % 10).unwrap_or_default();
-        rest /= 10;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 /// `METHOD /path` with `{id}` for each segment that looks like one, and without the query.
 pub fn route(method: &str, target: &str) -> String {
     let path = target.split('?').next().unwrap_or_default();
@@ -354,6 +148,7 @@ pub fn route(method: &str, target: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Answer;
 
     fn exchange(connection: usize, asked: &str, body: &str, status: u16, answer: &str) -> Exchange {
         let (method, target) = asked.split_once(' ').unwrap();
@@ -416,7 +211,12 @@ mod tests {
             .map(|step| step.takes.as_slice())
             .collect();
         assert_eq!(takes, [&[][..], &[], &[0], &[]]);
-        assert_eq!(script.load[0].gives, [0]);
+        let gives: Vec<&[usize]> = script
+            .load
+            .iter()
+            .map(|step| step.gives.as_slice())
+            .collect();
+        assert_eq!(gives, [&[0][..], &[], &[], &[]], "the list only repeats it");
         let answer = exchange(0, "GET /", "", 200, "{\"id\":4711}").answer;
         let value = script.given[0].read(&answer).unwrap();
         let filled = script.load[2].filled(&script.given, &[value], 0);
