@@ -11,6 +11,7 @@ mod ended;
 mod groups;
 pub mod interrupt;
 mod lines;
+pub mod lock;
 pub mod logs;
 mod open;
 mod running;

@@ -13,13 +13,21 @@ use crate::config::{Build, Server};
 use crate::error::UsageError;
 use crate::record::{Side, SideRecord, short_commit};
 use crate::server::Checkout;
-use crate::shell::{self, cmd, interrupt};
+use crate::shell::{self, cmd, lock};
 use crate::{repo, server, ui};
 
-/// What of a program is its code.
-const CODE: [&str; 2] = [".text", ".rodata"];
-/// How often a checkout that is in use is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// What of a program is its code, and the data that it begins with.
+const CODE: [&str; 7] = [
+    ".text",
+    ".rodata",
+    ".data.rel.ro",
+    ".data",
+    ".tdata",
+    ".rela.dyn",
+    ".init_array",
+];
+/// What of it every program has.
+const AT_LEAST: [&str; 2] = [".text", ".rodata"];
 /// How long a compiler may take to say which it is: rustup may have to fetch it first.
 const COMPILER_LIMIT: Duration = Duration::from_secs(600);
 /// Branches that others begin at, in the order in which they are looked for.
@@ -212,7 +220,7 @@ impl Place<'_> {
     ) -> anyhow::Result<(PathBuf, Option<String>)> {
         let short = short_commit(commit);
         let home = self.checkouts()?;
-        let _alone = lock(&home)?;
+        let _alone = lock::wait(&home.join("lock"), "the build of another comparison's base")?;
         ui::step(&format!(
             "{}: building {name} ({short}) in {}",
             side.name(),
@@ -289,6 +297,7 @@ fn caches() -> PathBuf {
 }
 
 /// What others are to know of a comparison that measures, and what it is to know of them.
+#[derive(Default)]
 pub struct Measuring {
     _lock: Option<File>,
     /// What is to be said if another one measures on this machine.
@@ -298,8 +307,11 @@ pub struct Measuring {
 impl Measuring {
     /// Begins to measure. A second comparison is none the wronger, so that nothing here is an error.
     pub fn begin() -> Self {
-        let dir = caches();
-        let _nobody_knows_then = std::fs::create_dir_all(&dir);
+        Self::begin_in(&caches())
+    }
+
+    fn begin_in(dir: &Path) -> Self {
+        let _nobody_knows_then = std::fs::create_dir_all(dir);
         let lock = File::create(dir.join("measuring")).ok();
         let is_alone = lock
             .as_ref()
@@ -307,26 +319,6 @@ impl Measuring {
         Self {
             _lock: lock,
             notice: (!is_alone).then(|| "another comparison measured on this machine meanwhile: both see less than one alone".into()),
-        }
-    }
-}
-
-/// Waits until no other comparison uses the checkouts in `home`.
-fn lock(home: &Path) -> anyhow::Result<File> {
-    let path = home.join("lock");
-    let unusable = || format!("failed to lock {}", path.display());
-    let file = File::create(&path).with_context(unusable)?;
-    let mut said = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut said, true) {
-                    ui::info("waiting: another comparison builds its base");
-                }
-                interrupt::pause(LOOK_AGAIN)?;
-            }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(unusable),
         }
     }
 }
@@ -365,7 +357,6 @@ fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
     if !tree.is_dir() || moved.is_err() {
         // There is none yet, or it is damaged.
         let _made_anew = std::fs::remove_dir_all(tree);
-        git(root, &["worktree", "prune"])?;
         let path = tree.to_string_lossy();
         git(
             root,
@@ -397,10 +388,11 @@ pub fn same(base: &Path, head: &Path) -> bool {
     base == head || code(&base).is_some_and(|code_of_base| Some(code_of_base) == code(&head))
 }
 
-fn code(program: &[u8]) -> Option<[&[u8]; 2]> {
+fn code(program: &[u8]) -> Option<[Option<&[u8]>; 7]> {
     let file = object::File::parse(program).ok()?;
     let section = |name: &str| file.section_by_name(name)?.data().ok();
-    Some([section(CODE[0])?, section(CODE[1])?])
+    let has_code = AT_LEAST.iter().all(|name| section(name).is_some());
+    has_code.then(|| CODE.map(section))
 }
 
 /// What is to be said of how the sides were built.
@@ -424,16 +416,84 @@ mod tests {
             path
         };
         let ours = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let code = code(&ours).unwrap()[0].as_ptr() as usize - ours.as_ptr() as usize;
         let mut stamped = ours.clone();
         stamped.push(0);
-        let mut changed = ours.clone();
-        changed[code] ^= 1;
-        let ours = write("ours", &ours);
-        assert!(same(&ours, &write("stamped", &stamped)));
-        assert!(!same(&ours, &write("changed", &changed)));
+        let path = write("ours", &ours);
+        assert!(same(&path, &write("stamped", &stamped)));
+        let file = object::File::parse(ours.as_slice()).unwrap();
+        let changeable = [
+            ".text",
+            ".rodata",
+            ".data.rel.ro",
+            ".data",
+            ".rela.dyn",
+            ".init_array",
+        ];
+        for name in changeable {
+            let (at, _) = file.section_by_name(name).unwrap().file_range().unwrap();
+            let mut changed = ours.clone();
+            changed[usize::try_from(at).unwrap()] ^= 1;
+            assert!(!same(&path, &write("changed", &changed)), "{name}");
+        }
         let script = write("script", b"#!/bin/sh\n");
         assert!(same(&script, &script) && !same(&script, &write("other", b"#!/bin/sh\ntrue\n")));
         assert!(!same(&script, &dir.path().join("none")));
+    }
+
+    #[test]
+    fn the_second_of_two_comparisons_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("caches");
+        let first = Measuring::begin_in(&dir);
+        assert_eq!(first.notice, None);
+        let second = Measuring::begin_in(&dir).notice.unwrap();
+        assert!(second.contains("another comparison measured"), "{second}");
+        drop(first);
+        assert_eq!(Measuring::begin_in(&dir).notice, None);
+    }
+
+    #[test]
+    fn compilers_that_differ_are_named() {
+        let built_by = |compiler: Option<&str>| Binary {
+            path: PathBuf::new(),
+            record: SideRecord {
+                name: "x".into(),
+                commit: None,
+                dirty: false,
+            },
+            compiler: compiler.map(str::to_owned),
+        };
+        let said = |base, head| notice(&built_by(base), &built_by(head));
+        let differ = said(Some("rustc 1.94.0"), Some("rustc 1.95.0")).unwrap();
+        assert!(
+            differ.starts_with("base is built by rustc 1.94.0 and head by rustc 1.95.0"),
+            "{differ}"
+        );
+        assert_eq!(said(Some("rustc 1.95.0"), Some("rustc 1.95.0")), None);
+        // A ready program does not tell.
+        assert_eq!(said(None, Some("rustc 1.95.0")), None);
+    }
+
+    #[test]
+    fn the_checkout_is_made_anew_and_leaves_the_users_own_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, tree) = (dir.path().join("work"), dir.path().join("cache/tree"));
+        std::fs::create_dir_all(&root).unwrap();
+        let git = |args: &[&str]| repo::ask(&root, args).unwrap();
+        git(&["init", "--quiet"]);
+        let identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"];
+        let commit = ["commit", "--quiet", "--allow-empty", "--message", "first"];
+        git(&[&identity[..], &commit].concat());
+        let commit = git(&["rev-parse", "HEAD"]);
+        // On a disk that is not there just now.
+        let away = dir.path().join("away").to_string_lossy().into_owned();
+        git(&["worktree", "add", "--quiet", "--detach", &away]);
+        std::fs::remove_dir_all(&away).unwrap();
+        for _ in 0..2 {
+            check_out(&root, &tree, &commit).unwrap();
+            assert!(git(&["worktree", "list"]).contains(&away));
+            // Damaged: the next one makes it anew.
+            std::fs::remove_dir_all(&tree).unwrap();
+        }
     }
 }

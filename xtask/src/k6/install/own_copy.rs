@@ -1,9 +1,9 @@
 //! Our own copy of k6: `target/k6/VERSION/k6`.
 
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
 use semver::Version;
@@ -14,13 +14,12 @@ use super::pip::Pip;
 use super::probe::{look_at, probe};
 use super::sources::Sources;
 use super::{K6Error, release};
-use crate::shell::interrupt::{self, Interrupted};
+use crate::shell::interrupt::Interrupted;
+use crate::shell::lock;
 use crate::{http, ui};
 
 /// The start of the names of folders in which an installation is prepared.
 const STAGING: &str = ".staging-";
-/// How often a lock that another installation holds is tried again.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Our own copy below `folder`, if there is one: of `version`, else the release, else the wheel that is pinned last.
 ///
@@ -60,7 +59,7 @@ pub fn installed(version: Option<&Version>, folder: &Path, sources: &Sources) ->
 pub fn install(version: Option<&Version>, folder: &Path, sources: &Sources) -> anyhow::Result<K6> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("failed to create {}", folder.display()))?;
-    let _lock = lock(folder)?;
+    let _lock = lock::wait(&folder.join(".lock"), "another installation of k6")?;
     if let Some(k6) = installed(version, folder, sources) {
         return Ok(k6);
     }
@@ -210,32 +209,6 @@ fn promote(staged: &Path, place: &Path, version: &Version) -> anyhow::Result<Pat
 
 fn program(folder: &Path, version: &Version) -> PathBuf {
     folder.join(version.to_string()).join("k6")
-}
-
-/// Takes the lock of `folder`, which the operating system frees however this program ends.
-fn lock(folder: &Path) -> anyhow::Result<File> {
-    let path = folder.join(".lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| format!("failed to open {}", path.display()))?;
-    let mut said = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut said, true) {
-                    ui::info("waiting for another installation of k6 to end");
-                }
-                interrupt::pause(LOOK_AGAIN)?;
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("failed to lock {}", path.display()));
-            }
-        }
-    }
 }
 
 fn sweep(folder: &Path) {
