@@ -77,6 +77,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             key: &key,
             vus: args.vus,
             block: plan.block,
+            scratch: kept.path(),
             options: &options,
             programs: [&base.path, &head.path],
             dir: &folder.path,
@@ -84,7 +85,6 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         plan: &plan,
         floors: &floors,
         random: fastrand::Rng::with_seed(plan.seed),
-        broken: None,
         blocks: Blocks {
             format: record::FORMAT.into(),
             schema_version: record::BLOCKS_VERSION,
@@ -96,12 +96,17 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             seed: plan.seed,
             planned: plan.pairs,
             block_s: plan.block.as_secs_f64(),
+            vus: args.vus,
+            broken: None,
             checks: Vec::new(),
             pairs: Vec::new(),
         },
     };
     let is_same = !args.calibrate && binaries::same(&base.path, &head.path);
-    let measuring = binaries::Measuring::begin();
+    let measuring = match is_same {
+        true => binaries::Measuring::default(),
+        false => binaries::Measuring::begin(),
+    };
     let began = SystemTime::now();
     let measured = if is_same {
         Ok(())
@@ -126,11 +131,10 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     if args.calibrate {
         comparison.calibration = Some(drawn(&rounds.blocks, &floors));
     }
-    if let Some(why) = rounds.broken {
-        comparison
-            .reasons
-            .insert(0, format!("head did not stand the load: {why}"));
-        (comparison.outcome, comparison.exit_code) = (Outcome::Failed, 1);
+    // The logs of what went wrong.
+    match record::scrub(&folder.path, &key) {
+        Ok(notices) => comparison.notices.extend(notices),
+        Err(problem) => ui::notice(&format!("{problem:#}")),
     }
     conclude(args, comparison, &rounds.blocks, &folder, measured)
 }
@@ -163,6 +167,7 @@ fn drawn(blocks: &Blocks, floors: &Floors) -> record::Calibration {
 
 /// The verdict on what was measured.
 fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
+    let judged = judge::judge(blocks, floors);
     let mut comparison = Comparison {
         schema_version: record::COMPARISON_VERSION,
         run: run.to_owned(),
@@ -179,12 +184,25 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
         seed: blocks.seed,
         planned: blocks.planned,
         block_s: blocks.block_s,
+        floors: floors.given.clone(),
         alpha: judge::ALPHA,
         is_same: false,
-        tests: judge::judge(blocks, floors).tests,
+        tests: judged.tests,
         calibration: None,
     };
     comparison.settle();
+    if let Some(why) = &blocks.broken {
+        let why = format!("head did not stand the load: {why}");
+        comparison.reasons.insert(0, why);
+        (comparison.outcome, comparison.exit_code) = (Outcome::Failed, 1);
+    }
+    if comparison.outcome == Outcome::Passed && !judged.open.is_empty() {
+        comparison.reasons.push(format!(
+            "the measuring was cut off before a look that could judge {}: compare anew",
+            judged.open.join(", ")
+        ));
+        (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
+    }
     comparison
 }
 
@@ -236,5 +254,53 @@ fn conclude(
     match error {
         Some(error) => Err(error),
         None => kept.map(|()| comparison.exit_code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::testing::{blocks, pair};
+
+    /// As it is with the pairs of a comparison of at most 60 that ended after `have`.
+    fn cut_off(have: usize, ratio: f64) -> Blocks {
+        let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.02;
+        let pairs = (0..have).map(|nth| pair(noise(nth), noise(nth + 3) * ratio));
+        let mut blocks = blocks(pairs.collect());
+        blocks.planned = 60;
+        blocks
+    }
+
+    fn outcome(blocks: &Blocks) -> (Outcome, u8, String) {
+        let comparison = judged(blocks, &Floors::default(), "run");
+        (
+            comparison.outcome,
+            comparison.exit_code,
+            comparison.reasons.join("\n"),
+        )
+    }
+
+    #[test]
+    fn what_was_cut_off_is_not_green_when_it_is_judged_again() {
+        for have in [3, 14, 16] {
+            let (outcome, code, reasons) = outcome(&cut_off(have, 1.05));
+            assert_eq!(
+                (outcome, code),
+                (Outcome::CouldNotRun, COULD_NOT_RUN),
+                "{have}"
+            );
+            assert!(reasons.contains("could judge missions"), "{reasons}");
+        }
+        assert_eq!(outcome(&cut_off(16, 1.3)).1, 1, "a look had found it");
+        assert_eq!(outcome(&cut_off(60, 1.0)).1, 0);
+    }
+
+    #[test]
+    fn a_head_that_did_not_stand_the_load_is_worse_when_it_is_judged_again() {
+        let mut blocks = cut_off(3, 1.0);
+        blocks.broken = Some("missions: it ended".into());
+        let (outcome, code, reasons) = outcome(&blocks);
+        assert_eq!((outcome, code), (Outcome::Failed, 1));
+        assert_eq!(reasons, "head did not stand the load: missions: it ended");
     }
 }

@@ -13,7 +13,8 @@ mod versioned;
 mod words;
 
 pub use blocks::{
-    Block, Blocks, CheckCounts, FORMAT, Pair, SCHEMA_VERSION as BLOCKS_VERSION, Side, SideRecord,
+    Block, Blocks, CheckCounts, FORMAT, Failing, Pair, SCHEMA_VERSION as BLOCKS_VERSION, Side,
+    SideRecord,
 };
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
@@ -28,4 +29,4 @@ pub use run::{
 };
 pub use scrub::scrub;
 pub use versioned::versioned;
-pub use words::{percent, short_commit};
+pub use words::{percent, share, short_commit};

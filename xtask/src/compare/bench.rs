@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use k6_summary::{Metrics, ServerState, Summary, SummaryProblem};
+use load_duet::recorder::{MARK, Recorder};
 
 use crate::config::Config;
 use crate::k6::{Invocation, K6, Options, Stopped};
@@ -42,6 +43,8 @@ pub struct Bench<'a> {
     pub vus: u64,
     /// How long a pair is measured.
     pub block: Duration,
+    /// Where files go that nobody keeps.
+    pub scratch: &'a Path,
     /// What the user says to k6.
     pub options: &'a Options,
     /// The programs of base and head.
@@ -57,6 +60,14 @@ pub struct Broken {
     pub side: Side,
     /// How.
     pub why: String,
+}
+
+/// A relay that k6 asks in the place of a server.
+pub struct Relay<'a> {
+    /// Writes down what is asked.
+    pub recorder: &'a Recorder,
+    /// Where k6's samples go, if anywhere.
+    pub points: Option<&'a Path>,
 }
 
 /// A measurement, unless a server did not stand it.
@@ -147,12 +158,13 @@ impl Bench<'_> {
             test: test.into(),
             base,
             head,
+            lacking: BTreeMap::new(),
         };
         Ok(Ok((pair, [of_base, of_head])))
     }
 
-    /// Runs k6's `test` with the load that `load` names. With `through`, it asks this address in the place of the server,
-    /// its samples go to `points.json` in `dir`, and it is ended once `through` says that this makes no sense.
+    /// Runs k6's `test` with the load that `load` names, through a `relay` if there is one; it is ended once there is
+    /// nothing for that to write down.
     ///
     /// # Errors
     /// If k6 cannot be started, or an interruption arrives.
@@ -162,20 +174,20 @@ impl Bench<'_> {
         dir: &Path,
         server: &mut Server,
         load: &[(&'static str, String)],
-        through: Option<(SocketAddr, &dyn Fn() -> bool)>,
+        relay: Option<&Relay<'_>>,
     ) -> anyhow::Result<Measured> {
         let mut env = vec![("TEST", test.to_owned()), ("TIME_SCALE", "1".to_owned())];
         env.extend_from_slice(load);
         let mut address = server.address.clone();
         let mut outputs = Vec::new();
-        if let Some((relay, _)) = through {
-            let (from, to) = (socket(&address)?.to_string(), relay.to_string());
+        if let Some(Relay { recorder, points }) = relay {
+            let (from, to) = (socket(&address)?.to_string(), recorder.address.to_string());
             address.base_url = address.base_url.replace(&from, &to);
             address.ws_url = address.ws_url.replace(&from, &to);
-            outputs = vec![
-                "--out".to_owned(),
-                format!("json={}", dir.join("points.json").display()),
-            ];
+            env.push(("MARKS", format!("http://{to}{MARK}")));
+            if let Some(points) = points {
+                outputs = vec!["--out".to_owned(), format!("json={}", points.display())];
+            }
         }
         env.extend([("BASE_URL", address.base_url), ("WS_URL", address.ws_url)]);
         let invocation = Invocation {
@@ -196,10 +208,11 @@ impl Bench<'_> {
             teardown_limit: Duration::ZERO,
         };
         let useless = |_: &Server| {
-            let makes_no_sense = through.as_ref().is_some_and(|(_, useless)| useless());
+            let makes_no_sense = relay.is_some_and(|relay| relay.recorder.has_upgrade());
             makes_no_sense.then(|| "there is nothing to write down".to_owned())
         };
-        let measured = measure(&invocation, server, useless)?;
+        let mut measured = measure(&invocation, server, useless)?;
+        measured.aside = relay.map_or(0, |relay| relay.recorder.marks());
         if let Some(Stopped::Interrupted(signal)) = measured.ran.stopped {
             return Err(signal.into());
         }

@@ -1,6 +1,6 @@
 //! One restart: both servers fresh, warmed up and asked the same in turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use load_duet::replay::{Duet, Tally};
@@ -86,6 +86,7 @@ impl Bench<'_> {
         }
         Ok(Ok(Pair {
             test: test.into(),
+            lacking: lacking(script, &tally, [&base, &head]),
             base,
             head,
         }))
@@ -128,6 +129,31 @@ fn to_block(
     }
 }
 
+/// What a pair should have been measured of and was not, on either side, and why.
+fn lacking(script: &Script, tally: &Tally, sides: [&Block; 2]) -> BTreeMap<Measure, String> {
+    let routes: BTreeSet<usize> = script.load.iter().map(|step| step.route).collect();
+    let durations = routes.into_iter().flat_map(|route| {
+        let count = tally.durations.get(&route).map_or(0, Vec::len);
+        let why = format!("{count} of its answers were good on both sides");
+        let name = &script.routes[route];
+        [Measure::median(name), Measure::p95(name)].map(|measure| (measure, why.clone()))
+    });
+    let costs = [
+        Measure::CpuPerRequest,
+        Measure::PeakMemory,
+        Measure::BytesPerResponse,
+    ];
+    let [base, head] = tally.failed;
+    let why = format!(
+        "of {} requests {base} failed in base and {head} in head",
+        tally.requests
+    );
+    let costs = costs.map(|measure| (measure, why.clone()));
+    let is_there = |measure: &Measure| sides.iter().all(|side| side.values.contains_key(measure));
+    let all = durations.chain(costs);
+    all.filter(|(measure, _)| !is_there(measure)).collect()
+}
+
 /// Six digits are more than any clock here is good for, and make small files.
 fn significant(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
@@ -135,11 +161,33 @@ fn significant(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use load_duet::recorder::{Exchange, Recording};
+    use load_duet::{Answer, Request};
+
     use super::*;
 
-    fn block(failed: [u64; 2], count: usize) -> Block {
-        let mut script = Script::default();
-        script.routes = vec!["create".into(), "list".into()];
+    fn block(failed: [u64; 2], count: usize) -> (Block, BTreeMap<Measure, String>) {
+        let exchange = |target: &str| Exchange {
+            connection: 0,
+            request: Request {
+                method: "GET".into(),
+                target: target.into(),
+                headers: Vec::new(),
+                body: Vec::new(),
+            },
+            answer: Answer {
+                status: 200,
+                headers: Vec::new(),
+                body: Vec::new(),
+                raw: Vec::new(),
+            },
+        };
+        let recording = Recording {
+            setup: vec![exchange("/login")],
+            load: vec![exchange("/list")],
+            has_upgrade: false,
+        };
+        let script = Script::of(&recording, |_, target| Some(target[1..].to_owned()));
         let mut tally = Tally {
             requests: 1_000,
             failed,
@@ -159,18 +207,15 @@ mod tests {
             threads: 1,
             open_files: 1,
         };
-        to_block(
-            &script,
-            &tally,
-            0,
-            Some((sample(1.0), sample(1.25))),
-            Some(7),
-        )
+        let spent = Some((sample(1.0), sample(1.25)));
+        let block = to_block(&script, &tally, 0, spent, Some(7));
+        let lacking = lacking(&script, &tally, [&block; 2]);
+        (block, lacking)
     }
 
     #[test]
     fn each_metric_is_what_it_is_called() {
-        let Block { requests, values } = block([1, 0], 101);
+        let (Block { requests, values }, lacking) = block([1, 0], 101);
         assert_eq!(requests, 1_000);
         let expected = [
             (Measure::median("list"), 1.05),
@@ -181,18 +226,42 @@ mod tests {
             (Measure::FailedRequests, 0.001),
         ];
         assert_eq!(values, BTreeMap::from(expected));
+        assert!(
+            lacking.is_empty(),
+            "what only prepares the load is not measured: {lacking:?}"
+        );
     }
 
     #[test]
     fn what_fails_has_no_cost_and_few_have_no_p95() {
-        let names = |block: Block| -> Vec<String> {
-            block.values.keys().map(ToString::to_string).collect()
+        let names = |(block, lacking): (Block, BTreeMap<Measure, String>)| {
+            let values: Vec<String> = block.values.keys().map(ToString::to_string).collect();
+            let lacking: Vec<String> = lacking
+                .iter()
+                .map(|(measure, why)| format!("{measure}: {why}"))
+                .collect();
+            (values, lacking)
         };
         // Of either side: a base that fails fast makes a sound head no worse.
-        assert_eq!(names(block([0, 10], 0)), ["failed requests"]);
-        assert!(
-            names(block([0, 0], 19))
-                .starts_with(&["list med".into(), "server CPU per request".into()])
+        let (values, lacking) = names(block([0, 10], 0));
+        assert_eq!(values, ["failed requests"]);
+        let good = "0 of its answers were good on both sides";
+        let failed = "of 1000 requests 0 failed in base and 10 in head";
+        assert_eq!(
+            lacking,
+            [
+                format!("list med: {good}"),
+                format!("list p(95): {good}"),
+                format!("server CPU per request: {failed}"),
+                format!("server peak memory: {failed}"),
+                format!("bytes per response: {failed}"),
+            ]
+        );
+        let (values, lacking) = names(block([0, 0], 19));
+        assert!(values.starts_with(&["list med".into(), "server CPU per request".into()]));
+        assert_eq!(
+            lacking,
+            ["list p(95): 19 of its answers were good on both sides"]
         );
     }
 }

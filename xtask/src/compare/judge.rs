@@ -12,17 +12,22 @@ use crate::record::{
 
 /// Floors by kind, as changed on the command line.
 #[derive(Debug, Clone, Default)]
-pub struct Floors(BTreeMap<Kind, f64>);
+pub struct Floors {
+    /// Those of the command line.
+    pub given: BTreeMap<Kind, f64>,
+}
 
 impl Floors {
     /// The floors of the command line, on top of each kind's own.
     pub fn new(given: &[(Kind, f64)]) -> Self {
-        Self(given.iter().copied().collect())
+        Self {
+            given: given.iter().copied().collect(),
+        }
     }
 
     fn of(&self, measure: &Measure) -> f64 {
         let kind = measure.kind();
-        let given = self.0.get(&kind).copied();
+        let given = self.given.get(&kind).copied();
         given.unwrap_or_else(|| kind.floor_in_pairs())
     }
 }
@@ -48,13 +53,14 @@ pub struct Series {
 }
 
 /// The differences of all metrics of all tests, in the order of the pairs.
-pub fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
+pub fn series<'a>(blocks: &'a Blocks, floors: &Floors) -> Vec<Series> {
     let of_test = |test: &str| {
         let pairs = blocks.pairs_of(test);
-        let measures: BTreeSet<&Measure> = pairs
-            .iter()
-            .flat_map(|pair| pair.base.values.keys().chain(pair.head.values.keys()))
-            .collect();
+        let of_pair = |pair: &&'a Pair| {
+            let measured = pair.base.values.keys().chain(pair.head.values.keys());
+            measured.chain(pair.lacking.keys())
+        };
+        let measures: BTreeSet<&Measure> = pairs.iter().flat_map(of_pair).collect();
         let metric = |measure: &Measure| Metric {
             differences: pairs.iter().map(|pair| difference(measure, pair)).collect(),
             floor: to_difference(measure, floors.of(measure)),
@@ -98,7 +104,7 @@ fn to_change(measure: &Measure, difference: f64) -> f64 {
 pub struct Judged {
     /// The tests.
     pub tests: Vec<TestRecord>,
-    /// Those of which more pairs could change what is said.
+    /// Those of which more pairs could change what is said: none once all were measured that were to be.
     pub open: Vec<String>,
 }
 
@@ -122,17 +128,18 @@ pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
         .zip(decide(&groups, &rule(blocks.planned)))
     {
         let pairs = blocks.pairs_of(&series.test);
-        let worse_failures = checks::worse(&blocks.checks, &series.test);
-        if group.is_open && worse_failures.is_empty() {
+        let looked_at = &pairs[..group.pairs.min(pairs.len())];
+        let failures = checks::failures(&blocks.checks, &series.test);
+        if group.is_open && failures.worse.is_empty() {
             judged.open.push(series.test.clone());
         }
         let metrics = series.metrics.into_iter().zip(group.metrics);
         judged.tests.push(TestRecord {
             pairs: group.pairs,
-            worse_failures,
-            in_both: checks::no_worse(&blocks.checks, &series.test),
+            worse_failures: failures.worse,
+            in_both: failures.by_chance,
             metrics: metrics
-                .map(|((measure, _), decision)| to_record(measure, &pairs, decision))
+                .map(|((measure, _), decision)| to_record(measure, looked_at, decision))
                 .collect(),
             name: series.test,
         });
@@ -148,11 +155,14 @@ fn to_record(measure: Measure, pairs: &[&Pair], decision: Decision) -> MetricRec
             .collect();
         median(&values)
     };
-    let (change, note) = match decision.verdict {
-        Verdict::Worse => (Change::Regression, String::new()),
-        Verdict::Better => (Change::Improvement, String::new()),
-        Verdict::Unchanged => (Change::Unchanged, String::new()),
-        Verdict::NotJudged(why) => (Change::NotJudged, why),
+    let lacks = lacks(&measure, pairs);
+    let (change, note) = match (decision.verdict, lacks) {
+        (Verdict::Worse, lacks) => (Change::Regression, lacks.unwrap_or_default()),
+        (Verdict::NotJudged(why), None) => (Change::NotJudged, why),
+        // Those that have it may be just the ones in which it went well.
+        (_, Some(why)) => (Change::NotJudged, why),
+        (Verdict::Better, None) => (Change::Improvement, String::new()),
+        (Verdict::Unchanged, None) => (Change::Unchanged, String::new()),
     };
     let relative = |evidence: Evidence| Evidence {
         estimate: to_change(&measure, evidence.estimate),
@@ -172,11 +182,29 @@ fn to_record(measure: Measure, pairs: &[&Pair], decision: Decision) -> MetricRec
     }
 }
 
+/// How many of the pairs do not have a value on both sides, and why not.
+fn lacks(measure: &Measure, pairs: &[&Pair]) -> Option<String> {
+    let without = pairs
+        .iter()
+        .filter(|pair| difference(measure, pair).is_none());
+    let without: Vec<&&Pair> = without.collect();
+    let first = without.first()?;
+    let why = first
+        .lacking
+        .get(measure)
+        .map_or("one side has none, or a zero", String::as_str);
+    Some(format!(
+        "{} of {} pairs lack it: {why}",
+        without.len(),
+        pairs.len()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::CheckCounts;
     use crate::record::testing::{blocks, pair};
+    use crate::record::{CheckCounts, Failing};
 
     fn compared(ratio: f64, pairs: usize) -> Blocks {
         let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.01;
@@ -220,7 +248,41 @@ mod tests {
             (gone.change, gone.head, gone.base),
             (Change::NotJudged, None, Some(1.0))
         );
-        assert_eq!(gone.note, "no pair has it on both sides");
+        assert_eq!(
+            gone.note,
+            "9 of 9 pairs lack it: one side has none, or a zero"
+        );
+    }
+
+    #[test]
+    fn what_some_pairs_lack_is_not_called_unchanged_and_still_called_worse() {
+        let lacking = |ratio: f64, which: std::ops::Range<usize>| {
+            let mut blocks = compared(ratio, 24);
+            for pair in &mut blocks.pairs[which] {
+                pair.base.values.clear();
+                pair.head.values.clear();
+                let why = "3 answers were good on both sides".to_owned();
+                pair.lacking
+                    .insert(Measure::median("mission_create_duration"), why);
+            }
+            let judged = judge(&blocks, &Floors::default());
+            assert!(judged.open.is_empty());
+            let metric = &judged.tests[0].metrics[0];
+            (metric.change, metric.note.clone())
+        };
+        let why = |count: usize, of: usize| {
+            format!("{count} of {of} pairs lack it: 3 answers were good on both sides")
+        };
+        assert_eq!(lacking(1.0, 3..4), (Change::NotJudged, why(1, 12)));
+        assert_eq!(lacking(0.7, 3..4), (Change::NotJudged, why(1, 12)));
+        assert_eq!(lacking(1.3, 3..4), (Change::Regression, why(1, 12)));
+        // On neither side of any pair, so that no value tells of it.
+        assert_eq!(lacking(1.0, 0..24), (Change::NotJudged, why(24, 24)));
+        assert_eq!(
+            lacking(1.0, 20..24),
+            (Change::Unchanged, String::new()),
+            "it was judged before"
+        );
     }
 
     #[test]
@@ -259,7 +321,7 @@ mod tests {
         assert_eq!(judge(&checked, &Floors::default()).open, ["missions"]);
         checked.checks.push(CheckCounts {
             test: "missions".into(),
-            check: Some("status".into()),
+            what: Failing::Check("status".into()),
             base: [0, 200],
             head: [200, 200],
         });

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::Context as _;
-use k6_summary::{Metrics, Summary};
+use k6_summary::Summary;
 use load_duet::recorder::Recorder;
 use load_duet::script::Script;
 use serde::Deserialize;
+use tempfile::NamedTempFile;
 
-use super::bench::{Bench, Broken, OrBroken, socket, sound};
-use crate::record::{CheckCounts, Side};
+use super::bench::{Bench, Broken, OrBroken, Relay, socket, sound};
+use crate::record::{CheckCounts, Failing, Side};
 
 /// The load in load-tests/main.js.
 const PROFILE: &str = "record";
@@ -41,25 +42,20 @@ impl Bench<'_> {
             let mut server = self.start(side, &dir)?;
             let recorder = Recorder::start(socket(&server.address)?)
                 .context("failed to listen for what k6 asks")?;
-            let useless = || recorder.has_upgrade();
-            let load = [
-                ("PROFILE", PROFILE.to_owned()),
-                (
-                    "MARKS",
-                    format!("http://{}{}", recorder.address, load_duet::recorder::MARK),
+            // The script is made of what the base is asked. Whatever happens, no URL with the key in it stays.
+            let points = match side {
+                Side::Base => Some(
+                    NamedTempFile::new_in(self.scratch)
+                        .context("failed to create a file for k6's samples")?,
                 ),
-            ];
-            let measured = self.run(
-                test,
-                &dir,
-                &mut server,
-                &load,
-                Some((recorder.address, &useless)),
-            )?;
-            let points = dir.join("points.json");
-            let names = Names::read(&points);
-            // It may hold the key in a URL.
-            let _not_written = std::fs::remove_file(&points);
+                Side::Head => None,
+            };
+            let load = [("PROFILE", PROFILE.to_owned())];
+            let relay = Relay {
+                recorder: &recorder,
+                points: points.as_ref().map(NamedTempFile::path),
+            };
+            let measured = self.run(test, &dir, &mut server, &load, Some(&relay))?;
             server.stop();
             let recording = recorder.recording();
             if recording.has_upgrade {
@@ -74,9 +70,12 @@ impl Bench<'_> {
                 Err(why) => return broken(format!("{why} (see {})", dir.display())),
             };
             summaries.push(summary);
-            script.get_or_insert_with(|| {
-                Script::of(&recording, |method, target| names.of(method, target))
-            });
+            if let Some(points) = points {
+                let names = Names::read(points.path());
+                script = Some(Script::of(&recording, |method, target| {
+                    names.of(method, target)
+                }));
+            }
             let _only_room = std::fs::remove_dir_all(&dir);
         }
         let (Some(script), [base, head]) = (script, summaries.as_slice()) else {
@@ -86,26 +85,32 @@ impl Bench<'_> {
     }
 }
 
-/// How often each check and the requests failed on either side.
+/// How often each check, the requests and the iterations failed on either side.
 pub fn checks(test: &str, [base, head]: [&Summary; 2]) -> Vec<CheckCounts> {
-    let counts = |summary: &Summary| -> BTreeMap<Option<String>, [u64; 2]> {
-        let digest = Metrics::of(summary);
-        let requests = (None, [digest.http_requests_failed, digest.http_requests]);
-        let checks = summary.checks().into_iter();
-        let checks =
-            checks.map(|check| (Some(check.name), [check.fails, check.fails + check.passes]));
-        checks.chain([requests]).collect()
+    let counts = |summary: &Summary| -> BTreeMap<Failing, [u64; 2]> {
+        let requests = [summary.failed_http_requests(), summary.counter("http_reqs")];
+        let (exceptions, iterations) = summary.iteration_exceptions();
+        let checks = summary.checks().into_iter().map(|check| {
+            let tries = check.fails + check.passes;
+            (Failing::Check(check.name), [check.fails, tries])
+        });
+        checks
+            .chain([
+                (Failing::Iterations, [exceptions, iterations]),
+                (Failing::Requests, requests),
+            ])
+            .collect()
     };
     let (base, head) = (counts(base), counts(head));
-    let all: BTreeSet<&Option<String>> = base.keys().chain(head.keys()).collect();
-    let of = |counts: &BTreeMap<Option<String>, [u64; 2]>, check: &Option<String>| {
-        counts.get(check).copied().unwrap_or_default()
+    let all: BTreeSet<&Failing> = base.keys().chain(head.keys()).collect();
+    let of = |counts: &BTreeMap<Failing, [u64; 2]>, what: &Failing| {
+        counts.get(what).copied().unwrap_or_default()
     };
-    let one = |check: &Option<String>| CheckCounts {
+    let one = |what: &Failing| CheckCounts {
         test: test.to_owned(),
-        check: check.clone(),
-        base: of(&base, check),
-        head: of(&head, check),
+        what: what.clone(),
+        base: of(&base, what),
+        head: of(&head, what),
     };
     all.into_iter()
         .map(one)
@@ -219,7 +224,37 @@ fn target(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::checks::failures;
     use super::*;
+
+    #[test]
+    fn exceptions_of_the_script_are_counted_as_checks_and_requests_are() {
+        let summary = |exceptions: u64| {
+            let metrics = serde_json::json!({
+                "iteration_exceptions": {
+                    "type": "rate", "contains": "default",
+                    "values": {"rate": 0, "passes": exceptions, "fails": 200 - exceptions},
+                },
+                "http_reqs": {"type": "counter", "contains": "default", "values": {"count": 200, "rate": 1}},
+            });
+            let summary = serde_json::json!({
+                "metrics": metrics, "state": {"testRunDurationMs": 2_000},
+                "root_group": {"name": "", "path": "", "groups": [], "checks": []},
+            });
+            Summary::parse(summary.to_string().as_bytes()).unwrap()
+        };
+        let counted = checks("missions", [&summary(0), &summary(150)]);
+        let exceptions = &counted[0];
+        assert_eq!(exceptions.what, Failing::Iterations, "{counted:?}");
+        assert_eq!((exceptions.base, exceptions.head), ([0, 200], [150, 200]));
+        assert_eq!(counted[1].what, Failing::Requests);
+        let worse = failures(&counted, "missions").worse;
+        assert_eq!(worse.len(), 1, "{worse:?}");
+        assert!(
+            worse[0]
+                .starts_with("iterations, by an exception of the script: failed 150 of 200 times")
+        );
+    }
 
     #[test]
     fn routes_have_the_names_of_the_script() {

@@ -1,7 +1,7 @@
 //! Measures pairs until each test has its verdict, or all of its pairs.
 
 use super::bench::{Bench, Broken, OrBroken};
-use super::checks::worse;
+use super::checks::failures;
 use super::judge::{Floors, judge, rule};
 use super::plan::Plan;
 use super::recording::{Method, checks};
@@ -18,8 +18,6 @@ pub struct Rounds<'a> {
     pub floors: &'a Floors,
     /// Draws the order of what is asked.
     pub random: fastrand::Rng,
-    /// The head did not stand the load, and how.
-    pub broken: Option<String>,
     /// What was measured so far.
     pub blocks: Blocks,
 }
@@ -36,16 +34,21 @@ impl Rounds<'_> {
             progress.says(&format!(
                 "{test}: writing down what it asks, and counting its checks"
             ));
-            let recorded = self.bench.record(test)?;
-            let Some((method, checks)) = self.stood(test, recorded)? else {
+            let Some(mut method) = self.record(test)? else {
                 return Ok(());
             };
-            self.blocks.checks.extend(checks);
+            if failures(&self.blocks.checks, test).is_doubtful {
+                progress.says(&format!("{test}: counting its checks once more"));
+                let Some(again) = self.record(test)? else {
+                    return Ok(());
+                };
+                method = again;
+            }
             open.push((test, method));
         }
         if !self.plan.to_the_end {
             // What fails its checks needs no statistics.
-            open.retain(|(test, _)| worse(&self.blocks.checks, test).is_empty());
+            open.retain(|(test, _)| failures(&self.blocks.checks, test).worse.is_empty());
         }
         let mut begin = 0;
         for end in rule(self.plan.pairs).looks() {
@@ -71,6 +74,15 @@ impl Rounds<'_> {
         Ok(())
     }
 
+    /// Finds out how a test is measured, and counts its checks; nothing if the head did not stand it.
+    fn record(&mut self, test: &str) -> anyhow::Result<Option<Method>> {
+        let recorded = self.bench.record(test)?;
+        Ok(self.stood(test, recorded)?.map(|(method, checks)| {
+            self.count(checks);
+            method
+        }))
+    }
+
     /// Whether both sides stood a pair.
     fn measure_pair(&mut self, test: &str, nth: usize, method: &Method) -> anyhow::Result<bool> {
         let pair = match method {
@@ -94,14 +106,14 @@ impl Rounds<'_> {
         Ok(stood)
     }
 
-    /// Adds up what k6 counted in blocks.
+    /// Adds up what k6 counted.
     fn count(&mut self, counts: Vec<CheckCounts>) {
         for count in counts {
             let known = self
                 .blocks
                 .checks
                 .iter_mut()
-                .find(|known| known.test == count.test && known.check == count.check);
+                .find(|known| known.test == count.test && known.what == count.what);
             let Some(known) = known else {
                 self.blocks.checks.push(count);
                 continue;
@@ -126,7 +138,7 @@ impl Rounds<'_> {
                 side: Side::Head,
                 why,
             }) => {
-                self.broken = Some(format!("{test}: {why}"));
+                self.blocks.broken = Some(format!("{test}: {why}"));
                 Ok(None)
             }
         }

@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Measure, write_whole};
+use super::{Host, Measure, versioned, write_whole};
 
 /// What marks a file as one of these.
 pub const FORMAT: &str = "tachikoma-blocks";
 /// The version of the format: raised when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The pairs of one comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,10 @@ pub struct Blocks {
     pub planned: usize,
     /// How long a pair is measured, in seconds.
     pub block_s: f64,
+    /// Virtual users of tests that k6 measures.
+    pub vus: u64,
+    /// How the head did not stand the load, if it did not.
+    pub broken: Option<String>,
     /// What k6's checks came to on either side.
     pub checks: Vec<CheckCounts>,
     /// The pairs in the order in which they were measured.
@@ -84,6 +88,9 @@ pub struct Pair {
     pub base: Block,
     /// What is judged.
     pub head: Block,
+    /// What should have been measured and was not, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lacking: BTreeMap<Measure, String>,
 }
 
 /// One server, freshly started and measured for a while.
@@ -95,13 +102,25 @@ pub struct Block {
     pub values: BTreeMap<Measure, f64>,
 }
 
-/// How often a check, or the requests of a test, failed in k6's hands.
+/// What can fail in k6's hands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failing {
+    /// A check of the script, by its name.
+    Check(String),
+    /// The script's function, by an exception.
+    Iterations,
+    /// Any request.
+    Requests,
+}
+
+/// How often something failed in k6's hands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckCounts {
     /// The test.
     pub test: String,
-    /// The check; none for the requests.
-    pub check: Option<String>,
+    /// What.
+    pub what: Failing,
     /// Failures and tries of the base.
     pub base: [u64; 2],
     /// Failures and tries of the head.
@@ -124,13 +143,9 @@ impl Blocks {
             "{shown} is no blocks.json of a comparison: its format is {}, not \"{FORMAT}\"",
             value["format"]
         );
-        anyhow::ensure!(
-            value["schema_version"] == SCHEMA_VERSION,
-            "{shown} has format version {}, this program reads version {SCHEMA_VERSION}: use the program that wrote it",
-            value["schema_version"]
-        );
-        serde_json::from_value(value)
-            .with_context(|| format!("{shown} is damaged: restore it, or compare anew"))
+        versioned(text.as_bytes(), SCHEMA_VERSION).map_err(|why| {
+            anyhow::anyhow!("{shown} {why}: use the program that wrote it, or compare anew")
+        })
     }
 
     /// Writes `blocks.json` into `dir`, whole or not at all.
@@ -198,10 +213,10 @@ mod tests {
         };
         assert!(said("{").contains("no blocks.json"));
         assert!(said("{}").contains("its format is null"));
-        let older = r#"{"format":"tachikoma-blocks","schema_version":1}"#;
-        assert!(said(older).contains("has format version 1, this program reads version 2"));
-        let half = r#"{"format":"tachikoma-blocks","schema_version":2}"#;
-        assert!(said(half).contains("is damaged"));
+        let older = r#"{"format":"tachikoma-blocks","schema_version":2}"#;
+        assert!(said(older).contains("has format version 2, and this program reads 3"));
+        let half = r#"{"format":"tachikoma-blocks","schema_version":3}"#;
+        assert!(said(half).contains("is corrupted"));
         assert!(
             format!("{:#}", Blocks::read(&dir.path().join("none")).unwrap_err())
                 .contains("failed to read")

@@ -1,10 +1,12 @@
 //! `compare.json`: what came of a comparison.
 
+use std::collections::BTreeMap;
+
 use k6_summary::Unit;
 use load_stats::decide::Evidence;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Measure, Outcome, SideRecord, percent};
+use super::{Host, Kind, Measure, Outcome, SideRecord, percent, share};
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -42,6 +44,9 @@ pub struct Comparison {
     pub planned: usize,
     /// How long a pair was measured, in seconds.
     pub block_s: f64,
+    /// The floors that were given on the command line, by kind.
+    #[serde(default)]
+    pub floors: BTreeMap<Kind, f64>,
     /// How often anything may be called worse if nothing is, over all metrics, looks and failures.
     pub alpha: f64,
     /// Whether both sides are one program, so that nothing was measured.
@@ -184,17 +189,12 @@ fn sentence(metric: &MetricRecord) -> String {
         return metric.metric.to_string();
     };
     format!(
-        "{} is {} [{}, {}], more than the {} % that are let pass (p = {:.1e})",
+        "{} is {} [{}, {}], more than the {} that are let pass (p = {:.1e})",
         metric.metric,
         percent(evidence.estimate),
         percent(evidence.low),
         percent(evidence.high),
-        round(evidence.floor * 100.0),
+        share(evidence.floor),
         evidence.p_adjusted
     )
-}
-
-fn round(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }

@@ -60,7 +60,7 @@ pub enum Statistic {
 }
 
 /// What measures have in common: the members of a kind share their floors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The median of a duration.

@@ -16,6 +16,7 @@ pub fn pair(base: f64, head: f64) -> Pair {
         test: "missions".into(),
         base: block(base),
         head: block(head),
+        lacking: BTreeMap::new(),
     }
 }
 
@@ -43,6 +44,8 @@ pub fn blocks(pairs: Vec<Pair>) -> Blocks {
         seed: 1,
         planned: pairs.len(),
         block_s: 2.0,
+        vus: 50,
+        broken: None,
         checks: Vec::new(),
         pairs,
     }

@@ -154,7 +154,7 @@ fn what_does_not_change_the_code_is_not_measured() {
 }
 
 /// A base with a submodule and without a Cargo.lock, which would not compile with the flags or variables of the working
-/// tree, compared out of a hook in a repository with hooks of its own.
+/// tree, compared out of a hook in a repository with hooks of its own, while another comparison measures.
 #[test]
 fn a_base_is_built_as_whoever_checks_it_out_would_build_it() {
     let repository = Repository::new();
@@ -196,11 +196,16 @@ fn a_base_is_built_as_whoever_checks_it_out_would_build_it() {
     let hook = repository.tree().join(".git/hooks/post-checkout");
     std::fs::set_permissions(hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let head = program_with_faults(repository.0.path(), "head", "");
+    let others = repository.0.path().join("caches/load-test-compare");
+    std::fs::create_dir_all(&others).unwrap();
+    let measures = std::fs::File::create(others.join("measuring")).unwrap();
+    measures.lock().unwrap();
     let mut run = repository
         .compare("health")
         .arg("--head-bin")
         .arg(head.to_str().unwrap())
         .env("LEAKED", "1")
+        .env("RUSTUP_TOOLCHAIN", "of-the-working-tree")
         .env("GIT_DIR", "/nowhere")
         .env("GIT_INDEX_FILE", "/nowhere/index")
         .env("GIT_CONFIG_COUNT", "1")
@@ -210,7 +215,9 @@ fn a_base_is_built_as_whoever_checks_it_out_would_build_it() {
     run.wait_for("there is no Cargo.lock");
     run.wait_for("comparing");
     run.signal_as_a_terminal(Signal::INT);
-    run.done().exits(130);
+    run.done()
+        .exits(130)
+        .says("another comparison measured on this machine meanwhile");
 }
 
 #[test]

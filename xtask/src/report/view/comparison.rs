@@ -5,7 +5,7 @@ use k6_summary::{Quantity, Unit};
 use super::{Document, Heads, Row, Section, Table, Tone, lines};
 use crate::record::{
     Blocks, Calibration, Change, Comparison, MetricRecord, Outcome, SideRecord, TestComparison,
-    percent,
+    percent, share, short_commit,
 };
 use crate::report::chart::{Axis, Chart, Line, Point, Shape};
 use crate::report::text::Text;
@@ -97,14 +97,9 @@ pub fn side(side: &SideRecord) -> String {
         } else {
             ""
         };
-        format!(" ({}{dirty})", first(commit))
+        format!(" ({}{dirty})", short_commit(commit))
     });
     format!("{}{}", side.name, commit.unwrap_or_default())
-}
-
-/// The first digits of a commit.
-fn first(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
 }
 
 /// How it was measured, in a line.
@@ -127,21 +122,20 @@ fn method(comparison: &Comparison) -> String {
 fn calibration(found: &Calibration) -> Vec<Text> {
     let often = found.most_often.as_ref();
     let often = often.map_or_else(String::new, |metric| format!(", most often {metric}"));
-    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     let mut out = vec![format!(
         "head against itself: {} of {} comparisons of at most {} pairs drawn from these raise a false alarm ({}){often}",
         found.false_regressions,
         found.draws,
         found.pairs,
-        percent(found.false_regressions as f64 / found.draws as f64)
+        share(found.false_regressions as f64 / found.draws as f64)
     )];
     out.extend(found.found.iter().map(|found| {
         format!(
-            "{} {:+.0} %: found in {}, alone in {}, after {} pairs",
+            "{} +{}: found in {}, alone in {}, after {} pairs",
             found.metric,
-            100.0 * found.change,
-            percent(found.share),
-            percent(found.alone),
+            share(found.change),
+            share(found.share),
+            share(found.alone),
             found.pairs
         )
     }));
@@ -265,17 +259,23 @@ fn repeat(comparison: &Comparison, blocks: &Blocks) -> Text {
     let tests: Vec<&str> = comparison.tests.iter().map(|t| t.name.as_str()).collect();
     let side = |option: &str, side: &SideRecord| match &side.commit {
         Some(_) if side.dirty => String::new(),
-        Some(commit) => format!(" --{option} {}", first(commit)),
+        Some(commit) => format!(" --{option} {}", short_commit(commit)),
         None => format!(" --{option}-bin {}", side.name),
     };
+    let floors = comparison.floors.iter();
+    let percent = |floor: f64| (floor * 1e4).round() / 1e2;
+    let floors =
+        floors.map(|(kind, floor)| format!(" --floor {}={}%", kind.name(), percent(*floor)));
     Text::lines(&format!(
-        "cargo xtask compare {}{}{} --pairs {} --block {}ms --seed {}",
+        "cargo xtask compare {}{}{} --pairs {} --block {}ms --vus {} --seed {}{}",
         tests.join(" "),
         side("base", &comparison.base),
         side("head", &comparison.head),
         blocks.planned,
         (blocks.block_s * 1e3).round(),
-        comparison.seed
+        blocks.vus,
+        comparison.seed,
+        floors.collect::<String>()
     ))
 }
 
@@ -284,14 +284,5 @@ fn p_value(p: f64) -> String {
         format!("{p:.3}")
     } else {
         format!("{p:.0e}")
-    }
-}
-
-fn share(value: f64) -> String {
-    let percent = value * 100.0;
-    if percent.fract().abs() < 0.05 {
-        format!("{percent:.0} %")
-    } else {
-        format!("{percent:.1} %")
     }
 }
