@@ -5,6 +5,7 @@ mod binaries;
 mod calibrate;
 mod checks;
 mod duet;
+mod instructions;
 mod judge;
 mod plan;
 mod recording;
@@ -15,13 +16,14 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use crate::cli::{Compare, MessageFormat};
+use crate::cli::{Compare, Instructions, MessageFormat};
 use crate::config::Config;
 use crate::error::COULD_NOT_RUN;
 use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, Side};
 use crate::server;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, k6, record, repo, report, secret, ui};
+use instructions::Callgrind;
 use judge::Floors;
 use plan::Plan;
 use rounds::Rounds;
@@ -47,6 +49,13 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
         let _not_yet_needed = std::fs::create_dir_all(&results);
         record::try_output("--junit", path)?;
+    }
+    let callgrind = match args.calibrate {
+        true => None,
+        false => Callgrind::find(args.instructions)?,
+    };
+    if callgrind.is_none() && args.instructions == Instructions::Auto && !args.calibrate {
+        ui::info("instructions are not counted: valgrind is not installed");
     }
     let (base, head) = binaries::sources(args, root)?;
     let target_dir = repo::target_dir(root);
@@ -83,6 +92,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             dir: &folder.path,
         },
         plan: &plan,
+        callgrind: callgrind.as_ref(),
         floors: &floors,
         random: fastrand::Rng::with_seed(plan.seed),
         blocks: Blocks {
@@ -100,6 +110,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             broken: None,
             checks: Vec::new(),
             pairs: Vec::new(),
+            instructions: None,
         },
     };
     let is_same = !args.calibrate && binaries::same(&base.path, &head.path);
@@ -114,7 +125,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         ui::step(&report::comparison_announcement(
             &rounds.blocks,
             &plan.tests,
-            plan.at_most(config),
+            plan.at_most(config, callgrind.is_some()),
         ));
         rounds.measure()
     };

@@ -13,8 +13,8 @@ mod versioned;
 mod words;
 
 pub use blocks::{
-    Block, Blocks, CheckCounts, FORMAT, Failing, Pair, SCHEMA_VERSION as BLOCKS_VERSION, Side,
-    SideRecord,
+    Block, Blocks, CheckCounts, Counted, FORMAT, Failing, Function, Pair,
+    SCHEMA_VERSION as BLOCKS_VERSION, Side, SideRecord,
 };
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,

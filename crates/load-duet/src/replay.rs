@@ -63,7 +63,7 @@ impl<'a> Duet<'a> {
             pass: 0,
         };
         for step in &script.setup {
-            let _not_measured = duet.ask_both(step);
+            let _not_measured = duet.ask_both(step, false);
         }
         duet
     }
@@ -72,31 +72,7 @@ impl<'a> Duet<'a> {
     pub fn play(&mut self, mut enough: impl FnMut(&Tally) -> bool) -> Tally {
         let mut tally = Tally::default();
         while let Some(step) = self.script.load.get(self.next) {
-            let answers = self.ask_both(step);
-            tally.requests += 1;
-            let mut durations = [0.0; 2];
-            let mut are_well = true;
-            for (side, answer) in answers.iter().enumerate() {
-                let seconds = answer.as_ref().ok().and_then(|(answer, seconds)| {
-                    tally.bytes[side] += answer.raw.len() as u64;
-                    is_well(answer.status, step.status).then_some(*seconds)
-                });
-                match seconds {
-                    Some(seconds) => durations[side] = seconds,
-                    None => {
-                        tally.failed[side] += 1;
-                        are_well = false;
-                    }
-                }
-            }
-            // An error is answered in another time than the thing itself.
-            if are_well {
-                tally
-                    .durations
-                    .entry(step.route)
-                    .or_default()
-                    .push(durations);
-            }
+            tally.add(step, &self.ask_both(step, false));
             self.next += 1;
             if self.next == self.script.load.len() {
                 self.next = 0;
@@ -109,8 +85,41 @@ impl<'a> Duet<'a> {
         tally
     }
 
-    /// Asks one and then the other.
-    fn ask_both(&mut self, step: &Step) -> [Timed; 2] {
+    /// Goes once through the first `requests` of the load, both sides at once, with the requests of each route together in
+    /// the order in which the routes begin: what an answer gives is there before it is taken. Calls `after` with each
+    /// route and what was measured of it, and ends once `is_over`.
+    ///
+    /// # Errors
+    /// The first that `after` returns.
+    pub fn play_by_route<E>(
+        &mut self,
+        requests: usize,
+        is_over: impl Fn() -> bool,
+        mut after: impl FnMut(usize, &Tally) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.pass += 1;
+        let steps = &self.script.load[..requests.min(self.script.load.len())];
+        let mut routes = Vec::new();
+        for step in steps {
+            if !routes.contains(&step.route) {
+                routes.push(step.route);
+            }
+        }
+        for route in routes {
+            let mut tally = Tally::default();
+            for step in steps.iter().filter(|step| step.route == route) {
+                if is_over() {
+                    return Ok(());
+                }
+                tally.add(step, &self.ask_both(step, true));
+            }
+            after(route, &tally)?;
+        }
+        Ok(())
+    }
+
+    /// Asks both, one after the other or `at_once`.
+    fn ask_both(&mut self, step: &Step, at_once: bool) -> [Timed; 2] {
         let [first, second] = &mut self.sides;
         let (script, pass) = (self.script, self.pass);
         let mut requests = [first, second].map(|side| {
@@ -123,6 +132,12 @@ impl<'a> Duet<'a> {
             |(side, request): &mut (&mut Side, Vec<u8>)| side.ask(&step.request.method, request);
         let [first, second] = &mut requests;
         let answers = match self.random.bool() {
+            _ if at_once => std::thread::scope(|scope| {
+                let other = scope.spawn(|| ask(second));
+                let answer = ask(first);
+                let lost = |_| Err(io::Error::other("the thread that asked it ended"));
+                [answer, other.join().unwrap_or_else(lost)]
+            }),
             true => {
                 let answer = ask(first);
                 [answer, ask(second)]
@@ -143,6 +158,34 @@ impl<'a> Duet<'a> {
             }
         }
         answers
+    }
+}
+
+impl Tally {
+    fn add(&mut self, step: &Step, answers: &[Timed; 2]) {
+        self.requests += 1;
+        let mut durations = [0.0; 2];
+        let mut are_well = true;
+        for (side, answer) in answers.iter().enumerate() {
+            let seconds = answer.as_ref().ok().and_then(|(answer, seconds)| {
+                self.bytes[side] += answer.raw.len() as u64;
+                is_well(answer.status, step.status).then_some(*seconds)
+            });
+            match seconds {
+                Some(seconds) => durations[side] = seconds,
+                None => {
+                    self.failed[side] += 1;
+                    are_well = false;
+                }
+            }
+        }
+        // An error is answered in another time than the thing itself.
+        if are_well {
+            self.durations
+                .entry(step.route)
+                .or_default()
+                .push(durations);
+        }
     }
 }
 
@@ -251,6 +294,28 @@ mod tests {
             assert!(slower.count() > 15, "{durations:?}");
         }
         assert_eq!(tally.durations.len(), 2);
+    }
+
+    #[test]
+    fn the_requests_of_a_route_stand_together_and_still_have_their_ids() {
+        let script = script();
+        let servers = [100, 900].map(|first| server(first, Duration::ZERO, 201));
+        let mut duet = Duet::prepare(&script, servers, 1);
+        let mut seen = Vec::new();
+        let mut play = |requests| {
+            duet.play_by_route(
+                requests,
+                || false,
+                |route, tally| {
+                    seen.push((route, tally.requests, tally.failed));
+                    Ok::<(), ()>(())
+                },
+            )
+        };
+        play(9).unwrap();
+        play(1).unwrap();
+        assert_eq!(seen, [(0, 1, [0, 0]), (1, 1, [0, 0]), (0, 1, [0, 0])]);
+        assert_eq!(duet.play_by_route(9, || false, |_, _| Err("no")), Err("no"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::load_test::{FindK6, MessageFormat, path};
 use crate::record::Kind;
@@ -65,10 +65,14 @@ pub struct Compare {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// The relative change up to which a kind of metric is never reported, as in `p95=10%`: median, p95, cpu, memory
-    /// or bytes.
+    /// The relative change up to which a kind of metric is never reported, as in `p95=10%`: median, p95, cpu, memory,
+    /// bytes or instructions.
     #[arg(long, value_name = "KIND=PERCENT", value_parser = floor)]
     pub floor: Vec<(Kind, f64)>,
+
+    /// Whether valgrind counts the instructions of each route too, which takes a minute or two for each test.
+    #[arg(long, value_enum, default_value_t = Instructions::Auto)]
+    pub instructions: Instructions,
 
     /// Judge the recorded pairs of an earlier comparison again; nothing is measured.
     #[arg(long, value_name = "FILE", value_parser = path())]
@@ -96,6 +100,17 @@ pub struct Compare {
     pub k6: FindK6,
 }
 
+/// Whether instructions are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Instructions {
+    /// If valgrind is installed.
+    Auto,
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
 /// Pairs and their length that see most within five minutes on two cores; load-tests/comparing.md has the measurements.
 const DEFAULT_PAIRS: usize = 60;
 const DEFAULT_BLOCK: &str = "1500ms";
@@ -112,7 +127,7 @@ fn block(text: &str) -> Result<Duration, String> {
 
 fn floor(text: &str) -> Result<(Kind, f64), String> {
     let wrong = || {
-        "a floor is a kind and a percentage, as in `p95=10%`; the kinds are median, p95, cpu, memory, bytes"
+        "a floor is a kind and a percentage, as in `p95=10%`; the kinds are median, p95, cpu, memory, bytes, instructions"
             .to_owned()
     };
     let (kind, share) = text.split_once('=').ok_or_else(wrong)?;

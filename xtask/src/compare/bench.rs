@@ -79,6 +79,14 @@ impl Bench<'_> {
     /// # Errors
     /// If it does not become ready; if an interruption arrives.
     pub fn start(&self, side: Side, dir: &Path) -> anyhow::Result<Server> {
+        self.start_program(side, self.programs[side as usize], dir)
+    }
+
+    /// The same with another program for this side.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn start_program(&self, side: Side, program: &Path, dir: &Path) -> anyhow::Result<Server> {
         interrupt::check()?;
         let ws_path = &self.config.table.server.ws_path;
         let target = Target::new("http://127.0.0.1:0", None, ws_path)?;
@@ -91,7 +99,7 @@ impl Bench<'_> {
             key: self.key,
             needs_key: true,
             may_start: true,
-            binary: Some(self.programs[side as usize]),
+            binary: Some(program),
             pid: None,
             quiet: true,
         };

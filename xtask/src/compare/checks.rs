@@ -5,7 +5,7 @@ use load_stats::fisher;
 use crate::record::{CheckCounts, Failing};
 
 /// What this may take of the comparison's false alarms, over all checks of all tests and all looks.
-pub const LEVEL: f64 = 0.001;
+pub const LEVEL: f64 = 0.0005;
 /// Looks at counts that grow, as those of tests that k6 measures do.
 const LOOKS: usize = 4;
 /// A p up to which more failures of the head are worth counting once more.
@@ -14,7 +14,7 @@ const DOUBTFUL: f64 = 0.1;
 /// What the failures of a test come to.
 #[derive(Debug, Default, PartialEq)]
 pub struct Failures {
-    /// What the head fails more often than the base, in sentences: more than chance would have it in one of 1,000
+    /// What the head fails more often than the base, in sentences: more than chance would have it in one of 2,000
     /// comparisons.
     pub worse: Vec<String>,
     /// What chance may have made, in sentences.

@@ -22,7 +22,7 @@ const SLOWEST_TIMES: u32 = 10;
 /// The fewest durations that a median and a p95 are made of.
 const FEWEST: [usize; 2] = [5, 20];
 /// The share of failed requests from which on the cost of a request says nothing, since an error costs another.
-const TOO_MANY_FAILED: f64 = 0.01;
+pub const TOO_MANY_FAILED: f64 = 0.01;
 
 impl Bench<'_> {
     /// Measures a pair by a duet; `seed` draws the order of each request.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use load_stats::decide::{Decision, Evidence, Metric, Rule, Verdict, decide};
 use load_stats::median;
 
-use super::checks;
+use super::{checks, instructions};
 use crate::record::{
-    Blocks, Change, Kind, Measure, MetricRecord, Pair, TestComparison as TestRecord,
+    Blocks, Change, Function, Kind, Measure, MetricRecord, Pair, TestComparison as TestRecord,
 };
 
 /// Floors by kind, as changed on the command line.
@@ -35,10 +35,10 @@ impl Floors {
 /// How often anything may be called worse if nothing is.
 pub const ALPHA: f64 = 0.01;
 
-/// The rule for what was measured: the checks have taken their part of the level.
+/// The rule for what was measured: the checks and instructions have taken their parts of the level.
 pub fn rule(planned: usize) -> Rule {
     Rule {
-        alpha: ALPHA - checks::LEVEL,
+        alpha: ALPHA - checks::LEVEL - instructions::LEVEL,
         ..Rule::of(planned)
     }
 }
@@ -52,28 +52,34 @@ pub struct Series {
     pub metrics: Vec<(Measure, Metric)>,
 }
 
-/// The differences of all metrics of all tests, in the order of the pairs.
-pub fn series<'a>(blocks: &'a Blocks, floors: &Floors) -> Vec<Series> {
-    let of_test = |test: &str| {
-        let pairs = blocks.pairs_of(test);
-        let of_pair = |pair: &&'a Pair| {
-            let measured = pair.base.values.keys().chain(pair.head.values.keys());
-            measured.chain(pair.lacking.keys())
-        };
-        let measures: BTreeSet<&Measure> = pairs.iter().flat_map(of_pair).collect();
-        let metric = |measure: &Measure| Metric {
-            differences: pairs.iter().map(|pair| difference(measure, pair)).collect(),
-            floor: to_difference(measure, floors.of(measure)),
-        };
-        Series {
-            test: test.to_owned(),
-            metrics: measures
-                .into_iter()
-                .map(|measure| (measure.clone(), metric(measure)))
-                .collect(),
-        }
-    };
+/// The differences of all metrics of all tests that are measured in `pairs`, in their order.
+pub fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
+    let of_test = |test| of_pairs(test, &blocks.pairs_of(test), floors);
     blocks.tests().into_iter().map(of_test).collect()
+}
+
+fn of_pairs(test: &str, pairs: &[&Pair], floors: &Floors) -> Series {
+    let of_pair = |pair: &&Pair| -> Vec<Measure> {
+        let measured = pair.base.values.keys().chain(pair.head.values.keys());
+        measured.chain(pair.lacking.keys()).cloned().collect()
+    };
+    let measures: BTreeSet<Measure> = pairs.iter().flat_map(of_pair).collect();
+    let metric = |measure: &Measure| Metric {
+        differences: pairs.iter().map(|pair| difference(measure, pair)).collect(),
+        floor: to_difference(measure, floors.of(measure)),
+    };
+    Series {
+        test: test.to_owned(),
+        metrics: measures
+            .into_iter()
+            .map(|measure| (measure.clone(), metric(&measure)))
+            .collect(),
+    }
+}
+
+fn metrics(series: &Series) -> Vec<Metric> {
+    let metrics = series.metrics.iter();
+    metrics.map(|(_, metric)| metric.clone()).collect()
 }
 
 /// Head less base: of shares as it is, of all else of the logarithms.
@@ -111,13 +117,6 @@ pub struct Judged {
 /// Judges the pairs: all metrics of all tests are one family, so that the whole comparison keeps the level.
 pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
     let series = series(blocks, floors);
-    let metrics = |series: &Series| {
-        series
-            .metrics
-            .iter()
-            .map(|(_, metric)| metric.clone())
-            .collect()
-    };
     let groups: Vec<Vec<Metric>> = series.iter().map(metrics).collect();
     let mut judged = Judged {
         tests: Vec::new(),
@@ -144,7 +143,49 @@ pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
             name: series.test,
         });
     }
+    judge_instructions(blocks, floors, &mut judged);
     judged
+}
+
+/// Adds the instructions of the tests in which they were counted, which are a family of their own.
+fn judge_instructions(blocks: &Blocks, floors: &Floors, judged: &mut Judged) {
+    let Some(counted) = &blocks.instructions else {
+        return;
+    };
+    let of_test = |test: &TestRecord| of_pairs(&test.name, &blocks.counted_of(&test.name), floors);
+    let series: Vec<Series> = judged.tests.iter().map(of_test).collect();
+    let groups: Vec<Vec<Metric>> = series.iter().map(metrics).collect();
+    let decided = decide(&groups, &instructions::rule(counted.planned));
+    for ((test, series), group) in judged.tests.iter_mut().zip(series).zip(decided) {
+        let pairs = blocks.counted_of(&test.name);
+        let looked_at = &pairs[..group.pairs.min(pairs.len())];
+        for ((measure, _), decision) in series.metrics.into_iter().zip(group.metrics) {
+            let mut record = to_record(measure, looked_at, decision);
+            if record.change == Change::Regression {
+                let those = counted.functions.iter().filter(|function| {
+                    function.test == test.name && function.metric == record.metric
+                });
+                record.note = grown(those);
+            }
+            test.metrics.push(record);
+        }
+    }
+}
+
+/// Which functions take more of a request, in words.
+fn grown<'a>(functions: impl Iterator<Item = &'a Function>) -> String {
+    let one = |function: &Function| {
+        let more = function.head - function.base;
+        format!("{} {more:+.0}", function.name)
+    };
+    let all: Vec<String> = functions.map(one).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!(
+            "most grew, in instructions of a request: {}",
+            all.join(", ")
+        ),
+    }
 }
 
 fn to_record(measure: Measure, pairs: &[&Pair], decision: Decision) -> MetricRecord {
@@ -204,7 +245,7 @@ fn lacks(measure: &Measure, pairs: &[&Pair]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::record::testing::{blocks, pair};
-    use crate::record::{CheckCounts, Failing};
+    use crate::record::{Block, CheckCounts, Counted, Failing};
 
     fn compared(ratio: f64, pairs: usize) -> Blocks {
         let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.01;
@@ -283,6 +324,61 @@ mod tests {
             (Change::Unchanged, String::new()),
             "it was judged before"
         );
+    }
+
+    #[test]
+    fn instructions_are_judged_by_their_own_pairs_and_name_the_functions() {
+        let measure = Measure::instructions("mission_create_duration");
+        let counted = |ratio: f64, have: usize| {
+            let mut blocks = compared(1.0, 12);
+            let count = |nth: usize, ratio: f64| {
+                let mut block = Block::default();
+                let noise = 1.0 + (nth * 7 % 5) as f64 * 0.001;
+                block
+                    .values
+                    .insert(measure.clone(), 70_000.0 * noise * ratio);
+                block
+            };
+            let pair = |nth| Pair {
+                test: "missions".into(),
+                base: count(nth, 1.0),
+                head: count(nth + 3, ratio),
+                lacking: BTreeMap::new(),
+            };
+            let function = |test: &str, name: &str| Function {
+                test: test.into(),
+                metric: measure.clone(),
+                name: name.into(),
+                base: 100.0,
+                head: 2_100.0,
+            };
+            blocks.instructions = Some(Counted {
+                planned: 12,
+                functions: vec![
+                    function("specs", "of::another"),
+                    function("missions", "a::b"),
+                ],
+                pairs: (0..have).map(pair).collect(),
+            });
+            let judged = judge(&blocks, &Floors::default());
+            judged.tests[0].metrics.last().unwrap().clone()
+        };
+        let grown = counted(1.02, 12);
+        assert_eq!(
+            (grown.metric.clone(), grown.change),
+            (measure.clone(), Change::Regression)
+        );
+        assert_eq!(
+            grown.note,
+            "most grew, in instructions of a request: a::b +2000"
+        );
+        assert_eq!(
+            counted(1.005, 12).change,
+            Change::Unchanged,
+            "within the floor"
+        );
+        assert_eq!(counted(0.98, 12).change, Change::Improvement);
+        assert_eq!(counted(1.02, 11).change, Change::NotJudged);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::error::UsageError;
 const METRICS_OF_A_TEST: usize = 8;
 /// What a pair takes beside its measuring: two servers' start and end, and warming up.
 const AROUND_A_PAIR: Duration = Duration::from_millis(1_500);
+/// What it takes to count the instructions of a test.
+const COUNTING: Duration = Duration::from_secs(100);
 
 /// A checked command line.
 #[derive(Debug)]
@@ -54,18 +56,19 @@ impl Plan {
         })
     }
 
-    /// About how long all pairs would take.
-    pub fn at_most(&self, config: &Config) -> Duration {
+    /// About how long all pairs would take, with instructions if they are `counted`.
+    pub fn at_most(&self, config: &Config, counted: bool) -> Duration {
         let pairs = u32::try_from(self.pairs).unwrap_or(u32::MAX);
         // Those whose iterations are long open WebSockets, and are measured one side after the other.
         let pair = |test: &String| match config.longest_iteration(test) {
             Duration::ZERO => self.block + AROUND_A_PAIR,
             longest => (self.block.max(longest) + AROUND_A_PAIR) * 2,
         };
-        self.tests
-            .iter()
-            .map(pair)
-            .map(|pair| pair.saturating_mul(pairs))
-            .sum()
+        let counting = |test: &String| match config.longest_iteration(test) {
+            Duration::ZERO if counted => COUNTING,
+            _ => Duration::ZERO,
+        };
+        let test = |test| pair(test).saturating_mul(pairs) + counting(test);
+        self.tests.iter().map(test).sum()
     }
 }

@@ -1,11 +1,15 @@
 //! Measures pairs until each test has its verdict, or all of its pairs.
 
+use load_duet::script::Script;
+
 use super::bench::{Bench, Broken, OrBroken};
 use super::checks::failures;
+use super::instructions::{self, Callgrind, Profile};
 use super::judge::{Floors, judge, rule};
 use super::plan::Plan;
 use super::recording::{Method, checks};
-use crate::record::{Blocks, CheckCounts, Side};
+use crate::record::{Blocks, CheckCounts, Counted, Side};
+use crate::shell::interrupt::Interrupted;
 use crate::ui;
 
 /// The measuring of a comparison.
@@ -14,6 +18,8 @@ pub struct Rounds<'a> {
     pub bench: Bench<'a>,
     /// What is measured.
     pub plan: &'a Plan,
+    /// Counts instructions, if they are to be counted.
+    pub callgrind: Option<&'a Callgrind>,
     /// The floors that an early end depends on.
     pub floors: &'a Floors,
     /// Draws the order of what is asked.
@@ -29,7 +35,7 @@ impl Rounds<'_> {
     /// If a pair cannot be measured, or an interruption arrives; what was measured is in `blocks`.
     pub fn measure(&mut self) -> anyhow::Result<()> {
         let progress = ui::Progress::open_ended("measuring");
-        let mut open: Vec<(&str, Method)> = Vec::new();
+        let mut methods: Vec<(&str, Method)> = Vec::new();
         for test in &self.plan.tests {
             progress.says(&format!(
                 "{test}: writing down what it asks, and counting its checks"
@@ -44,8 +50,9 @@ impl Rounds<'_> {
                 };
                 method = again;
             }
-            open.push((test, method));
+            methods.push((test, method));
         }
+        let mut open: Vec<&(&str, Method)> = methods.iter().collect();
         if !self.plan.to_the_end {
             // What fails its checks needs no statistics.
             open.retain(|(test, _)| failures(&self.blocks.checks, test).worse.is_empty());
@@ -53,7 +60,7 @@ impl Rounds<'_> {
         let mut begin = 0;
         for end in rule(self.plan.pairs).looks() {
             for nth in begin..end {
-                for (test, method) in &open {
+                for (test, method) in open.iter().copied() {
                     progress.says(&format!(
                         "{test}: pair {} of at most {}",
                         nth + 1,
@@ -70,6 +77,52 @@ impl Rounds<'_> {
             }
             let judged = judge(&self.blocks, self.floors);
             open.retain(|(test, _)| judged.open.iter().any(|open| open == test));
+        }
+        self.count_instructions(&progress, &methods)
+    }
+
+    /// Has valgrind count the instructions of the tests that are measured by duets, if it is there.
+    fn count_instructions(
+        &mut self,
+        progress: &ui::Progress,
+        methods: &[(&str, Method)],
+    ) -> anyhow::Result<()> {
+        let Some(callgrind) = self.callgrind else {
+            return Ok(());
+        };
+        let scripts = methods.iter().filter_map(|(test, method)| match method {
+            Method::Duet(script) => Some((*test, script)),
+            Method::Blocks => None,
+        });
+        let scripts: Vec<(&str, &Script)> = scripts.collect();
+        let planned = instructions::pairs(scripts.iter().map(|(_, it)| it.routes.len()).sum());
+        let counted = self.blocks.instructions.insert(Counted {
+            planned,
+            ..Counted::default()
+        });
+        for (test, script) in scripts {
+            let mut profile = Profile::default();
+            for nth in 1..=planned {
+                progress.says(&format!("{test}: instructions, pair {nth} of {planned}"));
+                match self
+                    .bench
+                    .instructions(callgrind, test, script, &mut profile)
+                {
+                    Ok(pair) => counted.pairs.push(pair),
+                    Err(error) if error.is::<Interrupted>() => return Err(error),
+                    // The other metrics are judged without.
+                    Err(error) => {
+                        let why = format!("{error:#}");
+                        counted
+                            .pairs
+                            .push(instructions::lacking(test, script, &why));
+                        break;
+                    }
+                }
+            }
+            counted
+                .functions
+                .extend(profile.grown(test, script, planned));
         }
         Ok(())
     }

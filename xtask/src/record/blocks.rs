@@ -44,6 +44,35 @@ pub struct Blocks {
     pub checks: Vec<CheckCounts>,
     /// The pairs in the order in which they were measured.
     pub pairs: Vec<Pair>,
+    /// What valgrind counted, if it was asked.
+    #[serde(default)]
+    pub instructions: Option<Counted>,
+}
+
+/// Instructions of each route.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Pairs that are counted of each test.
+    pub planned: usize,
+    /// The functions that take the most more in the head, of each route.
+    pub functions: Vec<Function>,
+    /// The pairs, with the instructions of a request as their values.
+    pub pairs: Vec<Pair>,
+}
+
+/// What a function takes of a request, without what it calls, in instructions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    /// The test.
+    pub test: String,
+    /// The route's instructions.
+    pub metric: Measure,
+    /// Its name.
+    pub name: String,
+    /// In the base.
+    pub base: f64,
+    /// In the head.
+    pub head: f64,
 }
 
 /// One of the two servers.
@@ -174,6 +203,12 @@ impl Blocks {
     /// The pairs of `test`, in order.
     pub fn pairs_of(&self, test: &str) -> Vec<&Pair> {
         self.pairs.iter().filter(|pair| pair.test == test).collect()
+    }
+
+    /// The pairs of `test` in which instructions were counted.
+    pub fn counted_of(&self, test: &str) -> Vec<&Pair> {
+        let counted = self.instructions.iter().flat_map(|counted| &counted.pairs);
+        counted.filter(|pair| pair.test == test).collect()
     }
 }
 

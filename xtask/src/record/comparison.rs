@@ -119,7 +119,7 @@ pub struct MetricRecord {
     pub head: Option<f64>,
     /// The numbers behind it, if there are any.
     pub evidence: Option<Evidence>,
-    /// Why it was not judged; else empty.
+    /// Why it was not judged, or what is known besides; may be empty.
     pub note: String,
 }
 
@@ -189,12 +189,16 @@ fn sentence(metric: &MetricRecord) -> String {
         return metric.metric.to_string();
     };
     format!(
-        "{} is {} [{}, {}], more than the {} that are let pass (p = {:.1e})",
+        "{} is {} [{}, {}], more than the {} that are let pass (p = {:.1e}){}",
         metric.metric,
         percent(evidence.estimate),
         percent(evidence.low),
         percent(evidence.high),
         share(evidence.floor),
-        evidence.p_adjusted
+        evidence.p_adjusted,
+        match metric.note.as_str() {
+            "" => String::new(),
+            note => format!(": {note}"),
+        }
     )
 }

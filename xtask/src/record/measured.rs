@@ -57,6 +57,8 @@ pub enum Statistic {
     Median,
     /// `p(95)`.
     P95,
+    /// `instructions`: of its requests, as valgrind counts them.
+    Instructions,
 }
 
 /// What measures have in common: the members of a kind share their floors.
@@ -73,6 +75,8 @@ pub enum Kind {
     Memory,
     /// Bytes per response, which hardly vary at all.
     Bytes,
+    /// Instructions of a request, which are work, whatever else the machine does.
+    Instructions,
     /// The share of failed requests.
     Failed,
 }
@@ -94,6 +98,14 @@ impl Measure {
         }
     }
 
+    /// Instructions of a request of the route that the trend is of.
+    pub fn instructions(metric: impl Into<String>) -> Self {
+        Self::Trend {
+            metric: metric.into(),
+            statistic: Statistic::Instructions,
+        }
+    }
+
     /// The 95th percentile of the duration of requests.
     pub fn p95_of_requests() -> Self {
         Self::p95(REQUESTS)
@@ -105,6 +117,7 @@ impl Measure {
             Self::Trend { statistic, .. } => match statistic {
                 Statistic::Median => Kind::Median,
                 Statistic::P95 => Kind::P95,
+                Statistic::Instructions => Kind::Instructions,
             },
             Self::CpuPerRequest => Kind::Cpu,
             Self::PeakMemory => Kind::Memory,
@@ -116,6 +129,10 @@ impl Measure {
     /// The unit of its values.
     pub fn unit(&self) -> Unit {
         match self {
+            Self::Trend {
+                statistic: Statistic::Instructions,
+                ..
+            } => Unit::None,
             Self::Trend { .. } | Self::CpuPerRequest => Unit::Milliseconds,
             Self::PeakMemory | Self::BytesPerResponse => Unit::Bytes,
             Self::FailedRequests => Unit::Ratio,
@@ -130,12 +147,13 @@ impl Measure {
 
 impl Kind {
     /// The kinds that `--floor` names: failed requests are counted and compared in another way.
-    pub const WITH_FLOOR: [Self; 5] = [
+    pub const WITH_FLOOR: [Self; 6] = [
         Self::Median,
         Self::P95,
         Self::Cpu,
         Self::Memory,
         Self::Bytes,
+        Self::Instructions,
     ];
 
     /// What `--floor` calls it.
@@ -146,6 +164,7 @@ impl Kind {
             Self::Cpu => "cpu",
             Self::Memory => "memory",
             Self::Bytes => "bytes",
+            Self::Instructions => "instructions",
             Self::Failed => "failed",
         }
     }
@@ -158,7 +177,7 @@ impl Kind {
             Self::P95 => 0.10,
             Self::Cpu => 0.02,
             Self::Memory => 0.05,
-            Self::Bytes => 0.01,
+            Self::Bytes | Self::Instructions => 0.01,
             Self::Failed => 0.001,
         }
     }
@@ -167,7 +186,7 @@ impl Kind {
     /// a difference, since the past is 0: two requests in a thousand.
     pub fn floor_by_night(self) -> f64 {
         match self {
-            Self::Median | Self::Cpu | Self::Bytes => 0.05,
+            Self::Median | Self::Cpu | Self::Bytes | Self::Instructions => 0.05,
             Self::P95 | Self::Memory => 0.10,
             Self::Failed => 0.002,
         }
@@ -209,6 +228,7 @@ impl fmt::Display for Measure {
             let statistic = match statistic {
                 Statistic::Median => "med",
                 Statistic::P95 => "p(95)",
+                Statistic::Instructions => "instructions",
             };
             return write!(f, "{metric} {statistic}");
         }
@@ -229,6 +249,7 @@ impl FromStr for Measure {
         match statistic {
             "med" | "median" => Ok(Self::median(metric)),
             "p(95)" | "p95" => Ok(Self::p95(metric)),
+            "instructions" => Ok(Self::instructions(metric)),
             _ => Err(format!("`{text}` names no number that is followed")),
         }
     }

@@ -48,5 +48,6 @@ pub fn blocks(pairs: Vec<Pair>) -> Blocks {
         broken: None,
         checks: Vec::new(),
         pairs,
+        instructions: None,
     }
 }

@@ -10,7 +10,7 @@ use crate::faults::program_with_faults;
 use crate::support::{Done, Going, Run, read, server, wait_until};
 
 /// Pairs of which twelve are enough for whatever they all show, as short as they may be.
-const SHORT: &str = "--pairs 16 --block 300ms --seed 7";
+const SHORT: &str = "--pairs 16 --block 300ms --seed 7 --instructions off";
 
 fn compare(args: &str, base: &Path, head: &Path) -> Run {
     Run::compare(args)
@@ -90,12 +90,50 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_pairs() {
     assert!(page.contains(repeat), "{page}");
 }
 
+/// A folder with a valgrind and a vgdb that run the server as it is, and count 100,000 instructions of a route in the
+/// base and 150,000 in the head.
+fn counters(dir: &Path) -> PathBuf {
+    const VALGRIND: &str = r#"#!/bin/sh
+for option; do case $option in --callgrind-out-file=*) echo "${option#*=}" > "$(dirname "$0")/$$"; esac; done
+while [ "${1#--}" != "$1" ]; do shift; done
+exec "$@"
+"#;
+    const VGDB: &str = r#"#!/bin/sh
+[ "$3" = dump ] || exit 0
+pid="${1#--pid=}"
+server="$(dirname "$0")/$pid"
+read -r counts < "$server"
+echo >> "$server.parts"
+case $counts in *head*) count=150000;; *) count=100000;; esac
+printf 'fn=sort::h0123456789abcdef\n0 %s\n' $count > "${counts%??}$pid.$(wc -l < "$server.parts" | tr -d ' ')"
+"#;
+    let folder = dir.join("counters");
+    std::fs::create_dir(&folder).unwrap();
+    for (name, script) in [("valgrind", VALGRIND), ("vgdb", VGDB)] {
+        let path = folder.join(name);
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    folder
+}
+
 #[test]
-fn checks_that_fail_in_the_head_alone_need_no_pairs() {
+fn failing_checks_need_no_pairs_and_instructions_are_counted_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let failing = program_with_faults(dir.path(), "failing", "GET /api/missions: error=50%");
-    let done = compare(&format!("missions {SHORT}"), server(), &failing).done();
-    done.exits(1).says("list status is 200\": failed");
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", counters(dir.path()).display());
+    let short = SHORT.replace("off", "on");
+    let done = compare(&format!("missions {short}"), server(), &failing)
+        .env("PATH", &path)
+        .done();
+    done.exits(1)
+        .says("list status is 200\": failed")
+        .says("missions: mission_create_duration instructions is +50.0 %")
+        .says("most grew, in instructions of a request: sort +")
+        .says(
+            "mission_list_duration instructions could not be judged: 12 of 12 pairs lack it: of ",
+        );
     let test = &comparison(&done)["tests"][0];
     assert_eq!(test["pairs"], 0);
     let worse = test["worse_failures"].as_array().unwrap();
@@ -144,7 +182,16 @@ fn what_says_nothing_is_not_measured() {
         .says("6 pairs reach p = 1/2^6 = 1.56e-2 at best")
         .says("10 pairs are needed");
     assert!(!done.results.exists(), "nothing was begun");
-    let done = compare("missions", server(), server()).done();
+    let done = compare("missions --instructions on", server(), server())
+        .env("PATH", "/nowhere")
+        .done();
+    done.exits(2)
+        .says("needs valgrind")
+        .says("apt-get install valgrind");
+    let done = compare("missions --instructions auto", server(), server())
+        .env("PATH", "/nowhere")
+        .done();
+    done.says("instructions are not counted: valgrind is not installed");
     done.exits(0).says("THE SAME PROGRAM, NOTHING WAS MEASURED");
 }
 

@@ -210,9 +210,11 @@ fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
         Unit::Bytes if metric.base.is_some_and(|base| base >= 1e6) => ("MB", 1e-6),
         Unit::Bytes => ("kB", 1e-3),
         Unit::Ratio => ("%", 100.0),
+        Unit::None => ("instructions", 1.0),
         _ => ("ms", 1.0),
     };
-    let pairs = blocks.pairs_of(test).into_iter();
+    let all = [blocks.pairs_of(test), blocks.counted_of(test)];
+    let pairs = all.into_iter().flatten();
     let pairs = pairs.filter_map(|pair| pair.values(&metric.metric));
     let pairs: Vec<(f64, f64)> = pairs
         .map(|(base, head)| (base * scale, head * scale))
