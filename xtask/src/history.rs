@@ -16,7 +16,7 @@ mod references;
 pub mod testing;
 mod view;
 
-pub use accept::{Lineage, accept};
+pub use accept::accept;
 pub use confirm::{Again, Settled, has_suspects, leave_open, settle, withdraw, withhold_times};
 pub use fence::Reference;
 pub use import::run as import;

@@ -26,7 +26,7 @@ fn shares(deviation: f64, ratio: f64, confirm: bool, draws: u64) -> (f64, f64) {
         let mut random = fastrand::Rng::with_seed(seed + 1_000_000);
         let mut suspect = |history: &[f64], value: f64, level: f64| {
             let verdict =
-                |value: f64| matches!(judge_by_fence(history, value, FLOOR), Fence::Suspect(_));
+                |value: f64| matches!(judge_by_fence(&[history], value, FLOOR), Fence::Suspect(_));
             let again = level * (deviation * normal(&mut random)).exp();
             verdict(value) && (!confirm || verdict(again))
         };
@@ -61,7 +61,7 @@ fn a_step_of_a_quarter_is_found_on_its_first_night_where_noise_allows() {
 fn improvements_and_short_histories_are_never_suspect() {
     for seed in 0..200 {
         let series = nights(0.081, seed);
-        let verdict = |nights: usize, value| judge_by_fence(&series[..nights], value, FLOOR);
+        let verdict = |nights: usize, value| judge_by_fence(&[&series[..nights]], value, FLOOR);
         assert!(!matches!(verdict(59, series[59] / 3.0), Fence::Suspect(_)));
         assert!(matches!(verdict(29, 1e6), Fence::Shown(_)));
         assert!(matches!(verdict(30, 1e6), Fence::Suspect(_)));

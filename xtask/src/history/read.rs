@@ -178,6 +178,20 @@ impl Past {
         self.entries.iter().filter(same)
     }
 
+    /// Where in `entries`, which are in order of time, each accepted change of `test` is first seen; at their end if none
+    /// of them has it yet.
+    pub fn places<'a>(
+        &'a self,
+        entries: &[&Entry],
+        test: &str,
+    ) -> impl Iterator<Item = (usize, &'a Accepted)> {
+        let of_test = self.accepted.iter().filter(move |it| it.is_of(test));
+        of_test.filter_map(move |accepted| {
+            let since = time(accepted.since()).ok()?;
+            Some((entries.partition_point(|entry| entry.at < since), accepted))
+        })
+    }
+
     /// Every line that could be read, whatever its date.
     pub fn all(&self) -> impl Iterator<Item = &Line> {
         let entries = self.entries.iter().chain(&self.future);
@@ -206,7 +220,7 @@ fn one(text: &[u8]) -> Result<Read, String> {
     let value: Value = versioned(text, HISTORY_VERSION)?;
     if value.get("accepted").is_some() {
         let line: AcceptedLine = serde_json::from_value(value).map_err(corrupted)?;
-        time(&line.accepted.committed_at)?;
+        time(line.accepted.since())?;
         return Ok(Read::Accepted(line.accepted));
     }
     let line: Line = serde_json::from_value(value).map_err(corrupted)?;
