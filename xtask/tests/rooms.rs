@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ui", &["actions", "secret"]),
     ("shell", &["secret", "ui"]),
     ("http", &[]),
-    ("record", &["error", "secret"]),
+    ("record", &["error", "secret", "shell"]),
     ("repo", &["record", "shell"]),
     ("config", &["error", "shell"]),
     ("cli", &["config", "record"]),

@@ -44,7 +44,7 @@ impl Reference {
                 accepted.why
             ));
         }
-        let out = left_out(same.iter().map(|entry| &entry.line));
+        let out = left_out(same.iter().copied());
         if !out.is_empty() {
             notes.push(format!("left out: {out}"));
         }
@@ -53,7 +53,7 @@ impl Reference {
         let mut counts = vec![0; starts.len() + 1];
         let mut series: BTreeMap<Measure, Vec<Vec<f64>>> = BTreeMap::new();
         for (index, entry) in same.iter().enumerate() {
-            if unfit(&entry.line).is_some() {
+            if unfit(entry).is_some() {
                 continue;
             }
             let level = starts.partition_point(|start| *start <= index);

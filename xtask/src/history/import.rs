@@ -51,8 +51,10 @@ pub fn run(results: &Path, dirs: &[PathBuf]) -> anyhow::Result<()> {
 
 fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<Imported> {
     let own = history_path(results);
-    let before = read::read(&own, now)?;
-    let mut known: HashSet<_> = before.all().map(identity).collect();
+    let mut known = HashSet::new();
+    let before = read::read_each(&own, now, |_, identity| {
+        known.insert(identity);
+    })?;
     let mut accepted = before.accepted;
     let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
     for dir in dirs {
@@ -69,9 +71,8 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
                 continue;
             }
             imported.files += 1;
-            let past = load(&path, now, &mut imported.notices)?;
-            for line in past.all() {
-                if known.insert(identity(line)) {
+            let past = load(&path, now, |line, identity| {
+                if known.insert(identity) {
                     lines.push(Line {
                         imported: true,
                         ..line.clone()
@@ -79,7 +80,8 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
                 } else {
                     imported.known += 1;
                 }
-            }
+            })?;
+            imported.notices.extend(past.notices);
             for one in past.accepted {
                 if !accepted.contains(&one) {
                     accepted.push(one.clone());
@@ -123,21 +125,24 @@ fn same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-fn load(path: &Path, now: SystemTime, notices: &mut Vec<String>) -> anyhow::Result<Past> {
+/// Gives `each` the lines of a file; what else is in it.
+fn load(path: &Path, now: SystemTime, mut each: impl FnMut(&Line, u64)) -> anyhow::Result<Past> {
     if path.ends_with("history.jsonl") {
-        let past = read::read(path, now)?;
-        notices.extend(past.notices.iter().cloned());
-        return Ok(past);
+        return read::read_each(path, now, each);
     }
     let bytes =
         std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let mut past = Past::default();
     match versioned::<RunRecord>(&bytes, SCHEMA_VERSION) {
-        Ok(run) => Ok(Past::of(std::iter::once(&run))),
-        Err(why) => {
-            notices.push(format!("{} {why}: left out", path.display()));
-            Ok(Past::default())
+        Ok(run) => {
+            let lines = lines::lines(&run);
+            lines.iter().for_each(|line| each(line, identity(line)));
         }
+        Err(why) => past
+            .notices
+            .push(format!("{} {why}: left out", path.display())),
     }
+    Ok(past)
 }
 
 #[cfg(test)]
@@ -196,22 +201,33 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_two_machines_of_one_kind_began_in_the_same_second_are_both_taken() {
+    fn runs_that_began_in_the_same_second_are_told_apart_by_what_they_measured_or_by_their_machines()
+     {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("results");
-        for (name, duration_ms) in [("a", 540_000.0), ("b", 540_001.5)] {
+        let changes: [(&str, fn(&mut Line)); 4] = [
+            ("a", |_| {}),
+            ("b", |line| {
+                line.metrics.as_mut().unwrap().duration_ms += 1.5
+            }),
+            ("c", |line| {
+                line.server_usage.as_mut().unwrap().peak_rss_bytes += 4096
+            }),
+            ("d", |line| line.key.machine = Some("another".into())),
+        ];
+        for (name, change) in changes {
             let artifact = dir.path().join("artifacts").join(name);
             let mut line = testing::line(3);
-            line.metrics.as_mut().unwrap().duration_ms = duration_ms;
+            change(&mut line);
             lines::append_lines(&artifact, &[line]).unwrap();
         }
         let dirs = [dir.path().join("artifacts")];
-        for (fresh, known) in [(2, 0), (0, 2)] {
+        for (fresh, known) in [(4, 0), (0, 4)] {
             let imported = import(&results, &dirs, now()).unwrap();
             assert_eq!((imported.fresh, imported.known), (fresh, known));
         }
         let past = read::read(&history_path(&results), now()).unwrap();
-        assert_eq!(past.entries.len(), 2);
+        assert_eq!(past.entries.len(), 4);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub fn points(entries: &[&Entry], measure: &Measure, starts: &[usize]) -> Vec<Po
             continue;
         };
         let line = &entry.line;
-        let unfit = unfit(line);
+        let unfit = unfit(entry);
         let version = |what: &str, version: Option<&String>| {
             format!("{what} {}", version.map_or("unknown", String::as_str))
         };
@@ -139,7 +139,10 @@ mod tests {
             let before: Vec<&Entry> = past.entries[..index].iter().collect();
             let line = &past.entries[index].line;
             let reference = Reference::among(&past, &line.key, &before);
-            let row = reference.compare(&line.measured()).metrics.remove(0);
+            let row = reference
+                .compare(&past.entries[index].numbers)
+                .metrics
+                .remove(0);
             let upper = row
                 .reference
                 .zip(row.fence)

@@ -92,7 +92,7 @@ pub fn runs_of(past: &Past, args: &History) -> Vec<ComparableRuns> {
 fn one(past: &Past, key: &Key) -> Option<ComparableRuns> {
     let entries: Vec<&Entry> = past
         .comparable_with(key)
-        .filter(|entry| entry.line.metrics.is_some())
+        .filter(|entry| !entry.numbers.is_empty())
         .collect();
     let (newest, before) = entries.split_last()?;
     let reference = Reference::among(past, key, before);
@@ -131,7 +131,7 @@ fn one(past: &Past, key: &Key) -> Option<ComparableRuns> {
 fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
     let telling: Vec<&Point> = points
         .iter()
-        .filter(|point| telling(&entries[point.index].line))
+        .filter(|point| telling(entries[point.index]))
         .collect();
     let newest = &telling[telling.len().saturating_sub(SEARCHED)..];
     let values: Vec<f64> = newest.iter().map(|point| point.value).collect();
