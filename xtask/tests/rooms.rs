@@ -50,8 +50,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "compare",
         &[
-            "cli", "config", "error", "github", "k6", "measure", "record", "repo", "report",
-            "secret", "server", "shell", "ui",
+            "cli", "config", "error", "github", "history", "k6", "measure", "record", "repo",
+            "report", "secret", "server", "shell", "ui",
         ],
     ),
     (

@@ -9,6 +9,8 @@
 //! More than [`WINDOW`] nights are not added up: a difference between the sides that is none of the builds', such as that
 //! of the folders in which they lie, would add up with them.
 
+use serde::{Deserialize, Serialize};
+
 /// How many of the newest nights are added up at most.
 pub const WINDOW: usize = 10;
 /// Standard errors to the near end: ten windows and a dozen numbers are looked at each night.
@@ -17,7 +19,7 @@ const ERRORS: f64 = 3.0;
 const GIVEN: f64 = 1.959_964;
 
 /// What one comparison found of one number.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// The logarithm of head by base.
     pub estimate: f64,

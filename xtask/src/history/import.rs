@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::chain::RatioLine;
 use super::lines::{self, AcceptedLine, Line, path as history_path};
 use super::read::{self, Past, identity};
 use crate::error::UsageError;
@@ -55,7 +56,8 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     let before = read::read_each(&own, now, |_, identity| {
         known.insert(identity);
     })?;
-    let mut accepted = before.accepted;
+    let (mut accepted, mut ratios) = (before.accepted, before.ratios);
+    let mut links = Vec::new();
     let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
     for dir in dirs {
         let refuse = |what| UsageError(format!("{} {what}: {HINT}", dir.display()));
@@ -88,6 +90,12 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
                     marks.push(AcceptedLine::new(one));
                 }
             }
+            for one in past.ratios {
+                if !ratios.contains(&one) {
+                    ratios.push(one.clone());
+                    links.push(RatioLine::new(one));
+                }
+            }
         }
     }
     imported.fresh = lines.len();
@@ -95,6 +103,7 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     for notice in [
         lines::append_lines(results, &lines)?,
         lines::append_lines(results, &marks)?,
+        lines::append_lines(results, &links)?,
     ] {
         imported.notices.extend(notice);
     }
@@ -147,20 +156,34 @@ fn load(path: &Path, now: SystemTime, mut each: impl FnMut(&Line, u64)) -> anyho
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::chain::Ratio;
     use super::super::testing;
     use super::*;
+    use crate::record::Outcome;
 
     fn now() -> SystemTime {
         read::time("2027-01-01T00:00:00Z").unwrap()
     }
 
-    /// An artifact with a history of `nights` and one accepted change.
+    /// An artifact with a history of `nights`, one accepted change and one comparison.
     fn artifact(dir: &Path, nights: std::ops::Range<usize>) {
         let results = dir.join("load-test-results");
         let lines: Vec<Line> = nights.map(testing::line).collect();
         lines::append_lines(&results, &lines).unwrap();
         let mark = AcceptedLine::new(testing::accepted("wanted"));
         lines::append_lines(&results, &[mark]).unwrap();
+        let ratio = Ratio {
+            run: "compare".into(),
+            at: testing::line(1).at,
+            outcome: Outcome::Passed,
+            base: testing::commit(0),
+            head: testing::commit(1),
+            is_same: true,
+            tests: BTreeMap::new(),
+        };
+        lines::append_ratio(&results, ratio).unwrap();
     }
 
     #[test]
@@ -176,6 +199,7 @@ mod tests {
             (15, 5, 1, 2)
         );
         let text = std::fs::read_to_string(history_path(&results)).unwrap();
+        assert_eq!(text.matches("\"ratio\":{").count(), 1);
         let second = import(&results, &dirs, now()).unwrap();
         assert_eq!((second.fresh, second.known, second.accepted), (0, 20, 0));
         assert_eq!(

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use k6_summary::Metrics;
 use serde::{Deserialize, Serialize};
 
+use super::chain::{Ratio, RatioLine};
 use super::key::Key;
 use crate::record::{Measure, Outcome, RunRecord, TestRecord, UsageRecord, measured};
 
@@ -129,6 +130,14 @@ pub fn path(results: &Path) -> PathBuf {
 /// If the file cannot be locked or written; the message names it.
 pub fn append(results: &Path, run: &RunRecord) -> anyhow::Result<Option<String>> {
     append_lines(results, &lines(run))
+}
+
+/// Appends what a comparison found. Returns a notice if the file's last line had been cut in half.
+///
+/// # Errors
+/// If the file cannot be locked or written; the message names it.
+pub fn append_ratio(results: &Path, ratio: Ratio) -> anyhow::Result<Option<String>> {
+    append_lines(results, &[RatioLine::new(ratio)])
 }
 
 /// Appends `lines`, all of them or none. Returns a notice if the file's last line had been cut in half.

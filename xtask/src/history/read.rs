@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::chain::{Ratio, RatioLine};
 use super::key::Key;
 use super::lines::{Accepted, AcceptedLine, HISTORY_VERSION, Line, lines};
 use crate::record::{Measure, RunRecord, versioned};
@@ -29,6 +30,8 @@ pub struct Past {
     pub entries: Vec<Entry>,
     /// What was accepted, in the order of the file.
     pub accepted: Vec<Accepted>,
+    /// What comparisons found, the newest [`KEPT`], in order of time.
+    pub ratios: Vec<Ratio>,
     /// What was left out or is doubtful, in sentences.
     pub notices: Vec<String>,
 }
@@ -61,6 +64,7 @@ impl Entry {
 enum Read {
     Test(Box<Line>),
     Accepted(Accepted),
+    Ratio(Ratio),
 }
 
 /// Reads the history at `path`; a file that is not there is an empty history.
@@ -116,6 +120,12 @@ fn collect(
                 }
                 continue;
             }
+            Ok(Read::Ratio(ratio)) => {
+                if !past.ratios.contains(&ratio) {
+                    past.ratios.push(ratio);
+                }
+                continue;
+            }
             Err(why) => {
                 unreadable.push(format!("{name} line {number} {why}"));
                 continue;
@@ -160,6 +170,8 @@ fn collect(
     series.iter_mut().for_each(forget_old);
     past.entries = series.into_iter().flatten().collect();
     past.entries.sort_by_key(|entry| entry.at);
+    past.ratios.sort_by(|one, other| one.at.cmp(&other.at));
+    past.ratios.drain(..past.ratios.len().saturating_sub(KEPT));
     for (problems, what) in [
         (unreadable, "left out, and left as it is"),
         (
@@ -263,6 +275,10 @@ fn one(text: &[u8]) -> Result<Read, String> {
         let line: AcceptedLine = serde_json::from_value(value).map_err(corrupted)?;
         time(line.accepted.since())?;
         return Ok(Read::Accepted(line.accepted));
+    }
+    if value.get("ratio").is_some() {
+        let line: RatioLine = serde_json::from_value(value).map_err(corrupted)?;
+        return Ok(Read::Ratio(line.ratio));
     }
     let line: Line = serde_json::from_value(value).map_err(corrupted)?;
     Ok(Read::Test(Box::new(line)))
