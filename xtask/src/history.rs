@@ -19,7 +19,9 @@ mod view;
 
 pub use accept::accept;
 pub use chain::Ratio;
-pub use confirm::{Again, Settled, has_suspects, leave_open, settle, withdraw, withhold_times};
+pub use confirm::{
+    Again, Settled, has_suspects, leave_open, only_show, settle, withdraw, withhold_times,
+};
 pub use fence::Reference;
 pub use import::run as import;
 pub use key::Key;

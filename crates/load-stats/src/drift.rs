@@ -6,15 +6,17 @@
 //! as independent errors are. **It is a drift if the near end of the sum's interval lies beyond the floor** that one
 //! comparison has.
 //!
-//! More than [`WINDOW`] nights are not added up: a difference between the sides that is none of the builds', such as that
-//! of the folders in which they lie, would add up with them.
+//! A difference between the sides that is none of the builds', such as that of the folders in which they lie, would add up
+//! with them: so each link is taken to lean to the head by a little, and more than [`WINDOW`] are not added up.
 
 use serde::{Deserialize, Serialize};
 
 /// How many of the newest nights are added up at most.
 pub const WINDOW: usize = 10;
-/// Standard errors to the near end: ten windows and a dozen numbers are looked at each night.
-const ERRORS: f64 = 3.0;
+/// Standard errors to the near end, which must lie beyond the floor besides.
+const ERRORS: f64 = 2.5;
+/// What a comparison may lean to one side.
+const LEAN: f64 = 0.001;
 /// Standard errors to either end of the intervals that are given, whose confidence is 95 %.
 const GIVEN: f64 = 1.959_964;
 
@@ -49,7 +51,7 @@ pub fn drift(chain: &[Link], floor: f64) -> Option<Drift> {
     for (before, link) in chain.iter().rev().take(WINDOW).enumerate() {
         estimate += link.estimate;
         variance += ((link.high - link.low) / (2.0 * GIVEN)).powi(2);
-        let low = estimate - ERRORS * variance.sqrt();
+        let low = estimate - LEAN * (before + 1) as f64 - ERRORS * variance.sqrt();
         let best = surest.map_or(floor, |surest| surest.low);
         if before > 0 && low > best {
             surest = Some(Drift {

@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use super::Run;
 use crate::history::{
-    Again, Key, Past, Reference, Settled, Trend, has_suspects, leave_open, settle, withdraw,
-    withhold_times,
+    Again, Key, Past, Reference, Settled, Trend, has_suspects, leave_open, only_show, settle,
+    withdraw, withhold_times,
 };
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::shell::interrupt::{self, Interrupted};
@@ -34,6 +34,9 @@ impl Run<'_> {
         };
         if test.slowed {
             withhold_times(&mut past);
+        }
+        if self.args.show_past {
+            only_show(&mut past);
         }
         if test.outcome != Outcome::Passed {
             withdraw(&mut past);

@@ -173,6 +173,13 @@ fn without_confirmation_one_measurement_is_enough() {
         .says("regression: mission_create_duration med is 3")
         .says("not measured once more, as asked");
     assert_eq!(tests_folders(&done), ["missions"]);
+    // Where a comparison decides, the past is only shown.
+    let run = slow(&format!("{RUN} --show-past"));
+    let done = with_past(run, &nights(40, QUIET)).done();
+    done.exits(0);
+    let row = row(&done, "mission_create_duration med");
+    assert_eq!(row["state"], "shown", "{row}");
+    assert!(row["note"].as_str().unwrap().contains("as asked"), "{row}");
 }
 
 #[test]

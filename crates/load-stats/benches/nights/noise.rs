@@ -14,25 +14,6 @@ pub enum Noise {
 }
 
 impl Noise {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Independent,
-        Self::Bimodal,
-        Self::HeavyTailed,
-        Self::Autocorrelated,
-    ];
-
-    /// What tables call it.
-    #[allow(dead_code, reason = "the tests print no tables")]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Independent => "independent",
-            Self::Bimodal => "bimodal",
-            Self::HeavyTailed => "heavy-tailed",
-            Self::Autocorrelated => "autocorrelated (0.7)",
-        }
-    }
-
     /// `count` nights in a row.
     pub fn nights(self, count: usize, random: &mut fastrand::Rng) -> Vec<f64> {
         let mut before = normal(random);
