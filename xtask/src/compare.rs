@@ -3,6 +3,7 @@
 mod bench;
 mod binaries;
 mod calibrate;
+mod chain;
 mod checks;
 mod duet;
 mod instructions;
@@ -146,6 +147,9 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     match record::scrub(&folder.path, &key) {
         Ok(notices) => comparison.notices.extend(notices),
         Err(problem) => ui::notice(&format!("{problem:#}")),
+    }
+    if measured.is_ok() && !args.calibrate {
+        chain::judge_and_append(&results, &rounds.blocks, &floors, &mut comparison);
     }
     conclude(args, comparison, &rounds.blocks, &folder, measured)
 }

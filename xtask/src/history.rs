@@ -3,6 +3,7 @@
 //! The past is the lines of `history.jsonl`, which only ever grows: what cannot be read is named and left as it is.
 
 mod accept;
+mod chain;
 mod confirm;
 mod fence;
 mod import;
@@ -16,14 +17,17 @@ mod references;
 pub mod testing;
 mod view;
 
-pub use accept::{Lineage, accept};
-pub use confirm::{Again, Settled, has_suspects, leave_open, settle, withdraw, withhold_times};
+pub use accept::accept;
+pub use chain::Ratio;
+pub use confirm::{
+    Again, Settled, has_suspects, leave_open, only_show, settle, withdraw, withhold_times,
+};
 pub use fence::Reference;
 pub use import::run as import;
 pub use key::Key;
 #[cfg(test)]
 pub use lines::Line;
-pub use lines::{append, path as history_path};
+pub use lines::{append, append_ratio, path as history_path};
 pub use points::Point;
 pub use read::{Past, read};
 pub use recent::{Trend, comparable_points};

@@ -38,7 +38,7 @@ struct Run<'a> {
     folder: RunFolder,
     record: RunRecord,
     /// What past runs say, once it is read.
-    before: Option<past::Before>,
+    before: Option<crate::history::Past>,
     /// Takes the metrics, if anything does.
     prometheus: Option<Prometheus>,
     /// When the run began, in milliseconds since 1970.

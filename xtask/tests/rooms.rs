@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ui", &["actions", "secret"]),
     ("shell", &["secret", "ui"]),
     ("http", &[]),
-    ("record", &["error", "secret"]),
+    ("record", &["error", "secret", "shell"]),
     ("repo", &["record", "shell"]),
     ("config", &["error", "shell"]),
     ("cli", &["config", "record"]),
@@ -50,8 +50,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "compare",
         &[
-            "cli", "config", "error", "github", "k6", "measure", "record", "repo", "report",
-            "secret", "server", "shell", "ui",
+            "cli", "config", "error", "github", "history", "k6", "measure", "record", "repo",
+            "report", "secret", "server", "shell", "ui",
         ],
     ),
     (

@@ -6,6 +6,7 @@
 //! | Do two versions differ, judged by pairs at several looks? | [`decide`], built on [`signed_rank`] and [`holm`] |
 //! | Does one side fail more often than the other? | [`fisher`] |
 //! | Is tonight's value outside of the noise of past nights? | [`fence`] |
+//! | Has it become worse in small steps, each of which was let pass? | [`drift`] |
 //! | Since when is a series at another level? | [`change_points`], built on [`energy`] |
 //!
 //! No function panics, whatever its input: empty, constant, infinite and not-a-number data are
@@ -14,6 +15,7 @@
 
 pub mod change_points;
 pub mod decide;
+pub mod drift;
 pub mod energy;
 pub mod error;
 pub mod fence;

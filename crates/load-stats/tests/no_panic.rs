@@ -104,9 +104,9 @@ proptest! {
 
     #[test]
     fn fences(history in numbers(), value in number(), floor in number()) {
-        let _ = judge_by_fence(&history, value, floor);
+        let _ = judge_by_fence(&[&history], value, floor);
         let history: Vec<f64> = history.iter().map(|value| value.abs()).collect();
-        let verdict = judge_by_fence(&history, value.abs(), 0.05);
+        let verdict = judge_by_fence(&[&history], value.abs(), 0.05);
         if let Fence::Suspect(line) = verdict {
             prop_assert!(history.len() >= 30 && line.change > line.fence && line.fence >= 0.05);
         }

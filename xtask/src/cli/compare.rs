@@ -52,6 +52,11 @@ pub struct Compare {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PAIRS)]
     pub pairs: usize,
 
+    /// Measure all pairs, even if the first ones decide: what is added up from night to night is measured as exactly each
+    /// time.
+    #[arg(long, conflicts_with = "replay")]
+    pub all_pairs: bool,
+
     /// How long a pair is measured, as in `2s`; for a test that opens WebSockets how long k6 makes its load, and never
     /// shorter than an iteration.
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_BLOCK, value_parser = block)]

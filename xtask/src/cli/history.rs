@@ -58,9 +58,9 @@ pub enum HistoryAction {
         #[arg(value_name = "DIR", required = true, value_parser = path())]
         dirs: Vec<PathBuf>,
     },
-    /// Mark an intended change of performance: from this revision on the fence starts anew.
+    /// Mark an intended change of performance: with this revision a new level begins. Prints the commit that brought it.
     Accept {
-        /// The revision that brought the change.
+        /// The revision that brought the change; of a branch that was squashed, its last commit will do.
         #[arg(value_name = "REV")]
         revision: String,
         /// The tests that it changed; all if left out.

@@ -110,6 +110,12 @@ pub struct LoadTest {
     #[arg(long)]
     pub no_confirm: bool,
 
+    /// Show how values lie beside their past, and let nothing fail for it.
+    ///
+    /// For nights whose verdict comes from `cargo xtask compare`, which sees more on machines that differ.
+    #[arg(long, conflicts_with = "no_confirm")]
+    pub show_past: bool,
+
     /// Judge durations even if other programs take most of this machine's processor time.
     ///
     /// Without it they fail no test then, which could not be measured (exit code 3).

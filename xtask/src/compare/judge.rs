@@ -98,7 +98,8 @@ fn to_difference(measure: &Measure, change: f64) -> f64 {
     }
 }
 
-fn to_change(measure: &Measure, difference: f64) -> f64 {
+/// A difference as a relative change; of failed requests it is one already.
+pub fn to_change(measure: &Measure, difference: f64) -> f64 {
     match measure.kind() {
         Kind::Failed => difference,
         _ => difference.exp_m1(),

@@ -52,7 +52,7 @@ impl Plan {
             pairs: args.pairs,
             block: args.block,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
-            to_the_end: args.calibrate,
+            to_the_end: args.calibrate || args.all_pairs,
         })
     }
 

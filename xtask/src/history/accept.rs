@@ -1,30 +1,21 @@
-//! Intended changes: `history accept` writes them down, and the fence starts anew at their revision.
+//! Intended changes: `history accept` writes down where their level begins, so that every reader sees it in the same place.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
 use super::lines::{self, Accepted, AcceptedLine};
-use super::read::{Entry, Past, time};
+use super::read::{self, Past};
 use crate::error::UsageError;
 use crate::record::short_commit;
 use crate::{repo, ui};
 
-/// Which revisions come after which accepted one, as git says.
-#[derive(Debug, Default)]
-pub struct Lineage {
-    /// The revision that is checked out.
-    pub head: Option<String>,
-    /// For each accepted revision that git knows: itself and what descends from it, up to the one checked out.
-    since: HashMap<String, HashSet<String>>,
-}
-
-/// Accepts what changed with `revision`.
+/// Accepts what changed with `revision`, and prints the commit that brought it.
 ///
 /// # Errors
-/// If git does not know the revision, or the history cannot be written.
+/// If git does not know the revision, or nothing that is checked out has it; if the history cannot be read or written.
 pub fn accept(
     root: &Path,
     results: &Path,
@@ -32,108 +23,127 @@ pub fn accept(
     tests: Vec<String>,
     why: &str,
 ) -> anyhow::Result<()> {
-    let (commit, committed_at) = resolve(root, revision)?;
-    let accepted = Accepted {
-        commit,
-        committed_at,
+    let now = SystemTime::now();
+    let commit = merged(root, revision)?;
+    let past = read::read(&lines::path(results), now)?;
+    let mut accepted = Accepted {
+        committed_at: committed_at(root, &commit)?,
+        since: None,
         tests,
         why: why.to_owned(),
-        accepted_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        accepted_at: humantime::format_rfc3339_seconds(now).to_string(),
+        commit,
+    };
+    let first = first_run(root, &past, &accepted)?;
+    let from = match &first {
+        Some((run, at)) => {
+            accepted.since = Some(at.clone());
+            format!("run {run}, the first that has it")
+        }
+        None => {
+            accepted.since = Some(accepted.accepted_at.clone());
+            "the next run, since none has it yet".to_owned()
+        }
     };
     let what = match accepted.tests.as_slice() {
         [] => "all tests".to_owned(),
         tests => tests.join(", "),
     };
-    let short = short_commit(&accepted.commit).to_owned();
+    let commit = accepted.commit.clone();
     if let Some(notice) = lines::append_lines(results, &[AcceptedLine::new(accepted)])? {
         ui::notice(&notice);
     }
-    ui::print(&format!(
-        "accepted {short} for {what}: the fence starts anew there, and gives its first verdict after 30 runs\n"
-    ))
-    .context("failed to write to standard output")
+    ui::info(&format!(
+        "accepted {} for {what}: their level begins with {from}; its noise is known from the runs before, and there is a verdict after {} runs",
+        short_commit(&commit),
+        load_stats::fence::NEED_OF_LEVEL
+    ));
+    ui::print(&format!("{commit}\n")).context("failed to write to standard output")
 }
 
-/// The commit that `revision` names, and when it was committed, in UTC.
-fn resolve(root: &Path, revision: &str) -> anyhow::Result<(String, String)> {
-    let commit = repo::commit(root, revision).ok_or_else(|| {
+/// The commit in the history of what is checked out that `revision` names; of one that was squashed or rebased when it was
+/// merged, the commit that changed the same files from the same to the same.
+fn merged(root: &Path, revision: &str) -> anyhow::Result<String> {
+    let shown = root.display();
+    let named = |name: &str| {
+        repo::commit(root, name).ok_or_else(|| {
+            UsageError(format!(
+                "{name} names no commit of {shown}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone left out"
+            ))
+        })
+    };
+    let (commit, head) = (named(revision)?, named("HEAD")?);
+    let (short, at) = (short_commit(&commit), short_commit(&head));
+    let base = repo::ask(root, &["merge-base", &commit, &head]).map_err(|_| {
         UsageError(format!(
-            "{revision} names no commit of {}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone left out",
-            root.display()
+            "{revision} ({short}) has nothing in common with what is checked out ({at}): in a shallow clone `git fetch --unshallow` gets what is missing"
         ))
     })?;
-    let shown = repo::ask(root, &["show", "--no-patch", "--format=%ct", &commit])?;
+    if base == commit {
+        return Ok(commit);
+    }
+    let raw = ["--raw", "--no-abbrev", "--no-renames"];
+    let change = |from: &str| repo::ask(root, &[&["diff"], &raw[..], &[from, &commit]].concat());
+    // All of a branch that was squashed, or the last commit of one that was rebased.
+    let wanted = [change(&base)?, change(&format!("{commit}^"))?];
+    let wanted = wanted
+        .each_ref()
+        .map(|text| text.lines().collect::<BTreeSet<_>>());
+    let range = format!("{base}..{head}");
+    let log = repo::ask(
+        root,
+        &[&["log", "--format=%H"], &raw[..], &[&range]].concat(),
+    )?;
+    let mut changes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut current = "";
+    for line in log.lines().filter(|line| !line.is_empty()) {
+        if line.starts_with(':') {
+            changes.entry(current).or_default().insert(line);
+        } else {
+            current = line;
+        }
+    }
+    let same = changes
+        .into_iter()
+        .find(|(_, changes)| wanted.contains(changes));
+    let (found, _) = same.ok_or_else(|| {
+        UsageError(format!(
+            "{revision} ({short}) is not in what is checked out ({at}), and none of the commits since they parted ({}) makes the same changes: name the commit that brought it there, which `git log {}..HEAD` lists, or check out a revision that has it",
+            short_commit(&base),
+            short_commit(&base)
+        ))
+    })?;
+    ui::notice(&format!(
+        "{revision} ({short}) was merged as {}, which makes the same changes",
+        short_commit(found)
+    ));
+    Ok(found.to_owned())
+}
+
+/// The first run of a test in question, by name and time, of a revision that has what was accepted.
+fn first_run(
+    root: &Path,
+    past: &Past,
+    accepted: &Accepted,
+) -> anyhow::Result<Option<(String, String)>> {
+    let range = format!("{}..HEAD", accepted.commit);
+    let after = repo::ask(root, &["rev-list", "--ancestry-path", &range])?;
+    let have: BTreeSet<&str> = after.lines().chain([accepted.commit.as_str()]).collect();
+    let first = past.entries.iter().map(|entry| &entry.line).find(|line| {
+        let commit = line.commit.as_deref();
+        accepted.is_of(&line.key.test) && commit.is_some_and(|commit| have.contains(commit))
+    });
+    Ok(first.map(|line| (line.run.clone(), line.at.clone())))
+}
+
+/// When `commit` was committed, in UTC.
+fn committed_at(root: &Path, commit: &str) -> anyhow::Result<String> {
+    let shown = repo::ask(root, &["show", "--no-patch", "--format=%ct", commit])?;
     let seconds = shown
         .parse()
         .with_context(|| format!("git gave no date of {commit}: {shown:?}"))?;
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    Ok((commit, humantime::format_rfc3339_seconds(at).to_string()))
-}
-
-impl Lineage {
-    /// Asks git what descends from the accepted revisions. A revision that git does not know is taken by its date.
-    pub fn look(root: &Path, accepted: &[Accepted]) -> Self {
-        if accepted.is_empty() {
-            return Self::default();
-        }
-        let mut since = HashMap::new();
-        for commit in accepted.iter().map(|accepted| &accepted.commit) {
-            let range = format!("{commit}..HEAD");
-            let descendants = ["rev-list", "--ancestry-path", "--end-of-options", &range];
-            if let Ok(text) = repo::ask(root, &descendants) {
-                let descendants = text.lines().map(str::to_owned);
-                since.insert(
-                    commit.clone(),
-                    descendants.chain([commit.clone()]).collect(),
-                );
-            }
-        }
-        Self {
-            head: repo::commit(root, "HEAD"),
-            since,
-        }
-    }
-
-    /// Where in `entries`, which are in order of time, the past of `test` begins anew, and what was accepted there.
-    ///
-    /// Nothing of the past is left if none of the runs has the accepted revision yet, but what is checked out has.
-    pub fn start<'a>(
-        &self,
-        past: &'a Past,
-        entries: &[&Entry],
-        test: &str,
-    ) -> Option<(usize, &'a Accepted)> {
-        self.places(past, entries, test)
-            .max_by_key(|(index, _)| *index)
-    }
-
-    /// Where in `entries` each accepted change of `test` is first seen.
-    pub fn places<'a>(
-        &self,
-        past: &'a Past,
-        entries: &[&Entry],
-        test: &str,
-    ) -> impl Iterator<Item = (usize, &'a Accepted)> {
-        past.accepted
-            .iter()
-            .filter(move |accepted| {
-                accepted.tests.is_empty() || accepted.tests.iter().any(|name| name == test)
-            })
-            .filter_map(move |accepted| Some((self.place(accepted, entries)?, accepted)))
-    }
-
-    fn place(&self, accepted: &Accepted, entries: &[&Entry]) -> Option<usize> {
-        let Some(since) = self.since.get(&accepted.commit) else {
-            let committed = time(&accepted.committed_at).ok()?;
-            let first = entries.iter().position(|entry| entry.at >= committed);
-            return Some(first.unwrap_or(entries.len()));
-        };
-        let has = |commit: Option<&String>| commit.is_some_and(|commit| since.contains(commit));
-        entries
-            .iter()
-            .position(|entry| has(entry.line.commit.as_ref()))
-            .or_else(|| has(self.head.as_ref()).then_some(entries.len()))
-    }
+    Ok(humantime::format_rfc3339_seconds(at).to_string())
 }
 
 #[cfg(test)]
@@ -141,60 +151,87 @@ mod tests {
     use super::super::testing;
     use super::*;
 
-    fn accepted(commit: &str, tests: &[&str]) -> Accepted {
-        Accepted {
-            commit: commit.into(),
-            tests: tests.iter().map(|&test| test.into()).collect(),
-            ..testing::accepted("wanted")
+    fn git(root: &Path, args: &str) -> String {
+        let who = "-c user.name=t -c user.email=t@example.org -c commit.gpgsign=false";
+        let words: Vec<&str> = who.split(' ').chain(args.split(' ')).collect();
+        repo::ask(root, &words).unwrap()
+    }
+
+    fn commit(root: &Path, file: &str, text: &str) -> String {
+        std::fs::write(root.join(file), text).unwrap();
+        git(root, "add --all");
+        git(root, "commit --quiet --message change");
+        git(root, "rev-parse HEAD")
+    }
+
+    /// A repository whose branch `wanted` was squashed into main, which went on before and after; main's squashed commit,
+    /// and the one after it.
+    fn squashed(root: &Path) -> [String; 2] {
+        git(root, "init --quiet --initial-branch main");
+        commit(root, "a", "1");
+        git(root, "checkout --quiet -b wanted");
+        commit(root, "a", "2");
+        commit(root, "a", "3");
+        git(root, "checkout --quiet main");
+        commit(root, "b", "1");
+        git(root, "merge --quiet --squash wanted");
+        let squash = commit(root, "a", "3");
+        [squash, commit(root, "b", "2")]
+    }
+
+    /// What is accepted as `revision` beside 20 nights, of which night 12 ran with the commit `of_night`.
+    fn accepted(root: &Path, revision: &str, of_night: &str) -> (Accepted, usize) {
+        let results = tempfile::tempdir().unwrap();
+        let mut nights: Vec<_> = (0..20).map(testing::line).collect();
+        nights[12].commit = Some(of_night.into());
+        lines::append_lines(results.path(), &nights).unwrap();
+        let tests = vec!["missions".to_owned()];
+        accept(root, results.path(), revision, tests, "wanted").unwrap();
+        // As one reads it who has no git at all.
+        let past = read::read(&lines::path(results.path()), SystemTime::now()).unwrap();
+        let entries: Vec<_> = past.entries.iter().collect();
+        assert_eq!(past.places(&entries, "specs").count(), 0);
+        let (place, accepted) = past.places(&entries, "missions").next().unwrap();
+        (accepted.clone(), place)
+    }
+
+    #[test]
+    fn a_squashed_branch_is_found_and_its_level_begins_at_the_first_run_that_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let [squash, after] = squashed(dir.path());
+        for (revision, of_night, place) in [
+            ("wanted", &squash, 12),
+            ("wanted", &after, 12),
+            (&squash, &after, 12),
+            // No run has it: it begins with the next one.
+            ("wanted", &"d".repeat(40), 20),
+        ] {
+            let (accepted, found) = accepted(dir.path(), revision, of_night);
+            assert_eq!((&accepted.commit, found), (&squash, place), "{revision}");
         }
     }
 
-    fn start(lineage: &Lineage, accepted: Accepted) -> Option<usize> {
-        let mut past = testing::past(20);
-        past.accepted = vec![accepted];
-        let entries: Vec<&Entry> = past.entries.iter().collect();
-        lineage
-            .start(&past, &entries, "missions")
-            .map(|(index, _)| index)
-    }
-
     #[test]
-    fn the_past_begins_at_the_first_run_that_has_the_change() {
-        let change = "c".repeat(40);
-        let lineage = Lineage {
-            head: Some(testing::commit(19)),
-            since: HashMap::from([(
-                change.clone(),
-                HashSet::from([change.clone(), testing::commit(12), testing::commit(19)]),
-            )]),
-        };
-        assert_eq!(start(&lineage, accepted(&change, &[])), Some(12));
-        assert_eq!(start(&lineage, accepted(&change, &["missions"])), Some(12));
-        assert_eq!(start(&lineage, accepted(&change, &["specs"])), None);
-    }
-
-    #[test]
-    fn a_change_that_no_run_has_yet_leaves_no_past_for_those_who_have_it() {
-        let change = "c".repeat(40);
-        let since = HashMap::from([(change.clone(), HashSet::from([change.clone()]))]);
-        let with = Lineage {
-            head: Some(change.clone()),
-            since: since.clone(),
-        };
-        assert_eq!(start(&with, accepted(&change, &[])), Some(20));
-        let without = Lineage {
-            head: Some("d".repeat(40)),
-            since,
-        };
-        assert_eq!(start(&without, accepted(&change, &[])), None);
-    }
-
-    #[test]
-    fn a_revision_that_git_does_not_know_counts_by_its_date() {
-        // Night 10 is the 11th of January.
-        assert_eq!(
-            start(&Lineage::default(), accepted("unknown", &[])),
-            Some(10)
-        );
+    fn what_is_not_in_the_checked_out_history_is_refused_and_nothing_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        squashed(dir.path());
+        git(dir.path(), "checkout --quiet -b other main~1");
+        commit(dir.path(), "c", "1");
+        git(dir.path(), "checkout --quiet --orphan apart");
+        commit(dir.path(), "c", "2");
+        git(dir.path(), "checkout --quiet main");
+        let results = tempfile::tempdir().unwrap();
+        for (revision, said) in [
+            ("other", "none of the commits since they parted"),
+            ("apart", "has nothing in common with what is checked out"),
+            ("nowhere", "names no commit of"),
+        ] {
+            let error = accept(dir.path(), results.path(), revision, Vec::new(), "x").unwrap_err();
+            assert!(
+                error.is::<UsageError>() && error.to_string().contains(said),
+                "{error}"
+            );
+        }
+        assert!(!lines::path(results.path()).exists());
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use k6_summary::Quantity;
 use load_stats::fence::{self, Fence, judge_by_fence};
 
-use super::accept::Lineage;
 use super::key::Key;
 use super::read::{Entry, Past};
 use super::references::{left_out, unfit};
@@ -14,64 +13,79 @@ use crate::record::{Kind, Measure, PastRecord, PastRow, PastState, short_commit}
 /// What a test is compared with: the numbers of each comparable run that may be a reference, the oldest first.
 #[derive(Debug, Default)]
 pub struct Reference {
-    /// How many runs those are.
+    /// How many runs those are, of a level that was accepted those that are at it.
     pub have: usize,
-    /// What is to be said of them: which were left out and why, where the past begins.
+    /// How many a verdict needs.
+    pub need: usize,
+    /// What is to be said of them: which were left out and why, where their level begins.
     pub note: String,
-    series: BTreeMap<Measure, Vec<f64>>,
+    /// Each number's values, level by level.
+    series: BTreeMap<Measure, Vec<Vec<f64>>>,
 }
 
 impl Reference {
     /// Looks for what is comparable with `key` in `past`.
-    pub fn of(past: &Past, lineage: &Lineage, key: &Key) -> Self {
+    pub fn of(past: &Past, key: &Key) -> Self {
         let same: Vec<&Entry> = past.comparable_with(key).collect();
-        Self::among(past, lineage, key, &same)
+        Self::among(past, key, &same)
     }
 
     /// As [`Reference::of`], with the comparable runs given.
-    pub fn among(past: &Past, lineage: &Lineage, key: &Key, same: &[&Entry]) -> Self {
-        let begin = lineage.start(past, same, &key.test);
+    pub fn among(past: &Past, key: &Key, same: &[&Entry]) -> Self {
+        let begin = past.places(same, &key.test).max_by_key(|(index, _)| *index);
         let mut notes = Vec::new();
         if !key.k6_args.is_empty() {
             notes.push("not compared: a run with arguments for k6 is like no other".to_owned());
         }
         if let Some((index, accepted)) = begin {
             notes.push(format!(
-                "the past begins at {}, accepted: {} ({index} runs before it)",
+                "the level begins at {}, accepted: {} ({index} runs before it tell the noise)",
                 short_commit(&accepted.commit),
                 accepted.why
             ));
         }
-        let since = same
-            .get(begin.map_or(0, |(index, _)| index)..)
-            .unwrap_or_default();
-        let out = left_out(since.iter().map(|entry| &entry.line));
+        let out = left_out(same.iter().copied());
         if !out.is_empty() {
             notes.push(format!("left out: {out}"));
         }
-        let mut reference = Self {
-            note: notes.join("; "),
-            ..Self::default()
-        };
-        for entry in since.iter().filter(|entry| unfit(&entry.line).is_none()) {
-            reference.have += 1;
+        let mut starts: Vec<usize> = past.places(same, &key.test).map(|(at, _)| at).collect();
+        starts.sort_unstable();
+        let mut counts = vec![0; starts.len() + 1];
+        let mut series: BTreeMap<Measure, Vec<Vec<f64>>> = BTreeMap::new();
+        for (index, entry) in same.iter().enumerate() {
+            if unfit(entry).is_some() {
+                continue;
+            }
+            let level = starts.partition_point(|start| *start <= index);
+            counts[level] += 1;
             for (measure, value) in &entry.numbers {
-                let series = reference.series.entry(measure.clone()).or_default();
-                series.push(*value);
+                let levels = series.entry(measure.clone()).or_default();
+                levels.resize_with(counts.len(), Vec::new);
+                levels[level].push(*value);
             }
         }
-        reference
+        let (have, need) = have_and_need(&counts);
+        Self {
+            have,
+            need,
+            note: notes.join("; "),
+            series,
+        }
     }
 
     /// Puts the numbers of now beside those of the past. A suspect has the state [`PastState::Regression`].
     pub fn compare(&self, now: &BTreeMap<Measure, f64>) -> PastRecord {
-        let short = (self.have < fence::NEED)
-            .then(|| format!("history too short: {} of {}", self.have, fence::NEED));
+        let what = match self.need {
+            fence::NEED => "history too short",
+            _ => "the level is new",
+        };
+        let short =
+            (self.have < self.need).then(|| format!("{what}: {} of {}", self.have, self.need));
         let notes = short.into_iter().chain([self.note.clone()]);
         let notes: Vec<String> = notes.filter(|note| !note.is_empty()).collect();
         PastRecord {
             have: self.have,
-            need: fence::NEED,
+            need: self.need,
             note: notes.join("; "),
             metrics: now
                 .iter()
@@ -81,12 +95,12 @@ impl Reference {
     }
 
     fn row(&self, measure: &Measure, value: f64) -> PastRow {
-        let history = self.series.get(measure).map_or(&[][..], Vec::as_slice);
+        let levels = self.series.get(measure).map_or(&[][..], Vec::as_slice);
         if *measure == Measure::FailedRequests {
-            return failed_row(value, history);
+            return failed_row(value, levels);
         }
         let mut note = String::new();
-        let (state, line) = match judge_by_fence(history, value, measure.kind().floor_by_night()) {
+        let (state, line) = match judge_by_fence(levels, value, measure.kind().floor_by_night()) {
             Fence::NotEnough => (PastState::Shown, None),
             Fence::Shown(line) => (PastState::Shown, Some(line)),
             Fence::Within(line) => (PastState::Within, Some(line)),
@@ -97,10 +111,10 @@ impl Reference {
                 (PastState::NotComparable, None)
             }
         };
-        let have = history.len();
         // What the test's own history lacks is said once for all metrics.
-        if state == PastState::Shown && have != self.have {
-            let need = fence::NEED;
+        if state == PastState::Shown && self.have >= self.need {
+            let counts: Vec<usize> = levels.iter().map(Vec::len).collect();
+            let (have, need) = have_and_need(&counts);
             note = format!("this metric's history is too short: {have} of {need}");
         }
         PastRow {
@@ -116,37 +130,49 @@ impl Reference {
     }
 }
 
-/// The largest share of failed requests in the newest runs of `history`, as many as make a fence.
-fn worst_failed(history: &[f64]) -> f64 {
-    let newest = &history[history.len().saturating_sub(fence::WINDOW)..];
-    newest.iter().copied().fold(0.0, f64::max)
+/// How many runs there are and how many a verdict needs, by the runs of each level: once all of them tell the noise, few
+/// of the newest level are a reference.
+fn have_and_need(counts: &[usize]) -> (usize, usize) {
+    match (counts.iter().sum(), counts) {
+        (all, [.., newest]) if all >= fence::NEED && counts.len() > 1 => {
+            (*newest, fence::NEED_OF_LEVEL)
+        }
+        (all, _) => (all, fence::NEED),
+    }
+}
+
+/// The largest share of failed requests in the newest runs of all levels, as many as make a fence.
+fn worst_failed(levels: &[Vec<f64>]) -> f64 {
+    let newest = levels.iter().flatten().rev().take(fence::WINDOW);
+    newest.copied().fold(0.0, f64::max)
 }
 
 /// The share of failed requests above which a run is suspect. It is 0 on most nights, so that it has no relative change:
 /// the bound lies the floor above the worst of them.
-pub fn failed_bound(history: &[f64]) -> f64 {
-    worst_failed(history) + Kind::Failed.floor_by_night()
+pub fn failed_bound(levels: &[Vec<f64>]) -> f64 {
+    worst_failed(levels) + Kind::Failed.floor_by_night()
 }
 
-fn failed_row(value: f64, history: &[f64]) -> PastRow {
-    let state = if history.len() < fence::NEED {
+fn failed_row(value: f64, levels: &[Vec<f64>]) -> PastRow {
+    let have = levels.iter().flatten().count();
+    let state = if have < fence::NEED {
         PastState::Shown
-    } else if value > failed_bound(history) {
+    } else if value > failed_bound(levels) {
         PastState::Regression
     } else {
         PastState::Within
     };
     let unit = Measure::FailedRequests.unit();
-    let bound = Quantity::new(failed_bound(history), unit);
+    let bound = Quantity::new(failed_bound(levels), unit);
     PastRow {
         metric: Measure::FailedRequests,
         unit,
         value,
-        reference: (!history.is_empty()).then(|| worst_failed(history)),
+        reference: (have > 0).then(|| worst_failed(levels)),
         change: None,
         fence: None,
         state,
-        note: if history.is_empty() {
+        note: if have == 0 {
             String::new()
         } else {
             format!("suspect above {bound}")
@@ -161,7 +187,7 @@ mod tests {
     use super::*;
 
     fn judged(past: &Past, now: &Line) -> PastRecord {
-        let reference = Reference::of(past, &Lineage::default(), &now.key);
+        let reference = Reference::of(past, &now.key);
         reference.compare(&now.measured())
     }
 
@@ -242,18 +268,54 @@ mod tests {
     }
 
     #[test]
-    fn after_an_accepted_change_the_past_begins_anew() {
-        let mut past = testing::past(40);
-        past.accepted.push(testing::accepted("validated now"));
-        let record = judged(&past, &testing::line(41));
-        assert_eq!(record.have, 30);
-        assert!(
-            record
+    fn an_accepted_change_renews_the_level_and_keeps_the_noise() {
+        // A step of 30 % on the tenth night, which was accepted.
+        let level = |night| if night < 10 { 1.0 } else { 1.3 };
+        let past = |nights| {
+            let lines = (0..nights).map(|night| testing::scaled(night, level(night)));
+            let mut past = testing::of(lines.collect());
+            past.accepted.push(testing::accepted("validated now"));
+            past
+        };
+        let judged = |nights, factor| judged(&past(nights), &testing::scaled(nights, factor));
+        let record = judged(40, 1.3);
+        assert_eq!((record.have, record.need), (30, 3));
+        let said = "accepted: validated now (10 runs before it tell the noise)";
+        assert!(record.note.contains(said), "{}", record.note);
+        for (factor, expected) in [
+            (1.0, PastState::Better),
+            (1.3, PastState::Within),
+            (1.6, PastState::Regression),
+        ] {
+            let record = judged(40, factor);
+            assert_eq!(state(&record, "http_req_duration med"), expected);
+        }
+    }
+
+    #[test]
+    fn a_level_of_three_runs_is_a_reference_if_the_noise_is_known() {
+        let past = |since: &str| {
+            let mut past = testing::past(40);
+            past.accepted.push(super::super::lines::Accepted {
+                since: Some(since.into()),
+                ..testing::accepted("wanted")
+            });
+            past
+        };
+        for (since, have, expected) in [
+            // Nights 37, 38 and 40 of them, and none at all.
+            ("2026-02-10T02:00:00Z", 3, PastState::Regression),
+            ("2026-02-11T02:00:00Z", 2, PastState::Shown),
+            ("2026-02-13T02:00:00Z", 0, PastState::Shown),
+        ] {
+            let record = judged(&past(since), &testing::scaled(40, 1.5));
+            assert_eq!((record.have, record.need), (have, 3), "{since}");
+            assert_eq!(state(&record, "http_req_duration med"), expected, "{since}");
+            let short = record
                 .note
-                .contains("accepted: validated now (10 runs before it)"),
-            "{}",
-            record.note
-        );
+                .starts_with(&format!("the level is new: {have} of 3; the level"));
+            assert_eq!(short, have < 3, "{}", record.note);
+        }
     }
 
     #[test]

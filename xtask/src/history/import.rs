@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use super::chain::RatioLine;
 use super::lines::{self, AcceptedLine, Line, path as history_path};
 use super::read::{self, Past, identity};
 use crate::error::UsageError;
@@ -51,9 +52,12 @@ pub fn run(results: &Path, dirs: &[PathBuf]) -> anyhow::Result<()> {
 
 fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<Imported> {
     let own = history_path(results);
-    let before = read::read(&own, now)?;
-    let mut known: HashSet<_> = before.all().map(identity).collect();
-    let mut accepted = before.accepted;
+    let mut known = HashSet::new();
+    let before = read::read_each(&own, now, |_, identity| {
+        known.insert(identity);
+    })?;
+    let (mut accepted, mut ratios) = (before.accepted, before.ratios);
+    let mut links = Vec::new();
     let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
     for dir in dirs {
         let refuse = |what| UsageError(format!("{} {what}: {HINT}", dir.display()));
@@ -69,9 +73,8 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
                 continue;
             }
             imported.files += 1;
-            let past = load(&path, now, &mut imported.notices)?;
-            for line in past.all() {
-                if known.insert(identity(line)) {
+            let past = load(&path, now, |line, identity| {
+                if known.insert(identity) {
                     lines.push(Line {
                         imported: true,
                         ..line.clone()
@@ -79,11 +82,18 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
                 } else {
                     imported.known += 1;
                 }
-            }
+            })?;
+            imported.notices.extend(past.notices);
             for one in past.accepted {
                 if !accepted.contains(&one) {
                     accepted.push(one.clone());
                     marks.push(AcceptedLine::new(one));
+                }
+            }
+            for one in past.ratios {
+                if !ratios.contains(&one) {
+                    ratios.push(one.clone());
+                    links.push(RatioLine::new(one));
                 }
             }
         }
@@ -93,6 +103,7 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     for notice in [
         lines::append_lines(results, &lines)?,
         lines::append_lines(results, &marks)?,
+        lines::append_lines(results, &links)?,
     ] {
         imported.notices.extend(notice);
     }
@@ -123,39 +134,56 @@ fn same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-fn load(path: &Path, now: SystemTime, notices: &mut Vec<String>) -> anyhow::Result<Past> {
+/// Gives `each` the lines of a file; what else is in it.
+fn load(path: &Path, now: SystemTime, mut each: impl FnMut(&Line, u64)) -> anyhow::Result<Past> {
     if path.ends_with("history.jsonl") {
-        let past = read::read(path, now)?;
-        notices.extend(past.notices.iter().cloned());
-        return Ok(past);
+        return read::read_each(path, now, each);
     }
     let bytes =
         std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    let mut past = Past::default();
     match versioned::<RunRecord>(&bytes, SCHEMA_VERSION) {
-        Ok(run) => Ok(Past::of(std::iter::once(&run))),
-        Err(why) => {
-            notices.push(format!("{} {why}: left out", path.display()));
-            Ok(Past::default())
+        Ok(run) => {
+            let lines = lines::lines(&run);
+            lines.iter().for_each(|line| each(line, identity(line)));
         }
+        Err(why) => past
+            .notices
+            .push(format!("{} {why}: left out", path.display())),
     }
+    Ok(past)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::chain::Ratio;
     use super::super::testing;
     use super::*;
+    use crate::record::Outcome;
 
     fn now() -> SystemTime {
         read::time("2027-01-01T00:00:00Z").unwrap()
     }
 
-    /// An artifact with a history of `nights` and one accepted change.
+    /// An artifact with a history of `nights`, one accepted change and one comparison.
     fn artifact(dir: &Path, nights: std::ops::Range<usize>) {
         let results = dir.join("load-test-results");
         let lines: Vec<Line> = nights.map(testing::line).collect();
         lines::append_lines(&results, &lines).unwrap();
         let mark = AcceptedLine::new(testing::accepted("wanted"));
         lines::append_lines(&results, &[mark]).unwrap();
+        let ratio = Ratio {
+            run: "compare".into(),
+            at: testing::line(1).at,
+            outcome: Outcome::Passed,
+            base: testing::commit(0),
+            head: testing::commit(1),
+            is_same: true,
+            tests: BTreeMap::new(),
+        };
+        lines::append_ratio(&results, ratio).unwrap();
     }
 
     #[test]
@@ -171,6 +199,7 @@ mod tests {
             (15, 5, 1, 2)
         );
         let text = std::fs::read_to_string(history_path(&results)).unwrap();
+        assert_eq!(text.matches("\"ratio\":{").count(), 1);
         let second = import(&results, &dirs, now()).unwrap();
         assert_eq!((second.fresh, second.known, second.accepted), (0, 20, 0));
         assert_eq!(
@@ -196,22 +225,29 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_two_machines_of_one_kind_began_in_the_same_second_are_both_taken() {
+    fn runs_that_began_in_the_same_second_are_told_apart_by_what_they_measured_or_by_their_machines()
+     {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("results");
-        for (name, duration_ms) in [("a", 540_000.0), ("b", 540_001.5)] {
-            let artifact = dir.path().join("artifacts").join(name);
+        let changes: [fn(&mut Line); 4] = [
+            |_| {},
+            |line| line.metrics.as_mut().unwrap().duration_ms = 540_001.5,
+            |line| line.server_usage.as_mut().unwrap().peak_rss_bytes = 4096,
+            |line| line.key.machine = Some("another".into()),
+        ];
+        for (nth, change) in changes.into_iter().enumerate() {
+            let artifact = dir.path().join("artifacts").join(nth.to_string());
             let mut line = testing::line(3);
-            line.metrics.as_mut().unwrap().duration_ms = duration_ms;
+            change(&mut line);
             lines::append_lines(&artifact, &[line]).unwrap();
         }
         let dirs = [dir.path().join("artifacts")];
-        for (fresh, known) in [(2, 0), (0, 2)] {
+        for (fresh, known) in [(4, 0), (0, 4)] {
             let imported = import(&results, &dirs, now()).unwrap();
             assert_eq!((imported.fresh, imported.known), (fresh, known));
         }
         let past = read::read(&history_path(&results), now()).unwrap();
-        assert_eq!(past.entries.len(), 2);
+        assert_eq!(past.entries.len(), 4);
     }
 
     #[test]

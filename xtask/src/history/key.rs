@@ -30,6 +30,9 @@ pub struct Key {
     pub k6: String,
     /// The host's fingerprint.
     pub host: String,
+    /// Which of the hosts that are alike; unknown in the oldest lines, and in some containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
 }
 
 impl Key {
@@ -49,6 +52,7 @@ impl Key {
             after: before.map(|before| before.name.clone()).collect(),
             k6: k6.join("."),
             host: run.host.fingerprint.clone(),
+            machine: run.host.machine.clone(),
         }
     }
 
@@ -63,7 +67,29 @@ impl Key {
 
     /// Whether numbers under these keys may be compared at all.
     pub fn is_comparable_with(&self, other: &Self) -> bool {
-        self == other && self.k6_args.is_empty()
+        let machines = self.machine.as_ref().zip(other.machine.as_ref());
+        let same_machine = machines.is_none_or(|(own, other)| own == other);
+        same_machine && self.is_alike(other) && self.k6_args.is_empty()
+    }
+
+    /// Whether they differ in nothing but the machine, among those that are alike.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let Self {
+            test,
+            profile,
+            time_scale,
+            k6_args,
+            target,
+            url,
+            after,
+            k6,
+            host,
+            machine: _,
+        } = other;
+        (test, profile, time_scale, k6_args)
+            == (&self.test, &self.profile, &self.time_scale, &self.k6_args)
+            && (target, url, after, k6, host)
+                == (&self.target, &self.url, &self.after, &self.k6, &self.host)
     }
 
     /// What differs between this key and an earlier one, in words.
@@ -107,9 +133,12 @@ mod tests {
 
     #[test]
     fn every_part_of_the_key_counts() {
-        let key = || testing::line(0).key;
+        let key = || Key {
+            machine: Some("one".into()),
+            ..testing::line(0).key
+        };
         assert!(key().is_comparable_with(&key()));
-        let changes: [fn(&mut Key); 9] = [
+        let changes: [fn(&mut Key); 10] = [
             |key| key.test = "other".into(),
             |key| key.profile = "other".into(),
             |key| key.time_scale = 0.5,
@@ -118,6 +147,7 @@ mod tests {
             |key| key.after = vec!["health".into()],
             |key| key.k6 = "1.2".into(),
             |key| key.host = "another".into(),
+            |key| key.machine = Some("another".into()),
             |key| key.k6_args = vec!["--vus".into()],
         ];
         for change in changes {
@@ -141,5 +171,15 @@ mod tests {
             ..testing::line(0).key
         };
         assert!(!key.is_comparable_with(&key));
+    }
+
+    #[test]
+    fn a_line_that_does_not_say_which_machine_it_was_may_be_of_any() {
+        let of = |machine: Option<&str>| Key {
+            machine: machine.map(str::to_owned),
+            ..testing::line(0).key
+        };
+        assert!(of(None).is_comparable_with(&of(Some("one"))));
+        assert!(of(Some("one")).is_comparable_with(&of(None)));
     }
 }

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use k6_summary::Metrics;
 use serde::{Deserialize, Serialize};
 
+use super::chain::{Ratio, RatioLine};
 use super::key::Key;
 use crate::record::{Measure, Outcome, RunRecord, TestRecord, UsageRecord, measured};
 
@@ -68,13 +69,17 @@ impl Line {
     }
 }
 
-/// An intended change of performance: from its revision on the past counts no more.
+/// An intended change of performance: from the first run with it on, runs are at a new level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// The revision that brought the change.
     pub commit: String,
     /// When that was committed, in UTC.
     pub committed_at: String,
+    /// When the first run with it began, in UTC, so that every reader finds the same place, whatever their git knows. In
+    /// the oldest lines it is missing: there the change counts from when it was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// The tests that it changed; empty for all.
     pub tests: Vec<String>,
     /// Why it is intended.
@@ -90,6 +95,18 @@ pub struct AcceptedLine {
     pub schema_version: u32,
     /// What was accepted.
     pub accepted: Accepted,
+}
+
+impl Accepted {
+    /// From when on runs have it, in UTC.
+    pub fn since(&self) -> &str {
+        self.since.as_deref().unwrap_or(&self.committed_at)
+    }
+
+    /// Whether it changed `test`.
+    pub fn is_of(&self, test: &str) -> bool {
+        self.tests.is_empty() || self.tests.iter().any(|name| name == test)
+    }
 }
 
 impl AcceptedLine {
@@ -113,6 +130,14 @@ pub fn path(results: &Path) -> PathBuf {
 /// If the file cannot be locked or written; the message names it.
 pub fn append(results: &Path, run: &RunRecord) -> anyhow::Result<Option<String>> {
     append_lines(results, &lines(run))
+}
+
+/// Appends what a comparison found. Returns a notice if the file's last line had been cut in half.
+///
+/// # Errors
+/// If the file cannot be locked or written; the message names it.
+pub fn append_ratio(results: &Path, ratio: Ratio) -> anyhow::Result<Option<String>> {
+    append_lines(results, &[RatioLine::new(ratio)])
 }
 
 /// Appends `lines`, all of them or none. Returns a notice if the file's last line had been cut in half.

@@ -46,19 +46,19 @@ pub struct Edges {
     pub verdict: bool,
 }
 
-/// Every run's value of `measure`; the past begins anew at each run of `starts`.
+/// Every run's value of `measure`; a new level begins at each run of `starts`.
 pub fn points(entries: &[&Entry], measure: &Measure, starts: &[usize]) -> Vec<Point> {
-    let mut history = Vec::new();
+    let mut levels: Vec<Vec<f64>> = vec![Vec::new()];
     let mut out = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         if starts.contains(&index) {
-            history.clear();
+            levels.push(Vec::new());
         }
         let Some(&value) = entry.numbers.get(measure) else {
             continue;
         };
         let line = &entry.line;
-        let unfit = unfit(line);
+        let unfit = unfit(entry);
         let version = |what: &str, version: Option<&String>| {
             format!("{what} {}", version.map_or("unknown", String::as_str))
         };
@@ -77,32 +77,34 @@ pub fn points(entries: &[&Entry], measure: &Measure, starts: &[usize]) -> Vec<Po
             test_outcome: line.outcome,
             value,
             unfit,
-            fence: edges(measure.kind(), &history),
+            fence: edges(measure.kind(), &levels),
         });
-        if unfit.is_none() {
-            history.push(value);
+        if let (None, Some(level)) = (unfit, levels.last_mut()) {
+            level.push(value);
         }
     }
     out
 }
 
-/// The fence that `history` gives.
-fn edges(kind: Kind, history: &[f64]) -> Option<Edges> {
-    let verdict = history.len() >= fence::NEED;
+/// The fence that the levels of the past give.
+fn edges(kind: Kind, levels: &[Vec<f64>]) -> Option<Edges> {
     if kind == Kind::Failed {
-        return (history.len() >= fence::SHOWN_FROM).then(|| Edges {
+        let have = levels.iter().flatten().count();
+        return (have >= fence::SHOWN_FROM).then(|| Edges {
             lower: 0.0,
-            upper: failed_bound(history),
-            verdict,
+            upper: failed_bound(levels),
+            verdict: have >= fence::NEED,
         });
     }
     // The fence is the same whatever value it is asked about.
-    match judge_by_fence(history, *history.last()?, kind.floor_by_night()) {
+    let any = *levels.iter().flatten().next_back()?;
+    let judged = judge_by_fence(levels, any, kind.floor_by_night());
+    match judged {
         Fence::Shown(line) | Fence::Within(line) | Fence::Better(line) | Fence::Suspect(line) => {
             Some(Edges {
                 lower: (line.reference * (1.0 - line.fence)).max(0.0),
                 upper: line.reference * (1.0 + line.fence),
-                verdict,
+                verdict: !matches!(judged, Fence::Shown(_)),
             })
         }
         Fence::NotEnough | Fence::NotComparable { .. } => None,
@@ -119,7 +121,6 @@ impl Point {
 
 #[cfg(test)]
 mod tests {
-    use super::super::accept::Lineage;
     use super::super::fence::Reference;
     use super::super::testing;
     use super::*;
@@ -137,30 +138,43 @@ mod tests {
         for (index, point) in points.iter().enumerate() {
             let before: Vec<&Entry> = past.entries[..index].iter().collect();
             let line = &past.entries[index].line;
-            let reference = Reference::among(&past, &Lineage::default(), &line.key, &before);
-            let row = reference.compare(&line.measured()).metrics.remove(0);
+            let reference = Reference::among(&past, &line.key, &before);
+            let row = reference
+                .compare(&past.entries[index].numbers)
+                .metrics
+                .remove(0);
             let upper = row
                 .reference
                 .zip(row.fence)
                 .map(|(reference, fence)| reference * (1.0 + fence));
             assert_eq!(point.fence.map(|fence| fence.upper), upper, "{index}");
             let verdict = point.fence.is_some_and(|fence| fence.verdict);
-            assert_eq!(verdict, reference.have >= 30, "{index}");
+            assert_eq!(verdict, reference.have >= reference.need, "{index}");
         }
         assert_eq!(points[12].unfit, Some("with uncommitted changes"));
     }
 
     #[test]
-    fn after_an_accepted_change_there_is_no_fence_for_a_while() {
-        let points = all_points(&testing::past(40), &[20]);
-        let known: Vec<usize> = (0..40).filter(|&at| points[at].fence.is_some()).collect();
-        assert_eq!(known, (8..20).chain(28..40).collect::<Vec<_>>());
+    fn after_an_accepted_change_there_is_no_fence_until_a_run_has_it() {
+        let points = all_points(&testing::past(40), &[32]);
+        let all = 0..40;
+        let known: Vec<usize> = all
+            .clone()
+            .filter(|&at| points[at].fence.is_some())
+            .collect();
+        assert_eq!(known, (8..32).chain(33..40).collect::<Vec<_>>());
+        let judged = all.filter(|&at| points[at].fence.is_some_and(|fence| fence.verdict));
+        assert_eq!(judged.collect::<Vec<_>>(), [30, 31, 35, 36, 37, 38, 39]);
     }
 
     #[test]
     fn failed_requests_have_the_worst_night_as_their_fence() {
-        let fence = edges(Kind::Failed, &[0.0, 0.001, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]).unwrap();
+        let fence = edges(
+            Kind::Failed,
+            &[vec![0.0, 0.001, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]],
+        )
+        .unwrap();
         assert!((fence.upper - 0.003).abs() < 1e-12 && !fence.verdict);
-        assert_eq!(edges(Kind::Failed, &[0.0; 7]), None);
+        assert_eq!(edges(Kind::Failed, &[vec![0.0; 7]]), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::hash::Hash;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -10,24 +10,28 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::chain::{Ratio, RatioLine};
 use super::key::Key;
 use super::lines::{Accepted, AcceptedLine, HISTORY_VERSION, Line, lines};
 use crate::record::{Measure, RunRecord, versioned};
 
 /// How far ahead of this machine's clock a run may be dated before its clock counts as wrong.
 const CLOCK_SLACK: Duration = Duration::from_secs(300);
+/// How many of the newest runs of each key are kept: three years of nights, and more than is judged, searched or shown.
+/// So what a history takes to read grows with its keys, and not with its years.
+const KEPT: usize = 1_000;
 /// How many problems of one kind are named one by one.
 const NAMED: usize = 5;
 
 /// The past, in order of time.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// Every line that can be used, the oldest first.
+    /// The newest [`KEPT`] lines of each key that can be used, the oldest first.
     pub entries: Vec<Entry>,
-    /// Lines that are dated later than now, and count from then on.
-    pub future: Vec<Entry>,
     /// What was accepted, in the order of the file.
     pub accepted: Vec<Accepted>,
+    /// What comparisons found, the newest [`KEPT`], in order of time.
+    pub ratios: Vec<Ratio>,
     /// What was left out or is doubtful, in sentences.
     pub notices: Vec<String>,
 }
@@ -37,7 +41,7 @@ pub struct Past {
 pub struct Entry {
     /// When the test began.
     pub at: SystemTime,
-    /// The line.
+    /// The line, without what `numbers` has of it.
     pub line: Line,
     /// The numbers that are followed; none if nothing was measured.
     pub numbers: BTreeMap<Measure, f64>,
@@ -48,19 +52,19 @@ impl Entry {
     ///
     /// # Errors
     /// If its time cannot be read.
-    pub fn new(line: Line) -> Result<Self, String> {
-        Ok(Self {
-            at: time(&line.at)?,
-            numbers: line.measured(),
-            line,
-        })
+    pub fn new(mut line: Line) -> Result<Self, String> {
+        let at = time(&line.at)?;
+        let numbers = line.measured();
+        (line.metrics, line.server_usage) = (None, None);
+        Ok(Self { at, line, numbers })
     }
 }
 
 /// What one line of the file turned out to be.
 enum Read {
-    Test(Box<Entry>),
+    Test(Box<Line>),
     Accepted(Accepted),
+    Ratio(Ratio),
 }
 
 /// Reads the history at `path`; a file that is not there is an empty history.
@@ -68,13 +72,26 @@ enum Read {
 /// # Errors
 /// If the file is there and cannot be read; the message names it.
 pub fn read(path: &Path, now: SystemTime) -> anyhow::Result<Past> {
+    read_each(path, now, |_, _| {})
+}
+
+/// As [`read`]; `each` is given every line that can be read, whatever its date, and what makes it the measurement that it
+/// is.
+///
+/// # Errors
+/// If the file is there and cannot be read; the message names it.
+pub fn read_each(
+    path: &Path,
+    now: SystemTime,
+    each: impl FnMut(&Line, u64),
+) -> anyhow::Result<Past> {
     let lines = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Past::default()),
         // Line by line: a history of years has more bytes than are needed at once.
         opened => opened.map(|file| BufReader::new(file).split(b'\n')),
     };
     lines
-        .and_then(|lines| collect(lines, &path.display().to_string(), now))
+        .and_then(|lines| collect(lines, &path.display().to_string(), now, each))
         .with_context(|| format!("failed to read {}", path.display()))
 }
 
@@ -83,21 +100,29 @@ fn collect(
     lines: impl Iterator<Item = std::io::Result<Vec<u8>>>,
     name: &str,
     now: SystemTime,
+    mut each: impl FnMut(&Line, u64),
 ) -> std::io::Result<Past> {
     let mut past = Past::default();
     let (mut unreadable, mut future, mut backward) = (Vec::new(), Vec::new(), Vec::new());
     let mut known = HashSet::new();
+    let mut series: Vec<Vec<Entry>> = Vec::new();
     let mut newest: Option<SystemTime> = None;
     for (index, text) in lines.enumerate() {
         let (text, number) = (text?, index + 1);
         if text.trim_ascii().is_empty() {
             continue;
         }
-        let entry = match one(&text) {
-            Ok(Read::Test(entry)) => *entry,
+        let line = match one(&text) {
+            Ok(Read::Test(line)) => *line,
             Ok(Read::Accepted(accepted)) => {
                 if !past.accepted.contains(&accepted) {
                     past.accepted.push(accepted);
+                }
+                continue;
+            }
+            Ok(Read::Ratio(ratio)) => {
+                if !past.ratios.contains(&ratio) {
+                    past.ratios.push(ratio);
                 }
                 continue;
             }
@@ -106,15 +131,23 @@ fn collect(
                 continue;
             }
         };
-        let (at, line) = (entry.at, &entry.line);
-        if !known.insert(identity(line)) {
+        let identity = identity(&line);
+        if !known.insert(identity) {
             continue;
         }
+        each(&line, identity);
+        let entry = match Entry::new(line) {
+            Ok(entry) => entry,
+            Err(why) => {
+                unreadable.push(format!("{name} line {number} {why}"));
+                continue;
+            }
+        };
+        let (at, line) = (entry.at, &entry.line);
         let (run, dated) = (&line.run, &line.at);
         let what = format!("{name} line {number}: run {run} is dated {dated}");
         if at > now + CLOCK_SLACK {
             future.push(what);
-            past.future.push(entry);
             continue;
         }
         if !line.imported {
@@ -123,9 +156,22 @@ fn collect(
             }
             newest = newest.max(Some(at));
         }
-        past.entries.push(entry);
+        let same = |kept: &&mut Vec<Entry>| kept[0].line.key == entry.line.key;
+        match series.iter_mut().find(same) {
+            Some(kept) => {
+                kept.push(entry);
+                if kept.len() == 2 * KEPT {
+                    forget_old(kept);
+                }
+            }
+            None => series.push(vec![entry]),
+        }
     }
+    series.iter_mut().for_each(forget_old);
+    past.entries = series.into_iter().flatten().collect();
     past.entries.sort_by_key(|entry| entry.at);
+    past.ratios.sort_by(|one, other| one.at.cmp(&other.at));
+    past.ratios.drain(..past.ratios.len().saturating_sub(KEPT));
     for (problems, what) in [
         (unreadable, "left out, and left as it is"),
         (
@@ -149,6 +195,12 @@ fn collect(
     Ok(past)
 }
 
+/// Leaves the newest [`KEPT`].
+fn forget_old(entries: &mut Vec<Entry>) {
+    entries.sort_by_key(|entry| entry.at);
+    entries.drain(..entries.len().saturating_sub(KEPT));
+}
+
 impl Past {
     /// The past that the lines of these runs are, for readers who have the runs and not their history.
     pub fn of<'a>(runs: impl Iterator<Item = &'a RunRecord>) -> Self {
@@ -169,6 +221,13 @@ impl Past {
                 keys.push(&entry.line.key);
             }
         }
+        // Lines that do not say which machine it was are compared with those that do, and stand among them.
+        let known: Vec<&Key> = keys
+            .iter()
+            .copied()
+            .filter(|key| key.machine.is_some())
+            .collect();
+        keys.retain(|key| key.machine.is_some() || !known.iter().any(|one| one.is_alike(key)));
         keys
     }
 
@@ -178,27 +237,35 @@ impl Past {
         self.entries.iter().filter(same)
     }
 
-    /// Every line that could be read, whatever its date.
-    pub fn all(&self) -> impl Iterator<Item = &Line> {
-        let entries = self.entries.iter().chain(&self.future);
-        entries.map(|entry| &entry.line)
+    /// Where in `entries`, which are in order of time, each accepted change of `test` is first seen; at their end if none
+    /// of them has it yet.
+    pub fn places<'a>(
+        &'a self,
+        entries: &[&Entry],
+        test: &str,
+    ) -> impl Iterator<Item = (usize, &'a Accepted)> {
+        let of_test = self.accepted.iter().filter(move |it| it.is_of(test));
+        of_test.filter_map(move |accepted| {
+            let since = time(accepted.since()).ok()?;
+            Some((entries.partition_point(|entry| entry.at < since), accepted))
+        })
     }
 }
 
-/// What makes two lines the same measurement, wherever they were read. Two machines of one kind may begin runs in the
-/// same second: the load's duration in microseconds and the bytes received tell them apart.
-pub fn identity(line: &Line) -> impl Eq + Hash + use<> {
-    let numbers = line.metrics.as_ref().map(|metrics| {
-        let duration_us = (metrics.duration_ms * 1e3).round() as u64;
-        (duration_us, metrics.data_received_bytes)
-    });
+/// What makes two lines the same measurement, wherever they were read: what was measured, by whom and when. Runs may begin
+/// in the same second, on machines that are alike. Digits that are lost when a number is written and read do not count.
+pub fn identity(line: &Line) -> u64 {
+    let mut hasher = DefaultHasher::new();
     let key = &line.key;
-    (
-        line.run.clone(),
-        key.test.clone(),
-        key.host.clone(),
-        numbers,
-    )
+    (&line.run, &line.at, &key.test, &key.host, &key.machine).hash(&mut hasher);
+    let load = line.metrics.iter().flat_map(|metrics| {
+        let bytes = metrics.data_received_bytes as f64;
+        [metrics.duration_ms, bytes, metrics.http_requests as f64]
+    });
+    for value in load.chain(line.measured().into_values()) {
+        format!("{value:.8e}").hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn one(text: &[u8]) -> Result<Read, String> {
@@ -206,11 +273,15 @@ fn one(text: &[u8]) -> Result<Read, String> {
     let value: Value = versioned(text, HISTORY_VERSION)?;
     if value.get("accepted").is_some() {
         let line: AcceptedLine = serde_json::from_value(value).map_err(corrupted)?;
-        time(&line.accepted.committed_at)?;
+        time(line.accepted.since())?;
         return Ok(Read::Accepted(line.accepted));
     }
+    if value.get("ratio").is_some() {
+        let line: RatioLine = serde_json::from_value(value).map_err(corrupted)?;
+        return Ok(Read::Ratio(line.ratio));
+    }
     let line: Line = serde_json::from_value(value).map_err(corrupted)?;
-    Ok(Read::Test(Box::new(Entry::new(line)?)))
+    Ok(Read::Test(Box::new(line)))
 }
 
 /// A date and time in UTC as the history writes it.
@@ -225,7 +296,13 @@ mod tests {
     use super::*;
 
     fn parse(text: &str, name: &str, now: SystemTime) -> Past {
-        collect(text.lines().map(|line| Ok(line.into())), name, now).unwrap()
+        collect(
+            text.lines().map(|line| Ok(line.into())),
+            name,
+            now,
+            |_, _| {},
+        )
+        .unwrap()
     }
 
     fn now() -> SystemTime {
@@ -301,6 +378,44 @@ mod tests {
         ]
         .join("\n");
         assert_eq!(parse(&text, "h", now()).entries.len(), 1);
+    }
+
+    #[test]
+    fn only_the_newest_runs_of_each_key_are_kept() {
+        let run = |nth: usize| {
+            let at = now() - Duration::from_secs(60 * (5_000 - nth as u64));
+            line(
+                &format!("r{nth}"),
+                &humantime::format_rfc3339_seconds(at).to_string(),
+            )
+        };
+        let other = run(4_999).replace("\"missions\"", "\"specs\"");
+        // The oldest comes last, as when it was imported.
+        let nths = (1..3_500).chain([0]);
+        let text: Vec<String> = nths.map(run).chain([other]).collect();
+        let past = parse(&text.join("\n"), "h", now());
+        let runs: Vec<&str> = past
+            .entries
+            .iter()
+            .map(|entry| entry.line.run.as_str())
+            .collect();
+        assert_eq!(runs.len(), KEPT + 1);
+        assert_eq!((runs[0], runs[KEPT - 1]), ("r2500", "r3499"));
+    }
+
+    #[test]
+    fn machines_that_are_alike_are_told_apart_once_lines_say_which_it_was() {
+        let of = |machine: Option<&str>| {
+            let mut line = testing::line(0);
+            line.key.machine = machine.map(str::to_owned);
+            line
+        };
+        let past = testing::of(vec![of(None), of(Some("a")), of(Some("b")), of(Some("a"))]);
+        let keys = past.keys();
+        assert_eq!(keys.len(), 2, "{keys:?}");
+        let count = |key| past.comparable_with(key).count();
+        assert_eq!(keys.into_iter().map(count).collect::<Vec<_>>(), [3, 2]);
+        assert_eq!(testing::of(vec![of(None)]).keys().len(), 1);
     }
 
     #[test]

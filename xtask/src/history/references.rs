@@ -1,16 +1,18 @@
 //! Which of the comparable runs may serve as a reference for others.
 
 use super::lines::Line;
+use super::read::Entry;
 use crate::record::Outcome;
 
-/// Why `line` is no reference for others, if so, in words that fit behind a count.
-pub fn unfit(line: &Line) -> Option<&'static str> {
+/// Why `entry` is no reference for others, if so, in words that fit behind a count.
+pub fn unfit(entry: &Entry) -> Option<&'static str> {
+    let line = &entry.line;
     match line.run_outcome {
         Outcome::Passed if line.outcome == Outcome::Passed => {}
         Outcome::Interrupted => return Some("interrupted"),
         _ => return Some("failed"),
     }
-    if line.metrics.is_none() {
+    if entry.numbers.is_empty() {
         return Some("without numbers");
     }
     why_tainted(line)
@@ -28,20 +30,21 @@ pub fn why_tainted(line: &Line) -> Option<&'static str> {
     }
 }
 
-/// Whether `line` shows what a revision is like, though it may have failed: such lines make the series in which
+/// Whether `entry` shows what a revision is like, though it may have failed: such lines make the series in which
 /// changes of level are looked for.
-pub fn telling(line: &Line) -> bool {
+pub fn telling(entry: &Entry) -> bool {
+    let line = &entry.line;
     let whole = |outcome| matches!(outcome, Outcome::Passed | Outcome::Failed);
     whole(line.outcome)
         && whole(line.run_outcome)
-        && line.metrics.is_some()
+        && !entry.numbers.is_empty()
         && why_tainted(line).is_none()
 }
 
-/// How many lines are left out for which reason: `10 failed, 4 with uncommitted changes`; empty if none is.
-pub fn left_out<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
+/// How many entries are left out for which reason: `10 failed, 4 with uncommitted changes`; empty if none is.
+pub fn left_out<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for why in lines.filter_map(unfit) {
+    for why in entries.filter_map(unfit) {
         match counts.iter_mut().find(|(known, _)| *known == why) {
             Some((_, count)) => *count += 1,
             None => counts.push((why, 1)),
@@ -59,7 +62,8 @@ mod tests {
     #[test]
     fn only_clean_whole_passing_runs_are_references() {
         let good = testing::line(0);
-        assert_eq!(unfit(&good), None);
+        let entry = |line: &Line| Entry::new(line.clone()).unwrap();
+        assert_eq!(unfit(&entry(&good)), None);
         type Change = fn(&mut Line);
         let changes: [(Change, &str); 9] = [
             (|line| line.run_outcome = Outcome::Failed, "failed"),
@@ -78,13 +82,13 @@ mod tests {
         let table = changes.map(|(change, why)| {
             let mut line = good.clone();
             change(&mut line);
-            (line, why)
+            (entry(&line), why)
         });
-        for (line, why) in &table {
-            assert!(unfit(line).unwrap().contains(why), "{why}");
+        for (entry, why) in &table {
+            assert!(unfit(entry).unwrap().contains(why), "{why}");
         }
         assert_eq!(
-            left_out(table.iter().map(|(line, _)| line).take(4)),
+            left_out(table.iter().map(|(entry, _)| entry).take(4)),
             "2 failed, 1 interrupted, 1 with uncommitted changes"
         );
         assert!(telling(&table[0].0) && !telling(&table[2].0) && !telling(&table[3].0));

@@ -40,6 +40,7 @@ pub fn accepted(why: &str) -> Accepted {
     Accepted {
         commit: "c".repeat(40),
         committed_at: "2026-01-10T12:00:00Z".into(),
+        since: None,
         tests: Vec::new(),
         why: why.into(),
         accepted_at: "2026-01-11T12:00:00Z".into(),

@@ -3,7 +3,6 @@
 use load_stats::change_points::{ChangePoint, change_points};
 use serde::Serialize;
 
-use super::accept::Lineage;
 use super::fence::Reference;
 use super::key::Key;
 use super::points::{Point, points};
@@ -80,26 +79,26 @@ pub struct Change {
 }
 
 /// The series that `args` asks for, in the order in which they began.
-pub fn runs_of(past: &Past, lineage: &Lineage, args: &History) -> Vec<ComparableRuns> {
+pub fn runs_of(past: &Past, args: &History) -> Vec<ComparableRuns> {
     let wanted = |key: &&Key| {
         let profile = args.profile.as_ref();
         let profile = profile.is_none_or(|profile| *profile == key.profile);
         profile && args.shows(&key.test) && key.k6_args.is_empty()
     };
     let keys = past.keys().into_iter().filter(wanted);
-    keys.filter_map(|key| one(past, lineage, key)).collect()
+    keys.filter_map(|key| one(past, key)).collect()
 }
 
-fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<ComparableRuns> {
+fn one(past: &Past, key: &Key) -> Option<ComparableRuns> {
     let entries: Vec<&Entry> = past
         .comparable_with(key)
-        .filter(|entry| entry.line.metrics.is_some())
+        .filter(|entry| !entry.numbers.is_empty())
         .collect();
     let (newest, before) = entries.split_last()?;
-    let reference = Reference::among(past, lineage, key, before);
+    let reference = Reference::among(past, key, before);
     let judged = reference.compare(&newest.numbers);
-    let accepted: Vec<Mark> = lineage
-        .places(past, &entries, &key.test)
+    let accepted: Vec<Mark> = past
+        .places(&entries, &key.test)
         .map(|(index, accepted)| Mark {
             index,
             commit: accepted.commit.clone(),
@@ -132,7 +131,7 @@ fn one(past: &Past, lineage: &Lineage, key: &Key) -> Option<ComparableRuns> {
 fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
     let telling: Vec<&Point> = points
         .iter()
-        .filter(|point| telling(&entries[point.index].line))
+        .filter(|point| telling(entries[point.index]))
         .collect();
     let newest = &telling[telling.len().saturating_sub(SEARCHED)..];
     let values: Vec<f64> = newest.iter().map(|point| point.value).collect();
@@ -179,7 +178,7 @@ mod tests {
     }
 
     fn show(lines: Vec<Line>, words: &str) -> Vec<ComparableRuns> {
-        runs_of(&testing::of(lines), &Lineage::default(), &args(words))
+        runs_of(&testing::of(lines), &args(words))
     }
 
     #[test]

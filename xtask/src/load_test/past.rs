@@ -5,18 +5,12 @@ use std::time::{Instant, SystemTime};
 
 use super::Run;
 use crate::history::{
-    Again, Key, Lineage, Past, Reference, Settled, Trend, has_suspects, leave_open, settle,
+    Again, Key, Past, Reference, Settled, Trend, has_suspects, leave_open, only_show, settle,
     withdraw, withhold_times,
 };
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, report, ui};
-
-/// What past runs say, read once before the first test.
-pub struct Before {
-    past: Past,
-    lineage: Lineage,
-}
 
 impl Run<'_> {
     /// Reads the history, and says what in it cannot be used.
@@ -27,8 +21,7 @@ impl Run<'_> {
                 for notice in &past.notices {
                     self.say(notice.clone());
                 }
-                let lineage = Lineage::look(self.root, &past.accepted);
-                self.before = Some(Before { past, lineage });
+                self.before = Some(past);
             }
             Err(error) => self.say(format!("nothing is compared with the past: {error:#}")),
         }
@@ -41,6 +34,9 @@ impl Run<'_> {
         };
         if test.slowed {
             withhold_times(&mut past);
+        }
+        if self.args.show_past {
+            only_show(&mut past);
         }
         if test.outcome != Outcome::Passed {
             withdraw(&mut past);
@@ -58,14 +54,13 @@ impl Run<'_> {
     /// How the tests went in the runs before, and in this one.
     pub(super) fn trends(&self) -> Vec<Trend> {
         let none = Past::default();
-        let past = self.before.as_ref().map_or(&none, |before| &before.past);
-        Trend::of_run(past, &self.record)
+        Trend::of_run(self.before.as_ref().unwrap_or(&none), &self.record)
     }
 
     fn judged(&self, key: &Key, test: &TestRecord) -> Option<PastRecord> {
         let before = self.before.as_ref()?;
         let now = measured(test.metrics.as_ref()?, test.server_usage.as_ref());
-        let reference = Reference::of(&before.past, &before.lineage, key);
+        let reference = Reference::of(before, key);
         Some(reference.compare(&now))
     }
 

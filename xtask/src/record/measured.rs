@@ -364,5 +364,16 @@ mod tests {
             let constant = format!("{name}_FLOOR: f64 = {:.2};", kind.floor_by_night());
             assert!(bench.contains(&constant), "{constant}");
         }
+        let duet = include_str!("../../../crates/load-stats/benches/nights/duet.rs");
+        for (name, kind) in [
+            (" med", Kind::Median),
+            (" p(95)", Kind::P95),
+            ("CPU per request", Kind::Cpu),
+            ("peak memory", Kind::Memory),
+            ("bytes per response", Kind::Bytes),
+        ] {
+            let pair = format!("(\"{name}\", {:.2})", kind.floor_in_pairs());
+            assert!(duet.contains(&pair), "{pair}");
+        }
     }
 }

@@ -39,6 +39,7 @@ pub fn blocks(pairs: Vec<Pair>) -> Blocks {
             memory_bytes: 1,
             os: "os".into(),
             fingerprint: "fingerprint".into(),
+            machine: None,
         },
         k6: "1.1.0".into(),
         seed: 1,

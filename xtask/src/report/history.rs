@@ -12,7 +12,7 @@ use super::text::Text;
 use super::{template, terminal, view};
 use crate::cli::{History, HistoryAction, MessageFormat};
 use crate::config::Config;
-use crate::history::{self, Lineage};
+use crate::history;
 use crate::record::write_whole;
 use crate::ui;
 
@@ -38,19 +38,18 @@ pub fn history(args: &History, root: &Path, config: &Config) -> anyhow::Result<u
             history::accept(root, &results, revision, tests, why)?;
         }
         Some(HistoryAction::Import { dirs }) => history::import(&results, dirs)?,
-        None => show(args, root, &results)?,
+        None => show(args, &results)?,
     }
     Ok(0)
 }
 
-fn show(args: &History, root: &Path, results: &Path) -> anyhow::Result<()> {
+fn show(args: &History, results: &Path) -> anyhow::Result<()> {
     let path = history::history_path(results);
     let past = history::read(&path, SystemTime::now())?;
     for notice in &past.notices {
         ui::notice(&Text::lines(notice));
     }
-    let lineage = Lineage::look(root, &past.accepted);
-    let all = history::runs_of(&past, &lineage, args);
+    let all = history::runs_of(&past, args);
     if all.is_empty() {
         ui::notice(&format!(
             "{} has no such runs: `cargo xtask load-test` makes them, and `cargo xtask history import` takes them over",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::faults::program_with_faults;
@@ -151,6 +152,21 @@ fn what_does_not_change_the_code_is_not_measured() {
         String::from_utf8(status.stdout).unwrap(),
         "?? crates/tachikoma-server/src/lib.rs\n"
     );
+    let history = done.results.join("history.jsonl");
+    assert!(
+        !history.exists(),
+        "uncommitted changes are no link of a chain"
+    );
+    repository.commit("no change of the program");
+    let done = repository
+        .compare("health --base HEAD^")
+        .results_in(&done.results);
+    done.done().exits(0);
+    let line: Value = serde_json::from_str(&std::fs::read_to_string(history).unwrap()).unwrap();
+    let ratio = &line["ratio"];
+    assert_eq!(ratio["is_same"], true, "{line}");
+    assert_eq!(ratio["base"].as_str().map(str::len), Some(40), "{line}");
+    assert_ne!(ratio["base"], ratio["head"], "{line}");
 }
 
 /// A base with a submodule and without a Cargo.lock, which would not compile with the flags or variables of the working

@@ -18,7 +18,7 @@ const RUN: &str = "smoke missions --time-scale 0.1 --judge-when-busy";
 const SLOW: &str = "POST /api/missions: latency=300ms";
 /// Noise as a quiet machine has it, and so much that only a fault stands out on a busy one.
 const QUIET: f64 = 0.05;
-const LOUD: f64 = 4.0;
+const LOUD: f64 = 2.0;
 
 /// The line that one real run wrote.
 fn real_line() -> &'static Value {
@@ -173,6 +173,13 @@ fn without_confirmation_one_measurement_is_enough() {
         .says("regression: mission_create_duration med is 3")
         .says("not measured once more, as asked");
     assert_eq!(tests_folders(&done), ["missions"]);
+    // Where a comparison decides, the past is only shown.
+    let run = slow(&format!("{RUN} --show-past"));
+    let done = with_past(run, &nights(40, QUIET)).done();
+    done.exits(0);
+    let row = row(&done, "mission_create_duration med");
+    assert_eq!(row["state"], "shown", "{row}");
+    assert!(row["note"].as_str().unwrap().contains("as asked"), "{row}");
 }
 
 #[test]
@@ -415,19 +422,21 @@ fn a_change_is_accepted_with_its_reason() {
     let before = nights(40, QUIET);
     let run = Run::history("accept HEAD missions --why").arg("  missions are validated now ");
     let done = with_past(run, &before).done();
-    done.exits(0).says("for missions: the fence starts anew");
+    done.exits(0)
+        .says("for missions: their level begins with the next run");
     let new = fresh(&done.results, &before);
     assert_eq!(new.len(), 1, "{new:?}");
     let accepted = &new[0]["accepted"];
     assert_eq!(accepted["why"], "missions are validated now");
     assert_eq!(accepted["tests"], json!(["missions"]));
     assert_eq!(accepted["commit"].as_str().unwrap().len(), 40);
-    // From here on there is no past, and so no verdict.
+    assert_eq!(done.stdout.trim(), accepted["commit"]);
+    // From here on nothing is known of the level, and so there is no verdict.
     let next = slow(RUN).results_in(&done.results).done();
-    next.exits(0).says("history too short: 0 of 30");
+    next.exits(0).says("the level is new: 0 of 3");
     let note = note(&next);
     assert!(
-        note.contains("accepted: missions are validated now (40 runs before it)"),
+        note.contains("accepted: missions are validated now (40 runs before it tell the noise)"),
         "{note}"
     );
 

@@ -178,12 +178,18 @@ fn sunday_soaks_and_other_nights_load() {
             ("PROFILE", ""),
             ("TESTS", ""),
             ("TIME_SCALE", ""),
+            ("BASE_URL", ""),
         ];
         let outputs = run(&step, Path::new("."), env).outputs;
         let outputs = outputs
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
-        let profile = format!("profile={profile}");
-        assert!(outputs.eq([&profile, "tests=all websocket", "time-scale=1"]));
+        let expected = [
+            &format!("profile={profile}"),
+            &format!("show-past={}", profile == "load"),
+            "tests=all websocket",
+            "time-scale=1",
+        ];
+        assert!(outputs.eq(expected));
     }
 }

@@ -11,7 +11,7 @@ use crate::step::{Ran, git, object, program, run, step, steps, yaml};
 use crate::support::{k6, read, root};
 
 /// What a variable of a step may hold in a real run.
-const SAMPLES: [(&str, &str); 11] = [
+const SAMPLES: [(&str, &str); 12] = [
     ("ACCEPT", "HEAD"),
     ("API_KEY", "key"),
     ("BASE", "HEAD"),
@@ -20,6 +20,7 @@ const SAMPLES: [(&str, &str); 11] = [
     ("K6", "1.1.0"),
     ("K6_BIN", "/no/such/k6"),
     ("PROFILE", "load"),
+    ("SHOW_PAST", "true"),
     ("TESTS", "all websocket"),
     ("TIME_SCALE", "0.02"),
     ("WHY", "missions are validated now"),

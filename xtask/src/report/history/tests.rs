@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
-use crate::history::{Line, Lineage, Past, runs_of, testing};
+use crate::history::{Line, Past, runs_of, testing};
 use crate::record::Outcome;
 use crate::report::{template, view};
 
@@ -15,7 +15,7 @@ fn page(past: &Past) -> String {
     let Command::History(args) = Cli::try_parse_from(["xtask", "history"]).unwrap().command else {
         panic!("not a history")
     };
-    let all = runs_of(past, &Lineage::default(), &args);
+    let all = runs_of(past, &args);
     let document = view::history(&all, &past.notices, Path::new("history.jsonl"));
     template::fill("history.html", &document).unwrap()
 }

@@ -19,7 +19,9 @@ pub fn place(key: &Key) -> String {
     } else {
         format!(" · after {}", key.after.join(", "))
     };
-    format!("k6 {} · {target}{after} · {}", key.k6, key.host)
+    let machine = key.machine.iter().map(|id| format!(" · machine {id}"));
+    let machine: String = machine.collect();
+    format!("k6 {} · {target}{after} · {}{machine}", key.k6, key.host)
 }
 
 /// How many runs there are, and what the newest one is compared with.

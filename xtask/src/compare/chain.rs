@@ -1,0 +1,157 @@
+//! The comparison as one link of the chain from build to build: written into the history, and judged with those before it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+use load_stats::drift::{Link, drift};
+use load_stats::signed_rank::interval;
+
+use super::judge::{Floors, series, to_change};
+use crate::history::{self, Ratio};
+use crate::record::{Blocks, Comparison, Kind, Outcome, percent, short_commit};
+
+/// Judges the chain that ends with `comparison`, and adds it to the history of `results`; nothing if a side is no commit.
+/// What of the history is in the way is a notice.
+pub fn judge_and_append(
+    results: &Path,
+    blocks: &Blocks,
+    floors: &Floors,
+    comparison: &mut Comparison,
+) {
+    let sides = [&blocks.base, &blocks.head];
+    let is_settled = matches!(comparison.outcome, Outcome::Passed | Outcome::Failed);
+    let ([Some(base), Some(head)], false, true) = (
+        sides.map(|side| side.commit.clone()),
+        sides.iter().any(|side| side.dirty),
+        is_settled,
+    ) else {
+        return;
+    };
+    let past = match history::read(&history::history_path(results), SystemTime::now()) {
+        Ok(past) => past,
+        Err(problem) => {
+            let notice = format!("nothing is added up from build to build: {problem:#}");
+            comparison.notices.push(notice);
+            return;
+        }
+    };
+    let mut ratio = Ratio {
+        run: comparison.run.clone(),
+        at: comparison.started_at.clone(),
+        outcome: comparison.outcome,
+        base,
+        head,
+        is_same: comparison.is_same,
+        tests: BTreeMap::new(),
+    };
+    let all = series(blocks, floors);
+    for one in &all {
+        let links = one.metrics.iter().filter_map(|(measure, metric)| {
+            let differences: Vec<f64> = metric.differences.iter().flatten().copied().collect();
+            // A difference of shares is no ratio.
+            let found = interval(&differences, 0.95).ok()?;
+            let link = Link {
+                estimate: found.estimate,
+                low: found.low,
+                high: found.high,
+            };
+            (measure.kind() != Kind::Failed).then(|| (measure.clone(), link))
+        });
+        ratio.tests.insert(one.test.clone(), links.collect());
+    }
+    for one in &all {
+        for (measure, metric) in &one.metrics {
+            let chain = past.chain(&ratio, &one.test, measure);
+            let links: Vec<Link> = chain.iter().map(|(_, link)| *link).collect();
+            let Some(found) = drift(&links, metric.floor) else {
+                continue;
+            };
+            let since = chain.get(chain.len() - found.links);
+            let change = |difference| percent(to_change(measure, difference));
+            comparison.reasons.push(format!(
+                "{}: {measure} has drifted by {} over the last {} builds that were compared, since {}: by {} at the least, more than the {:.1} % that are let pass",
+                one.test,
+                change(found.estimate),
+                found.links,
+                since.map_or("", |(base, _)| short_commit(base)),
+                change(found.low),
+                to_change(measure, metric.floor) * 100.0,
+            ));
+            (comparison.outcome, comparison.exit_code) = (Outcome::Failed, 1);
+            ratio.outcome = Outcome::Failed;
+        }
+    }
+    match history::append_ratio(results, ratio) {
+        Ok(notice) => comparison.notices.extend(notice),
+        Err(problem) => comparison.notices.push(format!("{problem:#}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::judged;
+    use crate::record::testing::{blocks, pair};
+
+    /// Night `nth`, whose build is slower than the last by the factor `ratio`; what came of it.
+    fn night(results: &Path, nth: usize, ratio: f64) -> Comparison {
+        let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.002;
+        let pairs = (0..40).map(|pair_nth| pair(noise(pair_nth), noise(pair_nth + 3) * ratio));
+        let mut blocks = blocks(pairs.collect());
+        blocks.started_at = format!("2026-01-{:02}T02:00:00Z", nth + 1);
+        blocks.base.commit = Some(format!("{nth:040x}"));
+        blocks.head.commit = Some(format!("{:040x}", nth + 1));
+        let floors = Floors::default();
+        let mut comparison = judged(&blocks, &floors, &format!("{nth}-compare"));
+        judge_and_append(results, &blocks, &floors, &mut comparison);
+        comparison
+    }
+
+    #[test]
+    fn one_percent_a_night_is_worse_once_it_adds_up() {
+        let results = tempfile::tempdir().unwrap();
+        let all: Vec<Comparison> = (0..10)
+            .map(|nth| night(results.path(), nth, 1.01))
+            .collect();
+        let red = all
+            .iter()
+            .position(|night| night.outcome == Outcome::Failed);
+        let red = red.expect("10 % in ten nights");
+        assert!((3..8).contains(&red), "night {red}");
+        let reasons = &all[red].reasons;
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+        let reason = &reasons[0];
+        for said in [
+            "missions: mission_create_duration med has drifted by +",
+            &format!(
+                "over the last {} builds that were compared, since 000000000: by +",
+                red + 1
+            ),
+            "more than the 3.0 % that are let pass",
+        ] {
+            assert!(reason.contains(said), "{said}: {reason}");
+        }
+        // Its own comparison finds nothing.
+        assert!(all[red].regressions().next().is_none());
+        let quiet = tempfile::tempdir().unwrap();
+        for nth in 0..20 {
+            let night = night(quiet.path(), nth, 1.0);
+            assert_eq!(night.outcome, Outcome::Passed, "{:?}", night.reasons);
+        }
+    }
+
+    #[test]
+    fn what_is_no_commit_is_no_link() {
+        let results = tempfile::tempdir().unwrap();
+        let floors = Floors::default();
+        let mut blocks = blocks((0..40).map(|_| pair(1.0, 1.0)).collect());
+        let mut comparison = judged(&blocks, &floors, "run");
+        judge_and_append(results.path(), &blocks, &floors, &mut comparison);
+        blocks.base.commit = Some("a".into());
+        blocks.head.commit = Some("b".into());
+        blocks.head.dirty = true;
+        judge_and_append(results.path(), &blocks, &floors, &mut comparison);
+        assert!(!history::history_path(results.path()).exists());
+    }
+}
