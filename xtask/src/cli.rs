@@ -11,7 +11,7 @@ use semver::Version;
 
 use crate::config::Config;
 
-pub use compare::{Compare, Instructions};
+pub use compare::{Compare, Use};
 pub use history::{History, HistoryAction};
 pub use load_test::{DEFAULT_GRAFANA_URL, FindK6, LoadTest, MessageFormat};
 pub use report::Report;

@@ -6,6 +6,7 @@ mod calibrate;
 mod chain;
 mod checks;
 mod duet;
+mod functions;
 mod instructions;
 mod judge;
 mod plan;
@@ -17,9 +18,10 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use crate::cli::{Compare, Instructions, MessageFormat};
+use crate::cli::{Compare, MessageFormat, Use};
 use crate::config::Config;
 use crate::error::COULD_NOT_RUN;
+use crate::profile::Perf;
 use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, Side};
 use crate::server;
 use crate::shell::interrupt::{self, Interrupted};
@@ -55,9 +57,13 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         true => None,
         false => Callgrind::find(args.instructions)?,
     };
-    if callgrind.is_none() && args.instructions == Instructions::Auto && !args.calibrate {
+    if callgrind.is_none() && args.instructions == Use::Auto && !args.calibrate {
         ui::info("instructions are not counted: valgrind is not installed");
     }
+    let perf = match args.calibrate {
+        true => None,
+        false => Perf::find(args.profile, "--profile on")?,
+    };
     let (base, head) = binaries::sources(args, root)?;
     let target_dir = repo::target_dir(root);
     let k6 = k6::ensure(&k6::FindOptions::new(&args.k6, &target_dir))?;
@@ -94,6 +100,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         },
         plan: &plan,
         callgrind: callgrind.as_ref(),
+        perf: perf.as_ref(),
         floors: &floors,
         random: fastrand::Rng::with_seed(plan.seed),
         blocks: Blocks {
@@ -112,6 +119,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             checks: Vec::new(),
             pairs: Vec::new(),
             instructions: None,
+            sampled: Vec::new(),
         },
     };
     let is_same = !args.calibrate && binaries::same(&base.path, &head.path);
@@ -203,6 +211,7 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
         alpha: judge::ALPHA,
         is_same: false,
         tests: judged.tests,
+        sampled: blocks.sampled.clone(),
         calibration: None,
     };
     comparison.settle();
@@ -250,7 +259,7 @@ fn conclude(
     let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;
     let json = secret::hide_in(Path::new("compare.json"), &format!("{json}\n")).into_owned();
     let kept = folder.write("compare.json", json.as_bytes());
-    let document = report::comparison_view(&comparison, blocks);
+    let document = report::comparison_view(&comparison, blocks, &folder.path);
     for problem in report::write_pages(&document, &folder.path, junit(args)) {
         ui::notice(&problem);
     }
@@ -308,6 +317,35 @@ mod tests {
         }
         assert_eq!(outcome(&cut_off(16, 1.3)).1, 1, "a look had found it");
         assert_eq!(outcome(&cut_off(60, 1.0)).1, 0);
+    }
+
+    #[test]
+    fn functions_explain_a_verdict_and_change_none() {
+        let explained = |ratio, grew, lacking: &str| {
+            let mut blocks = cut_off(60, ratio);
+            blocks.sampled.push(record::Sampled {
+                cpu_ms: [0.2, 0.25],
+                lacking: lacking.into(),
+                ..record::Sampled::of("missions", grew)
+            });
+            let comparison = judged(&blocks, &Floors::default(), "run");
+            let last = |texts: &[String]| texts.last().cloned().unwrap_or_default();
+            (
+                comparison.exit_code,
+                last(&comparison.reasons),
+                last(&comparison.notices),
+            )
+        };
+        let (code, reason, notice) = explained(1.3, true, "");
+        assert_eq!((code, notice), (1, String::new()));
+        let said = "missions: +25.0 % CPU a request when sampled, and no function beyond chance";
+        assert!(reason.starts_with(said), "{reason}");
+        // Judged again with floors that let it pass, better, or not to be had.
+        for (ratio, grew, lacking) in [(1.0, true, ""), (0.7, false, ""), (1.0, true, "no perf")] {
+            let (code, reason, notice) = explained(ratio, grew, lacking);
+            assert_eq!((code, reason), (0, String::new()));
+            assert!(notice.contains("function"), "{notice}");
+        }
     }
 
     #[test]

@@ -6,15 +6,17 @@ mod judge;
 mod keep;
 mod one_test;
 mod past;
+mod sampled;
 
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use crate::cli::LoadTest;
+use crate::cli::{LoadTest, Use};
 use crate::config::Config;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
+use crate::profile::Perf;
 use crate::prometheus::{self, Prometheus};
 use crate::record::{RunFolder, RunRecord, ServerRecord, TargetRecord};
 use crate::server::lock::{self, Lock};
@@ -33,6 +35,8 @@ struct Run<'a> {
     /// The server's build, if it was begun while k6 was fetched.
     build: Option<BuildAhead>,
     k6: K6,
+    /// Samples the server's stacks, if that is asked for.
+    perf: Option<Perf>,
     /// The load of each test of the plan.
     shapes: Vec<Shape>,
     folder: RunFolder,
@@ -53,6 +57,8 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
     interrupt::listen()?;
     let plan = Plan::new(args, config)?;
     let options = k6::Options::read(&args.k6_args, args.ca_cert.as_deref())?;
+    let wanted = if args.sample { Use::On } else { Use::Off };
+    let perf = Perf::find(wanted, "--profile")?.and_then(Result::ok);
     if let Some(path) = args.junit() {
         // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
         let _not_yet_needed = std::fs::create_dir_all(&plan.results);
@@ -86,6 +92,7 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
         plan,
         build,
         k6,
+        perf,
         shapes,
         folder,
         record,
@@ -223,6 +230,12 @@ impl Run<'_> {
         });
         if let Some(notice) = &server.notice {
             self.say(notice.clone());
+        }
+        if self.perf.is_some() {
+            self.say(match server.sampler() {
+                Some(_) => "the server is sampled, which costs it some hundredths of its CPU time: this run is no reference for others".into(),
+                None => "--profile samples nothing: the server's process is not known here; --server-pid names it".into(),
+            });
         }
         if server.alive.faults {
             self.say("the server injects faults: its results say nothing about a real one".into());

@@ -12,6 +12,7 @@ mod k6;
 mod load_test;
 mod measure;
 mod plan;
+mod profile;
 mod prometheus;
 mod record;
 mod repo;

@@ -14,7 +14,7 @@ mod words;
 
 pub use blocks::{
     Block, Blocks, CheckCounts, Counted, FORMAT, Failing, Function, Pair,
-    SCHEMA_VERSION as BLOCKS_VERSION, Side, SideRecord,
+    SCHEMA_VERSION as BLOCKS_VERSION, Sampled, Side, SideRecord, in_functions,
 };
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
@@ -24,8 +24,9 @@ pub use folder::{RunFolder, try_output, write_whole};
 pub use host::{Host, Revision};
 pub use measured::{Kind, Measure, measured};
 pub use run::{
-    GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, RunRecord, SCHEMA_VERSION,
-    SampledRecord, ServerKind, ServerRecord, StageRecord, TargetRecord, TestRecord, UsageRecord,
+    FunctionRecord, GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, ProfileRecord,
+    RunRecord, SCHEMA_VERSION, SampledRecord, ServerKind, ServerRecord, StageRecord, TargetRecord,
+    TestRecord, UsageRecord,
 };
 pub use scrub::scrub;
 pub use versioned::versioned;

@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["config", "error", "http", "record", "secret", "shell", "ui"],
     ),
     ("prometheus", &["error", "http", "record", "server"]),
+    ("profile", &["cli", "error", "record", "shell"]),
     (
         "plan",
         &[
@@ -50,8 +51,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "compare",
         &[
-            "cli", "config", "error", "github", "history", "k6", "measure", "record", "repo",
-            "report", "secret", "server", "shell", "ui",
+            "cli", "config", "error", "github", "history", "k6", "measure", "profile", "record",
+            "repo", "report", "secret", "server", "shell", "ui",
         ],
     ),
     (
@@ -65,6 +66,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "k6",
             "measure",
             "plan",
+            "profile",
             "prometheus",
             "record",
             "repo",

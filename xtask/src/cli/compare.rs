@@ -76,8 +76,13 @@ pub struct Compare {
     pub floor: Vec<(Kind, f64)>,
 
     /// Whether valgrind counts the instructions of each route too, which takes a minute or two for each test.
-    #[arg(long, value_enum, default_value_t = Instructions::Auto)]
-    pub instructions: Instructions,
+    #[arg(long, value_enum, default_value_t = Use::Auto)]
+    pub instructions: Use,
+
+    /// Whether perf looks for the functions that make a test worse or better, which takes half a minute for each; it
+    /// changes no verdict.
+    #[arg(long, value_enum, default_value_t = Use::Auto)]
+    pub profile: Use,
 
     /// Judge the recorded pairs of an earlier comparison again; nothing is measured.
     #[arg(long, value_name = "FILE", value_parser = path())]
@@ -105,10 +110,10 @@ pub struct Compare {
     pub k6: FindK6,
 }
 
-/// Whether instructions are counted.
+/// Whether a program is used that not every machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Instructions {
-    /// If valgrind is installed.
+pub enum Use {
+    /// If it is there.
     Auto,
     /// Yes.
     On,

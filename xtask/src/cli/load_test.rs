@@ -122,6 +122,12 @@ pub struct LoadTest {
     #[arg(long)]
     pub judge_when_busy: bool,
 
+    /// Sample where the server's CPU time goes, with perf, over the steady part of each test.
+    ///
+    /// That costs the server some hundredths of its CPU time: such a run is no reference for later ones.
+    #[arg(long = "profile")]
+    pub sample: bool,
+
     /// Where the results go.
     #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,

@@ -13,7 +13,7 @@ use crate::server::{Sample, Sampler, Server};
 use crate::shell::interrupt;
 
 /// Requests that warm both servers up: the first ones are the noisiest.
-const WARM_UP: u64 = 500;
+pub const WARM_UP: u64 = 500;
 /// How long warming up takes at most, in the times of measuring: for servers that take long to answer.
 const WARM_UP_TIMES: u32 = 3;
 /// Requests that are measured at least, which servers that take long to answer may take so many times longer for.

@@ -13,12 +13,13 @@ use load_duet::replay::Duet;
 use load_duet::script::Script;
 use load_stats::decide::Rule;
 
-use super::bench::{Bench, socket};
+use super::bench::{Bench, pid, socket};
 use super::duet::TOO_MANY_FAILED;
-use crate::cli::Instructions;
+use crate::cli::Use;
 use crate::error::UsageError;
+use crate::profile::readable;
 use crate::record::{Block, Function, Measure, Pair, Side};
-use crate::server::{Sampler, Server};
+use crate::server::Server;
 use crate::shell::{self, cmd, interrupt};
 
 /// What this may take of the comparison's false alarms, over all routes of all tests.
@@ -67,16 +68,16 @@ impl Callgrind {
     ///
     /// # Errors
     /// A [`UsageError`] if it is wanted and not installed.
-    pub fn find(wanted: Instructions) -> Result<Option<Self>, UsageError> {
+    pub fn find(wanted: Use) -> Result<Option<Self>, UsageError> {
         let found = || {
             let valgrind = which::which("valgrind").ok()?;
             let vgdb = which::which("vgdb").ok()?;
             Some(Self { valgrind, vgdb })
         };
         match (wanted, found()) {
-            (Instructions::Off, _) | (Instructions::Auto, None) => Ok(None),
+            (Use::Off, _) | (Use::Auto, None) => Ok(None),
             (_, Some(found)) => Ok(Some(found)),
-            (Instructions::On, None) => Err(UsageError(
+            (Use::On, None) => Err(UsageError(
                 "--instructions on needs valgrind, which is not installed: `apt-get install valgrind` or `dnf install valgrind` does it".into(),
             )),
         }
@@ -121,13 +122,6 @@ impl Callgrind {
         );
         Ok(())
     }
-}
-
-fn pid(server: &Server) -> anyhow::Result<u32> {
-    let sampler = server.sampler();
-    sampler
-        .map(Sampler::pid)
-        .context("the server has no process here")
 }
 
 impl Bench<'_> {
@@ -264,7 +258,7 @@ fn functions(text: &str, requests: f64) -> Functions {
     let mut is_call = false;
     for line in text.lines() {
         if let Some(function) = line.strip_prefix("fn=") {
-            name = without_hash(function).to_owned();
+            name = readable(function);
         } else if line.starts_with("calls=") {
             // What follows is what the called function took.
             is_call = true;
@@ -281,18 +275,6 @@ fn functions(text: &str, requests: f64) -> Functions {
     functions
 }
 
-/// A function's name as its source has it: the compiler's hash, and callgrind's count of recursions, are others in
-/// another build.
-fn without_hash(name: &str) -> &str {
-    let name = name.split('\'').next().unwrap_or(name);
-    match name.rsplit_once("::h") {
-        Some((rest, hash)) if hash.len() == 16 && hash.bytes().all(|c| c.is_ascii_hexdigit()) => {
-            rest
-        }
-        _ => name,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,8 +287,6 @@ mod tests {
             found,
             BTreeMap::from([("a::b".into(), 9.0), ("c".into(), 4.0)])
         );
-        assert_eq!(without_hash("std::hash"), "std::hash");
-        assert_eq!(without_hash("a::b'2"), "a::b");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use load_stats::median;
 
 use super::{checks, instructions};
 use crate::record::{
-    Blocks, Change, Function, Kind, Measure, MetricRecord, Pair, TestComparison as TestRecord,
+    Blocks, Change, Kind, Measure, MetricRecord, Pair, TestComparison as TestRecord, in_functions,
 };
 
 /// Floors by kind, as changed on the command line.
@@ -166,26 +166,12 @@ fn judge_instructions(blocks: &Blocks, floors: &Floors, judged: &mut Judged) {
                 let those = counted.functions.iter().filter(|function| {
                     function.test == test.name && function.metric == record.metric
                 });
-                record.note = grown(those);
+                if let Some(base) = record.base {
+                    record.note = in_functions(those, base);
+                }
             }
             test.metrics.push(record);
         }
-    }
-}
-
-/// Which functions take more of a request, in words.
-fn grown<'a>(functions: impl Iterator<Item = &'a Function>) -> String {
-    let one = |function: &Function| {
-        let more = function.head - function.base;
-        format!("{} {more:+.0}", function.name)
-    };
-    let all: Vec<String> = functions.map(one).collect();
-    match all.is_empty() {
-        true => String::new(),
-        false => format!(
-            "most grew, in instructions of a request: {}",
-            all.join(", ")
-        ),
     }
 }
 
@@ -246,7 +232,7 @@ fn lacks(measure: &Measure, pairs: &[&Pair]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::record::testing::{blocks, pair};
-    use crate::record::{Block, CheckCounts, Counted, Failing};
+    use crate::record::{Block, CheckCounts, Counted, Failing, Function};
 
     fn compared(ratio: f64, pairs: usize) -> Blocks {
         let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.01;
@@ -369,10 +355,7 @@ mod tests {
             (grown.metric.clone(), grown.change),
             (measure.clone(), Change::Regression)
         );
-        assert_eq!(
-            grown.note,
-            "most grew, in instructions of a request: a::b +2000"
-        );
+        assert_eq!(grown.note, "+2.9 % in a::b");
         assert_eq!(
             counted(1.005, 12).change,
             Change::Unchanged,

@@ -4,11 +4,13 @@ use load_duet::script::Script;
 
 use super::bench::{Bench, Broken, OrBroken};
 use super::checks::failures;
+use super::functions;
 use super::instructions::{self, Callgrind, Profile};
 use super::judge::{Floors, judge, rule};
 use super::plan::Plan;
 use super::recording::{Method, checks};
-use crate::record::{Blocks, CheckCounts, Counted, Side};
+use crate::profile::Perf;
+use crate::record::{Blocks, CheckCounts, Counted, Sampled, Side};
 use crate::shell::interrupt::Interrupted;
 use crate::ui;
 
@@ -20,6 +22,8 @@ pub struct Rounds<'a> {
     pub plan: &'a Plan,
     /// Counts instructions, if they are to be counted.
     pub callgrind: Option<&'a Callgrind>,
+    /// Samples stacks, if they are to be sampled, or why it cannot.
+    pub perf: Option<&'a Result<Perf, String>>,
     /// The floors that an early end depends on.
     pub floors: &'a Floors,
     /// Draws the order of what is asked.
@@ -78,7 +82,46 @@ impl Rounds<'_> {
             let judged = judge(&self.blocks, self.floors);
             open.retain(|(test, _)| judged.open.iter().any(|open| open == test));
         }
+        self.name_functions(&progress, &methods)?;
         self.count_instructions(&progress, &methods)
+    }
+
+    /// Looks for the functions of the tests that are worse or better, if that is wanted.
+    fn name_functions(
+        &mut self,
+        progress: &ui::Progress,
+        methods: &[(&str, Method)],
+    ) -> anyhow::Result<()> {
+        let Some(perf) = self.perf else {
+            return Ok(());
+        };
+        for judged in judge(&self.blocks, self.floors).tests {
+            let Some(grew) = functions::direction(&judged) else {
+                continue;
+            };
+            let test = &judged.name;
+            progress.says(&format!("{test}: where its CPU time goes"));
+            let method = methods.iter().find(|(name, _)| name == test);
+            let sampled = match (perf, method) {
+                (Err(why), _) => Err(anyhow::anyhow!("perf cannot look: {why}")),
+                (Ok(perf), Some((_, Method::Duet(script)))) => {
+                    let seed = self.random.u64(..);
+                    self.bench.name_functions(perf, test, script, grew, seed)
+                }
+                (Ok(_), _) => Err(anyhow::anyhow!("it opens WebSockets")),
+            };
+            let sampled = match sampled {
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                // The verdict stands without.
+                Err(error) => Sampled {
+                    lacking: format!("{error:#}"),
+                    ..Sampled::of(test, grew)
+                },
+                Ok(sampled) => sampled,
+            };
+            self.blocks.sampled.push(sampled);
+        }
+        Ok(())
     }
 
     /// Has valgrind count the instructions of the tests that are measured by duets, if it is there.

@@ -54,6 +54,16 @@ pub struct Server {
     pub stop: Stop,
 }
 
+impl Server {
+    /// How the names of its own functions begin, if it is a package of Rust.
+    pub fn functions(&self) -> Option<String> {
+        match &self.build {
+            Build::Package { package, .. } => Some(format!("{}::", package.replace('-', "_"))),
+            Build::Command { .. } => None,
+        }
+    }
+}
+
 /// `[server.build]`: a package of the workspace, or a command that leaves a program.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(

@@ -33,14 +33,13 @@ pub fn has_suspects(past: &PastRecord) -> bool {
         .any(|row| row.state == PastState::Regression)
 }
 
-/// Leaves suspect durations and CPU times without a verdict, since k6 or its machine was so busy that they say nothing of
-/// the server.
-pub fn withhold_times(past: &mut PastRecord) {
+/// Leaves suspect durations and CPU times without a verdict, since they say nothing of the server for the reason `why`.
+pub fn withhold_times(past: &mut PastRecord, why: &str) {
     for row in &mut past.metrics {
         let of_time = matches!(row.metric.kind(), Kind::Median | Kind::P95 | Kind::Cpu);
         if of_time && row.state == PastState::Regression {
             row.state = PastState::Shown;
-            row.note = "beyond its fence, but not judged: k6 or its machine was too busy".into();
+            row.note = format!("beyond its fence, but not judged: {why}");
         }
     }
 }
@@ -309,7 +308,7 @@ mod tests {
         let mut line = testing::scaled(31, 1.5);
         line.server_usage.as_mut().unwrap().peak_rss_bytes *= 2;
         let mut first = judged(&line);
-        withhold_times(&mut first);
+        withhold_times(&mut first, "it was too busy");
         let settled = settle(&mut first, &Again::SwitchedOff);
         assert_eq!(settled.reasons.len(), 1, "{settled:?}");
         assert!(settled.reasons[0].contains("server peak memory"));

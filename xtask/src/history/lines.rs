@@ -51,6 +51,9 @@ pub struct Line {
     /// Whether the machine was so busy that times say nothing about the server.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub slowed: bool,
+    /// Whether the server was sampled, which costs it CPU time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub profiled: bool,
     /// What lines must share to be comparable.
     pub key: Key,
     /// What was measured.
@@ -222,6 +225,7 @@ fn line(run: &RunRecord, test: &TestRecord) -> Line {
         server_version: run.server.as_ref().map(|server| server.version.clone()),
         imported: false,
         slowed: test.slowed,
+        profiled: test.profile.is_some(),
         key: Key::of(run, &test.name),
         metrics: test.metrics.clone(),
         server_usage: test.server_usage,

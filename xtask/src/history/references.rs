@@ -21,6 +21,7 @@ pub fn unfit(entry: &Entry) -> Option<&'static str> {
 /// Why the numbers of `line` say nothing about a revision, if so.
 pub fn why_tainted(line: &Line) -> Option<&'static str> {
     match (line.dirty, line.faults) {
+        _ if line.profiled => Some("with a sampled server"),
         _ if line.slowed => Some("on a busy machine"),
         (Some(true), _) => Some("with uncommitted changes"),
         (None, _) => Some("without a known revision"),
@@ -65,7 +66,7 @@ mod tests {
         let entry = |line: &Line| Entry::new(line.clone()).unwrap();
         assert_eq!(unfit(&entry(&good)), None);
         type Change = fn(&mut Line);
-        let changes: [(Change, &str); 9] = [
+        let changes: [(Change, &str); 10] = [
             (|line| line.run_outcome = Outcome::Failed, "failed"),
             (|line| line.outcome = Outcome::Failed, "failed"),
             (
@@ -78,6 +79,7 @@ mod tests {
             (|line| line.faults = None, "do not say"),
             (|line| line.metrics = None, "numbers"),
             (|line| line.slowed = true, "busy machine"),
+            (|line| line.profiled = true, "sampled"),
         ];
         let table = changes.map(|(change, why)| {
             let mut line = good.clone();

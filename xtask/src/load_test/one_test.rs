@@ -87,7 +87,11 @@ impl Run<'_> {
             teardown_limit: shape.teardown_limit,
         };
         let mut probed = self.probe(&test, server, dir, "before")?;
+        let mut window = self.window(shape, server);
         let measured = measure(&invocation, server, |server| {
+            if let Some(window) = &mut window {
+                window.tick();
+            }
             if let Some(live) = &mut live {
                 live.tick(server.sampler());
             }
@@ -109,6 +113,9 @@ impl Run<'_> {
             judge::judge(&test, shape, self.args, as_planned, &measured, probed);
         if unfinished {
             record.outcome = Outcome::Interrupted;
+        }
+        if let Some(window) = window {
+            self.keep_profile(window, &mut record, dir);
         }
         let notice = notice.map(|notice| format!("{test}: {notice}"));
         for notice in

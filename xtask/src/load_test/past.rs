@@ -33,7 +33,10 @@ impl Run<'_> {
             return;
         };
         if test.slowed {
-            withhold_times(&mut past);
+            withhold_times(&mut past, "k6 or its machine was too busy");
+        }
+        if test.profile.is_some() {
+            withhold_times(&mut past, "the server was sampled");
         }
         if self.args.show_past {
             only_show(&mut past);

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Measure, versioned, write_whole};
+use super::{Host, Measure, percent, versioned, write_whole};
 
 /// What marks a file as one of these.
 pub const FORMAT: &str = "tachikoma-blocks";
@@ -47,6 +47,26 @@ pub struct Blocks {
     /// What valgrind counted, if it was asked.
     #[serde(default)]
     pub instructions: Option<Counted>,
+    /// The functions of the tests that are worse or better.
+    #[serde(default)]
+    pub sampled: Vec<Sampled>,
+}
+
+/// Where the CPU time of a request went that a test got worse or better by. Nothing is judged by it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sampled {
+    /// The test.
+    pub test: String,
+    /// Whether it is worse, else better.
+    pub grew: bool,
+    /// Stacks that were seen of base and head.
+    pub samples: [u64; 2],
+    /// CPU time of a request while base and head were sampled, in milliseconds.
+    pub cpu_ms: [f64; 2],
+    /// The functions that changed most and beyond chance, the most first.
+    pub functions: Vec<Function>,
+    /// Why nothing was sampled; else empty.
+    pub lacking: String,
 }
 
 /// Instructions of each route.
@@ -60,12 +80,12 @@ pub struct Counted {
     pub pairs: Vec<Pair>,
 }
 
-/// What a function takes of a request, without what it calls, in instructions.
+/// What a function takes of a request, in the unit of the metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
     /// The test.
     pub test: String,
-    /// The route's instructions.
+    /// The route's instructions, or the CPU time.
     pub metric: Measure,
     /// Its name.
     pub name: String,
@@ -154,6 +174,45 @@ pub struct CheckCounts {
     pub base: [u64; 2],
     /// Failures and tries of the head.
     pub head: [u64; 2],
+}
+
+/// How much of a request that takes `whole` in the base each function takes more or less: `+11.2 % in X, +1.0 % in Y`.
+pub fn in_functions<'a>(functions: impl Iterator<Item = &'a Function>, whole: f64) -> String {
+    let one = |function: &Function| {
+        let change = percent((function.head - function.base) / whole);
+        format!("{change} in {}", function.name)
+    };
+    functions.map(one).collect::<Vec<_>>().join(", ")
+}
+
+impl Sampled {
+    /// Nothing of `test` yet.
+    pub fn of(test: &str, grew: bool) -> Self {
+        Self {
+            test: test.to_owned(),
+            grew,
+            ..Self::default()
+        }
+    }
+
+    /// What it says, in a sentence.
+    pub fn sentence(&self) -> String {
+        let test = &self.test;
+        if !self.lacking.is_empty() {
+            return format!("{test}: no functions are named: {}", self.lacking);
+        }
+        let [base, head] = self.cpu_ms;
+        let change = percent(head / base - 1.0);
+        match self.functions.is_empty() {
+            true => format!(
+                "{test}: {change} CPU a request when sampled, and no function beyond chance; what waits for disks, locks or timers is not sampled"
+            ),
+            false => format!(
+                "{test}: {change} CPU a request when sampled, of it {}",
+                in_functions(self.functions.iter(), base)
+            ),
+        }
+    }
 }
 
 impl Blocks {

@@ -6,7 +6,7 @@ use k6_summary::Unit;
 use load_stats::decide::Evidence;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Kind, Measure, Outcome, SideRecord, percent, share};
+use super::{Host, Kind, Measure, Outcome, Sampled, SideRecord, percent, share};
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -54,6 +54,9 @@ pub struct Comparison {
     pub is_same: bool,
     /// The tests.
     pub tests: Vec<TestRecord>,
+    /// The functions of the tests that are worse or better.
+    #[serde(default)]
+    pub sampled: Vec<Sampled>,
     /// Head against itself, if that was asked for.
     #[serde(default)]
     pub calibration: Option<Calibration>,
@@ -179,6 +182,12 @@ impl Comparison {
         } else {
             (Outcome::Failed, 1)
         };
+        for sampled in &self.sampled {
+            match self.outcome == Outcome::Failed && sampled.grew && sampled.lacking.is_empty() {
+                true => reasons.push(sampled.sentence()),
+                false => self.notices.push(sampled.sentence()),
+            }
+        }
         self.reasons = reasons;
     }
 }

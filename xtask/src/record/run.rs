@@ -144,6 +144,9 @@ pub struct TestRecord {
     /// Whether k6 or its machine was so busy that durations say nothing of the server.
     #[serde(default)]
     pub slowed: bool,
+    /// Where the server's CPU time went, if that was sampled, which costs some of it.
+    #[serde(default)]
+    pub profile: Option<ProfileRecord>,
     /// Whether the server's resources grew without end.
     pub growth: Vec<GrowthRow>,
     /// The numbers beside those of comparable past runs, if there was a history to look at.
@@ -225,6 +228,26 @@ pub struct UsageRecord {
     pub max_threads: u64,
     /// The most open files seen.
     pub max_open_files: u64,
+}
+
+/// Where the server's CPU time went over the steady part of a test.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProfileRecord {
+    /// Stacks that were seen.
+    pub samples: u64,
+    /// The functions that took most, the most first.
+    pub functions: Vec<FunctionRecord>,
+}
+
+/// A function's part of the CPU time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FunctionRecord {
+    /// Its name, and the server's own function that called it.
+    pub name: String,
+    /// Its share of the samples.
+    pub share: f64,
+    /// That share of the CPU time per HTTP request, in microseconds, if there were any.
+    pub cpu_us_per_request: Option<f64>,
 }
 
 /// The part of `server-usage.csv` that belongs to a test.

@@ -50,5 +50,6 @@ pub fn blocks(pairs: Vec<Pair>) -> Blocks {
         checks: Vec::new(),
         pairs,
         instructions: None,
+        sampled: Vec::new(),
     }
 }

@@ -7,10 +7,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::faults::program_with_faults;
-use crate::support::{Done, Going, Run, read, server, wait_until};
+use crate::support::{Done, Going, Run, perf, read, server, wait_until};
 
 /// Pairs of which twelve are enough for whatever they all show, as short as they may be.
-const SHORT: &str = "--pairs 16 --block 300ms --seed 7 --instructions off";
+const SHORT: &str = "--pairs 16 --block 300ms --seed 7 --instructions off --profile off";
 
 fn compare(args: &str, base: &Path, head: &Path) -> Run {
     Run::compare(args)
@@ -49,10 +49,11 @@ fn changes(comparison: &Value, change: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_slower_route_is_found_by_name_and_found_again_in_its_pairs() {
+fn a_slower_route_is_found_by_name_and_function_and_found_again_in_its_pairs() {
     let dir = tempfile::tempdir().unwrap();
-    let slow = program_with_faults(dir.path(), "slow", "GET /api/missions: latency=30ms");
-    let done = compare(&format!("missions {SHORT}"), server(), &slow).done();
+    let slow = program_with_faults(dir.path(), "slow", "GET /api/missions: cpu=10ms");
+    let options = SHORT.replace("--profile off", "--profile auto");
+    let done = compare(&format!("missions {options}"), server(), &slow).done();
     done.exits(1)
         .says("WORSE")
         .says("missions: mission_list_duration med is +");
@@ -77,6 +78,8 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_pairs() {
         "what went well is not kept"
     );
 
+    names_the_function(&done, &found["sampled"][0], &folder.join("missions"));
+
     // The same pairs, judged again without any server: the same verdict, unless the floor lets it pass.
     let again = replayed(&folder, "");
     again.exits(1);
@@ -88,6 +91,25 @@ fn a_slower_route_is_found_by_name_and_found_again_in_its_pairs() {
     let repeat =
         "--pairs 16 --block 300ms --vus 50 --seed 7 --floor median=100000% --floor p95=100000%";
     assert!(page.contains(repeat), "{page}");
+}
+
+/// Whether the function is named that burns CPU time, or said why none is where perf may not look.
+fn names_the_function(done: &Done, sampled: &Value, folder: &Path) {
+    if let Err(why) = perf() {
+        done.says(&format!("no functions are named: perf cannot look: {why}"));
+        return;
+    }
+    let first = sampled["functions"][0]["name"].as_str();
+    assert!(
+        first.is_some_and(|name| name.ends_with("under faults::inject::burn")),
+        "{sampled}"
+    );
+    done.says("CPU a request when sampled, of it +")
+        .says("under faults::inject::burn");
+    for side in ["base", "head", "diff"] {
+        let flames = read(&folder.join(format!("flame-{side}.svg")));
+        assert_eq!(flames.contains("faults::inject::burn"), side != "base");
+    }
 }
 
 /// A folder with a valgrind and a vgdb that run the server as it is, and count 100,000 instructions of a route in the
@@ -123,14 +145,14 @@ fn failing_checks_need_no_pairs_and_instructions_are_counted_all_the_same() {
     let failing = program_with_faults(dir.path(), "failing", "GET /api/missions: error=50%");
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{path}", counters(dir.path()).display());
-    let short = SHORT.replace("off", "on");
+    let short = SHORT.replace("--instructions off", "--instructions on");
     let done = compare(&format!("missions {short}"), server(), &failing)
         .env("PATH", &path)
         .done();
     done.exits(1)
         .says("list status is 200\": failed")
         .says("missions: mission_create_duration instructions is +50.0 %")
-        .says("most grew, in instructions of a request: sort +")
+        .says(": +50.0 % in sort")
         .says(
             "mission_list_duration instructions could not be judged: 12 of 12 pairs lack it: of ",
         );

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::support::{Done, Going, Run, build};
+use crate::support::{Done, Going, Run, build, perf, read};
 
 /// The server built with its faults, once for all tests.
 pub fn faulty_server() -> &'static PathBuf {
@@ -183,6 +183,32 @@ fn a_leak_is_found_in_two_minutes_and_memory_taken_once_is_none() {
         .as_u64()
         .unwrap();
     assert!(peak > 50 << 20, "the fault did nothing: {peak}");
+}
+
+#[test]
+fn where_the_cpu_time_went_is_named_and_such_a_run_is_no_reference() {
+    let done = with_faults(
+        "smoke health --time-scale 0.1 --profile --judge-when-busy",
+        "GET /api/health: cpu=30ms",
+    );
+    if let Err(why) = perf() {
+        done.exits(2).says(&format!("--profile needs perf: {why}"));
+        return;
+    }
+    done.exits(0).says("the server is sampled");
+    let test = first_test(&done);
+    let first = &test["profile"]["functions"][0];
+    let name = first["name"].as_str().unwrap();
+    assert!(name.ends_with("under faults::inject::burn"), "{first}");
+    let number = |name: &str| first[name].as_f64().unwrap();
+    assert!(number("share") > 0.5, "{first}");
+    // More than 30 ms, since k6's requests are not the only ones.
+    assert!(number("cpu_us_per_request") > 15_000.0, "{first}");
+    let flames = read(&done.folder().join("health/flame.svg"));
+    assert!(flames.contains("faults::inject::burn"), "{flames}");
+    let page = read(&done.folder().join("report.html"));
+    assert!(page.contains("health/flame.svg"), "{page}");
+    assert!(read(&done.results.join("history.jsonl")).contains(r#""profiled":true"#));
 }
 
 #[test]

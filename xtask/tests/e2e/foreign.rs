@@ -96,7 +96,7 @@ fn it_is_compared_with_a_slow_one() {
     // So short that one request in a few meets it, which only the slow end shows.
     let slow = slow(dir.path(), "0.001", "0.02");
     against(
-        Run::compare("files --pairs 12 --block 500ms --seed 7 --instructions off"),
+        Run::compare("files --pairs 12 --block 500ms --seed 7 --instructions off --profile off"),
         &load_tests,
     )
     .arg("--base-bin")

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::processes::nothing_left;
 pub use crate::processes::{command_line, processes_with};
-pub use programs::{Busy, Server, build, k6, oldest_k6, server};
+pub use programs::{Busy, Server, build, k6, oldest_k6, perf, server};
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);

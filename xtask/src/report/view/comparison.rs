@@ -1,11 +1,14 @@
 //! What a report says of a comparison.
 
+use std::path::Path;
+
 use k6_summary::{Quantity, Unit};
 
+use super::run::files;
 use super::{Document, Heads, Row, Section, Table, Tone, lines};
 use crate::record::{
-    Blocks, Calibration, Change, Comparison, MetricRecord, Outcome, SideRecord, TestComparison,
-    percent, share, short_commit,
+    Blocks, Calibration, Change, Comparison, MetricRecord, Outcome, Sampled, SideRecord,
+    TestComparison, percent, share, short_commit,
 };
 use crate::report::chart::{Axis, Chart, Line, Point, Shape};
 use crate::report::text::Text;
@@ -16,14 +19,19 @@ const HEADS: Heads = Heads {
     bound: "Base",
     more: &["Change", "95 % interval", "p", "Floor"],
 };
+const FLAMES: [(&str, &str); 3] = [
+    ("flame-diff.svg", "flame graph of the difference"),
+    ("flame-base.svg", "of the base"),
+    ("flame-head.svg", "of the head"),
+];
 const HINT: &str = "Change is head by base, of failed requests the difference. A metric is reported if p, corrected for all metrics and looks, is at most the level, and the near end of the interval lies beyond the floor.";
 
 /// The report of `comparison`, which rests on `blocks`.
-pub fn comparison(comparison: &Comparison, blocks: &Blocks) -> Document {
+pub fn comparison(comparison: &Comparison, blocks: &Blocks, folder: &Path) -> Document {
     let sections = comparison
         .tests
         .iter()
-        .map(|test| section(test, comparison, blocks));
+        .map(|test| section(test, comparison, blocks, folder));
     let files = ["blocks.json", "compare.json", "summary.md"];
     Document {
         subject: "compare".into(),
@@ -142,7 +150,12 @@ fn calibration(found: &Calibration) -> Vec<Text> {
     out.into_iter().map(Text::from).collect()
 }
 
-fn section(test: &TestComparison, comparison: &Comparison, blocks: &Blocks) -> Section {
+fn section(
+    test: &TestComparison,
+    comparison: &Comparison,
+    blocks: &Blocks,
+    folder: &Path,
+) -> Section {
     Section {
         name: test.name.as_str().into(),
         line: format!("{} pairs", test.pairs).into(),
@@ -154,6 +167,13 @@ fn section(test: &TestComparison, comparison: &Comparison, blocks: &Blocks) -> S
             hint: HINT,
             ..Table::default()
         },
+        details: comparison
+            .sampled
+            .iter()
+            .filter(|sampled| sampled.test == test.name && !sampled.functions.is_empty())
+            .map(functions)
+            .collect(),
+        links: files(folder, &test.name, &FLAMES),
         charts: test
             .metrics
             .iter()
@@ -200,6 +220,33 @@ fn row(metric: &MetricRecord) -> Row {
         more: more.into(),
         note: note.into(),
         ..Row::default()
+    }
+}
+
+/// The functions that cost more or less.
+fn functions(sampled: &Sampled) -> Table {
+    let [base, head] = sampled.cpu_ms;
+    let cost = |ms: f64| format!("{:.1} µs", ms * 1e3).into();
+    let row = |name: &str, base_ms: f64, head_ms: f64| Row {
+        what: name.into(),
+        bound: cost(base_ms),
+        value: cost(head_ms),
+        more: vec![percent((head_ms - base_ms) / base).into()],
+        ..Row::default()
+    };
+    let each = sampled.functions.iter();
+    Table {
+        title: "CPU time of a request, by function".into(),
+        heads: Heads {
+            what: "Function",
+            value: "Head",
+            bound: "Base",
+            more: &["Change, of the base's whole"],
+        },
+        rows: std::iter::once(row("all of them", base, head))
+            .chain(each.map(|each| row(&each.name, each.base, each.head)))
+            .collect(),
+        hint: "Those that changed most, beyond chance, as both servers were sampled: what waits is not seen.",
     }
 }
 

@@ -8,7 +8,7 @@ use k6_summary::{
 
 use super::{Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past, took};
 use crate::history::Trend;
-use crate::record::{GrowthRow, Outcome, TestRecord};
+use crate::record::{FunctionRecord, GrowthRow, Outcome, ProfileRecord, TestRecord, share};
 use crate::report::over_time::{Dashboard, Usage, over_time};
 use crate::report::view::run::files;
 
@@ -63,6 +63,7 @@ pub fn section(
             &test.name,
             &[
                 ("report.html", "k6's own dashboard"),
+                ("flame.svg", "flame graph of the server's CPU time"),
                 ("summary.json", "k6's summary"),
                 ("k6.log", "k6's log"),
             ],
@@ -270,6 +271,7 @@ fn measured(test: &TestRecord) -> Table {
         );
         rows.push(Row::measured("server peak", text));
     }
+    rows.extend(test.profile.iter().flat_map(where_the_cpu_went));
     Table {
         title: "Measured".into(),
         heads: Heads {
@@ -280,6 +282,24 @@ fn measured(test: &TestRecord) -> Table {
         rows,
         ..Table::default()
     }
+}
+
+/// The functions that took most.
+fn where_the_cpu_went(profile: &ProfileRecord) -> Vec<Row> {
+    let row = |(nth, function): (usize, &FunctionRecord)| {
+        let each = function.cpu_us_per_request;
+        let each = each.map_or_else(String::new, |us| format!(", {us:.1} µs per request"));
+        let (share, name) = (share(function.share), &function.name);
+        Row::measured(
+            format!("CPU went to {}", nth + 1),
+            format!("{share}{each}: {name}"),
+        )
+    };
+    let mut rows: Vec<Row> = profile.functions.iter().enumerate().map(row).collect();
+    if let Some(first) = rows.first_mut() {
+        first.note = format!("of {} samples", profile.samples).into();
+    }
+    rows
 }
 
 /// The heads of [`overview`].

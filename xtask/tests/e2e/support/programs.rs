@@ -161,3 +161,23 @@ impl Drop for Server {
         let _ended = self.child.wait();
     }
 }
+
+/// Whether perf may sample here, or how a message begins that says why not.
+pub fn perf() -> Result<(), &'static str> {
+    let mut perf = Command::new("perf");
+    perf.args([
+        "record",
+        "-q",
+        "-e",
+        "cpu-clock",
+        "-o",
+        "/dev/null",
+        "--",
+        "true",
+    ]);
+    match perf.output() {
+        Ok(tried) if tried.status.success() => Ok(()),
+        Ok(_) => Err("it may not sample here"),
+        Err(_) => Err("it is not installed: `apt-get install linux-perf`"),
+    }
+}

@@ -1,0 +1,95 @@
+//! Where the server's CPU time goes over the steady part of a test.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::Run;
+use crate::k6::Shape;
+use crate::profile::{self, Perf, Sampling};
+use crate::record::{FunctionRecord, ProfileRecord, TestRecord};
+use crate::server::Server;
+use crate::shell::interrupt::Interrupted;
+
+/// A part of a test in which the server is sampled.
+pub struct Window {
+    perf: Perf,
+    pid: u32,
+    began: Instant,
+    from: Duration,
+    to: Duration,
+    sampling: Option<anyhow::Result<Sampling>>,
+}
+
+impl Window {
+    /// Begins or ends the sampling if it is time to.
+    pub fn tick(&mut self) {
+        let now = self.began.elapsed();
+        match &self.sampling {
+            None if now >= self.from => {
+                let length = self.to.saturating_sub(now);
+                self.sampling = Some(self.perf.sample(self.pid, length));
+            }
+            Some(Ok(sampling)) if now >= self.to => {
+                sampling.pause();
+                self.to = Duration::MAX;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Run<'_> {
+    /// The steady part of a test, or all of it without one; none if the server is not sampled.
+    pub(super) fn window(&self, shape: &Shape, server: &Server) -> Option<Window> {
+        let (perf, sampler) = self.perf.as_ref().zip(server.sampler())?;
+        let whole = shape.duration().as_secs_f64();
+        let (from, to) = shape.hold().unwrap_or((0.0, whole));
+        Some(Window {
+            perf: perf.clone(),
+            pid: sampler.pid(),
+            began: Instant::now(),
+            from: Duration::from_secs_f64(from),
+            to: Duration::from_secs_f64(to),
+            sampling: None,
+        })
+    }
+
+    /// Reads what was sampled, draws it into `dir` and notes it. What goes wrong is a notice.
+    pub(super) fn keep_profile(&mut self, window: Window, record: &mut TestRecord, dir: &Path) {
+        let kept = match window.sampling {
+            None => Err(anyhow::anyhow!("it ended before its steady part")),
+            Some(sampling) => sampling.and_then(Sampling::end).and_then(|stacks| {
+                let title = format!("{}: CPU time of the server", record.name);
+                profile::draw(&stacks, &title, &dir.join("flame.svg"))?;
+                Ok(stacks)
+            }),
+        };
+        record.profile = match kept {
+            Ok(stacks) => {
+                let own = self.config.table.server.functions();
+                let usage = record.server_usage.as_ref();
+                Some(ProfileRecord {
+                    samples: stacks.samples(),
+                    functions: profile::shares(&stacks, own.as_deref())
+                        .into_iter()
+                        .map(|(name, share)| FunctionRecord {
+                            name,
+                            share,
+                            cpu_us_per_request: usage
+                                .and_then(|usage| Some(usage.cpu_us_per_request? * share)),
+                        })
+                        .collect(),
+                })
+            }
+            Err(error) => {
+                if !error.is::<Interrupted>() {
+                    self.say(format!(
+                        "{}: where the server's CPU time went is not known: {error:#}",
+                        record.name
+                    ));
+                }
+                Some(ProfileRecord::default())
+            }
+        };
+    }
+}
