@@ -15,8 +15,8 @@ const HISTORY: &str = "load-tests/results/history.jsonl";
 const IF_THERE_IS_A_HISTORY: &str =
     "${{ always() && hashFiles('load-tests/results/history.jsonl') != '' }}";
 
-/// `cargo xtask` is the built orchestrator, all else does nothing. Late answers are judged however busy this machine is: other
-/// tests run at the same time.
+/// `cargo xtask` is the built orchestrator, all else does nothing. The answers of a server that is slow on purpose are judged
+/// however busy this machine is: other tests run at the same time.
 ///
 /// A comparison gets a ready server on both sides instead of building a revision, and few short pairs of one test, without
 /// faults, so that it takes half a minute: what it finds is not the point here, only that its own arguments are
@@ -24,7 +24,7 @@ const IF_THERE_IS_A_HISTORY: &str =
 const CARGO: &str = r#"#!/bin/sh
 [ "$1" = xtask ] || exit 0
 shift
-if [ "$1" = load-test ]; then shift; exec "$NIGHT_XTASK" load-test --judge-when-busy "$@"; fi
+if [ "$1" = load-test ]; then shift; exec "$NIGHT_XTASK" load-test ${TACHIKOMA_FAULTS:+--judge-when-busy} "$@"; fi
 [ "$1" = compare ] || exec "$NIGHT_XTASK" "$@"
 [ "$2" = --base ] && git rev-parse --verify --quiet "$3^{commit}" >/dev/null || exit 2
 GITHUB_ACTIONS='' K6_BIN=/no/such/k6 "$NIGHT_XTASK" "$@" 2>&1 | grep "try '--help'" && exit 2
