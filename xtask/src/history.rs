@@ -20,7 +20,8 @@ mod view;
 pub use accept::accept;
 pub use chain::Ratio;
 pub use confirm::{
-    Again, Settled, has_suspects, leave_open, only_show, settle, withdraw, withhold_times,
+    Confirmation, SecondMeasurement, confirm, has_suspects, leave_open, only_show,
+    withdraw_verdicts, withhold_times,
 };
 pub use fence::Reference;
 pub use import::run as import;

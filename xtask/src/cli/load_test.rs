@@ -110,7 +110,7 @@ pub struct LoadTest {
     #[arg(long)]
     pub no_confirm: bool,
 
-    /// Show how values lie beside their past, and let nothing fail for it.
+    /// Show how values compare with past runs, and let nothing fail for it.
     ///
     /// For nights whose verdict comes from `cargo xtask compare`, which sees more on machines that differ.
     #[arg(long, conflicts_with = "no_confirm")]

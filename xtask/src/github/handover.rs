@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    /// What is shown of a failed run whose test has these reasons and this row beside its past.
+    /// What is shown of a failed run whose test has these reasons and this row against its past runs.
     fn shown(reasons: &[&str], state: PastState) -> Vec<String> {
         let mut run: RunRecord =
             serde_json::from_str(include_str!("../report/fixtures/run.json")).unwrap();

@@ -6,7 +6,7 @@ use crate::record::{Kind, PastRecord, PastRow, PastState, percent};
 
 /// The second measurement of a test with suspects.
 #[derive(Debug)]
-pub enum Again<'a> {
+pub enum SecondMeasurement<'a> {
     /// It was made, and this is how its numbers compare with the past of such measurements.
     Judged(&'a PastRecord),
     /// It was made, and the test failed in it; why.
@@ -19,7 +19,7 @@ pub enum Again<'a> {
 
 /// What is said of a test's suspects.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct Confirmation {
     /// The sentences for which the test fails.
     pub reasons: Vec<String>,
     /// Notices for the run.
@@ -45,7 +45,7 @@ pub fn withhold_times(past: &mut PastRecord, why: &str) {
 }
 
 /// Takes every verdict back, since a test that failed by itself says nothing about the past.
-pub fn withdraw(past: &mut PastRecord) {
+pub fn withdraw_verdicts(past: &mut PastRecord) {
     use PastState::{Better, Regression, Within};
     leave_without_verdict(
         past,
@@ -79,29 +79,35 @@ fn leave_without_verdict(past: &mut PastRecord, states: &[PastState], note: &str
 }
 
 /// Settles each suspect by the second measurement, and says so in its row.
-pub fn settle(past: &mut PastRecord, again: &Again<'_>) -> Settled {
-    let mut settled = Settled::default();
+pub fn confirm(past: &mut PastRecord, again: &SecondMeasurement<'_>) -> Confirmation {
+    let mut confirmation = Confirmation::default();
     let have = past.have;
     for row in &mut past.metrics {
         if row.state != PastState::Regression {
             continue;
         }
         let (confirmed, said) = match again {
-            Again::Judged(second) => second_value(row, second),
-            Again::Failed(why) => (true, format!("measured once more, the test failed: {why}")),
-            Again::Impossible(why) => (true, format!("it could not be measured once more: {why}")),
-            Again::SwitchedOff => (true, "not measured once more, as asked".to_owned()),
+            SecondMeasurement::Judged(second) => second_value(row, second),
+            SecondMeasurement::Failed(why) => {
+                (true, format!("measured once more, the test failed: {why}"))
+            }
+            SecondMeasurement::Impossible(why) => {
+                (true, format!("it could not be measured once more: {why}"))
+            }
+            SecondMeasurement::SwitchedOff => (true, "not measured once more, as asked".to_owned()),
         };
         let sentence = format!("{}; {said}", suspicion(row, have));
         row.note = said;
         if confirmed {
-            settled.reasons.push(format!("regression: {sentence}"));
+            confirmation.reasons.push(format!("regression: {sentence}"));
         } else {
             row.state = PastState::NotConfirmed;
-            settled.notices.push(format!("not confirmed: {sentence}"));
+            confirmation
+                .notices
+                .push(format!("not confirmed: {sentence}"));
         }
     }
-    settled
+    confirmation
 }
 
 fn second_value(row: &PastRow, second: &PastRecord) -> (bool, String) {
@@ -181,28 +187,28 @@ mod tests {
         let mut first = judged(&testing::scaled(31, 1.5));
         assert!(has_suspects(&first));
         let second = judged(&testing::scaled(32, 1.4));
-        let settled = settle(&mut first, &Again::Judged(&second));
+        let confirmation = confirm(&mut first, &SecondMeasurement::Judged(&second));
         assert_eq!(state(&first), PastState::Regression);
         assert_eq!(
-            settled.reasons[0],
+            confirmation.reasons[0],
             "regression: http_req_duration med is 6.12 ms, +51.5 % from 4.04 ms, the reference of 31 comparable runs; \
              the fence is +5.0 % (4.24 ms); measured once more: 5.6 ms (+38.6 %)"
         );
-        assert!(settled.notices.is_empty());
+        assert!(confirmation.notices.is_empty());
     }
 
     #[test]
     fn not_seen_again_is_a_notice() {
         let mut first = judged(&testing::scaled(31, 1.5));
         let second = judged(&testing::line(32));
-        let settled = settle(&mut first, &Again::Judged(&second));
+        let confirmation = confirm(&mut first, &SecondMeasurement::Judged(&second));
         assert_eq!(
-            (state(&first), settled.reasons.len()),
+            (state(&first), confirmation.reasons.len()),
             (PastState::NotConfirmed, 0)
         );
         assert!(
-            settled.notices[0].contains("measured once more: 4 ms"),
-            "{settled:?}"
+            confirmation.notices[0].contains("measured once more: 4 ms"),
+            "{confirmation:?}"
         );
     }
 
@@ -219,7 +225,7 @@ mod tests {
     }
 
     /// Settles 15 % more memory, on a server that has served the health test and on one of its own.
-    fn settle_more_memory(past: &super::super::Past) -> (Settled, PastState) {
+    fn confirm_more_memory(past: &super::super::Past) -> (Confirmation, PastState) {
         let judged = |key: &Key, peak_rss_bytes| {
             let mut line = testing::line(31);
             line.server_usage.as_mut().unwrap().peak_rss_bytes = peak_rss_bytes;
@@ -231,27 +237,27 @@ mod tests {
         };
         let mut first = judged(&key, 27_600_000);
         let second = judged(&key.clone().measured_again(), 23_000_000);
-        let settled = settle(&mut first, &Again::Judged(&second));
+        let confirmation = confirm(&mut first, &SecondMeasurement::Judged(&second));
         let memory = |row: &&PastRow| row.metric == Measure::PeakMemory;
         let state = first.metrics.iter().find(memory).unwrap().state;
-        (settled, state)
+        (confirmation, state)
     }
 
     #[test]
     fn a_second_measurement_is_judged_by_runs_on_servers_of_their_own() {
-        let (settled, state) = settle_more_memory(&nights_after_health(31));
-        assert_eq!(state, PastState::Regression, "{settled:?}");
-        assert!(settled.reasons[0].ends_with("measured once more: 23 MB (+15.0 %)"));
+        let (confirmation, state) = confirm_more_memory(&nights_after_health(31));
+        assert_eq!(state, PastState::Regression, "{confirmation:?}");
+        assert!(confirmation.reasons[0].ends_with("measured once more: 23 MB (+15.0 %)"));
     }
 
     #[test]
     fn without_comparable_runs_for_the_second_measurement_the_suspicion_stands() {
         for alone in [0, 12] {
-            let (settled, state) = settle_more_memory(&nights_after_health(alone));
-            assert_eq!(state, PastState::Regression, "{settled:?}");
+            let (confirmation, state) = confirm_more_memory(&nights_after_health(alone));
+            assert_eq!(state, PastState::Regression, "{confirmation:?}");
             let said =
                 format!("{alone} of 30 runs that it is comparable with: the suspicion stands");
-            assert!(settled.reasons[0].ends_with(&said), "{settled:?}");
+            assert!(confirmation.reasons[0].ends_with(&said), "{confirmation:?}");
         }
     }
 
@@ -264,28 +270,28 @@ mod tests {
                 row.state = PastState::Within;
             }
         }
-        let settled = settle(&mut first, &Again::Judged(&second));
-        assert_eq!(settled.reasons.len(), 1);
-        assert!(settled.reasons[0].contains("server CPU per request"));
+        let confirmation = confirm(&mut first, &SecondMeasurement::Judged(&second));
+        assert_eq!(confirmation.reasons.len(), 1);
+        assert!(confirmation.reasons[0].contains("server CPU per request"));
     }
 
     #[test]
     fn without_a_second_measurement_the_suspect_stands() {
         for (again, said) in [
-            (Again::SwitchedOff, "as asked"),
+            (SecondMeasurement::SwitchedOff, "as asked"),
             (
-                Again::Impossible("no room"),
+                SecondMeasurement::Impossible("no room"),
                 "could not be measured once more: no room",
             ),
             (
-                Again::Failed("the server ended"),
+                SecondMeasurement::Failed("the server ended"),
                 "the test failed: the server ended",
             ),
         ] {
             let mut first = judged(&testing::scaled(31, 1.5));
-            let settled = settle(&mut first, &again);
+            let confirmation = confirm(&mut first, &again);
             assert_eq!(state(&first), PastState::Regression);
-            assert!(settled.reasons[0].contains(said), "{settled:?}");
+            assert!(confirmation.reasons[0].contains(said), "{confirmation:?}");
         }
     }
 
@@ -293,9 +299,9 @@ mod tests {
     fn failed_requests_have_a_sentence_of_their_own() {
         let mut line = testing::line(31);
         line.metrics.as_mut().unwrap().http_failed_ratio = Some(0.006);
-        let settled = settle(&mut judged(&line), &Again::SwitchedOff);
+        let confirmation = confirm(&mut judged(&line), &SecondMeasurement::SwitchedOff);
         assert_eq!(
-            settled.reasons,
+            confirmation.reasons,
             [
                 "regression: failed requests are 0.6 %, and 0 % on the worst of 31 comparable runs; \
               the fence is 0.2 % above that; not measured once more, as asked"
@@ -309,16 +315,16 @@ mod tests {
         line.server_usage.as_mut().unwrap().peak_rss_bytes *= 2;
         let mut first = judged(&line);
         withhold_times(&mut first, "it was too busy");
-        let settled = settle(&mut first, &Again::SwitchedOff);
-        assert_eq!(settled.reasons.len(), 1, "{settled:?}");
-        assert!(settled.reasons[0].contains("server peak memory"));
+        let confirmation = confirm(&mut first, &SecondMeasurement::SwitchedOff);
+        assert_eq!(confirmation.reasons.len(), 1, "{confirmation:?}");
+        assert!(confirmation.reasons[0].contains("server peak memory"));
         assert!(first.metrics[0].note.contains("too busy"), "{first:?}");
     }
 
     #[test]
     fn a_test_that_failed_by_itself_is_not_judged() {
         let mut first = judged(&testing::scaled(31, 1.5));
-        withdraw(&mut first);
+        withdraw_verdicts(&mut first);
         assert!(!has_suspects(&first));
         assert!(first.metrics[0].note.contains("the test failed"));
     }

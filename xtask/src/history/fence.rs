@@ -1,4 +1,4 @@
-//! The fence over the past of one test: its numbers of now beside those of comparable runs.
+//! The fence over the past of one test: its numbers of now against those of comparable runs.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ impl Reference {
         }
     }
 
-    /// Puts the numbers of now beside those of the past. A suspect has the state [`PastState::Regression`].
+    /// Compares the numbers of now with those of the past. A suspect has the state [`PastState::Regression`].
     pub fn compare(&self, now: &BTreeMap<Measure, f64>) -> PastRecord {
         let what = match self.need {
             fence::NEED => "history too short",

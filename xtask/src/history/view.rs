@@ -49,7 +49,7 @@ pub struct Mark {
 pub struct Metric {
     /// What sort of number it is.
     pub kind: Kind,
-    /// The newest run's value beside the ones before it.
+    /// The newest run's value against the ones before it.
     pub last: PastRow,
     /// Every run's value, the oldest first.
     pub points: Vec<Point>,

@@ -5,8 +5,8 @@ use std::time::{Instant, SystemTime};
 
 use super::Run;
 use crate::history::{
-    Again, Key, Past, Reference, Settled, Trend, has_suspects, leave_open, only_show, settle,
-    withdraw, withhold_times,
+    Confirmation, Key, Past, Reference, SecondMeasurement, Trend, confirm, has_suspects,
+    leave_open, only_show, withdraw_verdicts, withhold_times,
 };
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::shell::interrupt::{self, Interrupted};
@@ -27,7 +27,7 @@ impl Run<'_> {
         }
     }
 
-    /// Puts the numbers of `test` beside those of its past, and says if one is suspect.
+    /// Compares the numbers of `test` with those of its past runs, and says if one is suspect.
     pub(super) fn compare_with_history(&self, test: &mut TestRecord) {
         let Some(mut past) = self.judged(&Key::of(&self.record, &test.name), test) else {
             return;
@@ -42,7 +42,7 @@ impl Run<'_> {
             only_show(&mut past);
         }
         if test.outcome != Outcome::Passed {
-            withdraw(&mut past);
+            withdraw_verdicts(&mut past);
         } else if has_suspects(&past) {
             let then = if self.args.no_confirm {
                 "it is not measured once more, as asked"
@@ -85,7 +85,7 @@ impl Run<'_> {
                     Some(again)
                 }
             };
-            self.settle(index, again);
+            self.confirm(index, again);
         }
     }
 
@@ -105,44 +105,52 @@ impl Run<'_> {
     }
 
     /// Settles the suspects of test `index` by its second measurement; none if it was not wanted.
-    fn settle(&mut self, index: usize, again: Option<anyhow::Result<TestRecord>>) {
+    fn confirm(&mut self, index: usize, again: Option<anyhow::Result<TestRecord>>) {
         let name = self.record.tests[index].name.clone();
         let Some(mut past) = self.record.tests[index].past.take() else {
             return;
         };
-        let settled = match again {
-            None => settle(&mut past, &Again::SwitchedOff),
+        let confirmation = match again {
+            None => confirm(&mut past, &SecondMeasurement::SwitchedOff),
             Some(Err(error)) if error.is::<Interrupted>() => {
                 leave_open(&mut past);
-                Settled::default()
+                Confirmation::default()
             }
-            Some(Err(error)) => settle(&mut past, &Again::Impossible(&format!("{error:#}"))),
+            Some(Err(error)) => confirm(
+                &mut past,
+                &SecondMeasurement::Impossible(&format!("{error:#}")),
+            ),
             Some(Ok(test)) if test.outcome == Outcome::Interrupted => {
                 leave_open(&mut past);
-                Settled::default()
+                Confirmation::default()
             }
-            Some(Ok(test)) if test.outcome == Outcome::CouldNotRun => {
-                settle(&mut past, &Again::Impossible(&test.reasons.join("; ")))
-            }
-            Some(Ok(test)) if test.outcome != Outcome::Passed => {
-                settle(&mut past, &Again::Failed(&test.reasons.join("; ")))
-            }
+            Some(Ok(test)) if test.outcome == Outcome::CouldNotRun => confirm(
+                &mut past,
+                &SecondMeasurement::Impossible(&test.reasons.join("; ")),
+            ),
+            Some(Ok(test)) if test.outcome != Outcome::Passed => confirm(
+                &mut past,
+                &SecondMeasurement::Failed(&test.reasons.join("; ")),
+            ),
             Some(Ok(test)) => {
                 match self.judged(&Key::of(&self.record, &name).measured_again(), &test) {
-                    Some(second) => settle(&mut past, &Again::Judged(&second)),
-                    None => settle(&mut past, &Again::Impossible("it had no numbers")),
+                    Some(second) => confirm(&mut past, &SecondMeasurement::Judged(&second)),
+                    None => confirm(
+                        &mut past,
+                        &SecondMeasurement::Impossible("it had no numbers"),
+                    ),
                 }
             }
         };
-        for notice in settled.notices {
+        for notice in confirmation.notices {
             let notice = format!("{name}: {notice}");
             self.say(notice);
         }
         let test = &mut self.record.tests[index];
         test.past = Some(past);
-        if !settled.reasons.is_empty() {
+        if !confirmation.reasons.is_empty() {
             test.outcome = Outcome::Failed;
-            test.reasons.extend(settled.reasons);
+            test.reasons.extend(confirmation.reasons);
             ui::info(&report::one_line(test));
         }
     }

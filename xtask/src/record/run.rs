@@ -149,12 +149,12 @@ pub struct TestRecord {
     pub profile: Option<ProfileRecord>,
     /// Whether the server's resources grew without end.
     pub growth: Vec<GrowthRow>,
-    /// The numbers beside those of comparable past runs, if there was a history to look at.
+    /// The numbers against those of comparable past runs, if there was a history to look at.
     #[serde(default)]
     pub past: Option<PastRecord>,
 }
 
-/// A test's numbers beside those of comparable past runs.
+/// A test's numbers against those of comparable past runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PastRecord {
     /// Comparable past runs.

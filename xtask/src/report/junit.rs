@@ -69,7 +69,7 @@ fn cases(document: &Document, one: &Section) -> Vec<Value> {
         let name = format!("{} {}", row.what, row.bound);
         of_row(name.trim_end().to_owned(), row)
     });
-    let past = one.outcome.map_or("", |_| " beside its past");
+    let past = one.outcome.map_or("", |_| " against its past runs");
     let compared = one.compared.rows.iter();
     let compared = compared.map(|row| of_row(format!("{}{past}", row.what), row));
     verdict.into_iter().chain(judged).chain(compared).collect()

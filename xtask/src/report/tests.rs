@@ -65,7 +65,7 @@ fn record() -> RunRecord {
     serde_json::from_str(include_str!("fixtures/run.json")).unwrap()
 }
 
-/// A metric beside its past, with `text` for its name and its note.
+/// A metric against its past runs, with `text` for its name and its note.
 fn past(text: &str) -> PastRecord {
     let row = PastRow {
         metric: text.parse().unwrap_or_else(|_| Measure::p95(text)),

@@ -123,7 +123,7 @@ fn no_runs_and_one_run_have_a_page() {
     assert!(none.contains("There are no such runs"), "{none}");
     let one = page(&testing::past(1));
     assert!(
-        one.contains("1 run, the newest beside 0 references"),
+        one.contains("1 run, the newest compared with 0 references"),
         "{one}"
     );
     assert!(

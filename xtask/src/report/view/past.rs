@@ -1,4 +1,4 @@
-//! A test's numbers beside those of comparable past runs.
+//! A test's numbers against those of comparable past runs.
 
 use k6_summary::Quantity;
 
@@ -7,7 +7,7 @@ use crate::history::Metric;
 use crate::record::{PastRecord, PastRow, PastState, percent};
 
 const HEADS: Heads = Heads {
-    what: "Beside the past",
+    what: "Compared with past runs",
     value: "Now",
     bound: "Before and fence",
     more: &["Change"],
@@ -23,7 +23,7 @@ pub fn table(past: &PastRecord) -> Table {
     let said: Vec<String> = have.into_iter().chain(note).collect();
     let known = |row: &&PastRow| row.reference.is_some() || row.state == PastState::NotComparable;
     Table {
-        title: format!("Beside the past: {}", said.join("; ")).into(),
+        title: format!("Compared with past runs: {}", said.join("; ")).into(),
         heads: HEADS,
         rows: past
             .metrics

@@ -33,7 +33,7 @@ pub fn runs(series: &ComparableRuns) -> String {
     };
     let s = if series.runs == 1 { "" } else { "s" };
     format!(
-        "{} run{s}, the newest beside {} references{note}",
+        "{} run{s}, the newest compared with {} references{note}",
         series.runs, series.have
     )
 }
