@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use load_stats::drift::{Link, drift};
 use load_stats::signed_rank::interval;
 
-use super::judge::{Floors, series, to_change};
+use super::judge::{Floors, counted_series, series, to_change};
 use crate::history::{self, Ratio};
 use crate::record::{Blocks, Comparison, Kind, Outcome, percent, short_commit};
 
@@ -45,7 +45,8 @@ pub fn judge_and_append(
         is_same: comparison.is_same,
         tests: BTreeMap::new(),
     };
-    let all = series(blocks, floors);
+    let mut all = series(blocks, floors);
+    all.extend(counted_series(blocks, floors));
     for one in &all {
         let links = one.metrics.iter().filter_map(|(measure, metric)| {
             let differences: Vec<f64> = metric.differences.iter().flatten().copied().collect();
@@ -58,7 +59,11 @@ pub fn judge_and_append(
             };
             (measure.kind() != Kind::Failed).then(|| (measure.clone(), link))
         });
-        ratio.tests.insert(one.test.clone(), links.collect());
+        ratio
+            .tests
+            .entry(one.test.clone())
+            .or_default()
+            .extend(links);
     }
     for one in &all {
         for (measure, metric) in &one.metrics {
@@ -93,12 +98,37 @@ mod tests {
     use super::*;
     use crate::compare::judged;
     use crate::record::testing::{blocks, pair};
+    use crate::record::{Block, Counted, Measure, Pair};
 
     /// Night `nth`, whose build is slower than the last by the factor `ratio`; what came of it.
     fn night(results: &Path, nth: usize, ratio: f64) -> Comparison {
+        counted_night(results, nth, ratio, 1.0)
+    }
+
+    /// The same, of which the instructions of a request are more by the factor `more`.
+    fn counted_night(results: &Path, nth: usize, ratio: f64, more: f64) -> Comparison {
         let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.002;
         let pairs = (0..40).map(|pair_nth| pair(noise(pair_nth), noise(pair_nth + 3) * ratio));
         let mut blocks = blocks(pairs.collect());
+        let count = |pair: usize, factor: f64| {
+            let measure = Measure::instructions("mission_create_duration");
+            let mut block = Block::default();
+            let value = 70_000.0 * (1.0 + (pair * 7 % 5) as f64 * 0.0005) * factor;
+            block.values.insert(measure, value);
+            block
+        };
+        blocks.instructions = Some(Counted {
+            planned: 12,
+            functions: Vec::new(),
+            pairs: (0..12)
+                .map(|pair| Pair {
+                    test: "missions".into(),
+                    base: count(pair, 1.0),
+                    head: count(pair + 3, more),
+                    lacking: BTreeMap::new(),
+                })
+                .collect(),
+        });
         blocks.started_at = format!("2026-01-{:02}T02:00:00Z", nth + 1);
         blocks.base.commit = Some(format!("{nth:040x}"));
         blocks.head.commit = Some(format!("{:040x}", nth + 1));
@@ -139,6 +169,16 @@ mod tests {
             let night = night(quiet.path(), nth, 1.0);
             assert_eq!(night.outcome, Outcome::Passed, "{:?}", night.reasons);
         }
+    }
+
+    #[test]
+    fn instructions_add_up_too() {
+        let results = tempfile::tempdir().unwrap();
+        let mut nights = (0..10).map(|nth| counted_night(results.path(), nth, 1.0, 1.004));
+        let red = nights.find(|night| night.outcome == Outcome::Failed);
+        let reasons = red.expect("4 % in ten nights").reasons;
+        let said = "missions: mission_create_duration instructions has drifted by +";
+        assert!(reasons[0].starts_with(said), "{reasons:?}");
     }
 
     #[test]

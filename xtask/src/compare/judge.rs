@@ -58,6 +58,12 @@ pub fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
     blocks.tests().into_iter().map(of_test).collect()
 }
 
+/// The same of the instructions, which are counted in pairs of their own.
+pub fn counted_series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
+    let of_test = |test| of_pairs(test, &blocks.counted_of(test), floors);
+    blocks.tests().into_iter().map(of_test).collect()
+}
+
 fn of_pairs(test: &str, pairs: &[&Pair], floors: &Floors) -> Series {
     let of_pair = |pair: &&Pair| -> Vec<Measure> {
         let measured = pair.base.values.keys().chain(pair.head.values.keys());
@@ -153,8 +159,7 @@ fn judge_instructions(blocks: &Blocks, floors: &Floors, judged: &mut Judged) {
     let Some(counted) = &blocks.instructions else {
         return;
     };
-    let of_test = |test: &TestRecord| of_pairs(&test.name, &blocks.counted_of(&test.name), floors);
-    let series: Vec<Series> = judged.tests.iter().map(of_test).collect();
+    let series = counted_series(blocks, floors);
     let groups: Vec<Vec<Metric>> = series.iter().map(metrics).collect();
     let decided = decide(&groups, &instructions::rule(counted.planned));
     for ((test, series), group) in judged.tests.iter_mut().zip(series).zip(decided) {
