@@ -188,8 +188,8 @@ fn a_leak_is_found_in_two_minutes_and_memory_taken_once_is_none() {
 #[test]
 fn where_the_cpu_time_went_is_named_and_such_a_run_is_no_reference() {
     let done = with_faults(
-        "smoke health --time-scale 0.1 --profile --judge-when-busy",
-        "GET /api/health: cpu=30ms",
+        "smoke missions --time-scale 0.1 --profile --judge-when-busy",
+        "POST /api/missions: cpu=30ms",
     );
     if let Err(why) = perf() {
         done.exits(2).says(&format!("--profile needs perf: {why}"));
@@ -202,12 +202,12 @@ fn where_the_cpu_time_went_is_named_and_such_a_run_is_no_reference() {
     assert!(name.ends_with("under faults::inject::burn"), "{first}");
     let number = |name: &str| first[name].as_f64().unwrap();
     assert!(number("share") > 0.5, "{first}");
-    // More than 30 ms, since k6's requests are not the only ones.
-    assert!(number("cpu_us_per_request") > 15_000.0, "{first}");
-    let flames = read(&done.folder().join("health/flame.svg"));
+    // Every second request creates a mission.
+    assert!(number("cpu_us_per_request") > 7_500.0, "{first}");
+    let flames = read(&done.folder().join("missions/flame.svg"));
     assert!(flames.contains("faults::inject::burn"), "{flames}");
     let page = read(&done.folder().join("report.html"));
-    assert!(page.contains("health/flame.svg"), "{page}");
+    assert!(page.contains("flame.svg"), "{page}");
     assert!(read(&done.results.join("history.jsonl")).contains(r#""profiled":true"#));
 }
 
