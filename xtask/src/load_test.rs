@@ -233,7 +233,7 @@ impl Run<'_> {
         }
         if self.perf.is_some() {
             self.say(match server.sampler() {
-                Some(_) => "the server is sampled, which costs it some hundredths of its CPU time: this run is no reference for others".into(),
+                Some(_) => "the server is sampled, which costs it up to a fifth of its CPU time: this run is no reference for others".into(),
                 None => "--profile samples nothing: the server's process is not known here; --server-pid names it".into(),
             });
         }

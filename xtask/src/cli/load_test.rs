@@ -124,7 +124,7 @@ pub struct LoadTest {
 
     /// Sample where the server's CPU time goes, with perf, over the steady part of each test.
     ///
-    /// That costs the server some hundredths of its CPU time: such a run is no reference for later ones.
+    /// That costs the server up to a fifth of its CPU time: such a run is no reference for later ones.
     #[arg(long = "profile")]
     pub sample: bool,
 
