@@ -131,6 +131,36 @@ fn section(out: &mut String, one: &Section) {
         let _ = writeln!(out, "  {}", one.compared.title);
     }
     table(out, &[&one.compared], one.outcome.is_none());
+    one.functions.iter().for_each(|table| lines(out, table));
+}
+
+/// The rows of `table` in a line each, however long their names are.
+fn lines(out: &mut String, table: &Table) {
+    let heads = [table.heads.bound, table.heads.value].into_iter();
+    let heads = heads.chain(table.heads.more.iter().copied());
+    let heads: Vec<&str> = heads.filter(|head| !head.is_empty()).collect();
+    let _ = writeln!(out, "  {}: {}", table.title, heads.join(", "));
+    let cells = |row: &Row| -> Vec<String> {
+        let figures = [&row.bound, &row.value].into_iter().chain(&row.more);
+        let figures = figures.filter(|text| !text.is_empty());
+        figures.map(ToString::to_string).collect()
+    };
+    let rows: Vec<(Vec<String>, &Text)> = table
+        .rows
+        .iter()
+        .map(|row| (cells(row), &row.what))
+        .collect();
+    let width = |nth: usize| {
+        let cells = rows.iter().filter_map(|(cells, _)| cells.get(nth));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    for (cells, name) in &rows {
+        let cells = cells.iter().enumerate();
+        let cells: Vec<String> = cells
+            .map(|(nth, cell)| format!("{cell:>0$}", width(nth)))
+            .collect();
+        let _ = writeln!(out, "     {}  {name}", cells.join("  "));
+    }
 }
 
 /// The past: every series of comparable runs.

@@ -4,6 +4,7 @@
 //! has to look for one, and the same row has the same tone in all of them.
 
 mod comparison;
+mod functions;
 mod history;
 mod past;
 mod run;
@@ -212,6 +213,8 @@ pub struct Section {
     pub measured: Table,
     /// Numbers beside others: those of the past, or of a base.
     pub compared: Table,
+    /// The functions that its figures are made of: each takes a line to itself.
+    pub functions: Vec<Table>,
     /// Tables for a page that has room for them.
     pub details: Vec<Table>,
     /// Charts.

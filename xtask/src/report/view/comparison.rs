@@ -5,9 +5,9 @@ use std::path::Path;
 use k6_summary::{Quantity, Unit};
 
 use super::run::files;
-use super::{Document, Heads, Row, Section, Table, Tone, lines};
+use super::{Document, Heads, Row, Section, Table, Tone, functions, lines};
 use crate::record::{
-    Blocks, Calibration, Change, Comparison, MetricRecord, Outcome, Sampled, SideRecord,
+    Blocks, Calibration, Change, Comparison, Kind, MetricRecord, Outcome, SideRecord,
     TestComparison, percent, share, short_commit,
 };
 use crate::report::chart::{Axis, Chart, Line, Point, Shape};
@@ -167,12 +167,7 @@ fn section(
             hint: HINT,
             ..Table::default()
         },
-        details: comparison
-            .sampled
-            .iter()
-            .filter(|sampled| sampled.test == test.name && !sampled.functions.is_empty())
-            .map(functions)
-            .collect(),
+        functions: functions::compared(&test.name, &comparison.sampled, blocks),
         links: files(folder, &test.name, &FLAMES),
         charts: test
             .metrics
@@ -195,7 +190,11 @@ fn row(metric: &MetricRecord) -> Row {
         Change::Unchanged => (Tone::Plain, ""),
         Change::NotJudged => (Tone::Open, "not judged"),
     };
+    // Functions have a table of their own.
+    let is_known =
+        metric.change == Change::Regression && metric.metric.kind() == Kind::Instructions;
     let note = match (word, metric.note.as_str()) {
+        (word, _) if is_known => word.to_owned(),
         (word, "") => word.to_owned(),
         ("", note) => note.to_owned(),
         (word, note) => format!("{word}: {note}"),
@@ -220,33 +219,6 @@ fn row(metric: &MetricRecord) -> Row {
         more: more.into(),
         note: note.into(),
         ..Row::default()
-    }
-}
-
-/// The functions that cost more or less.
-fn functions(sampled: &Sampled) -> Table {
-    let [base, head] = sampled.cpu_ms;
-    let cost = |ms: f64| format!("{:.1} µs", ms * 1e3).into();
-    let row = |name: &str, base_ms: f64, head_ms: f64| Row {
-        what: name.into(),
-        bound: cost(base_ms),
-        value: cost(head_ms),
-        more: vec![percent((head_ms - base_ms) / base).into()],
-        ..Row::default()
-    };
-    let each = sampled.functions.iter();
-    Table {
-        title: "CPU time of a request, by function".into(),
-        heads: Heads {
-            what: "Function",
-            value: "Head",
-            bound: "Base",
-            more: &["Change, of the base's whole"],
-        },
-        rows: std::iter::once(row("all of them", base, head))
-            .chain(each.map(|each| row(&each.name, each.base, each.head)))
-            .collect(),
-        hint: "Those that changed most, beyond chance, as both servers were sampled: what waits is not seen.",
     }
 }
 

@@ -6,9 +6,11 @@ use k6_summary::{
     CheckRow, DEFAULT_MIN_CHECKS, Quantity, ThresholdRow, ThresholdState, TrendDigest, Unit,
 };
 
-use super::{Heads, Row, Section, Table, Tone, lines, most_telling, outcome, past, took};
+use super::{
+    Heads, Row, Section, Table, Tone, functions, lines, most_telling, outcome, past, took,
+};
 use crate::history::Trend;
-use crate::record::{FunctionRecord, GrowthRow, Outcome, ProfileRecord, TestRecord, share};
+use crate::record::{GrowthRow, Outcome, TestRecord};
 use crate::report::over_time::{Dashboard, Usage, over_time};
 use crate::report::view::run::files;
 
@@ -48,6 +50,12 @@ pub fn section(
         judged: judged(test),
         measured: measured(test),
         compared: test.past.as_ref().map(past::table).unwrap_or_default(),
+        functions: test
+            .profile
+            .iter()
+            .filter(|it| it.samples > 0)
+            .map(functions::profile)
+            .collect(),
         details: trends(test).into_iter().collect(),
         charts: over_time(test, dashboard.as_ref().ok(), usage),
         charts_note: missing
@@ -271,7 +279,6 @@ fn measured(test: &TestRecord) -> Table {
         );
         rows.push(Row::measured("server peak", text));
     }
-    rows.extend(test.profile.iter().flat_map(where_the_cpu_went));
     Table {
         title: "Measured".into(),
         heads: Heads {
@@ -282,24 +289,6 @@ fn measured(test: &TestRecord) -> Table {
         rows,
         ..Table::default()
     }
-}
-
-/// The functions that took most.
-fn where_the_cpu_went(profile: &ProfileRecord) -> Vec<Row> {
-    let row = |(nth, function): (usize, &FunctionRecord)| {
-        let each = function.cpu_us_per_request;
-        let each = each.map_or_else(String::new, |us| format!(", {us:.1} µs per request"));
-        let (share, name) = (share(function.share), &function.name);
-        Row::measured(
-            format!("CPU went to {}", nth + 1),
-            format!("{share}{each}: {name}"),
-        )
-    };
-    let mut rows: Vec<Row> = profile.functions.iter().enumerate().map(row).collect();
-    if let Some(first) = rows.first_mut() {
-        first.note = format!("of {} samples", profile.samples).into();
-    }
-    rows
 }
 
 /// The heads of [`overview`].
