@@ -156,7 +156,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         Ok(notices) => comparison.notices.extend(notices),
         Err(problem) => ui::notice(&format!("{problem:#}")),
     }
-    if measured.is_ok() && !args.calibrate {
+    if measured.is_ok() && !args.calibrate && has_verdict(&comparison) {
         chain::judge_and_append(&results, &rounds.blocks, &floors, &mut comparison);
     }
     conclude(args, comparison, &rounds.blocks, &folder, measured)
@@ -230,6 +230,20 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
     comparison
 }
 
+/// Whether anything was judged, or nothing had to be.
+fn has_verdict(comparison: &Comparison) -> bool {
+    let mut metrics = comparison.tests.iter().flat_map(|test| &test.metrics);
+    comparison.is_same || metrics.any(|metric| metric.change != Change::NotJudged)
+}
+
+/// Whether instructions were judged wherever they were counted, and anywhere at all.
+fn all_counted(comparison: &Comparison) -> bool {
+    let metrics = comparison.tests.iter().flat_map(|test| &test.metrics);
+    let counted = metrics.filter(|it| it.metric.kind() == record::Kind::Instructions);
+    let mut judged = counted.map(|it| it.change != Change::NotJudged).peekable();
+    judged.peek().is_some() && judged.all(|is_judged| is_judged)
+}
+
 /// Writes the results, prints the report and returns the exit code.
 fn conclude(
     args: &Compare,
@@ -246,14 +260,18 @@ fn conclude(
             None => (Outcome::CouldNotRun, COULD_NOT_RUN),
         };
     }
-    let judged = comparison.tests.iter().flat_map(|test| &test.metrics);
-    let judged = judged.filter(|metric| metric.change != Change::NotJudged);
+    if error.is_none() && comparison.outcome == Outcome::Passed && !has_verdict(&comparison) {
+        comparison.reasons.push("no metric could be judged".into());
+        (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
+    }
     if error.is_none()
         && comparison.outcome == Outcome::Passed
         && !comparison.is_same
-        && judged.count() == 0
+        && args.instructions == Use::On
+        && !all_counted(&comparison)
     {
-        comparison.reasons.push("no metric could be judged".into());
+        let why = "--instructions on: not all of them could be judged";
+        comparison.reasons.push(why.into());
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
     }
     let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;

@@ -33,6 +33,8 @@ const SAMPLES: f64 = 16_384.0;
 /// The bounds of samples for a second of CPU time: on a virtual machine of two cores the least cost a server nothing to be
 /// seen, the most a fifth of its CPU time.
 const RATES: (f64, f64) = (49.0, 999.0);
+/// Pages of the buffer that perf shares with the kernel: two at once fit into what an ordinary user may lock.
+const BUFFER: &str = "32";
 /// The most that is written of a process that keeps many processors busy; its first samples count then.
 const LARGEST: &str = "512M";
 /// How long perf may take to try, to write its last samples, and to read and unwind them.
@@ -62,12 +64,13 @@ impl Perf {
         }
     }
 
-    /// Begins to sample the process `pid` for about `length`.
+    /// Begins to sample the process `pid` for about `length`. The samples, which hold parts of its memory, lie in `folder`
+    /// until they have been read.
     ///
     /// # Errors
     /// If perf cannot be started.
-    pub fn sample(&self, pid: u32, length: Duration) -> anyhow::Result<Sampling> {
-        let dir = tempfile::tempdir().context("failed to create a folder for samples")?;
+    pub fn sample(&self, pid: u32, length: Duration, folder: &Path) -> anyhow::Result<Sampling> {
+        let dir = tempfile::tempdir_in(folder).context("failed to create a folder for samples")?;
         let data = dir.path().join("perf.data");
         let (sh, perf) = (shell::here()?, &self.0);
         let seconds = length.as_secs_f64().max(1.0);
@@ -75,7 +78,7 @@ impl Perf {
         let (pid, rate, unwind) = (pid.to_string(), rate.to_string(), format!("dwarf,{STACK}"));
         let record = cmd!(
             sh,
-            "{perf} record -q -e cpu-clock -F {rate} --call-graph {unwind} --max-size {LARGEST} -o {data} -p {pid}"
+            "{perf} record -e cpu-clock -m {BUFFER} -F {rate} --call-graph {unwind} --max-size {LARGEST} -o {data} -p {pid}"
         );
         Ok(Sampling {
             perf: self.0.clone(),

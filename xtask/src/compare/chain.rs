@@ -11,6 +11,9 @@ use super::judge::{Floors, counted_series, series, to_change};
 use crate::history::{self, Ratio};
 use crate::record::{Blocks, Comparison, Kind, Outcome, percent, short_commit};
 
+/// Pairs from which on a ratio's interval says how certain it is.
+const FEWEST_PAIRS: usize = 12;
+
 /// Judges the chain that ends with `comparison`, and adds it to the history of `results`; nothing if a side is no commit.
 /// What of the history is in the way is a notice.
 pub fn judge_and_append(
@@ -36,6 +39,7 @@ pub fn judge_and_append(
             return;
         }
     };
+    comparison.notices.extend(past.notices.iter().cloned());
     let mut ratio = Ratio {
         run: comparison.run.clone(),
         at: comparison.started_at.clone(),
@@ -49,7 +53,9 @@ pub fn judge_and_append(
     all.extend(counted_series(blocks, floors));
     for one in &all {
         let links = one.metrics.iter().filter_map(|(measure, metric)| {
-            let differences: Vec<f64> = metric.differences.iter().flatten().copied().collect();
+            // Of a few pairs, or of those in which it went well, nobody knows how certain the ratio is.
+            let all: Option<Vec<f64>> = metric.differences.iter().copied().collect();
+            let differences = all.filter(|all| all.len() >= FEWEST_PAIRS)?;
             // A difference of shares is no ratio.
             let found = interval(&differences, 0.95).ok()?;
             let link = Link {
@@ -66,7 +72,9 @@ pub fn judge_and_append(
             .extend(links);
     }
     for one in &all {
-        for (measure, metric) in &one.metrics {
+        let linked = ratio.tests.get(&one.test).cloned().unwrap_or_default();
+        let linked = one.metrics.iter().filter(|(it, _)| linked.contains_key(it));
+        for (measure, metric) in linked {
             let chain = past.chain(&ratio, &one.test, measure);
             let links: Vec<Link> = chain.iter().map(|(_, link)| *link).collect();
             let Some(found) = drift(&links, metric.floor) else {
@@ -179,6 +187,27 @@ mod tests {
         let reasons = red.expect("4 % in ten nights").reasons;
         let said = "missions: mission_create_duration instructions has drifted by +";
         assert!(reasons[0].starts_with(said), "{reasons:?}");
+    }
+
+    #[test]
+    fn a_ratio_of_few_pairs_is_no_link() {
+        let results = tempfile::tempdir().unwrap();
+        for nth in 0..10 {
+            let base = format!("{nth:040x}");
+            let mut blocks = blocks(vec![pair(1.0, 1.2)]);
+            blocks.started_at = format!("2026-01-{:02}T02:00:00Z", nth + 1);
+            (blocks.base.commit, blocks.head.commit) =
+                (Some(base), Some(format!("{:040x}", nth + 1)));
+            let mut comparison = judged(&blocks, &Floors::default(), &format!("{nth}-compare"));
+            comparison.outcome = Outcome::Passed;
+            judge_and_append(results.path(), &blocks, &Floors::default(), &mut comparison);
+            assert_eq!(
+                comparison.outcome,
+                Outcome::Passed,
+                "{:?}",
+                comparison.reasons
+            );
+        }
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Bench<'_> {
             interrupt::check().map(|()| tally)
         };
         play(WARM_UP, Duration::ZERO)?;
-        let sampling = [pid(&servers[0])?, pid(&servers[1])?].map(|pid| perf.sample(pid, length));
+        let sampling = [pid(&servers[0])?, pid(&servers[1])?]
+            .map(|pid| perf.sample(pid, length, self.scratch));
         let [base, head] = sampling;
         let sampling = [base?, head?];
         let cpu = |servers: &[Server; 2]| {

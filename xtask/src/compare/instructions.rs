@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use load_duet::replay::Duet;
@@ -28,6 +28,8 @@ pub const LEVEL: f64 = 0.0005;
 const FEWEST_PAIRS: usize = 12;
 /// Requests of the recording that are asked, once to warm up and once to be counted.
 const REQUESTS: usize = 100;
+/// How long the instructions of a test may take: some ten times what they take as a rule, and the verdict waits for them.
+pub const COUNTING_LIMIT: Duration = Duration::from_secs(600);
 /// How long valgrind may take to do what it is told.
 const LIMIT: Duration = Duration::from_secs(60);
 /// How the names of what lies beside a wrapped program end.
@@ -92,7 +94,8 @@ impl Callgrind {
         let script = format!(
             "#!/bin/sh\nexec {} --quiet --tool=callgrind --trace-children=yes --instr-atstart=no --compress-strings=no --callgrind-out-file={}.%p --vgdb-prefix={} {} \"$@\"\n",
             quoted(&self.valgrind),
-            quoted(&wrapper.with_extension(COUNTS)),
+            // There a percent sign begins a variable.
+            quoted(&wrapper.with_extension(COUNTS)).replace('%', "%%"),
             quoted(&wrapper.with_extension(PIPES)),
             quoted(program),
         );
@@ -134,6 +137,7 @@ impl Bench<'_> {
         callgrind: &Callgrind,
         test: &str,
         script: &Script,
+        until: Instant,
         profile: &mut Profile,
     ) -> anyhow::Result<Pair> {
         let place =
@@ -147,8 +151,18 @@ impl Bench<'_> {
         let mut sides = [start(Side::Base)?, start(Side::Head)?];
         let addresses = [socket(&sides[0].0.address)?, socket(&sides[1].0.address)?];
         let mut duet = Duet::prepare(script, addresses, 0);
-        let is_over = || interrupt::check().is_err();
+        let is_over = || interrupt::check().is_err() || Instant::now() >= until;
+        let in_time = || {
+            interrupt::check()?;
+            anyhow::ensure!(
+                Instant::now() < until,
+                "counting took more than {} min: `--instructions off` does without",
+                COUNTING_LIMIT.as_secs() / 60
+            );
+            anyhow::Ok(())
+        };
         duet.play(|tally| tally.requests >= REQUESTS as u64 || is_over());
+        in_time()?;
         for ((server, wrapper), side) in sides.iter_mut().zip(Side::BOTH) {
             if let Err(why) = server.check() {
                 anyhow::bail!(
@@ -165,7 +179,7 @@ impl Bench<'_> {
         };
         let mut parts = 0;
         duet.play_by_route(REQUESTS, is_over, |route, tally| {
-            interrupt::check()?;
+            in_time()?;
             parts += 1;
             let requests = tally.requests as f64;
             let mut counted = Vec::new();
@@ -200,7 +214,7 @@ impl Bench<'_> {
             }
             anyhow::Ok(())
         })?;
-        interrupt::check()?;
+        in_time()?;
         for ((server, _), side) in sides.into_iter().zip(Side::BOTH) {
             server.stop();
             let _only_room =

@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::bench::{Bench, Broken, OrBroken, Relay, socket, sound};
 use crate::record::{CheckCounts, Failing, Side};
+use crate::secret;
 
 /// The load in load-tests/main.js.
 const PROFILE: &str = "record";
@@ -173,6 +174,8 @@ impl Names {
                         true => format!("{method} {}", self::target(&name)),
                         false => name,
                     };
+                    // It becomes the name of a measure, in every file that is kept.
+                    let shown = secret::hide(&shown).into_owned();
                     named.insert((method.clone(), target.clone()), shown.clone());
                     shown
                 }

@@ -1,5 +1,7 @@
 //! Measures pairs until each test has its verdict, or all of its pairs.
 
+use std::time::Instant;
+
 use load_duet::script::Script;
 
 use super::bench::{Bench, Broken, OrBroken};
@@ -145,11 +147,12 @@ impl Rounds<'_> {
         });
         for (test, script) in scripts {
             let mut profile = Profile::default();
+            let until = Instant::now() + instructions::COUNTING_LIMIT;
             for nth in 1..=planned {
                 progress.says(&format!("{test}: instructions, pair {nth} of {planned}"));
                 match self
                     .bench
-                    .instructions(callgrind, test, script, &mut profile)
+                    .instructions(callgrind, test, script, until, &mut profile)
                 {
                     Ok(pair) => counted.pairs.push(pair),
                     Err(error) if error.is::<Interrupted>() => return Err(error),

@@ -54,8 +54,9 @@ pub fn accept(
         ui::notice(&notice);
     }
     ui::info(&format!(
-        "accepted {} for {what}: their level begins with {from}; its noise is known from the runs before, and there is a verdict after {} runs",
+        "accepted {} for {what}: their level begins with {from}; where {} runs before it tell the noise, there is a verdict after {}",
         short_commit(&commit),
+        load_stats::fence::NEED,
         load_stats::fence::NEED_OF_LEVEL
     ));
     ui::print(&format!("{commit}\n")).context("failed to write to standard output")
@@ -103,10 +104,11 @@ fn merged(root: &Path, revision: &str) -> anyhow::Result<String> {
             current = line;
         }
     }
-    let same = changes
-        .into_iter()
-        .find(|(_, changes)| wanted.contains(changes));
-    let (found, _) = same.ok_or_else(|| {
+    // The newest: a change may have been taken back and made once more.
+    let mut newest_first = log.lines().filter(|line| !line.starts_with(':'));
+    let same =
+        newest_first.find(|commit| changes.get(commit).is_some_and(|it| wanted.contains(it)));
+    let found = same.ok_or_else(|| {
         UsageError(format!(
             "{revision} ({short}) is not in what is checked out ({at}), and none of the commits since they parted ({}) makes the same changes: name the commit that brought it there, which `git log {}..HEAD` lists, or check out a revision that has it",
             short_commit(&base),

@@ -104,7 +104,7 @@ fn collect(
 ) -> std::io::Result<Past> {
     let mut past = Past::default();
     let (mut unreadable, mut future, mut backward) = (Vec::new(), Vec::new(), Vec::new());
-    let mut known = HashSet::new();
+    let (mut known, mut known_ratios) = (HashSet::new(), HashSet::new());
     let mut series: Vec<Vec<Entry>> = Vec::new();
     let mut newest: Option<SystemTime> = None;
     for (index, text) in lines.enumerate() {
@@ -121,7 +121,7 @@ fn collect(
                 continue;
             }
             Ok(Read::Ratio(ratio)) => {
-                if !past.ratios.contains(&ratio) {
+                if known_ratios.insert((ratio.run.clone(), ratio.at.clone(), ratio.head.clone())) {
                     past.ratios.push(ratio);
                 }
                 continue;
@@ -278,6 +278,7 @@ fn one(text: &[u8]) -> Result<Read, String> {
     }
     if value.get("ratio").is_some() {
         let line: RatioLine = serde_json::from_value(value).map_err(corrupted)?;
+        time(&line.ratio.at)?;
         return Ok(Read::Ratio(line.ratio));
     }
     let line: Line = serde_json::from_value(value).map_err(corrupted)?;

@@ -7,7 +7,8 @@ use super::Run;
 use crate::k6::Shape;
 use crate::profile::{self, Perf, Sampling};
 use crate::record::{FunctionRecord, ProfileRecord, TestRecord};
-use crate::server::Server;
+use crate::repo;
+use crate::server::{DataDir, Server};
 use crate::shell::interrupt::Interrupted;
 
 /// A part of a test in which the server is sampled.
@@ -18,6 +19,8 @@ pub struct Window {
     from: Duration,
     to: Duration,
     sampling: Option<anyhow::Result<Sampling>>,
+    /// Where the samples lie; what a killed run leaves there goes with the next one.
+    folder: DataDir,
 }
 
 impl Window {
@@ -27,7 +30,7 @@ impl Window {
         match &self.sampling {
             None if now >= self.from => {
                 let length = self.to.saturating_sub(now);
-                self.sampling = Some(self.perf.sample(self.pid, length));
+                self.sampling = Some(self.perf.sample(self.pid, length, self.folder.path()));
             }
             Some(Ok(sampling)) if now >= self.to => {
                 sampling.pause();
@@ -42,6 +45,7 @@ impl Run<'_> {
     /// The steady part of a test, or all of it without one; none if the server is not sampled.
     pub(super) fn window(&self, shape: &Shape, server: &Server) -> Option<Window> {
         let (perf, sampler) = self.perf.as_ref().zip(server.sampler())?;
+        let folder = DataDir::create(&repo::target_dir(self.root)).ok()?;
         let whole = shape.duration().as_secs_f64();
         let (from, to) = shape.hold().unwrap_or((0.0, whole));
         Some(Window {
@@ -51,6 +55,7 @@ impl Run<'_> {
             from: Duration::from_secs_f64(from),
             to: Duration::from_secs_f64(to),
             sampling: None,
+            folder,
         })
     }
 

@@ -94,9 +94,10 @@ impl Prober {
         if let Err(error) =
             std::io::Read::read_to_end(&mut std::io::Read::take(answer, MAX_BODY), &mut body)
         {
-            return match error.kind() {
-                std::io::ErrorKind::TimedOut => Health::Silent,
-                _ => Health::Foreign(format!("the answer broke off: {error}")),
+            let cause = error.get_ref().and_then(|it| it.downcast_ref());
+            return match cause.is_some_and(reqwest::Error::is_timeout) {
+                true => Health::Silent,
+                false => Health::Foreign(format!("the answer broke off: {}", root_cause(&error))),
             };
         }
         judge(&self.table.health, &self.table.server.name, status, &body)
@@ -240,6 +241,24 @@ mod tests {
             ours(StatusCode::NOT_FOUND, b""),
             Health::Foreign("it answers 404 Not Found".into())
         );
+    }
+
+    #[test]
+    fn an_answer_that_stops_half_way_is_silence() {
+        use std::io::Write as _;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let ours = config::testing::ours().table;
+        let held = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let begun = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{";
+            stream.write_all(begun).unwrap();
+            stream
+        });
+        let prober = Prober::new(&ours, &url).unwrap();
+        let health = prober.health(Duration::from_millis(200));
+        assert_eq!(health, Health::Silent);
+        drop(held.join());
     }
 
     #[test]
