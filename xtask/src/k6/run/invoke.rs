@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use k6_summary::Limits;
 
 use crate::secret::Secret;
-use crate::shell::interrupt::Interrupted;
+use crate::shell::interrupt::{self, Interrupted};
 use crate::shell::logs::LogFile;
 use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd};
 
@@ -17,8 +17,10 @@ use super::log::Said;
 use super::options::Options;
 use super::progress::Progress;
 
-/// How often the run's end and the server are looked at.
-const TICK: Duration = Duration::from_millis(100);
+/// How often the run's end is looked at.
+const TICK: Duration = Duration::from_millis(25);
+/// After so many looks the server and k6's limits are looked at too, which costs more.
+const TICKS_A_LOOK: u64 = 4;
 /// How long k6 may take to end its iterations and write its summary after an interrupt.
 const WIND_UP: Duration = Duration::from_secs(15);
 /// How much longer than planned k6 may take: the start, the summary and the dashboard's export of a long run.
@@ -248,9 +250,13 @@ fn attend(
     process: &mut Process,
     mut stop: impl FnMut() -> Option<Stopped>,
 ) -> anyhow::Result<(Ended, Option<Stopped>)> {
+    let mut ticks = 0_u64;
     loop {
-        let why = match process.wait_within(TICK) {
+        ticks += 1;
+        let waited = interrupt::pause(TICK).map_err(anyhow::Error::from);
+        let why = match waited.and_then(|()| process.try_wait()) {
             Ok(Some(ended)) => return Ok((ended, None)),
+            Ok(None) if !ticks.is_multiple_of(TICKS_A_LOOK) => continue,
             Ok(None) => match stop() {
                 Some(why) => why,
                 None => continue,
