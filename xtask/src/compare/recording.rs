@@ -13,7 +13,6 @@ use tempfile::NamedTempFile;
 
 use super::bench::{Bench, Broken, OrBroken, Relay, socket, sound};
 use crate::record::{CheckCounts, Failing, Side};
-use crate::secret;
 
 /// The load in load-tests/main.js.
 const PROFILE: &str = "record";
@@ -122,7 +121,7 @@ pub fn checks(test: &str, [base, head]: [&Summary; 2]) -> Vec<CheckCounts> {
 /// What k6's samples call the requests.
 #[derive(Debug, Default)]
 struct Names {
-    /// By method and target: a trend of the script that holds the durations of just these requests, else the tag `name`.
+    /// By method and target: a trend of the script that holds the durations of just these requests.
     routes: HashMap<(String, String), String>,
 }
 
@@ -154,33 +153,20 @@ impl Names {
             text.lines()
                 .filter_map(|line| serde_json::from_str::<Line>(line).ok())
         };
-        // A route is told by method and name, which is the URL unless the script says otherwise.
         let mut targets: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         let mut of_duration: HashMap<u64, (String, String)> = HashMap::new();
-        let mut named: BTreeMap<(String, String), String> = BTreeMap::new();
         for Line {
             data: Data { value, tags },
             ..
-        } in points()
-            .filter(|point| point.metric == "http_req_duration" && !point.data.tags.is_empty())
+        } in points().filter(|point| point.metric == "http_req_duration")
         {
-            let tag = |name: &str| tags.get(name).cloned().unwrap_or_default();
-            let target = target(&tag("url"));
-            let (method, name) = (tag("method"), tag("name"));
-            let route = match name == tag("url") {
-                true => load_duet::script::route(&method, &target),
-                false => {
-                    let shown = match name.contains("://") {
-                        true => format!("{method} {}", self::target(&name)),
-                        false => name,
-                    };
-                    // It becomes the name of a measure, in every file that is kept.
-                    let shown = secret::hide(&shown).into_owned();
-                    named.insert((method.clone(), target.clone()), shown.clone());
-                    shown
-                }
+            // A tag `name` stands in the place of the URL, and nothing tells which request it was.
+            let url = tags.get("url").filter(|url| url.contains("://"));
+            let (Some(url), Some(method)) = (url, tags.get("method")) else {
+                continue;
             };
-            let key = (method, route);
+            let target = target(url);
+            let key = (method.clone(), load_duet::script::route(method, &target));
             targets.entry(key.clone()).or_default().insert(target);
             of_duration.insert(value.to_bits(), key);
         }
@@ -193,7 +179,7 @@ impl Names {
                     .push(of_duration.get(&data.value.to_bits()));
             }
         }
-        let mut routes: HashMap<(String, String), String> = named.into_iter().collect();
+        let mut routes = HashMap::new();
         for (trend, samples) in trends {
             let Some(Some(first)) = samples.iter().find(|sample| sample.is_some()) else {
                 continue;
@@ -261,9 +247,10 @@ mod tests {
 
     #[test]
     fn routes_have_the_names_of_the_script() {
-        let point = |metric: &str, value: f64, method: &str, url: &str, name: &str| {
+        // As k6 writes it, with a tag `name` in the place of the URL too.
+        let point = |value: f64, method: &str, name: &str| {
             format!(
-                "{{\"metric\":\"{metric}\",\"type\":\"Point\",\"data\":{{\"time\":\"x\",\"value\":{value},\"tags\":{{\"method\":\"{method}\",\"url\":\"{url}\",\"name\":\"{name}\"}}}}}}\n"
+                "{{\"metric\":\"http_req_duration\",\"type\":\"Point\",\"data\":{{\"time\":\"x\",\"value\":{value},\"tags\":{{\"method\":\"{method}\",\"url\":\"{name}\",\"name\":\"{name}\"}}}}}}\n"
             )
         };
         let trend = |metric: &str, value: f64| {
@@ -276,25 +263,12 @@ mod tests {
         let base = "http://127.0.0.1:1";
         for nth in 0..40 {
             let (create, get) = (0.5 + f64::from(nth) / 1e3, 0.7 + f64::from(nth) / 1e3);
-            let items = format!("{base}/items");
-            let item = format!("{base}/items/{nth}");
-            text += &point("http_req_duration", create, "POST", &items, &items);
-            text += &point("http_req_duration", get, "GET", &item, &item);
-            text += &point(
-                "http_req_duration",
-                create + 7.0,
-                "GET",
-                &format!("{base}/a?{nth}"),
-                &format!("{base}/a?${{}}"),
-            );
-            text += &point(
-                "http_req_duration",
-                create + 9.0,
-                "GET",
-                &format!("{base}/b"),
-                "front page",
-            );
+            text += &point(create, "POST", &format!("{base}/items"));
+            text += &point(get, "GET", &format!("{base}/items/{nth}"));
+            text += &point(create + 7.0, "GET", &format!("{base}/a?${{}}"));
+            text += &point(create + 9.0, "GET", "front page");
             text += &trend("item_get_duration", get);
+            text += &trend("front_page_duration", create + 9.0);
             text += &trend("mixed", if nth % 2 == 0 { get } else { create });
             text += &trend("iteration_duration", 1_000.0 + create);
         }
@@ -305,8 +279,8 @@ mod tests {
             None,
             "a trend of two routes is neither's"
         );
-        assert_eq!(names.of("GET", "/a?3").unwrap(), "GET /a?${}");
-        assert_eq!(names.of("GET", "/b").unwrap(), "front page");
+        assert_eq!(names.of("GET", "/a?3"), None);
+        assert_eq!(names.of("GET", "/"), None, "a tag is no path");
         assert_eq!(Names::of_points("not json\n").of("GET", "/b"), None);
     }
 }
