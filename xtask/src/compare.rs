@@ -2,6 +2,7 @@
 
 mod bench;
 mod binaries;
+mod both;
 mod calibrate;
 mod chain;
 mod checks;

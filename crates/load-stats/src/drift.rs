@@ -9,7 +9,8 @@
 //! A difference between the sides that is none of the builds', such as that of the folders in which they lie, would add up
 //! with them: so each link is taken to lean to the head by a little, and more than [`WINDOW`] are not added up.
 
-use serde::{Deserialize, Serialize};
+/// What one comparison found of one number: the logarithm of head by base, with its interval of 95 %.
+pub use crate::signed_rank::Interval as Link;
 
 /// How many of the newest nights are added up at most.
 pub const WINDOW: usize = 10;
@@ -19,17 +20,6 @@ const ERRORS: f64 = 2.5;
 const LEAN: f64 = 0.001;
 /// Standard errors to either end of the intervals that are given, whose confidence is 95 %.
 const GIVEN: f64 = 1.959_964;
-
-/// What one comparison found of one number.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Link {
-    /// The logarithm of head by base.
-    pub estimate: f64,
-    /// Lower end of its interval of 95 %.
-    pub low: f64,
-    /// Upper end of its interval of 95 %.
-    pub high: f64,
-}
 
 /// A change over several nights.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -61,6 +61,16 @@ pub enum Fence {
     },
 }
 
+/// How many runs there are and how many a verdict needs, by the runs of each level: once all of them tell the noise, few
+/// of the newest level are a reference.
+#[must_use]
+pub fn have_and_need(counts: &[usize]) -> (usize, usize) {
+    match (counts.iter().sum(), counts) {
+        (all, [_, .., newest]) if all >= NEED => (*newest, NEED_OF_LEVEL),
+        (all, _) => (all, NEED),
+    }
+}
+
 /// Judges `value`, of which more is worse, by `levels`: the past runs with the oldest first, split where a change was
 /// accepted. A relative change up to `floor`, for example 0.05, is never reported.
 #[must_use]
@@ -97,8 +107,9 @@ pub fn judge_by_fence(levels: &[impl AsRef<[f64]>], value: f64, floor: f64) -> F
         change: value / reference - 1.0,
         fence: width.exp_m1().max(floor),
     };
-    let have: usize = levels.iter().map(|level| level.as_ref().len()).sum();
-    if have < NEED || level.len() < NEED_OF_LEVEL {
+    let counts: Vec<usize> = levels.iter().map(|level| level.as_ref().len()).collect();
+    let (have, need) = have_and_need(&counts);
+    if have < need {
         Fence::Shown(line)
     } else if line.change > line.fence {
         Fence::Suspect(line)

@@ -7,6 +7,8 @@
 
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{StatsError, require_finite, require_share};
 use crate::numbers::{mid_ranks, normal_quantile, normal_tail, sort};
 
@@ -25,7 +27,7 @@ pub struct SignedRank {
 }
 
 /// An estimate with its confidence interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The median of all pairwise means, a value's with itself included.
     pub estimate: f64,

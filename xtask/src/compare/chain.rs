@@ -57,12 +57,7 @@ pub fn judge_and_append(
             let all: Option<Vec<f64>> = metric.differences.iter().copied().collect();
             let differences = all.filter(|all| all.len() >= FEWEST_PAIRS)?;
             // A difference of shares is no ratio.
-            let found = interval(&differences, 0.95).ok()?;
-            let link = Link {
-                estimate: found.estimate,
-                low: found.low,
-                high: found.high,
-            };
+            let link = interval(&differences, 0.95).ok()?;
             (measure.kind() != Kind::Failed).then(|| (measure.clone(), link))
         });
         ratio

@@ -1,16 +1,16 @@
 //! One restart: both servers fresh, warmed up and asked the same in turn.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use load_duet::replay::{Duet, Tally};
+use load_duet::replay::Tally;
 use load_duet::script::Script;
 use load_stats::quantile;
 
-use super::bench::{Bench, Broken, OrBroken, socket};
+use super::bench::{Bench, OrBroken};
+use super::both::play;
 use crate::record::{Block, Measure, Pair, Side};
-use crate::server::{Sample, Sampler, Server};
-use crate::shell::interrupt;
+use crate::server::Sample;
 
 /// Requests that warm both servers up: the first ones are the noisiest.
 pub const WARM_UP: u64 = 500;
@@ -37,53 +37,26 @@ impl Bench<'_> {
         seed: u64,
     ) -> anyhow::Result<OrBroken<Pair>> {
         let name = format!("{test}-{:03}", nth + 1);
-        let dirs = [
-            self.folder(&name, Side::Base)?,
-            self.folder(&name, Side::Head)?,
-        ];
-        let mut servers = [
-            self.start(Side::Base, &dirs[0])?,
-            self.start(Side::Head, &dirs[1])?,
-        ];
-        let addresses = [socket(&servers[0].address)?, socket(&servers[1].address)?];
-        let mut duet = Duet::prepare(script, addresses, seed);
-        // Until there are `requests` and `at_least` has passed, but no longer than `at_most`.
-        let mut play = |requests: u64, at_least: Duration, at_most: Duration| {
-            let begin = Instant::now();
-            let tally = duet.play(|tally| {
-                let passed = begin.elapsed();
-                let is_enough = tally.requests >= requests && passed >= at_least;
-                is_enough || passed >= at_most || interrupt::check().is_err()
-            });
-            interrupt::check().map(|()| tally)
-        };
-        play(WARM_UP, Duration::ZERO, self.block * WARM_UP_TIMES)?;
-        let look = |servers: &[Server; 2]| {
-            servers
-                .each_ref()
-                .map(|server| server.sampler().and_then(Sampler::now))
-        };
-        let before = look(&servers);
-        let tally = play(FEWEST_REQUESTS, self.block, self.block * SLOWEST_TIMES)?;
-        let after = look(&servers);
-        for side in Side::BOTH {
-            if let Err(why) = servers[side as usize].check() {
-                let why = format!("{why} (see {})", dirs[side as usize].display());
-                return Ok(Err(Broken { side, why }));
-            }
+        let mut both = self.start_both(&name, self.programs)?;
+        let mut duet = both.duet(script, seed)?;
+        let warm_up = self.block * WARM_UP_TIMES;
+        play(&mut duet, WARM_UP, Duration::ZERO, warm_up)?;
+        let before = both.look();
+        let slowest = self.block * SLOWEST_TIMES;
+        let tally = play(&mut duet, FEWEST_REQUESTS, self.block, slowest)?;
+        let after = both.look();
+        if let Err(broken) = both.check() {
+            return Ok(Err(broken));
         }
         let [base, head] = Side::BOTH.map(|side| {
             let at = side as usize;
-            let peak = servers[at]
+            let peak = both.servers[at]
                 .sampler()
                 .map(|sampler| sampler.between(0.0, f64::INFINITY));
             let peak = peak.and_then(|samples| samples.iter().map(|sample| sample.rss_bytes).max());
             to_block(script, &tally, at, before[at].zip(after[at]), peak)
         });
-        for (server, dir) in servers.into_iter().zip(dirs) {
-            server.stop();
-            let _only_room = std::fs::remove_dir_all(dir);
-        }
+        both.stop();
         Ok(Ok(Pair {
             test: test.into(),
             lacking: lacking(script, &tally, [&base, &head]),

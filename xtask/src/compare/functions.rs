@@ -1,18 +1,15 @@
 //! Which functions make a test worse or better: further pairs, in which both servers are sampled alike, so that what
 //! sampling costs cancels. They come after the verdict and change none.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use load_duet::replay::Duet;
 use load_duet::script::Script;
 
-use super::bench::{Bench, pid, socket};
+use super::bench::{Bench, Broken, pid};
+use super::both::{Both, play};
 use super::duet::WARM_UP;
-use crate::profile::{self, Perf, Stacks};
+use crate::profile::{self, Perf, Sampling, Stacks};
 use crate::record::{Change, Function, Kind, Measure, Sampled, Side, TestComparison};
-use crate::server::{Sampler, Server};
-use crate::shell::interrupt;
 
 /// Pairs of fresh servers that are sampled.
 const PAIRS: u32 = 4;
@@ -105,54 +102,26 @@ impl Bench<'_> {
         seed: u64,
         seen: &mut Seen,
     ) -> anyhow::Result<()> {
-        let dirs =
-            [Side::Base, Side::Head].map(|side| self.folder(&format!("{test}-sampled"), side));
-        let [base, head] = dirs;
-        let dirs = [base?, head?];
-        let mut servers = [
-            self.start(Side::Base, &dirs[0])?,
-            self.start(Side::Head, &dirs[1])?,
-        ];
-        let addresses = [socket(&servers[0].address)?, socket(&servers[1].address)?];
-        let mut duet = Duet::prepare(script, addresses, seed);
+        let mut both = self.start_both(&format!("{test}-sampled"), self.programs)?;
+        let mut duet = both.duet(script, seed)?;
         let length = self.block * LENGTHS / PAIRS;
-        let mut play = |requests: u64, at_least: Duration| {
-            let begin = Instant::now();
-            let tally = duet.play(|tally| {
-                let is_enough = tally.requests >= requests || begin.elapsed() >= length;
-                (is_enough && begin.elapsed() >= at_least) || interrupt::check().is_err()
-            });
-            interrupt::check().map(|()| tally)
-        };
-        play(WARM_UP, Duration::ZERO)?;
-        let sampling = [pid(&servers[0])?, pid(&servers[1])?]
-            .map(|pid| perf.sample(pid, length, self.scratch));
-        let [base, head] = sampling;
-        let sampling = [base?, head?];
-        let cpu = |servers: &[Server; 2]| {
-            servers.each_ref().map(|server| {
-                let now = server.sampler().and_then(Sampler::now);
-                now.map_or(0.0, |sample| sample.cpu_s)
-            })
-        };
-        let before = cpu(&servers);
-        let tally = play(u64::MAX, length)?;
-        let after = cpu(&servers);
+        play(&mut duet, WARM_UP, Duration::ZERO, length)?;
+        let sample = |server| perf.sample(pid(server)?, length, self.scratch);
+        let sampling = [sample(&both.servers[0])?, sample(&both.servers[1])?];
+        let cpu = |both: &Both| both.look().map(|now| now.map_or(0.0, |now| now.cpu_s));
+        let before = cpu(&both);
+        let tally = play(&mut duet, 0, length, Duration::MAX)?;
+        let after = cpu(&both);
+        // Both at once: to read what one saw takes a while, in which the other side would be seen waiting.
+        sampling.iter().for_each(Sampling::pause);
         seen.requests += tally.requests;
         for (at, sampling) in sampling.into_iter().enumerate() {
             seen.cpu_s[at] += after[at] - before[at];
             seen.stacks[at].add(sampling.end()?);
-            if let Err(why) = servers[at].check() {
-                anyhow::bail!(
-                    "the server of {} did not stand it: {why}",
-                    Side::BOTH[at].name()
-                );
-            }
         }
-        for (server, dir) in servers.into_iter().zip(&dirs) {
-            server.stop();
-            let _only_room = std::fs::remove_dir_all::<&Path>(dir);
-        }
+        both.check()
+            .map_err(|Broken { side, why }| anyhow::anyhow!("{}: {why}", side.name()))?;
+        both.stop();
         Ok(())
     }
 }

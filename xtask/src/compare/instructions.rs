@@ -9,15 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use load_duet::replay::Duet;
 use load_duet::script::Script;
 use load_stats::decide::Rule;
 
-use super::bench::{Bench, pid, socket};
+use super::bench::{Bench, Broken, pid};
 use super::duet::TOO_MANY_FAILED;
 use crate::cli::Use;
 use crate::error::UsageError;
-use crate::profile::readable;
+use crate::profile::{NAMED, readable};
 use crate::record::{Block, Function, Measure, Pair, Side};
 use crate::server::Server;
 use crate::shell::{self, cmd, interrupt};
@@ -35,8 +34,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How the names of what lies beside a wrapped program end.
 const COUNTS: &str = "counts";
 const PIPES: &str = "pipes";
-/// How many functions are named.
-const NAMED: usize = 5;
 
 /// The rule for the routes' instructions.
 pub fn rule(planned: usize) -> Rule {
@@ -142,15 +139,12 @@ impl Bench<'_> {
     ) -> anyhow::Result<Pair> {
         let place =
             tempfile::tempdir_in(self.scratch).context("failed to create a folder for valgrind")?;
-        let start = |side: Side| -> anyhow::Result<(Server, PathBuf)> {
-            let program = self.programs[side as usize];
-            let wrapper = callgrind.wrap(program, place.path(), side.name())?;
-            let dir = self.folder(&format!("{test}-instructions"), side)?;
-            Ok((self.start_program(side, &wrapper, &dir)?, wrapper))
-        };
-        let mut sides = [start(Side::Base)?, start(Side::Head)?];
-        let addresses = [socket(&sides[0].0.address)?, socket(&sides[1].0.address)?];
-        let mut duet = Duet::prepare(script, addresses, 0);
+        let wrap =
+            |side: Side| callgrind.wrap(self.programs[side as usize], place.path(), side.name());
+        let wrappers = [wrap(Side::Base)?, wrap(Side::Head)?];
+        let name = format!("{test}-instructions");
+        let mut both = self.start_both(&name, wrappers.each_ref().map(PathBuf::as_path))?;
+        let mut duet = both.duet(script, 0)?;
         let is_over = || interrupt::check().is_err() || Instant::now() >= until;
         let in_time = || {
             interrupt::check()?;
@@ -163,13 +157,13 @@ impl Bench<'_> {
         };
         duet.play(|tally| tally.requests >= REQUESTS as u64 || is_over());
         in_time()?;
-        for ((server, wrapper), side) in sides.iter_mut().zip(Side::BOTH) {
-            if let Err(why) = server.check() {
-                anyhow::bail!(
-                    "the server of {} does not stand valgrind: {why}",
-                    side.name()
-                );
-            }
+        both.check().map_err(|Broken { side, why }| {
+            anyhow::anyhow!(
+                "the server of {} does not stand valgrind: {why}",
+                side.name()
+            )
+        })?;
+        for (server, wrapper) in both.servers.iter().zip(&wrappers) {
             callgrind.tell(server, wrapper, &["instrumentation", "on"])?;
             callgrind.tell(server, wrapper, &["zero"])?;
         }
@@ -183,7 +177,7 @@ impl Bench<'_> {
             parts += 1;
             let requests = tally.requests as f64;
             let mut counted = Vec::new();
-            for (server, wrapper) in &sides {
+            for (server, wrapper) in both.servers.iter().zip(&wrappers) {
                 callgrind.tell(server, wrapper, &["dump"])?;
                 let counts = wrapper.with_extension(COUNTS);
                 let path = format!("{}.{}.{parts}", counts.display(), pid(server)?);
@@ -215,11 +209,7 @@ impl Bench<'_> {
             anyhow::Ok(())
         })?;
         in_time()?;
-        for ((server, _), side) in sides.into_iter().zip(Side::BOTH) {
-            server.stop();
-            let _only_room =
-                std::fs::remove_dir_all(self.folder(&format!("{test}-instructions"), side)?);
-        }
+        both.stop();
         Ok(pair)
     }
 }

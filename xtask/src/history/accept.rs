@@ -1,6 +1,6 @@
 //! Intended changes: `history accept` writes down where their level begins, so that every reader sees it in the same place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -95,20 +95,19 @@ fn merged(root: &Path, revision: &str) -> anyhow::Result<String> {
         root,
         &[&["log", "--format=%H"], &raw[..], &[&range]].concat(),
     )?;
-    let mut changes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let mut current = "";
+    // The newest first: a change may have been taken back and made once more.
+    let mut changes: Vec<(&str, BTreeSet<&str>)> = Vec::new();
     for line in log.lines().filter(|line| !line.is_empty()) {
-        if line.starts_with(':') {
-            changes.entry(current).or_default().insert(line);
-        } else {
-            current = line;
+        match changes.last_mut() {
+            Some((_, of_commit)) if line.starts_with(':') => {
+                of_commit.insert(line);
+            }
+            _ => changes.push((line, BTreeSet::new())),
         }
     }
-    // The newest: a change may have been taken back and made once more.
-    let mut newest_first = log.lines().filter(|line| !line.starts_with(':'));
-    let same =
-        newest_first.find(|commit| changes.get(commit).is_some_and(|it| wanted.contains(it)));
-    let found = same.ok_or_else(|| {
+    let is_same = |of_commit: &BTreeSet<&str>| !of_commit.is_empty() && wanted.contains(of_commit);
+    let same = changes.iter().find(|(_, of_commit)| is_same(of_commit));
+    let (found, _) = same.ok_or_else(|| {
         UsageError(format!(
             "{revision} ({short}) is not in what is checked out ({at}), and none of the commits since they parted ({}) makes the same changes: name the commit that brought it there, which `git log {}..HEAD` lists, or check out a revision that has it",
             short_commit(&base),
@@ -119,7 +118,7 @@ fn merged(root: &Path, revision: &str) -> anyhow::Result<String> {
         "{revision} ({short}) was merged as {}, which makes the same changes",
         short_commit(found)
     ));
-    Ok(found.to_owned())
+    Ok((*found).to_owned())
 }
 
 /// The first run of a test in question, by name and time, of a revision that has what was accepted.

@@ -49,6 +49,11 @@ impl RatioLine {
 }
 
 impl Ratio {
+    /// What makes two of them the same comparison, wherever they were read.
+    pub fn identity(&self) -> (String, String, String) {
+        (self.run.clone(), self.at.clone(), self.head.clone())
+    }
+
     fn link(&self, test: &str, measure: &Measure) -> Option<Link> {
         let same = Link {
             estimate: 0.0,

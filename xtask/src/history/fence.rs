@@ -32,12 +32,13 @@ impl Reference {
 
     /// As [`Reference::of`], with the comparable runs given.
     pub fn among(past: &Past, key: &Key, same: &[&Entry]) -> Self {
-        let begin = past.places(same, &key.test).max_by_key(|(index, _)| *index);
+        let mut places: Vec<_> = past.places(same, &key.test).collect();
+        places.sort_by_key(|(index, _)| *index);
         let mut notes = Vec::new();
         if !key.k6_args.is_empty() {
             notes.push("not compared: a run with arguments for k6 is like no other".to_owned());
         }
-        if let Some((index, accepted)) = begin {
+        if let Some((index, accepted)) = places.last() {
             notes.push(format!(
                 "the level begins at {}, accepted: {} ({index} runs before it tell the noise)",
                 short_commit(&accepted.commit),
@@ -48,15 +49,13 @@ impl Reference {
         if !out.is_empty() {
             notes.push(format!("left out: {out}"));
         }
-        let mut starts: Vec<usize> = past.places(same, &key.test).map(|(at, _)| at).collect();
-        starts.sort_unstable();
-        let mut counts = vec![0; starts.len() + 1];
+        let mut counts = vec![0; places.len() + 1];
         let mut series: BTreeMap<Measure, Vec<Vec<f64>>> = BTreeMap::new();
         for (index, entry) in same.iter().enumerate() {
             if unfit(entry).is_some() {
                 continue;
             }
-            let level = starts.partition_point(|start| *start <= index);
+            let level = places.partition_point(|(start, _)| *start <= index);
             counts[level] += 1;
             for (measure, value) in &entry.numbers {
                 let levels = series.entry(measure.clone()).or_default();
@@ -64,7 +63,7 @@ impl Reference {
                 levels[level].push(*value);
             }
         }
-        let (have, need) = have_and_need(&counts);
+        let (have, need) = fence::have_and_need(&counts);
         Self {
             have,
             need,
@@ -114,7 +113,7 @@ impl Reference {
         // What the test's own history lacks is said once for all metrics.
         if state == PastState::Shown && self.have >= self.need {
             let counts: Vec<usize> = levels.iter().map(Vec::len).collect();
-            let (have, need) = have_and_need(&counts);
+            let (have, need) = fence::have_and_need(&counts);
             note = format!("this metric's history is too short: {have} of {need}");
         }
         PastRow {
@@ -127,17 +126,6 @@ impl Reference {
             state,
             note,
         }
-    }
-}
-
-/// How many runs there are and how many a verdict needs, by the runs of each level: once all of them tell the noise, few
-/// of the newest level are a reference.
-fn have_and_need(counts: &[usize]) -> (usize, usize) {
-    match (counts.iter().sum(), counts) {
-        (all, [.., newest]) if all >= fence::NEED && counts.len() > 1 => {
-            (*newest, fence::NEED_OF_LEVEL)
-        }
-        (all, _) => (all, fence::NEED),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::chain::RatioLine;
+use super::chain::{Ratio, RatioLine};
 use super::lines::{self, AcceptedLine, Line, path as history_path};
 use super::read::{self, Past, identity};
 use crate::error::UsageError;
@@ -56,7 +56,8 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
     let before = read::read_each(&own, now, |_, identity| {
         known.insert(identity);
     })?;
-    let (mut accepted, mut ratios) = (before.accepted, before.ratios);
+    let mut accepted = before.accepted;
+    let mut ratios: HashSet<_> = before.ratios.iter().map(Ratio::identity).collect();
     let mut links = Vec::new();
     let (mut imported, mut lines, mut marks) = (Imported::default(), Vec::new(), Vec::new());
     for dir in dirs {
@@ -91,8 +92,7 @@ fn import(results: &Path, dirs: &[PathBuf], now: SystemTime) -> anyhow::Result<I
                 }
             }
             for one in past.ratios {
-                if !ratios.contains(&one) {
-                    ratios.push(one.clone());
+                if ratios.insert(one.identity()) {
                     links.push(RatioLine::new(one));
                 }
             }
@@ -145,7 +145,9 @@ fn load(path: &Path, now: SystemTime, mut each: impl FnMut(&Line, u64)) -> anyho
     match versioned::<RunRecord>(&bytes, SCHEMA_VERSION) {
         Ok(run) => {
             let lines = lines::lines(&run);
-            lines.iter().for_each(|line| each(line, identity(line)));
+            for line in &lines {
+                each(line, identity(line, &line.measured()));
+            }
         }
         Err(why) => past
             .notices
@@ -158,7 +160,6 @@ fn load(path: &Path, now: SystemTime, mut each: impl FnMut(&Line, u64)) -> anyho
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::chain::Ratio;
     use super::super::testing;
     use super::*;
     use crate::record::Outcome;
@@ -208,6 +209,19 @@ mod tests {
         );
         let past = read::read(&history_path(&results), now()).unwrap();
         assert_eq!((past.entries.len(), past.accepted.len()), (15, 1));
+        assert!(past.notices.is_empty(), "{:?}", past.notices);
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_imported() {
+        let dir = tempfile::tempdir().unwrap();
+        let results = dir.path().join("results");
+        let mut undated = testing::line(1);
+        undated.at = "yesterday".into();
+        lines::append_lines(&dir.path().join("a"), &[testing::line(0), undated]).unwrap();
+        let imported = import(&results, &[dir.path().join("a")], now()).unwrap();
+        assert_eq!((imported.fresh, imported.notices.len()), (1, 1));
+        let past = read::read(&history_path(&results), now()).unwrap();
         assert!(past.notices.is_empty(), "{:?}", past.notices);
     }
 

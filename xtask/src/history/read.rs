@@ -52,11 +52,14 @@ impl Entry {
     ///
     /// # Errors
     /// If its time cannot be read.
-    pub fn new(mut line: Line) -> Result<Self, String> {
-        let at = time(&line.at)?;
-        let numbers = line.measured();
+    pub fn new(line: Line) -> Result<Self, String> {
+        let (at, numbers) = (time(&line.at)?, line.measured());
+        Ok(Self::with(line, at, numbers))
+    }
+
+    fn with(mut line: Line, at: SystemTime, numbers: BTreeMap<Measure, f64>) -> Self {
         (line.metrics, line.server_usage) = (None, None);
-        Ok(Self { at, line, numbers })
+        Self { at, line, numbers }
     }
 }
 
@@ -121,7 +124,7 @@ fn collect(
                 continue;
             }
             Ok(Read::Ratio(ratio)) => {
-                if known_ratios.insert((ratio.run.clone(), ratio.at.clone(), ratio.head.clone())) {
+                if known_ratios.insert(ratio.identity()) {
                     past.ratios.push(ratio);
                 }
                 continue;
@@ -131,19 +134,21 @@ fn collect(
                 continue;
             }
         };
-        let identity = identity(&line);
-        if !known.insert(identity) {
-            continue;
-        }
-        each(&line, identity);
-        let entry = match Entry::new(line) {
-            Ok(entry) => entry,
+        let at = match time(&line.at) {
+            Ok(at) => at,
             Err(why) => {
                 unreadable.push(format!("{name} line {number} {why}"));
                 continue;
             }
         };
-        let (at, line) = (entry.at, &entry.line);
+        let numbers = line.measured();
+        let identity = identity(&line, &numbers);
+        if !known.insert(identity) {
+            continue;
+        }
+        each(&line, identity);
+        let entry = Entry::with(line, at, numbers);
+        let line = &entry.line;
         let (run, dated) = (&line.run, &line.at);
         let what = format!("{name} line {number}: run {run} is dated {dated}");
         if at > now + CLOCK_SLACK {
@@ -254,7 +259,7 @@ impl Past {
 
 /// What makes two lines the same measurement, wherever they were read: what was measured, by whom and when. Runs may begin
 /// in the same second, on machines that are alike. Digits that are lost when a number is written and read do not count.
-pub fn identity(line: &Line) -> u64 {
+pub fn identity(line: &Line, numbers: &BTreeMap<Measure, f64>) -> u64 {
     let mut hasher = DefaultHasher::new();
     let key = &line.key;
     (&line.run, &line.at, &key.test, &key.host, &key.machine).hash(&mut hasher);
@@ -262,7 +267,7 @@ pub fn identity(line: &Line) -> u64 {
         let bytes = metrics.data_received_bytes as f64;
         [metrics.duration_ms, bytes, metrics.http_requests as f64]
     });
-    for value in load.chain(line.measured().into_values()) {
+    for value in load.chain(numbers.values().copied()) {
         format!("{value:.8e}").hash(&mut hasher);
     }
     hasher.finish()

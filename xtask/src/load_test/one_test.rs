@@ -87,7 +87,7 @@ impl Run<'_> {
             teardown_limit: shape.teardown_limit,
         };
         let mut probed = self.probe(&test, server, dir, "before")?;
-        let mut window = self.window(shape, server);
+        let mut window = self.window(shape, server)?;
         let measured = measure(&invocation, server, |server| {
             if let Some(window) = &mut window {
                 window.tick();

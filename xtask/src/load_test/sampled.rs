@@ -43,12 +43,17 @@ impl Window {
 
 impl Run<'_> {
     /// The steady part of a test, or all of it without one; none if the server is not sampled.
-    pub(super) fn window(&self, shape: &Shape, server: &Server) -> Option<Window> {
-        let (perf, sampler) = self.perf.as_ref().zip(server.sampler())?;
-        let folder = DataDir::create(&repo::target_dir(self.root)).ok()?;
+    ///
+    /// # Errors
+    /// If there is no room for samples.
+    pub(super) fn window(&self, shape: &Shape, server: &Server) -> anyhow::Result<Option<Window>> {
+        let Some((perf, sampler)) = self.perf.as_ref().zip(server.sampler()) else {
+            return Ok(None);
+        };
+        let folder = DataDir::create(&repo::target_dir(self.root))?;
         let whole = shape.duration().as_secs_f64();
         let (from, to) = shape.hold().unwrap_or((0.0, whole));
-        Some(Window {
+        Ok(Some(Window {
             perf: perf.clone(),
             pid: sampler.pid(),
             began: Instant::now(),
@@ -56,7 +61,7 @@ impl Run<'_> {
             to: Duration::from_secs_f64(to),
             sampling: None,
             folder,
-        })
+        }))
     }
 
     /// Reads what was sampled, draws it into `dir` and notes it. What goes wrong is a notice.

@@ -245,12 +245,14 @@ mod tests {
 
     #[test]
     fn an_answer_that_stops_half_way_is_silence() {
-        use std::io::Write as _;
+        use std::io::{Read as _, Write as _};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let ours = config::testing::ours().table;
         let held = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
+            // An answer before the question would be another fault.
+            let _asked = stream.read(&mut [0; 1024]).unwrap();
             let begun = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{";
             stream.write_all(begun).unwrap();
             stream

@@ -112,14 +112,7 @@ impl Recorded {
             self.metrics.iter().map(of).collect::<Vec<_>>()
         };
         let differences: Vec<Vec<Vec<f64>>> = (0..TESTS).map(test).collect();
-        let link = |differences: &Vec<f64>| {
-            let found = interval(differences, 0.95).expect("an interval");
-            Link {
-                estimate: found.estimate,
-                low: found.low,
-                high: found.high,
-            }
-        };
+        let link = |differences: &Vec<f64>| interval(differences, 0.95).expect("an interval");
         Night {
             links: differences.iter().flatten().map(link).collect(),
             differences,

@@ -167,7 +167,7 @@ fn section(
             hint: HINT,
             ..Table::default()
         },
-        functions: functions::compared(&test.name, &comparison.sampled, blocks),
+        functions: functions::compared(test, &comparison.sampled, blocks),
         links: files(folder, &test.name, &FLAMES),
         charts: test
             .metrics

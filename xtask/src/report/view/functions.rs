@@ -3,7 +3,7 @@
 use k6_summary::{Quantity, Unit};
 
 use super::{Heads, Row, Table};
-use crate::record::{Blocks, Function, ProfileRecord, Sampled, percent, share};
+use crate::record::{Blocks, Function, ProfileRecord, Sampled, TestComparison, percent, share};
 
 /// Where the CPU time of a test's server went.
 pub fn profile(profile: &ProfileRecord) -> Table {
@@ -28,8 +28,8 @@ pub fn profile(profile: &ProfileRecord) -> Table {
 }
 
 /// The functions that make `test` worse or better: by CPU time, and by the instructions of each route.
-pub fn compared(test: &str, sampled: &[Sampled], blocks: &Blocks) -> Vec<Table> {
-    let sampled = sampled.iter().filter(|it| it.test == test);
+pub fn compared(test: &TestComparison, sampled: &[Sampled], blocks: &Blocks) -> Vec<Table> {
+    let sampled = sampled.iter().filter(|it| it.test == test.name);
     let mut tables: Vec<Table> = sampled
         .map(|it| {
             let title = format!(
@@ -42,15 +42,16 @@ pub fn compared(test: &str, sampled: &[Sampled], blocks: &Blocks) -> Vec<Table> 
         })
         .collect();
     let counted = blocks.instructions.iter().flat_map(|it| &it.functions);
-    let counted: Vec<&Function> = counted.filter(|it| it.test == test).collect();
+    let counted: Vec<&Function> = counted.filter(|it| it.test == test.name).collect();
     for route in counted.chunk_by(|a, b| a.metric == b.metric) {
-        let pairs = blocks.counted_of(test).into_iter();
-        let whole = pairs.filter_map(|pair| Some(pair.values(&route[0].metric)?.0));
-        let whole: Vec<f64> = whole.collect();
+        let mut metrics = test.metrics.iter();
+        let whole = metrics.find(|it| it.metric == route[0].metric);
+        let Some(whole) = whole.and_then(|it| it.base) else {
+            continue;
+        };
         let title = format!("{} of a request went to", route[0].metric);
         let count = |count| Quantity::new(count, Unit::Count).to_string();
-        let mean = whole.iter().sum::<f64>() / whole.len().max(1) as f64;
-        tables.push(table(title, route.iter().copied(), mean, count));
+        tables.push(table(title, route.iter().copied(), whole, count));
     }
     tables.retain(|table| !table.rows.is_empty());
     tables
