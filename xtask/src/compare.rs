@@ -275,6 +275,9 @@ fn conclude(
         comparison.reasons.push(why.into());
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
     }
+    for reason in &mut comparison.reasons {
+        *reason = record::sentence(reason);
+    }
     let json = serde_json::to_string_pretty(&comparison).context("failed to write compare.json")?;
     let json = secret::hide_in(Path::new("compare.json"), &format!("{json}\n")).into_owned();
     let kept = folder.write("compare.json", json.as_bytes());
@@ -287,7 +290,10 @@ fn conclude(
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
     let printed = match args.message_format {
         MessageFormat::Json => ui::print_data(&json),
-        MessageFormat::Human => ui::print(&report::terminal(&document, &folder.path)),
+        MessageFormat::Human => {
+            let screen = report::Screen::of_stdout(args.verbose);
+            ui::print(&report::terminal(&document, &folder.path, screen))
+        }
     };
     if let Err(problem) = printed {
         ui::notice(&format!(
@@ -356,9 +362,13 @@ mod tests {
             )
         };
         let (code, reason, notice) = explained(1.3, true, "");
-        assert_eq!((code, notice), (1, String::new()));
+        assert_eq!(code, 1);
+        assert!(
+            reason.ends_with("above the base's 1.04 ms; the limit is 3 %"),
+            "{reason}"
+        );
         let said = "missions: +25.0 % CPU a request when sampled, and no function beyond chance";
-        assert!(reason.starts_with(said), "{reason}");
+        assert!(notice.starts_with(said), "{notice}");
         // Judged again with floors that let it pass, better, or not to be had.
         for (ratio, grew, lacking) in [(1.0, true, ""), (0.7, false, ""), (1.0, true, "no perf")] {
             let (code, reason, notice) = explained(ratio, grew, lacking);

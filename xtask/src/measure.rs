@@ -110,7 +110,8 @@ impl Measured {
         let answered = answered(summary, self.aside);
         (requests.total() < answered as f64).then(|| {
             format!(
-                "k6 had {answered} requests answered, but the server counted {requests}: the load went elsewhere, or the server was started anew"
+                "k6 got {answered} answers and the server counted {} requests: the load went elsewhere",
+                requests.total()
             )
         })
     }

@@ -30,4 +30,4 @@ pub use run::{
 };
 pub use scrub::scrub;
 pub use versioned::versioned;
-pub use words::{percent, share, short_commit};
+pub use words::{above, percent, sentence, share, short_commit};

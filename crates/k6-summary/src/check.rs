@@ -7,8 +7,6 @@ use crate::text::one_line;
 
 /// How much of a name is kept, in characters.
 const LONGEST_NAME: usize = 200;
-/// How many checks that never passed get a reason of their own.
-const MOST_NAMED: usize = 10;
 
 /// A group of a script as k6 nests them, the root being one without a name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -104,21 +102,12 @@ pub(crate) fn judge_checks(checks: &[CheckRow], minimum: f64, expected: &[String
             check: one_line(name, LONGEST_NAME),
         })
         .collect();
-    let never: Vec<&CheckRow> = checks.iter().filter(|check| check.passes == 0).collect();
-    reasons.extend(
-        never
-            .iter()
-            .take(MOST_NAMED)
-            .map(|check| Reason::CheckNeverPassed {
-                check: check.name.clone(),
-                total: check.total(),
-            }),
-    );
-    if never.len() > MOST_NAMED {
-        reasons.push(Reason::MoreChecksNeverPassed {
-            more: never.len() - MOST_NAMED,
-        });
-    }
+    let mut never = checks.iter().filter(|check| check.passes == 0);
+    reasons.extend(never.next().map(|check| Reason::ChecksNeverPassed {
+        check: check.name.clone(),
+        total: check.total(),
+        more: never.count(),
+    }));
     let sum = |part: fn(&CheckRow) -> u64| checks.iter().map(part).fold(0, u64::saturating_add);
     let (passes, total) = (sum(|check| check.passes), sum(CheckRow::total));
     let enough = passes as f64 / total as f64 >= minimum;

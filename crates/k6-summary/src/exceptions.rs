@@ -84,6 +84,7 @@ impl Exceptions {
             self.exceptions,
             self.iterations,
             self.first(evidence).as_ref(),
+            usize::MAX,
         )
     }
 

@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use crate::expression::{Aggregation, ExpressionError, Operator, finite, split};
 use crate::summary::Summary;
-use crate::threshold::{ThresholdRow, ThresholdState};
+use crate::threshold::{RULE, ThresholdRow, ThresholdState};
 use crate::unit::Unit;
 
 /// What must be seen for a test to pass.
@@ -115,7 +115,7 @@ impl Rule {
                 (None, _) => Unit::None,
             },
             state,
-            note: (state != ThresholdState::NotEvaluated).then(|| "a rule of evidence".to_owned()),
+            note: (state != ThresholdState::NotEvaluated).then(|| RULE.to_owned()),
         }
     }
 }

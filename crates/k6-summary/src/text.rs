@@ -40,6 +40,15 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// The text, cut after `most` words.
+#[must_use]
+pub fn brief(text: &str, most: usize) -> String {
+    let mut words = text.split_whitespace();
+    let kept: Vec<&str> = words.by_ref().take(most).collect();
+    let more = if words.next().is_some() { "…" } else { "" };
+    format!("{}{more}", kept.join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::one_line;

@@ -13,6 +13,8 @@ use crate::unit::{Quantity, Unit};
 
 /// How much of an expression is kept, in characters.
 const LONGEST_EXPRESSION: usize = 200;
+/// The note of a rule of evidence.
+pub(crate) const RULE: &str = "a rule of evidence";
 
 /// What became of a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,6 +126,11 @@ impl ThresholdRow {
             }
             _ => self.expression.clone(),
         }
+    }
+
+    /// Whether it is a rule of evidence.
+    pub(crate) fn is_rule(&self) -> bool {
+        self.note.as_deref() == Some(RULE)
     }
 
     /// The value with its unit: `712.4 ms`; none if it is not known.

@@ -62,8 +62,9 @@ impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.number;
         match self.unit {
+            // Never in seconds: a value and its bound shall be compared at a glance.
             Unit::Milliseconds if number.abs() < 1000.0 => write!(f, "{} ms", short(number)),
-            Unit::Milliseconds => write!(f, "{} s", rounded(number / 1000.0, 2)),
+            Unit::Milliseconds => write!(f, "{} ms", grouped(number.round())),
             Unit::Ratio => f.write_str(&percent(number)),
             Unit::Count => f.write_str(&grouped(number)),
             Unit::PerSecond => write!(f, "{}/s", short(number)),
@@ -147,7 +148,7 @@ mod tests {
             (0.6412, Unit::Milliseconds, "0.64 ms"),
             (0.0042, Unit::Milliseconds, "0.0042 ms"),
             (0.0, Unit::Milliseconds, "0 ms"),
-            (30_013.5, Unit::Milliseconds, "30.01 s"),
+            (30_013.4, Unit::Milliseconds, "30,013 ms"),
             (0.0417, Unit::Ratio, "4.17 %"),
             (0.0, Unit::Ratio, "0 %"),
             (1.0, Unit::Ratio, "100 %"),
@@ -166,7 +167,7 @@ mod tests {
             (1_250_000.0, Unit::BytesPerSecond, "1.25 MB/s"),
             (2.34567, Unit::None, "2.35"),
             (f64::NAN, Unit::Count, "NaN"),
-            (f64::INFINITY, Unit::Milliseconds, "inf s"),
+            (f64::INFINITY, Unit::Milliseconds, "inf ms"),
             (f64::NEG_INFINITY, Unit::Bytes, "-inf TB"),
             (f64::MAX, Unit::None, "1.7976931348623157e308"),
         ] {

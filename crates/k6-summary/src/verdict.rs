@@ -6,7 +6,7 @@ use crate::evidence::{Evidence, ServerState, SummaryProblem};
 use crate::exceptions::Exceptions;
 use crate::exit_code::{K6Exit, THRESHOLDS_CROSSED};
 use crate::load::{judge_plan, judge_traffic};
-use crate::reason::Reason;
+use crate::reason::{Reason, say_once};
 use crate::rule::Rules;
 use crate::summary::Summary;
 use crate::threshold::{ThresholdRow, ThresholdState, judge_thresholds, rows, share};
@@ -57,6 +57,7 @@ pub struct Verdict {
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let mut verdict = weigh(evidence);
     evidence.limits.excuse(&mut verdict, evidence);
+    say_once(&mut verdict.reasons);
     verdict
 }
 
@@ -83,7 +84,10 @@ pub(crate) fn weigh(evidence: &Evidence<'_>) -> Verdict {
         .extend(end.map(|(end, exception)| Reason::ScriptEnded {
             description: format!("{end}: {exception}"),
         }));
-    verdict.reasons.sort_by_key(Reason::rank);
+    verdict.reasons.sort_by(|a, b| {
+        let worst_first = || b.excess().total_cmp(&a.excess());
+        a.rank().cmp(&b.rank()).then_with(worst_first)
+    });
     verdict.outcome = match (evidence.interrupted, verdict.reasons.is_empty()) {
         (true, _) => Outcome::Interrupted,
         (false, true) => Outcome::Passed,

@@ -101,6 +101,10 @@ pub struct Compare {
     #[arg(long, value_name = "PATH", value_parser = path())]
     pub junit: Option<PathBuf>,
 
+    /// Print every metric of each test, as the page has them, and not just what is worse.
+    #[arg(long, short)]
+    pub verbose: bool,
+
     /// What standard output carries: a report for people, or compare.json alone.
     #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,

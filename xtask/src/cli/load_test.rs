@@ -150,6 +150,10 @@ pub struct LoadTest {
     #[arg(long, value_name = "PATH", value_parser = path())]
     pub junit: Option<PathBuf>,
 
+    /// Print every threshold, check and figure of each test, as the page has them, and not just what failed.
+    #[arg(long, short)]
+    pub verbose: bool,
+
     /// What standard output carries: a report for people, or run.json alone.
     #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,

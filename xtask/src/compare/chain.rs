@@ -9,7 +9,7 @@ use load_stats::signed_rank::interval;
 
 use super::judge::{Floors, counted_series, series, to_change};
 use crate::history::{self, Ratio};
-use crate::record::{Blocks, Comparison, Kind, Outcome, percent, short_commit};
+use crate::record::{Blocks, Comparison, Kind, Outcome, percent, share, short_commit};
 
 /// Pairs from which on a ratio's interval says how certain it is.
 const FEWEST_PAIRS: usize = 12;
@@ -76,15 +76,14 @@ pub fn judge_and_append(
                 continue;
             };
             let since = chain.get(chain.len() - found.links);
-            let change = |difference| percent(to_change(measure, difference));
             comparison.reasons.push(format!(
-                "{}: {measure} has drifted by {} over the last {} builds that were compared, since {}: by {} at the least, more than the {:.1} % that are let pass",
+                "{}: {} has drifted by {} over {} builds, since {}; the limit is {}",
                 one.test,
-                change(found.estimate),
+                measure.spoken(),
+                percent(to_change(measure, found.estimate)),
                 found.links,
                 since.map_or("", |(base, _)| short_commit(base)),
-                change(found.low),
-                to_change(measure, metric.floor) * 100.0,
+                share(to_change(measure, metric.floor)),
             ));
             (comparison.outcome, comparison.exit_code) = (Outcome::Failed, 1);
             ratio.outcome = Outcome::Failed;
@@ -156,12 +155,9 @@ mod tests {
         assert_eq!(reasons.len(), 1, "{reasons:?}");
         let reason = &reasons[0];
         for said in [
-            "missions: mission_create_duration med has drifted by +",
-            &format!(
-                "over the last {} builds that were compared, since 000000000: by +",
-                red + 1
-            ),
-            "more than the 3.0 % that are let pass",
+            "missions: mission_create_duration median has drifted by +",
+            &format!("over {} builds, since 000000000", red + 1),
+            "the limit is 3 %",
         ] {
             assert!(reason.contains(said), "{said}: {reason}");
         }
@@ -180,7 +176,7 @@ mod tests {
         let mut nights = (0..10).map(|nth| counted_night(results.path(), nth, 1.0, 1.004));
         let red = nights.find(|night| night.outcome == Outcome::Failed);
         let reasons = red.expect("4 % in ten nights").reasons;
-        let said = "missions: mission_create_duration instructions has drifted by +";
+        let said = "missions: mission_create_duration instruction count has drifted by +";
         assert!(reasons[0].starts_with(said), "{reasons:?}");
     }
 

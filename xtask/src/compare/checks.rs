@@ -1,5 +1,6 @@
 //! What failed in k6's hands: checks, requests and iterations, of the same number of iterations on either side.
 
+use k6_summary::brief;
 use load_stats::fisher;
 
 use crate::record::{CheckCounts, Failing};
@@ -30,8 +31,7 @@ pub fn failures(all: &[CheckCounts], test: &str) -> Failures {
     for check in all.iter().filter(|check| check.test == test) {
         let p = fisher::more_often(check.base, check.head);
         if p <= level {
-            let sentence = format!("{} (p = {p:.1e})", sentence(check));
-            failures.worse.push(sentence);
+            failures.worse.push(sentence(check));
         } else if check.base[0] + check.head[0] > 0 {
             failures.by_chance.push(sentence(check));
             failures.is_doubtful |= p <= DOUBTFUL;
@@ -42,13 +42,13 @@ pub fn failures(all: &[CheckCounts], test: &str) -> Failures {
 
 fn sentence(check: &CheckCounts) -> String {
     let what = match &check.what {
-        Failing::Check(name) => format!("check \"{name}\""),
-        Failing::Iterations => "iterations, by an exception of the script".into(),
-        Failing::Requests => "requests".into(),
+        Failing::Check(name) => format!("check \"{}\" failed", brief(name, 8)),
+        Failing::Iterations => "iterations threw exceptions".into(),
+        Failing::Requests => "requests failed".into(),
     };
     let (base, head) = (check.base, check.head);
     format!(
-        "{what}: failed {} of {} times in head, {} of {} times in base",
+        "{what} {} of {} times, in the base {} of {}",
         head[0], head[1], base[0], base[1]
     )
 }

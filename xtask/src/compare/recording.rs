@@ -239,10 +239,7 @@ mod tests {
         assert_eq!(counted[1].what, Failing::Requests);
         let worse = failures(&counted, "missions").worse;
         assert_eq!(worse.len(), 1, "{worse:?}");
-        assert!(
-            worse[0]
-                .starts_with("iterations, by an exception of the script: failed 150 of 200 times")
-        );
+        assert!(worse[0].starts_with("iterations threw exceptions 150 of 200 times"));
     }
 
     #[test]

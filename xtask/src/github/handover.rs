@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{OUTPUTS, annotate, output, summary};
 use crate::actions::{Level, on};
 use crate::record::Outcome;
-use crate::report::{self, Document, Row, Tone};
+use crate::report::{self, Document, Tone};
 use crate::ui;
 
 /// A sentence at the top of the run's page.
@@ -59,36 +59,20 @@ fn annotations(document: &Document) -> Vec<Annotation> {
             message: message.to_owned(),
         });
     };
-    for reason in document.own_reasons() {
+    for reason in &document.reasons {
         add(Level::Error, &document.subject, reason);
     }
     for one in &document.sections {
         let title = format!("{} {}", document.subject, one.name);
-        for reason in &one.reasons {
-            add(Level::Error, &title, reason);
-        }
-        for row in &one.compared.rows {
-            match row.tone {
-                Tone::Bad if !one.reasons.iter().any(|reason| is_about(reason, row)) => {
-                    add(Level::Error, &title, &row.sentence());
-                }
-                Tone::Warn => add(Level::Warning, &title, &row.sentence()),
-                _ => {}
-            }
+        let doubts = one.compared.rows.iter();
+        for row in doubts.filter(|row| row.tone == Tone::Warn) {
+            add(Level::Warning, &title, &row.sentence());
         }
     }
     for notice in &document.notices {
         add(Level::Notice, &document.subject, notice);
     }
     out
-}
-
-/// Whether `reason` is the sentence for which the row failed its test, and not one about another metric or a threshold
-/// whose name holds the row's.
-fn is_about(reason: &str, row: &Row) -> bool {
-    let reason = reason.strip_prefix("regression: ").unwrap_or(reason);
-    let rest = reason.strip_prefix(&*row.what);
-    rest.is_some_and(|rest| rest.starts_with(" is ") || rest.starts_with(" are "))
 }
 
 /// What is worse than its past or than its base, one a line.
@@ -166,30 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_back_for_a_reason_about_something_else() {
-        let worse = "Error smoke missions: http_req_duration p(95): 12 ms, +20.0 % from 10 ms ±15.0 %; worse, and so when measured once more";
-        // Thresholds and other metrics whose sentences hold the metric's name.
-        for reason in [
-            "http_req_duration p(95)<500: 712 ms",
-            "regression: http_req_duration p(95) of another is 9 ms",
-            "the script said: http_req_duration p(95) is 9 ms",
-        ] {
-            assert_eq!(
-                shown(&[reason], PastState::Regression),
-                [
-                    "Error smoke: the disk is full",
-                    &format!("Error smoke missions: {reason}"),
-                    worse,
-                    "Notice smoke: the server injects faults",
-                ]
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_told_already_is_told_once_and_a_doubt_is_a_warning() {
-        let own = "regression: http_req_duration p(95) is 12 ms, +20.0 % from 10 ms";
-        assert_eq!(shown(&[own], PastState::Regression).len(), 3);
+    fn each_reason_is_told_once_the_worst_first_and_a_doubt_is_a_warning() {
+        assert_eq!(
+            shown(&["p95 of requests is 12 ms"], PastState::Regression),
+            [
+                "Error smoke: the disk is full",
+                "Error smoke: missions: p95 of requests is 12 ms",
+                "Notice smoke: the server injects faults",
+            ]
+        );
         let doubt = shown(&[], PastState::NotConfirmed);
         assert!(
             doubt[1].starts_with("Warning smoke missions: http_req_duration p(95): 12 ms"),

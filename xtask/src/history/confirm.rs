@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use crate::record::{Kind, PastRecord, PastRow, PastState, percent};
+use crate::record::{Kind, PastRecord, PastRow, PastState, above, percent, share};
 
 /// The second measurement of a test with suspects.
 #[derive(Debug)]
@@ -96,16 +96,16 @@ pub fn confirm(past: &mut PastRecord, again: &SecondMeasurement<'_>) -> Confirma
             }
             SecondMeasurement::SwitchedOff => (true, "not measured once more, as asked".to_owned()),
         };
-        let sentence = format!("{}; {said}", suspicion(row, have));
-        row.note = said;
+        let sentence = suspicion(row, have);
         if confirmed {
-            confirmation.reasons.push(format!("regression: {sentence}"));
+            confirmation.reasons.push(sentence);
         } else {
             row.state = PastState::NotConfirmed;
             confirmation
                 .notices
-                .push(format!("not confirmed: {sentence}"));
+                .push(format!("not confirmed: {sentence}; {said}"));
         }
+        row.note = said;
     }
     confirmation
 }
@@ -136,29 +136,23 @@ fn second_value(row: &PastRow, second: &PastRecord) -> (bool, String) {
 }
 
 /// The sentence that names metric, value and bound.
-pub fn suspicion(row: &PastRow, have: usize) -> String {
+fn suspicion(row: &PastRow, have: usize) -> String {
     let quantity = |number| Quantity::new(number, row.unit);
     let value = quantity(row.value);
     match (row.reference, row.change, row.fence) {
         (Some(reference), Some(change), Some(fence)) => {
             let bound = reference * (1.0 + fence);
             format!(
-                "{} is {}, {} from {}, the reference of {have} comparable runs; the fence is {} ({})",
-                row.metric,
+                "{} is {}, {} ({} is noise)",
+                row.metric.spoken(),
                 value.distinct_from(bound),
-                percent(change),
-                quantity(reference),
-                percent(fence),
-                quantity(bound)
+                above(change, &format!("the usual {}", quantity(reference))),
+                share(fence),
             )
         }
         _ => {
             let worst = Quantity::new(row.reference.unwrap_or_default(), Unit::Ratio);
-            let floor = Quantity::new(Kind::Failed.floor_by_night(), Unit::Ratio);
-            format!(
-                "{} are {value}, and {worst} on the worst of {have} comparable runs; the fence is {floor} above that",
-                row.metric
-            )
+            format!("{value} of requests failed, and {worst} in the worst of {have} past runs")
         }
     }
 }
@@ -191,9 +185,10 @@ mod tests {
         assert_eq!(state(&first), PastState::Regression);
         assert_eq!(
             confirmation.reasons[0],
-            "regression: http_req_duration med is 6.12 ms, +51.5 % from 4.04 ms, the reference of 31 comparable runs; \
-             the fence is +5.0 % (4.24 ms); measured once more: 5.6 ms (+38.6 %)"
+            "median of requests is 6.12 ms, 51.5 % above the usual 4.04 ms (5 % is noise)"
         );
+        let note = &first.metrics[0].note;
+        assert_eq!(note, "measured once more: 5.6 ms (+38.6 %)");
         assert!(confirmation.notices.is_empty());
     }
 
@@ -225,7 +220,7 @@ mod tests {
     }
 
     /// Settles 15 % more memory, on a server that has served the health test and on one of its own.
-    fn confirm_more_memory(past: &super::super::Past) -> (Confirmation, PastState) {
+    fn confirm_more_memory(past: &super::super::Past) -> (PastState, String) {
         let judged = |key: &Key, peak_rss_bytes| {
             let mut line = testing::line(31);
             line.server_usage.as_mut().unwrap().peak_rss_bytes = peak_rss_bytes;
@@ -237,27 +232,27 @@ mod tests {
         };
         let mut first = judged(&key, 27_600_000);
         let second = judged(&key.clone().measured_again(), 23_000_000);
-        let confirmation = confirm(&mut first, &SecondMeasurement::Judged(&second));
+        confirm(&mut first, &SecondMeasurement::Judged(&second));
         let memory = |row: &&PastRow| row.metric == Measure::PeakMemory;
-        let state = first.metrics.iter().find(memory).unwrap().state;
-        (confirmation, state)
+        let row = first.metrics.iter().find(memory).unwrap();
+        (row.state, row.note.clone())
     }
 
     #[test]
     fn a_second_measurement_is_judged_by_runs_on_servers_of_their_own() {
-        let (confirmation, state) = confirm_more_memory(&nights_after_health(31));
-        assert_eq!(state, PastState::Regression, "{confirmation:?}");
-        assert!(confirmation.reasons[0].ends_with("measured once more: 23 MB (+15.0 %)"));
+        let (state, note) = confirm_more_memory(&nights_after_health(31));
+        assert_eq!(state, PastState::Regression, "{note}");
+        assert_eq!(note, "measured once more: 23 MB (+15.0 %)");
     }
 
     #[test]
     fn without_comparable_runs_for_the_second_measurement_the_suspicion_stands() {
         for alone in [0, 12] {
-            let (confirmation, state) = confirm_more_memory(&nights_after_health(alone));
-            assert_eq!(state, PastState::Regression, "{confirmation:?}");
+            let (state, note) = confirm_more_memory(&nights_after_health(alone));
+            assert_eq!(state, PastState::Regression, "{note}");
             let said =
                 format!("{alone} of 30 runs that it is comparable with: the suspicion stands");
-            assert!(confirmation.reasons[0].ends_with(&said), "{confirmation:?}");
+            assert!(note.ends_with(&said), "{note}");
         }
     }
 
@@ -291,7 +286,8 @@ mod tests {
             let mut first = judged(&testing::scaled(31, 1.5));
             let confirmation = confirm(&mut first, &again);
             assert_eq!(state(&first), PastState::Regression);
-            assert!(confirmation.reasons[0].contains(said), "{confirmation:?}");
+            assert!(!confirmation.reasons.is_empty());
+            assert!(first.metrics[0].note.contains(said), "{first:?}");
         }
     }
 
@@ -302,10 +298,7 @@ mod tests {
         let confirmation = confirm(&mut judged(&line), &SecondMeasurement::SwitchedOff);
         assert_eq!(
             confirmation.reasons,
-            [
-                "regression: failed requests are 0.6 %, and 0 % on the worst of 31 comparable runs; \
-              the fence is 0.2 % above that; not measured once more, as asked"
-            ]
+            ["0.6 % of requests failed, and 0 % in the worst of 31 past runs"]
         );
     }
 

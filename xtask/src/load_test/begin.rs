@@ -2,12 +2,16 @@
 
 use std::time::SystemTime;
 
+use k6_summary::Reason;
+
 use super::command;
 use super::judge::planned;
 use crate::error::COULD_NOT_RUN;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
-use crate::record::{Host, K6Record, Outcome, Revision, RunRecord, SCHEMA_VERSION, TargetRecord};
+use crate::record::{
+    Host, K6Record, Outcome, Revision, RunRecord, SCHEMA_VERSION, TargetRecord, sentence,
+};
 use crate::shell::{self, interrupt::Interrupted};
 use crate::ui;
 
@@ -72,15 +76,21 @@ pub fn settle(
     error: Option<&anyhow::Error>,
     interrupted: Option<Interrupted>,
 ) {
+    for test in &mut record.tests {
+        for reason in &mut test.reasons {
+            *reason = sentence(reason);
+        }
+    }
     let reasons = record.tests.iter().flat_map(|test| {
-        test.reasons
-            .iter()
-            .map(move |reason| format!("{}: {reason}", test.name))
+        // Once for the whole run is enough.
+        let own = |reason: &&String| **reason != Reason::Interrupted.to_string();
+        let reasons = test.reasons.iter().filter(own);
+        reasons.map(move |reason| format!("{}: {reason}", test.name))
     });
     record.reasons = reasons.collect();
     (record.outcome, record.exit_code) = match (error, interrupted) {
         (Some(error), _) => {
-            record.reasons.insert(0, format!("{error:#}"));
+            record.reasons.insert(0, sentence(&format!("{error:#}")));
             (Outcome::CouldNotRun, COULD_NOT_RUN)
         }
         (None, Some(signal)) => {

@@ -114,9 +114,9 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     if record.outcome == Outcome::Failed
         && let Some((error, count)) = ran.said.commonest()
     {
-        record.reasons.push(format!(
-            "the commonest error of requests, {count} times: {error}"
-        ));
+        record
+            .reasons
+            .push(format!("{count} requests failed with: {error}"));
     }
     record.thresholds = verdict.thresholds;
     record.thresholds.extend(verdict.shares);

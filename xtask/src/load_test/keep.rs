@@ -28,7 +28,9 @@ impl Run<'_> {
         let printed = match self.args.message_format {
             MessageFormat::Json => self.json().and_then(|json| Ok(ui::print_data(&json)?)),
             MessageFormat::Human if error.is_none() => {
-                Ok(ui::print(&report::terminal(&document, &self.folder.path))?)
+                let screen = report::Screen::of_stdout(self.args.verbose);
+                let report = report::terminal(&document, &self.folder.path, screen);
+                Ok(ui::print(&report)?)
             }
             MessageFormat::Human => Ok(()),
         };

@@ -22,9 +22,14 @@ impl Run<'_> {
                 break;
             }
             if let Some(why) = server.gone() {
+                let mut reasons = self.record.tests.iter().flat_map(|test| &test.reasons);
+                let is_known = reasons.any(|reason| reason.contains(&why));
                 let test = &mut self.record.tests[index];
                 test.outcome = Outcome::Failed;
-                test.reasons = vec![format!("not run, since the server is gone: {why}")];
+                test.reasons = vec![match is_known {
+                    true => "not run, since the server is gone".into(),
+                    false => format!("not run, since the server is gone: {why}"),
+                }];
                 continue;
             }
             let name = self.plan.tests[index].clone();

@@ -136,11 +136,6 @@ fn basis(evidence: &GrowthEvidence) -> String {
 pub fn reason(row: &GrowthRow) -> String {
     let bound = row.bound_per_hour.unwrap_or(f64::INFINITY);
     let value = row.per_hour.unwrap_or(f64::NAN);
-    let GrowthRow {
-        resource,
-        unit,
-        note,
-        ..
-    } = row;
-    format!("{resource} growth: {value:.0} {unit} per hour, bound {bound:.0} ({note})")
+    let GrowthRow { resource, unit, .. } = row;
+    format!("{resource} grew by {value:.0} {unit} per hour; the limit is {bound:.0}")
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use k6_summary::Unit;
+use k6_summary::{Quantity, Unit};
 use load_stats::decide::Evidence;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Kind, Measure, Outcome, Sampled, SideRecord, percent, share};
+use super::{Host, Kind, Measure, Outcome, Sampled, SideRecord, above, share};
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -164,10 +164,11 @@ impl Comparison {
             let failures = test.worse_failures.iter();
             reasons.extend(failures.map(|failure| format!("{}: {failure}", test.name)));
         }
-        let worse = self
-            .regressions()
-            .map(|(test, metric)| format!("{}: {}", test.name, sentence(metric)));
-        reasons.extend(worse);
+        let mut worse: Vec<_> = self.regressions().collect();
+        let change = |metric: &MetricRecord| metric.evidence.as_ref().map_or(0.0, |it| it.estimate);
+        worse.sort_by(|(_, a), (_, b)| change(b).total_cmp(&change(a)));
+        let worse = worse.iter();
+        reasons.extend(worse.map(|(test, metric)| format!("{}: {}", test.name, sentence(metric))));
         let not_judged = self.of(Change::NotJudged);
         let not_judged = not_judged.map(|(test, metric)| {
             format!(
@@ -182,32 +183,31 @@ impl Comparison {
         } else {
             (Outcome::Failed, 1)
         };
-        for sampled in &self.sampled {
-            match self.outcome == Outcome::Failed && sampled.grew && sampled.lacking.is_empty() {
-                true => reasons.push(sampled.sentence()),
-                false => self.notices.push(sampled.sentence()),
-            }
-        }
+        let sampled = self.sampled.iter();
+        self.notices.extend(sampled.map(Sampled::sentence));
         self.reasons = reasons;
     }
 }
 
 /// A metric that is worse, with bound and value.
 fn sentence(metric: &MetricRecord) -> String {
-    let Some(evidence) = &metric.evidence else {
-        return metric.metric.to_string();
+    let what = metric.metric.spoken();
+    let quantity = |value| Quantity::new(value, metric.unit);
+    let (Some(evidence), Some(base), Some(head)) = (&metric.evidence, metric.base, metric.head)
+    else {
+        return format!("{what} is worse");
     };
-    format!(
-        "{} is {} [{}, {}], more than the {} that are let pass (p = {:.1e}){}",
-        metric.metric,
-        percent(evidence.estimate),
-        percent(evidence.low),
-        percent(evidence.high),
-        share(evidence.floor),
-        evidence.p_adjusted,
-        match metric.note.as_str() {
-            "" => String::new(),
-            note => format!(": {note}"),
-        }
-    )
+    let limit = share(evidence.floor);
+    match metric.metric.kind() {
+        Kind::Failed => format!(
+            "{} of requests failed, and {} of the base's; the limit is {limit} more",
+            quantity(head),
+            quantity(base)
+        ),
+        _ => format!(
+            "{what} is {}, {}; the limit is {limit}",
+            quantity(head),
+            above(evidence.estimate, &format!("the base's {}", quantity(base)))
+        ),
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use k6_summary::{Metrics, Unit};
+use k6_summary::{Metrics, Unit, spoken};
 use serde::{Deserialize, Serialize};
 
 use super::UsageRecord;
@@ -136,6 +136,18 @@ impl Measure {
             Self::Trend { .. } | Self::CpuPerRequest => Unit::Milliseconds,
             Self::PeakMemory | Self::BytesPerResponse => Unit::Bytes,
             Self::FailedRequests => Unit::Ratio,
+        }
+    }
+
+    /// How people speak of it: `p95 of requests`.
+    pub fn spoken(&self) -> String {
+        let Self::Trend { metric, statistic } = self else {
+            return self.to_string();
+        };
+        match statistic {
+            Statistic::Median => spoken(metric, "med"),
+            Statistic::P95 => spoken(metric, "p(95)"),
+            Statistic::Instructions => spoken(metric, "instruction count"),
         }
     }
 

@@ -1,5 +1,8 @@
 //! How a change and a commit are written, wherever they stand.
 
+/// The most words of a reason, so that with the name of its test there are 20: what is longer is not read on a phone.
+const MOST_WORDS: usize = 19;
+
 /// A relative change as people read it: `+12.3 %`, and `+140 %` without decimals.
 pub fn percent(change: f64) -> String {
     let percent = change * 100.0;
@@ -16,7 +19,54 @@ pub fn share(share: f64) -> String {
     format!("{} %", percent.strip_suffix(".0").unwrap_or(&percent))
 }
 
+/// A value that is greater than its reference by a relative change, as people compare them: `5.3 times the usual 3.1 ms`,
+/// `12 % above the usual 3.1 ms`.
+pub fn above(change: f64, reference: &str) -> String {
+    match change {
+        1.0.. => format!("{:.1} times {reference}", 1.0 + change),
+        _ => format!("{} above {reference}", share(change)),
+    }
+}
+
+/// A reason as a sentence of few words on its first line; what it has beyond that stands in the lines below.
+pub fn sentence(reason: &str) -> String {
+    let (first, rest) = match reason.split_once('\n') {
+        Some((first, rest)) => (first, format!("\n{rest}")),
+        None => (reason, String::new()),
+    };
+    let brief = k6_summary::brief(first, MOST_WORDS);
+    match first.split_whitespace().count() > MOST_WORDS {
+        true => format!("{brief}\n  {first}{rest}"),
+        false => reason.to_owned(),
+    }
+}
+
 /// The first digits of a commit, enough to name it.
 pub fn short_commit(commit: &str) -> &str {
     commit.get(..9).unwrap_or(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_reads_as_people_say_it() {
+        let usual = |change| above(change, "the usual 3.1 ms");
+        assert_eq!(usual(4.35), "5.3 times the usual 3.1 ms");
+        assert_eq!(usual(0.515), "51.5 % above the usual 3.1 ms");
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_and_loses_nothing() {
+        let short = "missions: the server died: its last lines:\n    one\n    two";
+        assert_eq!(sentence(short), short);
+        let words: Vec<String> = (1..=30).map(|nth| nth.to_string()).collect();
+        let long = words.join(" ");
+        let said = sentence(&format!("{long}\n  log"));
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[0].split(' ').count(), MOST_WORDS);
+        assert!(lines[0].ends_with(" 19…"), "{said}");
+        assert_eq!(lines[1..], [&format!("  {long}"), "  log"]);
+    }
 }

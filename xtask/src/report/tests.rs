@@ -10,7 +10,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
 
-use super::{Document, comparison_view, junit, markdown, terminal, view};
+use super::{Document, Screen, comparison_view, junit, markdown, terminal, view};
 use crate::history::Trend;
 use crate::record::testing::{blocks, pair};
 use crate::record::{
@@ -95,7 +95,7 @@ fn eventful() -> RunRecord {
     let good = run.tests[0].clone();
     let mut hollow = good.clone();
     hollow.outcome = Outcome::Failed;
-    hollow.reasons = vec!["http_req_failed rate<0.01: 99.6 %".into()];
+    hollow.reasons = vec!["99.6 % of requests failed; the limit is 1 %".into()];
     for row in &mut hollow.thresholds {
         if row.metric == "http_req_failed" {
             (row.state, row.value) = (ThresholdState::Crossed, Some(0.996));
@@ -105,7 +105,10 @@ fn eventful() -> RunRecord {
     let mut worse = good;
     worse.name = "specs".into();
     worse.outcome = Outcome::Failed;
-    worse.reasons = vec!["regression: http_req_duration med is 12 ms\nlog:\n  its end".into()];
+    worse.reasons = vec![
+        "median of requests is 12 ms, 20 % above the usual 10 ms (15 % is noise)\nlog:\n  its end"
+            .into(),
+    ];
     worse.past = Some(past("http_req_duration med"));
     worse.checks[0].fails = 1;
     let mut skipped = TestRecord::planned("health", 1, Vec::new());
@@ -124,6 +127,17 @@ fn comparison() -> (Comparison, Blocks) {
     });
     let comparison = serde_json::from_str(include_str!("fixtures/compare.json")).unwrap();
     (comparison, blocks(pairs.collect()))
+}
+
+/// What a terminal of this width shows.
+fn shown_on(width: Option<usize>, is_verbose: bool, document: &Document) -> String {
+    let screen = Screen {
+        width,
+        is_verbose,
+        takes_links: false,
+    };
+    let text = terminal(document, Path::new("/nonexistent"), screen);
+    anstream::adapter::strip_str(&text).to_string()
 }
 
 /// Compares `text` with the file `name` beside the tests; `UPDATE_SNAPSHOTS=1` writes it.
@@ -153,13 +167,46 @@ fn whole_documents_are_as_they_were() {
     let failed = view::run(&eventful(), &trends, folder);
     let (comparison, blocks) = comparison();
     let compared = comparison_view(&comparison, &blocks, Path::new("none"));
+    let mut interrupted = record();
+    interrupted.outcome = Outcome::Interrupted;
+    interrupted.exit_code = 130;
+    interrupted.reasons = vec!["interrupted by SIGINT (Ctrl-C)".into()];
+    interrupted.tests[0].outcome = Outcome::Interrupted;
+    interrupted.tests[0].reasons = vec!["the run was interrupted before its end".into()];
+    interrupted
+        .tests
+        .push(TestRecord::planned("specs", 1, Vec::new()));
+    let mut unmeasured = record();
+    unmeasured.outcome = Outcome::CouldNotRun;
+    unmeasured.exit_code = 3;
+    unmeasured.tests[0].outcome = Outcome::CouldNotRun;
+    let reason = "could not be measured: other programs took 96 % of this machine's processor time: repeat when it is idle";
+    unmeasured.tests[0].reasons = vec![reason.into()];
+    unmeasured.reasons = vec![format!("missions: {reason}")];
+    let interrupted = seen(&interrupted);
+    let unmeasured = seen(&unmeasured);
+    for (name, document) in [
+        ("passed", &passed),
+        ("failed", &failed),
+        ("compared", &compared),
+        ("interrupted", &interrupted),
+        ("could-not-run", &unmeasured),
+    ] {
+        for width in [40, 80, 120] {
+            let shown = shown_on(Some(width), false, document);
+            holds(&format!("{name}-{width}.txt"), &shown);
+            for line in shown.lines().filter(|line| line.chars().count() > width) {
+                // A word that is longer than the line stays whole.
+                assert_eq!(line.split_whitespace().count(), 1, "{width}: {line}");
+            }
+        }
+    }
     for (name, document) in [
         ("passed", passed),
         ("failed", failed),
         ("compared", compared),
     ] {
-        let shown = anstream::adapter::strip_str(&terminal(&document, folder)).to_string();
-        holds(&format!("{name}.txt"), &shown);
+        holds(&format!("{name}.txt"), &shown_on(None, true, &document));
         holds(&format!("{name}.md"), &markdown(&document).unwrap());
         holds(&format!("{name}.xml"), &junit(&document).unwrap());
     }
@@ -200,7 +247,7 @@ fn many_checks_are_told_by_those_that_failed() {
         .collect();
     let document = seen(&run);
     for text in [
-        terminal(&document, Path::new("r")),
+        shown_on(Some(80), true, &document),
         markdown(&document).unwrap(),
         junit(&document).unwrap(),
     ] {
@@ -263,7 +310,7 @@ fn a_summary_is_never_longer_than_a_comment_may_be() {
         let text = markdown(&seen(&run(name, 3000))).unwrap();
         assert!(text.len() < 64 * 1024, "{}", text.len());
         assert!(text.contains("run.json has all of it"));
-        assert!(text.contains("❌ smoke: failed"));
+        assert!(text.contains("❌ smoke failed: missions"));
     }
 }
 

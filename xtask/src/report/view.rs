@@ -147,7 +147,7 @@ impl Row {
         match self.more.first() {
             Some(change) => out += &format!(", {change} from {}", self.bound),
             None if self.bound.is_empty() => {}
-            None => out += &format!(", bound {}", self.bound),
+            None => out += &format!(", limit {}", self.bound),
         }
         if !self.note.is_empty() {
             out += &format!("; {}", self.note);
@@ -203,6 +203,8 @@ pub struct Section {
     pub verdict: Text,
     /// What it was, in small print.
     pub line: Text,
+    /// The few figures that are worth a line.
+    pub brief: Text,
     /// Why it did not pass.
     pub reasons: Vec<Text>,
     /// What else is to be said of it.
@@ -271,14 +273,6 @@ pub struct Document {
     pub at: Text,
     /// How long it took, in seconds.
     pub seconds: f64,
-}
-
-impl Document {
-    /// Why the whole did not pass, beside what its sections say.
-    pub fn own_reasons(&self) -> &[Text] {
-        let of_sections: usize = self.sections.iter().map(|one| one.reasons.len()).sum();
-        &self.reasons[..self.reasons.len().saturating_sub(of_sections)]
-    }
 }
 
 /// Texts of several lines each.

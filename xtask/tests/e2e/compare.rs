@@ -56,7 +56,7 @@ fn a_slower_route_is_found_by_name_and_function_and_found_again_in_its_pairs() {
     let done = compare(&format!("missions {options}"), server(), &slow).done();
     done.exits(1)
         .says("WORSE")
-        .says("missions: mission_list_duration med is +");
+        .says("missions: mission_list_duration median is ");
     let found = comparison(&done);
     let worse = changes(&found, "regression");
     assert!(
@@ -150,9 +150,10 @@ fn failing_checks_need_no_pairs_and_instructions_are_counted_all_the_same() {
         .env("PATH", &path)
         .done();
     done.exits(1)
-        .says("list status is 200\": failed")
-        .says("missions: mission_create_duration instructions is +50.0 %")
-        .says(": +50.0 % in sort")
+        .says("list status is 200\" failed ")
+        .says("missions: mission_create_duration instruction count is ")
+        .says(", 50 % above the base's ")
+        .says("+50.0 %  sort")
         .says(
             "mission_list_duration instructions could not be judged: 12 of 12 pairs lack it: of ",
         );

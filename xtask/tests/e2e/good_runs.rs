@@ -10,7 +10,7 @@ use crate::support::{Run, Server, k6, oldest_k6, processes_with, read, root};
 #[test]
 fn the_specifications_three_tests_pass_and_leave_nothing_running() {
     let done = Run::new("smoke --time-scale 0.1").own_server().done();
-    done.exits(0).says("✓ PASSED").says("results: ");
+    done.exits(0).says("✓ PASSED").says("report: ");
     let run = done.run();
     let names: Vec<_> = run["tests"]
         .as_array()

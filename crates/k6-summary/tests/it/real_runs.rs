@@ -56,87 +56,60 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         "crossing",
         99,
         &[
-            "health_check_duration p(95)<100: * ms",
-            "http_req_duration p(95)<500: * ms",
+            "health_check_duration p95 is * ms; the limit is 100 ms",
+            "p95 of requests is * ms; the limit is 500 ms",
         ],
     ),
-    (
-        "dead_server",
-        99,
-        &[
-            "100 % of requests failed (3 of 3)",
-            "3 of 3 iterations ended with an exception: TypeError: Cannot read property 'status' of undefined, first at api-health.js:25; at most 1 % may",
-            "check \"status is 200\" never passed (0 of 3)",
-            "check \"response has status field\" never passed (0 of 3)",
-            "http_req_failed rate<0.01: 100 %",
-            "0 % of checks passed (0 of 6), at least 95 % must",
-        ],
-    ),
+    ("dead_server", 99, &["100 % of requests failed (3 of 3)"]),
     (
         "dies_midway",
         99,
         &[
-            "8 of 12 iterations ended with an exception: TypeError: Cannot read property 'status' of undefined, first at api-health.js:25; at most 1 % may",
-            "errors rate<0.01: 66.67 % (with 8 exceptions counted as errors)",
-            "http_req_failed rate<0.01: 66.67 %",
-            "33.33 % of checks passed (8 of 24), at least 95 % must",
+            "8 of 12 iterations threw TypeError: Cannot read property 'status' of undefined (api-health.js:25); at most 1 % may",
+            "errors rate is 66.67 % (with 8 exceptions counted as errors); the limit is 1 %",
+            "66.67 % of requests failed; the limit is 1 %",
+            "33.33 % of checks passed (8 of 24); at least 95 % must",
         ],
     ),
-    (
-        "status_500",
-        99,
-        &[
-            "100 % of requests failed (6 of 6)",
-            "check \"Mission CRUD › create status is 201\" never passed (0 of 3)",
-            "check \"Mission CRUD › create returns id\" never passed (0 of 3)",
-            "check \"Mission CRUD › list status is 200\" never passed (0 of 3)",
-            "check \"Mission CRUD › list returns array\" never passed (0 of 3)",
-            "errors rate<0.05: 100 %",
-            "http_req_failed rate<0.01: 100 %",
-            "0 % of checks passed (0 of 12), at least 95 % must",
-        ],
-    ),
+    ("status_500", 99, &["100 % of requests failed (6 of 6)"]),
     // k6 itself takes most of what follows for good: its exit code is 0.
     (
         "html",
         0,
         &[
-            "3 of 3 iterations ended with an exception: SyntaxError: invalid character '<' looking for beginning of value, first at api-health.js:25; at most 1 % may",
+            "3 of 3 iterations threw SyntaxError: invalid character '<' looking for beginning… (api-health.js:25); at most 1 % may",
             "check \"response has status field\" never passed (0 of 3)",
-            "50 % of checks passed (3 of 6), at least 95 % must",
         ],
     ),
     (
         "empty",
         0,
         &[
-            "3 of 3 iterations ended with an exception: SyntaxError: Unexpected end of JSON input (EOF), first at api-missions.js:46; at most 1 % may",
-            "check \"Mission CRUD › create status is 201\" never passed (0 of 3)",
-            "check \"Mission CRUD › create returns id\" never passed (0 of 3)",
-            "0 % of checks passed (0 of 6), at least 95 % must",
+            "3 of 3 iterations threw SyntaxError: Unexpected end of JSON input (EOF) (api-missions.js:46); at most 1 % may",
+            "check \"Mission CRUD › create status is 201\" never passed (0 of 3), nor did 1 other",
         ],
     ),
     (
         "one_in_six",
         0,
         &[
-            "15 of 90 iterations ended with an exception: SyntaxError: invalid character '<' looking for beginning of value, first at api-missions.js:61; at most 1 % may",
-            "errors rate<0.05: 8.33 % (with 15 exceptions counted as errors)",
+            "15 of 90 iterations threw SyntaxError: invalid character '<' looking for beginning… (api-missions.js:61); at most 1 % may",
+            "errors rate is 8.33 % (with 15 exceptions counted as errors); the limit is 5 %",
         ],
     ),
     (
         "one_in_twelve",
         0,
         &[
-            "* of * iterations ended with an exception: SyntaxError: invalid character '<' looking for beginning of value, first at one-in-twelve.js:11; at most 1 % may",
-            "errors rate<0.01: * % (with * exceptions counted as errors)",
+            "* of * iterations threw SyntaxError: invalid character '<' looking for beginning… (one-in-twelve.js:11); at most 1 % may",
+            "errors rate is * % (with * exceptions counted as errors); the limit is 1 %",
         ],
     ),
     (
         "late",
         0,
         &[
-            "* of * iterations ended with an exception: TypeError: Cannot read property 'x' of undefined, first at late.js:5; at most 1 % may",
+            "* of * iterations threw TypeError: Cannot read property 'x' of undefined (late.js:5); at most 1 % may",
         ],
     ),
     (
@@ -150,9 +123,8 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         &[
             "check \"message has type\" was never made",
             "check \"WebSocket connection successful\" never passed (0 of 1)",
-            "evidence ws_messages_received count >= ws_sessions count: 0, not ≥ 1",
-            "evidence ws_session_duration p(5) >= 29000: * ms, not ≥ 29 s",
-            "0 % of checks passed (0 of 1), at least 95 % must",
+            "ws_messages_received count is 0; it must be at least 1",
+            "ws_session_duration p5 is * ms; it must be at least 29,000 ms",
         ],
     ),
     (
@@ -160,7 +132,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         0,
         &[
             "check \"message has type\" was never made",
-            "evidence ws_messages_received count >= ws_sessions count: 0, not ≥ 1",
+            "ws_messages_received count is 0; it must be at least 1",
         ],
     ),
     (
@@ -168,35 +140,35 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         0,
         &[
             "check \"message has type\" was never made",
-            "evidence ws_messages_received count >= ws_sessions count: 0, not ≥ 1",
+            "ws_messages_received count is 0; it must be at least 1",
         ],
     ),
     (
         "websocket_garbage",
         0,
         &[
-            "1 of 1 iterations ended with an exception: SyntaxError: invalid character 'o' in literal null (expecting 'u'), first at websocket.js:35; at most 1 % may",
+            "1 of 1 iterations threw SyntaxError: invalid character 'o' in literal null… (websocket.js:35); at most 1 % may",
             "check \"WebSocket connection successful\" was never made",
             "check \"message has type\" was never made",
             "no check was made: nothing shows that answers were right",
-            "evidence ws_session_duration p(5) >= 29000: * ms, not ≥ 29 s",
+            "ws_session_duration p5 is * ms; it must be at least 29,000 ms",
         ],
     ),
     (
         "websocket_short",
         0,
-        &["evidence ws_session_duration p(5) >= 29000: * s, not ≥ 29 s"],
+        &["ws_session_duration p5 is * ms; it must be at least 29,000 ms"],
     ),
     (
         "setup_only",
         0,
-        &["setup and teardown made all requests (3), 15 iterations made none"],
+        &["setup and teardown made all 3 requests; 15 iterations made none"],
     ),
     (
         "dropped",
         0,
         &[
-            "dropped_iterations: 260 of 300 did not begin, for no virtual user was free: the planned load was not made",
+            "260 of 300 planned iterations did not begin: no virtual user was free",
             "no check was made: nothing shows that answers were right",
         ],
     ),
@@ -205,15 +177,15 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         99,
         &[
             "no HTTP request was made and no WebSocket opened in 15 iterations",
-            "http_reqs count>10: 0",
+            "http_reqs count is 0; it must be more than 10",
         ],
     ),
     (
         "percentiles",
         99,
         &[
-            "http_req_duration p(50)<0.01: * ms",
-            "http_req_duration p(99.9)<0.01: * ms",
+            "p99.9 of requests is * ms; the limit is 0.01 ms",
+            "p50 of requests is * ms; the limit is 0.01 ms",
         ],
     ),
     (
@@ -221,8 +193,6 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         107,
         &[
             "setup() ended with an exception: no test user could be made: quota exceeded, at setup_throws.js:6",
-            "k6 exited with 107: a script exception",
-            "no iteration and no request completed in * ms",
         ],
     ),
     (
@@ -230,16 +200,12 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         107,
         &[
             "teardown() ended with an exception: Error: could not delete the test users, at teardown_throws.js:7",
-            "k6 exited with 107: a script exception",
         ],
     ),
     (
         "test_abort",
         108,
-        &[
-            "the script aborted the test: the login service is down",
-            "k6 exited with 108: the script aborted the test",
-        ],
+        &["the script aborted the test: the login service is down"],
     ),
 ];
 
@@ -262,9 +228,9 @@ fn every_bad_run_fails_for_the_reasons_that_it_has() {
 
 #[test]
 fn a_number_stands_for_any_number_and_nothing_else() {
-    assert!(reads_like("p(95)<500: 712.9 ms", "p(95)<500: * ms"));
+    assert!(reads_like("p95 is 712.9 ms", "p95 is * ms"));
     assert!(reads_like("8 of 1,012", "* of *"));
-    assert!(!reads_like("p(95)<500: ms", "p(95)<500: * ms"));
+    assert!(!reads_like("p95 is ms", "p95 is * ms"));
     assert!(!reads_like("8 of many", "* of *"));
     assert!(!reads_like("8 of 9 or so", "* of *"));
 }
@@ -275,7 +241,7 @@ fn few_exceptions_are_told_and_fail_nothing() {
         let verdict = verdict(version, "rarely", 0);
         assert_eq!(verdict.outcome, Outcome::Passed, "{version}");
         let notice = verdict.notice.as_deref().unwrap_or_default();
-        let expected = "1 of * iterations ended with an exception: Error: no session for user 7, first at rarely.js:9";
+        let expected = "1 of * iterations threw Error: no session for user 7 (rarely.js:9)";
         assert!(reads_like(notice, expected), "{version}: {notice}");
         let iterations = summary(version, "rarely").counter("iterations");
         let errors = &verdict.thresholds[0];
@@ -336,7 +302,7 @@ fn another_number_of_virtual_users_is_another_load() {
     assert_eq!(with(10).outcome, Outcome::Passed);
     assert_eq!(
         sentences(&with(50)),
-        ["vus_max: 10, the profile plans 50: another load was made"]
+        ["k6 had 10 virtual users and the profile plans 50: another load was made"]
     );
     assert_eq!(with(5).outcome, Outcome::Failed);
 }
@@ -445,7 +411,7 @@ fn a_threshold_row_shows_bound_and_value_with_their_unit() {
             "Passed errors < 1 % 0 %",
             "Crossed health_check_duration < 100 ms 712.9 ms",
             "Crossed http_req_duration < 500 ms 712.9 ms",
-            "Passed http_req_duration{expected_response:true} < 1.5 s 714.9 ms",
+            "Passed http_req_duration{expected_response:true} < 1,500 ms 714.9 ms",
             "Passed http_req_failed < 1 % 0 %",
         ]
     );

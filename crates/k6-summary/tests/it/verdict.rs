@@ -140,13 +140,7 @@ fn a_dead_server_comes_before_what_follows_from_it() {
     });
     assert_eq!(
         sentences(&verdict),
-        [
-            "the server died during the test: exited with code 1",
-            "8 of 12 iterations ended with an exception; at most 1 % may",
-            "errors rate<0.01: 66.67 % (with 8 exceptions counted as errors)",
-            "http_req_failed rate<0.01: 66.67 %",
-            "33.33 % of checks passed (8 of 24), at least 95 % must",
-        ]
+        ["the server died during the test: exited with code 1",]
     );
 }
 
@@ -163,7 +157,7 @@ fn enough_of_the_checks_must_pass() {
     assert_eq!(with(0.0).outcome, Outcome::Passed);
     assert_eq!(
         sentences(&with(0.96)),
-        ["95 % of checks passed (95 of 100), at least 96 % must"]
+        ["95 % of checks passed (95 of 100); at least 96 % must"]
     );
     assert_eq!(with(1.5).outcome, Outcome::Failed);
     assert_eq!(with(f64::NAN).outcome, Outcome::Failed);
@@ -175,7 +169,7 @@ fn a_threshold_that_k6_was_told_to_skip_is_no_pass() {
     let verdict = judge(&evidence(&summary, 0));
     assert_eq!(
         sentences(&verdict),
-        ["http_req_duration p(95)<500: k6 did not evaluate it (were thresholds switched off?)"]
+        ["k6 did not evaluate http_req_duration p(95)<500: were thresholds switched off?"]
     );
     assert_eq!(verdict.thresholds[0].state, ThresholdState::NotEvaluated);
 }
@@ -185,7 +179,7 @@ fn a_value_that_misses_its_bound_by_little_does_not_read_like_it() {
     let summary = well(r#""p(95)<500": {"ok": false}"#);
     assert_eq!(
         sentences(&judge(&evidence(&summary, 99))),
-        ["http_req_duration p(95)<500: 500.04 ms"]
+        ["p95 of requests is 500.04 ms; the limit is 500 ms"]
     );
 }
 
@@ -193,7 +187,10 @@ fn a_value_that_misses_its_bound_by_little_does_not_read_like_it() {
 fn an_expression_of_unknown_form_is_judged_by_what_k6_says() {
     let summary = well(r#""p(95)<500": {"ok": true}, "slope<1": {"ok": false}"#);
     let verdict = judge(&evidence(&summary, 99));
-    assert_eq!(sentences(&verdict), ["http_req_duration slope<1: crossed"]);
+    assert_eq!(
+        sentences(&verdict),
+        ["http_req_duration does not keep slope<1"]
+    );
     assert_eq!(
         verdict.thresholds[1],
         ThresholdRow {
@@ -250,8 +247,8 @@ fn a_test_passes_on_positive_evidence_only() {
             OWN_ERRORS,
             broken,
             &[
-                "evidence http_reqs count > iterations count: 100, not > 100",
-                "evidence http_reqs rate > 1: no samples",
+                "http_reqs count is 100; it must be more than 100",
+                "evidence is missing: http_reqs has no samples",
             ],
         ),
         // A counter that stays at zero proves nothing, but nothing against the test either.
@@ -286,11 +283,15 @@ fn exceptions_count_as_errors_in_the_script_s_own_rates() {
     assert_eq!(rate("errors", 0, 99, "rate<0.05"), [""; 0]);
     assert_eq!(
         rate("errors", 4, 95, "rate<0.05"),
-        [format!("errors rate<0.05: 5 % ({counted})")]
+        [format!(
+            "errors rate is 5 % ({counted}); it must be less than 5 %"
+        )]
     );
     assert_eq!(
         rate("served", 95, 4, "rate>=0.951"),
-        [format!("served rate>=0.951: 95 % ({counted})")]
+        [format!(
+            "served rate is 95 % ({counted}); it must be at least 95.1 %"
+        )]
     );
     // Only ever given errors: the share says nothing, so one exception must not make it 100 %.
     let unsampled =
@@ -314,10 +315,9 @@ fn of_many_checks_that_never_passed_some_are_named() {
     let seen = sentences(&judge(&evidence(&summary, 0)));
     assert_eq!(
         seen[0],
-        "check \"mission 0 is there\" never passed (0 of 1)"
+        "check \"mission 0 is there\" never passed (0 of 1), nor did 29 others"
     );
-    assert_eq!(seen[10], "20 more checks never passed");
-    assert_eq!(seen.len(), 13, "{seen:#?}");
+    assert_eq!(seen.len(), 2, "{seen:#?}");
 }
 
 #[test]
@@ -332,6 +332,6 @@ fn a_rate_of_nothing_but_errors_is_told_by_session() {
       "state": {"testRunDurationMs": 1000}}"#;
     let summary = Summary::parse(json.as_bytes()).expect("a summary");
     let verdict = judge(&evidence(&summary, 99));
-    let said = "ws_errors rate<0.01: 100 % (3 in 400 sessions, 0.75 %)";
+    let said = "ws_errors rate is 100 % (3 in 400 sessions, 0.75 %); the limit is 1 %";
     assert_eq!(sentences(&verdict), [said]);
 }

@@ -133,11 +133,11 @@ impl Generator {
             limits.requests += failed.requests;
             limits.sessions += failed.sessions;
             limits.sentences.push(format!(
-                "the load generator had too few {what}, and {} requests failed by that, not by the server: {}",
+                "the load generator had too few {what} for {} requests: {}",
                 failed.requests + failed.sessions,
                 match *what {
-                    "open files" => "raise `ulimit -n`, or use fewer virtual users or another machine",
-                    _ => "use fewer virtual users or another machine",
+                    "open files" => "raise `ulimit -n`",
+                    _ => "use fewer virtual users",
                 }
             ));
         }
@@ -145,9 +145,8 @@ impl Generator {
         if busiest > MAX_CPU {
             limits.slow |= share > MAX_BUSY;
             limits.sentences.push(format!(
-                "the load generator used up to {:.0} % of this machine's CPU: above {:.0} % it waits for itself, and times are longer than the server's: use fewer virtual users or another machine",
-                busiest * 100.0,
-                MAX_CPU * 100.0
+                "the load generator used {:.0} % of this machine's CPU: use fewer virtual users",
+                busiest * 100.0
             ));
         }
         let least = self.looks.iter().min_by(|a, b| a.free.total_cmp(&b.free));
@@ -157,18 +156,20 @@ impl Generator {
             limits.slow |= own;
             limits.crashed |= own && killed;
             limits.sentences.push(format!(
-                "this machine had only {:.0} % of its memory left, and the load generator held {:.0} %",
+                "this machine had {:.0} % of its memory left, and the load generator held {:.0} %",
                 least.free * 100.0,
                 least.own * 100.0
             ));
         } else if limits.crashed {
-            limits.sentences.push("the load generator ended for want of memory: use fewer virtual users or another machine".into());
+            limits
+                .sentences
+                .push("the load generator ran out of memory: use fewer virtual users".into());
         }
         let (took, share) = others(&self.looks);
         if share > MAX_BUSY {
             limits.slow = true;
             limits.sentences.push(format!(
-                "other programs took {:.0} % of this machine's processor time, and times are longer than the server's: run it again on an idle machine",
+                "other programs took {:.0} % of this machine's processor time: repeat when it is idle",
                 took * 100.0
             ));
         }

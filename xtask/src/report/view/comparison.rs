@@ -159,6 +159,7 @@ fn section(
     Section {
         name: test.name.as_str().into(),
         line: format!("{} pairs", test.pairs).into(),
+        brief: format!("{} pairs", test.pairs).into(),
         reasons: lines(&test.worse_failures),
         notes: lines(&test.in_both),
         compared: Table {

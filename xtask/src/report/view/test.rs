@@ -46,6 +46,7 @@ pub fn section(
             exit.unwrap_or_default()
         )
         .into(),
+        brief: brief(test).into(),
         reasons: lines(&test.reasons),
         judged: judged(test),
         measured: measured(test),
@@ -237,6 +238,28 @@ fn requests(test: &TestRecord) -> Option<String> {
         "{} at {rate}, {} failed",
         metrics.http_requests, metrics.http_requests_failed
     ))
+}
+
+/// The figures that are worth a line: how much was asked, how much of it failed, and how long it took.
+fn brief(test: &TestRecord) -> String {
+    let mut parts = Vec::new();
+    if let Some(metrics) = &test.metrics {
+        if metrics.http_requests > 0 {
+            let count = Quantity::new(metrics.http_requests as f64, Unit::Count);
+            let rate = Quantity::new(metrics.http_requests_per_second, Unit::PerSecond);
+            parts.push(format!("{count} requests at {rate}"));
+        }
+        if metrics.ws_sessions > 0 {
+            parts.push(format!("{} WebSocket sessions", metrics.ws_sessions));
+        }
+        let failed = metrics.http_failed_ratio.filter(|share| *share > 0.0);
+        parts.extend(failed.map(|share| format!("{} failed", Quantity::new(share, Unit::Ratio))));
+        if durations(test).is_some() && meaningless(test).is_none() {
+            parts.push(format!("p95 {}", p95_text(test)));
+        }
+    }
+    parts.extend(test.duration_s.map(took));
+    parts.join(", ")
 }
 
 /// The server's CPU time per request as it reads.
