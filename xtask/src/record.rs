@@ -6,6 +6,8 @@ mod folder;
 mod host;
 mod measured;
 mod run;
+#[cfg(test)]
+mod schemas;
 mod scrub;
 #[cfg(test)]
 pub mod testing;

@@ -30,6 +30,7 @@ pub(crate) struct RawCheck {
 
 /// How often a check passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckRow {
     /// The check's name with the groups around it: `Mission CRUD › list status is 200`. It is one
     /// line, whatever the script has called it.

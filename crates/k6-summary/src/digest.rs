@@ -11,6 +11,7 @@ use crate::unit::Unit;
 
 /// A test's totals and distributions. Names end in their unit; counts have none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Metrics {
     /// How long the test ran.
     pub duration_ms: f64,
@@ -55,6 +56,7 @@ pub struct Metrics {
 
 /// A distribution. Values are in `unit`; one that the summary does not have is none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrendDigest {
     /// Unit of every value but `count`.
     pub unit: Unit,

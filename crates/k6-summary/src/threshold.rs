@@ -18,6 +18,7 @@ pub(crate) const RULE: &str = "a rule of evidence";
 
 /// What became of a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ThresholdState {
     /// It was kept: by samples, or by a counter that nobody raised.
@@ -30,6 +31,7 @@ pub enum ThresholdState {
 
 /// One threshold with the value that it was held against.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ThresholdRow {
     /// Metric or submetric.
     pub metric: String,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What one of a metric's values counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Milliseconds.

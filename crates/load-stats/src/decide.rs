@@ -83,6 +83,7 @@ pub enum Verdict {
 
 /// The numbers behind a verdict, on the scale of the differences.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// Pairs that have the metric.
     pub pairs: usize,

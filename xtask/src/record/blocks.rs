@@ -54,6 +54,7 @@ pub struct Blocks {
 
 /// Where the CPU time of a request went that a test got worse or better by. Nothing is judged by it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Sampled {
     /// The test.
     pub test: String,
@@ -82,6 +83,7 @@ pub struct Counted {
 
 /// What a function takes of a request, in the unit of the metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Function {
     /// The test.
     pub test: String,
@@ -97,6 +99,7 @@ pub struct Function {
 
 /// One of the two servers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SideRecord {
     /// What people call it: a revision, or a path.
     pub name: String,

@@ -13,8 +13,9 @@ pub const SCHEMA_VERSION: u32 = 2;
 
 /// A comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Comparison {
-    /// [`SCHEMA_VERSION`].
+    /// The version of this format.
     pub schema_version: u32,
     /// The name of its folder.
     pub run: String,
@@ -64,6 +65,7 @@ pub struct Comparison {
 
 /// How often a comparison of a server with itself raises a false alarm, and what it would find.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calibration {
     /// Pairs of each drawn comparison at most.
     pub pairs: usize,
@@ -79,6 +81,7 @@ pub struct Calibration {
 
 /// A known change of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Found {
     /// The metric, with its test.
     pub metric: String,
@@ -94,6 +97,7 @@ pub struct Found {
 
 /// A test of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestRecord {
     /// Its name.
     pub name: String,
@@ -109,6 +113,7 @@ pub struct TestRecord {
 
 /// A metric of a comparison. Changes are head by base: 0.1 is +10 %; of failed requests they are differences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MetricRecord {
     /// The metric, such as `mission_create_duration med`.
     pub metric: Measure,
@@ -128,6 +133,7 @@ pub struct MetricRecord {
 
 /// What is made of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Worse, significantly and beyond the floor.

@@ -16,6 +16,7 @@ const PURPOSE: &[u8] = b"the past of load tests";
 
 /// The machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Host {
     /// CPU model, as the system names it.
     pub cpu: String,
@@ -34,6 +35,7 @@ pub struct Host {
 
 /// The revision of the working tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Revision {
     /// The commit.
     pub commit: String,

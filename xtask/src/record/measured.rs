@@ -31,6 +31,7 @@ const NAMES: [(&str, Measure); 4] = [
 
 /// A number that is followed from run to run and compared between revisions. More is worse, whichever it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
 pub enum Measure {
     /// A statistic of a duration, such as `http_req_duration p(95)`, in milliseconds.
@@ -63,6 +64,7 @@ pub enum Statistic {
 
 /// What measures have in common: the members of a kind share their floors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The median of a duration.

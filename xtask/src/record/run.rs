@@ -10,6 +10,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// Whether the server was started for the run: results of the two kinds are not comparable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ServerKind {
     /// Started here, fresh and empty.
@@ -20,6 +21,7 @@ pub enum ServerKind {
 
 /// What came of a run or a test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything that was asked held.
@@ -37,6 +39,7 @@ pub enum Outcome {
 
 /// A run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunRecord {
     /// The version of this format.
     pub schema_version: u32,
@@ -84,6 +87,7 @@ pub struct RunRecord {
 
 /// Where the load went.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TargetRecord {
     /// The server's base URL.
     pub base_url: String,
@@ -93,6 +97,7 @@ pub struct TargetRecord {
 
 /// The load generator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct K6Record {
     /// Its version, as in `1.1.0`.
     pub version: String,
@@ -102,6 +107,7 @@ pub struct K6Record {
 
 /// The server under test.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerRecord {
     /// Whether it was started for the run.
     pub kind: ServerKind,
@@ -113,6 +119,7 @@ pub struct ServerRecord {
 
 /// A test.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestRecord {
     /// Its name.
     pub name: String,
@@ -156,6 +163,7 @@ pub struct TestRecord {
 
 /// A test's numbers against those of comparable past runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PastRecord {
     /// Comparable past runs.
     pub have: usize,
@@ -169,6 +177,7 @@ pub struct PastRecord {
 
 /// One metric compared with its past.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PastRow {
     /// The metric, such as `http_req_duration p(95)`.
     pub metric: Measure,
@@ -190,6 +199,7 @@ pub struct PastRow {
 
 /// What is made of a metric's distance from its past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PastState {
     /// Within the noise of the past.
@@ -208,6 +218,7 @@ pub enum PastState {
 
 /// A stage of the load.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StageRecord {
     /// How long it took, in seconds.
     pub duration_s: f64,
@@ -217,6 +228,7 @@ pub struct StageRecord {
 
 /// What the server spent on a test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UsageRecord {
     /// CPU time, in seconds.
     pub cpu_s: f64,
@@ -232,6 +244,7 @@ pub struct UsageRecord {
 
 /// Where the server's CPU time went over the steady part of a test.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProfileRecord {
     /// Stacks that were seen.
     pub samples: u64,
@@ -241,6 +254,7 @@ pub struct ProfileRecord {
 
 /// A function's part of the CPU time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FunctionRecord {
     /// Its name, and the server's own function that called it.
     pub name: String,
@@ -252,6 +266,7 @@ pub struct FunctionRecord {
 
 /// The part of `server-usage.csv` that belongs to a test.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SampledRecord {
     /// The `elapsed_s` of its first sample, in seconds.
     pub from_s: f64,
@@ -263,6 +278,7 @@ pub struct SampledRecord {
 
 /// A resource of the server over the steady part of a test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GrowthRow {
     /// What: `memory` in MiB, `open files` as a count.
     pub resource: String,
