@@ -1,4 +1,4 @@
-//! A duet: the same requests to two servers, back to back, so that whatever the machine does meets both alike.
+#![doc = include_str!("../README.md")]
 //!
 //! | Step | Module |
 //! |---|---|
@@ -6,8 +6,7 @@
 //! | Make a script of it that another server can be asked | [`script`] |
 //! | Ask two servers in turn, and time each answer | [`replay`] |
 //!
-//! HTTP/1.1 over plain TCP only, as for a server that was started on this machine for the purpose. There is no runtime
-//! and no pool between the clock and the socket: one thread writes a request and reads its answer.
+//! There is no runtime and no pool between the clock and the socket: one thread writes a request and reads its answer.
 
 mod message;
 pub mod recorder;

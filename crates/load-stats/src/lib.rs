@@ -1,4 +1,4 @@
-//! The statistics behind the verdicts: pure functions, without I/O.
+#![doc = include_str!("../README.md")]
 //!
 //! | Question | Module |
 //! |---|---|
@@ -8,10 +8,6 @@
 //! | Is tonight's value outside of the noise of past nights? | [`fence`] |
 //! | Has it become worse in small steps, each of which was let pass? | [`drift`] |
 //! | Since when is a series at another level? | [`change_points`], built on [`energy`] |
-//!
-//! No function panics, whatever its input: empty, constant, infinite and not-a-number data are
-//! answered by a [`StatsError`] or by a variant that says why there is no verdict. Functions
-//! that draw random numbers take a seed, and the same seed gives the same answer.
 
 pub mod change_points;
 pub mod decide;

@@ -28,7 +28,7 @@ pub struct Host {
     pub os: String,
     /// What two runs must share to be comparable: CPU model, cores, memory in GiB, platform.
     pub fingerprint: String,
-    /// Which one of those that are alike, if that is known; see [`machine`].
+    /// Which one of those that are alike, if that is known: a hash of its system's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
 }

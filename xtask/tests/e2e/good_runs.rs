@@ -5,11 +5,17 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
+use crate::readme;
 use crate::support::{Run, Server, k6, oldest_k6, processes_with, read, root};
 
 #[test]
 fn the_specifications_three_tests_pass_and_leave_nothing_running() {
-    let done = Run::new("smoke --time-scale 0.1").own_server().done();
+    let args = match readme::is_written() {
+        true => "smoke",
+        false => "smoke --time-scale 0.1",
+    };
+    let done = Run::new(args).own_server().done();
+    readme::shows(&done);
     done.exits(0).says("✓ PASSED").says("report: ");
     let run = done.run();
     let names: Vec<_> = run["tests"]

@@ -25,6 +25,7 @@ mod locks;
 mod pages;
 mod processes;
 mod prometheus;
+mod readme;
 mod results;
 mod scripts;
 mod stub;
