@@ -217,13 +217,13 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
     };
     comparison.settle();
     if let Some(why) = &blocks.broken {
-        let why = format!("head did not stand the load: {why}");
+        let why = format!("the head did not withstand the load: {why}");
         comparison.reasons.insert(0, why);
         (comparison.outcome, comparison.exit_code) = (Outcome::Failed, 1);
     }
     if comparison.outcome == Outcome::Passed && !judged.open.is_empty() {
         comparison.reasons.push(format!(
-            "the measuring was cut off before a look that could judge {}: compare anew",
+            "there are not enough pairs to judge {}: compare again",
             judged.open.join(", ")
         ));
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
@@ -338,7 +338,7 @@ mod tests {
                 (Outcome::CouldNotRun, COULD_NOT_RUN),
                 "{have}"
             );
-            assert!(reasons.contains("could judge missions"), "{reasons}");
+            assert!(reasons.contains("not enough pairs to judge missions"), "{reasons}");
         }
         assert_eq!(outcome(&cut_off(16, 1.3)).1, 1, "a look had found it");
         assert_eq!(outcome(&cut_off(60, 1.0)).1, 0);
@@ -383,6 +383,9 @@ mod tests {
         blocks.broken = Some("missions: it ended".into());
         let (outcome, code, reasons) = outcome(&blocks);
         assert_eq!((outcome, code), (Outcome::Failed, 1));
-        assert_eq!(reasons, "head did not stand the load: missions: it ended");
+        assert_eq!(
+            reasons,
+            "the head did not withstand the load: missions: it ended"
+        );
     }
 }

@@ -147,7 +147,7 @@ pub fn why(error: &reqwest::Error) -> String {
     let chain = chain(error);
     if chain.contains("certificate") {
         return format!(
-            "this machine does not trust its certificate ({cause}): name its authority with --ca-cert PATH, or set K6_INSECURE_SKIP_TLS_VERIFY=true if that is meant"
+            "this machine does not trust its certificate ({cause}): name its authority with --ca-cert PATH, or set K6_INSECURE_SKIP_TLS_VERIFY=true if that is intended"
         );
     }
     if chain.contains("dns error") {

@@ -92,7 +92,7 @@ impl Perf {
 /// perf, if it is here and may sample, or why not and what to do.
 fn look() -> Result<Perf, String> {
     let perf = which::which("perf").map_err(|_| {
-        "it is not installed: `apt-get install linux-perf` (Debian), `apt-get install linux-tools-generic` (Ubuntu) or `dnf install perf` does it".to_owned()
+        "it is not installed: `apt-get install linux-perf` (Debian), `apt-get install linux-tools-generic` (Ubuntu) or `dnf install perf` installs it".to_owned()
     })?;
     let tried = shell::here().and_then(|sh| {
         let probe = cmd!(sh, "{perf} record -q -e cpu-clock -o /dev/null -- true");
@@ -101,7 +101,7 @@ fn look() -> Result<Perf, String> {
     match tried {
         Ok(tried) if tried.ended.success() => Ok(Perf(perf)),
         Ok(tried) => Err(format!(
-            "it may not sample here ({}; `sysctl kernel.perf_event_paranoid=2`, or the right CAP_PERFMON, lets it):{}",
+            "it is not allowed to sample here ({}; `sysctl kernel.perf_event_paranoid=2` or the capability CAP_PERFMON allows it):{}",
             tried.ended,
             tried.stderr.indented()
         )),

@@ -71,7 +71,7 @@ impl Bench<'_> {
             let path = dir.join(format!("flame-{}.svg", side.name()));
             profile::draw(stacks, &title, &path)?;
         }
-        let title = format!("{test}, head against base: CPU time of a request");
+        let title = format!("{test}, head against base: CPU time per request");
         let nanoseconds = each.map(|seconds| seconds * 1e9);
         profile::draw_difference(
             seen.stacks.each_ref(),

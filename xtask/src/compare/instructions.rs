@@ -77,7 +77,7 @@ impl Callgrind {
             (Use::Off, _) | (Use::Auto, None) => Ok(None),
             (_, Some(found)) => Ok(Some(found)),
             (Use::On, None) => Err(UsageError(
-                "--instructions on needs valgrind, which is not installed: `apt-get install valgrind` or `dnf install valgrind` does it".into(),
+                "--instructions on needs valgrind, which is not installed: `apt-get install valgrind` or `dnf install valgrind` installs it".into(),
             )),
         }
     }
@@ -159,7 +159,7 @@ impl Bench<'_> {
         in_time()?;
         both.check().map_err(|Broken { side, why }| {
             anyhow::anyhow!(
-                "the server of {} does not stand valgrind: {why}",
+                "the server of {} does not run under valgrind: {why}",
                 side.name()
             )
         })?;

@@ -64,7 +64,7 @@ impl Bench<'_> {
             }
             let summary = match sound(&measured) {
                 Ok(_) if recording.load.is_empty() => {
-                    return broken("k6 had no request answered".into());
+                    return broken("none of k6's requests was answered".into());
                 }
                 Ok(summary) => summary.clone(),
                 Err(why) => return broken(format!("{why} (see {})", dir.display())),

@@ -64,14 +64,14 @@ pub fn find(folder: &Path, profiles: &Profiles) -> Result<Vec<Script>, UsageErro
     }
     if found.is_empty() {
         return Err(UsageError(format!(
-            "{} has no test: each *.js there is one",
+            "{} has no tests: each *.js file there is one",
             folder.display()
         )));
     }
     let is_stray = |path: &&PathBuf| ends_in(path, "json") && !path.with_extension("js").is_file();
     if let Some(stray) = files.iter().find(is_stray) {
         return Err(UsageError(format!(
-            "{} stands beside no script: settings are for the script of the same name",
+            "{} has no script beside it: settings belong to the script of the same name",
             stray.display()
         )));
     }
@@ -113,7 +113,7 @@ fn name(path: &Path, profiles: &Profiles) -> Result<String, UsageError> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     if !(chars.next().is_some_and(plain) && chars.all(|c| plain(c) || c == '-')) {
         return Err(wrong(&format!(
-            "the name `{name}` is not made of a to z, 0 to 9 and -, beginning with a letter or digit"
+            "the name `{name}` may only have a to z, 0 to 9 and -, and must begin with a letter or digit"
         )));
     }
     if name == ALL {
@@ -185,7 +185,7 @@ mod tests {
             (&["-a.js"], &["-a.js"]),
             (&["all.js"], &["all.js", "`all`"]),
             (&["api-smoke.js"], &["api-smoke.js", "is a profile"]),
-            (&["a.js", "b.json"], &["b.json", "beside no script"]),
+            (&["a.js", "b.json"], &["b.json", "has no script beside it"]),
             (&[], &["has no test"]),
         ] {
             let files: Vec<(&str, &str)> = files.iter().map(|name| (*name, "")).collect();

@@ -89,14 +89,14 @@ impl TryFrom<String> for Template {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         if text.matches('{').count() != text.matches('}').count() {
-            return Err(format!("`{text}` has a brace without its other half"));
+            return Err(format!("`{text}` has an unmatched brace"));
         }
         let wrong = parts(&text)
             .filter_map(|(_, name)| name)
             .find(|name| !PLACEHOLDERS.contains(name));
         if let Some(wrong) = wrong {
             return Err(format!(
-                "`{{{wrong}}}` is not a placeholder: there are {{{}}}",
+                "`{{{wrong}}}` is not a placeholder: the placeholders are {{{}}}",
                 PLACEHOLDERS.join("}, {")
             ));
         }
@@ -110,7 +110,7 @@ impl TryFrom<Template> for Argument {
     fn try_from(template: Template) -> Result<Self, Self::Error> {
         if template.0.contains("{api_key}") {
             return Err(
-                "an argument with {api_key} would show the key in the process list: hand it over in the environment",
+                "an argument with {api_key} would show the key in the process list: pass it in the environment",
             );
         }
         Ok(Self(template))

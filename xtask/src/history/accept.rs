@@ -54,7 +54,7 @@ pub fn accept(
         ui::notice(&notice);
     }
     ui::info(&format!(
-        "accepted {} for {what}: their level begins with {from}; where {} runs before it tell the noise, there is a verdict after {}",
+        "accepted {} for {what}: a new level begins with {from}; where there are {} runs before it, there is a verdict again after {}",
         short_commit(&commit),
         load_stats::fence::NEED,
         load_stats::fence::NEED_OF_LEVEL
@@ -69,7 +69,7 @@ fn merged(root: &Path, revision: &str) -> anyhow::Result<String> {
     let named = |name: &str| {
         repo::commit(root, name).ok_or_else(|| {
             UsageError(format!(
-                "{name} names no commit of {shown}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone left out"
+                "{name} is not a commit of {shown}: `git log` lists them, and `git fetch --unshallow` gets those that a shallow clone lacks"
             ))
         })
     };
@@ -142,7 +142,7 @@ fn committed_at(root: &Path, commit: &str) -> anyhow::Result<String> {
     let shown = repo::ask(root, &["show", "--no-patch", "--format=%ct", commit])?;
     let seconds = shown
         .parse()
-        .with_context(|| format!("git gave no date of {commit}: {shown:?}"))?;
+        .with_context(|| format!("git gave no date for {commit}: {shown:?}"))?;
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     Ok(humantime::format_rfc3339_seconds(at).to_string())
 }
@@ -225,7 +225,7 @@ mod tests {
         for (revision, said) in [
             ("other", "none of the commits since they parted"),
             ("apart", "has nothing in common with what is checked out"),
-            ("nowhere", "names no commit of"),
+            ("nowhere", "is not a commit of"),
         ] {
             let error = accept(dir.path(), results.path(), revision, Vec::new(), "x").unwrap_err();
             assert!(

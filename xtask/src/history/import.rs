@@ -44,7 +44,7 @@ pub fn run(results: &Path, dirs: &[PathBuf]) -> anyhow::Result<()> {
         ui::notice(notice);
     }
     ui::print(&format!(
-        "imported {} tests of runs and {} accepted changes from {} files; {} tests were known already\n",
+        "imported tests: {}; accepted changes: {}; files read: {}; tests already known: {}\n",
         imported.fresh, imported.accepted, imported.files, imported.known
     ))
     .context("failed to write to standard output")

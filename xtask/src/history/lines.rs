@@ -194,7 +194,7 @@ fn append_text(path: &Path, text: &str) -> std::io::Result<Option<String>> {
     }
     Ok(cut.then(|| {
         format!(
-            "the last line of {} had been cut in half: it was left as it is",
+            "the last line of {} was cut in half: it is left as it is",
             path.display()
         )
     }))

@@ -54,7 +54,7 @@ impl Client {
             Ok(response) => response,
             Err(refused) => {
                 return Err(format!(
-                    "nothing takes samples at {write} ({})",
+                    "nothing accepts samples at {write} ({})",
                     refused.why
                 ));
             }
@@ -62,10 +62,10 @@ impl Client {
         match response.status() {
             status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND => Err(format!(
-                "{write} is not found: Prometheus takes samples if it is started with --web.enable-remote-write-receiver"
+                "{write} is not found: Prometheus accepts samples if it is started with --web.enable-remote-write-receiver"
             )),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(format!(
-                "{write} wants to know who writes: set {USERNAME} and {PASSWORD}, or {BEARER_TOKEN}"
+                "{write} requires authentication: set {USERNAME} and {PASSWORD}, or {BEARER_TOKEN}"
             )),
             _ => Err(format!("{write} answers {}", said(response))),
         }
@@ -93,7 +93,7 @@ impl Client {
         let old = version.starts_with("2.") && !features.contains("native-histograms");
         old.then(|| {
             format!(
-                "Prometheus {version} will not take k6's latencies: start it with --enable-feature=native-histograms"
+                "Prometheus {version} does not accept k6's latencies: start it with --enable-feature=native-histograms"
             )
         })
     }

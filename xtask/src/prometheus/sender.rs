@@ -63,7 +63,7 @@ impl Sender {
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         (lost.samples > 0).then(|| {
             format!(
-                "Prometheus did not take {} of the orchestrator's samples: {}",
+                "Prometheus did not accept {} of the orchestrator's samples: {}",
                 lost.samples, lost.why
             )
         })

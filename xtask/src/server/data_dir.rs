@@ -49,7 +49,7 @@ impl DataDir {
                 _lock: lock,
             })
         };
-        create().with_context(|| format!("failed to make a data folder in {}", parent.display()))
+        create().with_context(|| format!("failed to create a data folder in {}", parent.display()))
     }
 
     /// Its path.

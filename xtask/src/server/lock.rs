@@ -185,7 +185,7 @@ fn private(folder: &Path) -> anyhow::Result<()> {
         && found.mode() & 0o077 == 0;
     anyhow::ensure!(
         ours,
-        "{} is not a folder of yours alone: remove it, or `chmod 700` it if it is yours",
+        "{} is not private to you: remove it, or `chmod 700` it if it is yours",
         folder.display()
     );
     Ok(())
@@ -271,7 +271,7 @@ mod tests {
         DirBuilder::new().mode(0o755).create(&open).unwrap();
         for folder in [dir.path().join("linked"), open] {
             let error = acquire_in(&folder, &named(2), Path::new("r"), false).unwrap_err();
-            assert!(error.to_string().contains("yours alone"), "{error}");
+            assert!(error.to_string().contains("not private to you"), "{error}");
         }
     }
 }

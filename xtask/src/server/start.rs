@@ -122,13 +122,13 @@ fn wait_until_ready(
 ) -> anyhow::Result<(Address, Alive, Prober)> {
     let limit = config.table.server.ready.within;
     let until = Instant::now() + limit;
-    let mut last = "it has not said that it listens".to_owned();
+    let mut last = "it has not said that it is listening".to_owned();
     let mut prober: Option<Prober> = None;
     loop {
         interrupt::check()?;
         if let Some(ended) = process.try_wait()? {
             let hint = if ended.success() {
-                "; one that goes on in the background cannot be watched: let it stay in the foreground"
+                "; one that goes into the background cannot be watched: keep it in the foreground"
             } else {
                 ""
             };
@@ -167,7 +167,7 @@ fn wait_until_ready(
 fn socket_address(url: &str) -> anyhow::Result<SocketAddr> {
     let parsed = Url::parse(url).ok();
     let address = parsed.and_then(|url| url.socket_addrs(|| None).ok()?.into_iter().next());
-    address
-        .or_else(|| url.parse().ok())
-        .with_context(|| format!("the server says that it listens at `{url}`, which is no address"))
+    address.or_else(|| url.parse().ok()).with_context(|| {
+        format!("the server says that it listens at `{url}`, which is not an address")
+    })
 }

@@ -128,7 +128,7 @@ impl Judge {
         let still = self.still_since.is_some_and(|since| now - since >= STILL);
         still.then(|| {
             self.still_since = None;
-            "the server's uptime does not move, so nobody would see that it was started anew".into()
+            "the server's uptime does not change, so a restart would go unnoticed".into()
         })
     }
 
@@ -178,7 +178,7 @@ impl Judge {
 pub fn restarted(before_s: Option<f64>, now_s: Option<f64>) -> Option<String> {
     let (before, now) = (before_s?, now_s?);
     (now < before).then(|| {
-        format!("the server was started anew in mid-run: it had been up for {before} s, and now for {now} s")
+        format!("the server was restarted in mid-run: it had been up for {before} s, and now for {now} s")
     })
 }
 
@@ -223,7 +223,7 @@ mod tests {
         }
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(
-            said[0].0 == 5 && said[0].1.contains("does not move"),
+            said[0].0 == 5 && said[0].1.contains("does not change"),
             "{said:?}"
         );
         let mut moving = Judge::default();

@@ -271,7 +271,7 @@ fn a_server_that_goes_into_the_background_is_named() {
     std::fs::set_permissions(&program, executable).unwrap();
     could_not_run(
         Run::new("smoke health").server_bin(&program),
-        "let it stay in the foreground",
+        "keep it in the foreground",
     );
 }
 
@@ -292,7 +292,7 @@ fn a_server_that_is_started_anew_in_mid_run_fails_the_test() {
     let done = Run::new("smoke health --time-scale 0.2")
         .against(&stub.url())
         .done();
-    done.exits(1).says("started anew in mid-run");
+    done.exits(1).says("restarted in mid-run");
 }
 
 #[test]

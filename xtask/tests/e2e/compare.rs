@@ -192,10 +192,10 @@ fn a_head_that_dies_under_load_is_worse() {
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     let done = compare(&format!("health {SHORT}"), server(), &path).done();
-    done.exits(1).says("head did not stand the load");
+    done.exits(1).says("the head did not withstand the load");
     replayed(&folder(&done.results), "")
         .exits(1)
-        .says("head did not stand the load");
+        .says("the head did not withstand the load");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn what_looks_worse_is_counted_once_more_and_an_interrupt_keeps_the_pairs_so_far
     replayed(&folder(&done.results), "")
         .exits(3)
         .says("COULD NOT COMPARE")
-        .says("cut off before a look that could judge missions");
+        .says("there are not enough pairs to judge missions");
 }
 
 #[test]

@@ -390,14 +390,14 @@ fn runs_of_elsewhere_are_imported_once() {
     let first = with_past(Run::history("import").arg(dir), &before).done();
     first
         .exits(0)
-        .says("imported 2 tests of runs and 0 accepted changes from 1 files; 1 tests were known")
+        .says("imported tests: 2; accepted changes: 0; files read: 1; tests already known: 1")
         .says("line 4 is corrupted");
     let new = fresh(&first.results, &before);
     assert_eq!(new.len(), 2);
     assert!(new.iter().all(|line| line["imported"] == true), "{new:?}");
     let after = read(&first.results.join("history.jsonl"));
     let second = import(&first.results);
-    second.exits(0).says("imported 0 tests of runs");
+    second.exits(0).says("imported tests: 0;");
     assert_eq!(fresh(&first.results, &after).len(), 0);
 
     let empty = tempfile::tempdir().unwrap();
@@ -419,7 +419,7 @@ fn a_change_is_accepted_with_its_reason() {
     let run = Run::history("accept HEAD missions --why").arg("  missions are validated now ");
     let done = with_past(run, &before).done();
     done.exits(0)
-        .says("for missions: their level begins with the next run");
+        .says("for missions: a new level begins with the next run");
     let new = fresh(&done.results, &before);
     assert_eq!(new.len(), 1, "{new:?}");
     let accepted = &new[0]["accepted"];
@@ -444,10 +444,10 @@ fn a_change_is_accepted_with_its_reason() {
     };
     refused(&["no-such-revision", "--why", "x"])
         .exits(2)
-        .says("no-such-revision names no commit");
+        .says("no-such-revision is not a commit");
     refused(&["--why", "x", "--", "--output=/tmp/x"])
         .exits(2)
-        .says("names no commit");
+        .says("is not a commit");
     refused(&["HEAD", "--why", " "])
         .exits(2)
         .says("a few words");

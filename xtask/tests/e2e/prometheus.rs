@@ -30,7 +30,7 @@ fn notices(done: &Done) -> String {
 fn nothing_answers() {
     let done = run(&format!("http://127.0.0.1:{}", closed_port()));
     loses_nothing(&done);
-    let notice = "no metrics are sent to Prometheus: nothing takes samples at http://127.0.0.1:";
+    let notice = "no metrics are sent to Prometheus: nothing accepts samples at http://127.0.0.1:";
     done.says(notice);
     assert!(notices(&done).contains(notice), "{}", notices(&done));
     assert!(done.run()["dashboard"].is_null());
@@ -80,7 +80,7 @@ fn it_hangs_while_the_test_runs() {
     });
     let done = run(&stub.url());
     loses_nothing(&done);
-    done.says("Prometheus did not take");
+    done.says("Prometheus did not accept");
     assert!(done.took < Duration::from_secs(60), "{:?}", done.took);
 }
 

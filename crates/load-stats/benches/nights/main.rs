@@ -160,7 +160,7 @@ fn main() {
     let draws = DRAWS[usize::from(!is_bench)];
     println!("## The comparison with the last green night's build\n");
     println!(
-        "| Pairs | Noise | False alarms a night | with a lean of 0.25 % | +25 % of a median on its first night | +5 % on its first night | +1 % a night of a median within 10 nights | of CPU per request |"
+        "| Pairs | Noise | False alarms per night | with a bias of 0.25 % | +25 % of a median on its first night | +5 % on its first night | +1 % a night of a median within 10 nights | of CPU per request |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for machine in ["quiet", "busy"] {
@@ -181,7 +181,7 @@ fn main() {
     }
     println!("\n## The fence, {draws} histories each\n");
     println!(
-        "| Number | Noise | False alarms a night, second measurement as the first | sharing half | +25 % found on night 1 | by night 3 | by night 15 |"
+        "| Value | Noise | False alarms per night, if the second measurement shares all | half | +25 % found on night 1 | by night 3 | by night 15 |"
     );
     println!("|---|---|---|---|---|---|---|");
     for (metric, (noise, kind)) in METRICS
@@ -203,7 +203,7 @@ fn main() {
     }
     println!("\n## Changes of level\n");
     println!(
-        "| Number | Noise | Found in {NIGHTS} nights without one | +1 % a night, after 30 nights | +25 %, after 10 nights |"
+        "| Value | Noise | Found in {NIGHTS} nights without one | +1 % per night, after 30 nights | +25 %, after 10 nights |"
     );
     println!("|---|---|---|---|---|");
     for (metric, (noise, kind)) in METRICS

@@ -21,7 +21,7 @@ pub fn extract(archive: &Path, member: &str, folder: &Path) -> anyhow::Result<Pa
     let done = shell::capture(tar, LIMIT)?;
     anyhow::ensure!(
         done.ended.success(),
-        "`tar` failed to take {member} out of it with {}{}",
+        "`tar` failed to extract {member} with {}{}",
         done.ended,
         done.stderr.indented()
     );

@@ -73,7 +73,7 @@ pub fn download(
                 received += bytes.len() as u64;
                 ensure!(
                     received <= MAX_BYTES,
-                    "more than {MAX_BYTES} bytes came: that is no k6"
+                    "more than {MAX_BYTES} bytes arrived: that is not k6"
                 );
                 digest.update(&bytes);
                 file.write_all(&bytes).with_context(unwritable)?;
@@ -88,13 +88,13 @@ pub fn download(
             }
             Some(Event::End) => break,
             None if started.elapsed() >= limits.total => bail!(
-                "not done within {} s: {} came",
+                "not finished within {} s: {} arrived",
                 limits.total.as_secs_f64(),
                 of(received, expected)
             ),
             None if received == 0 => bail!("no answer within {} s", wait.as_secs_f64()),
             None => bail!(
-                "nothing came for {} s after {}",
+                "nothing arrived for {} s after {}",
                 wait.as_secs_f64(),
                 of(received, expected)
             ),

@@ -22,7 +22,7 @@ pub enum K6Error {
     },
     /// There is none, and none may be installed.
     #[error(
-        "found no k6, and --no-install forbids to install it{}{}",
+        "found no k6, and --no-install forbids installing it{}{}",
         list(tried),
         by_hand()
     )]

@@ -53,9 +53,9 @@ impl fmt::Display for Origin {
         f.write_str(match self {
             Self::Named => "named by --k6 or K6_BIN",
             Self::Path => "on PATH",
-            Self::Release => "the maker's release",
+            Self::Release => "Grafana's release",
             Self::Wheel => {
-                "a third party's packaging of the maker's program, from the Python package index"
+                "a third party's repackaging of Grafana's program, from the Python package index"
             }
         })
     }
@@ -130,7 +130,7 @@ pub fn ensure_from(sources: &Sources, wanted: &FindOptions<'_>) -> anyhow::Resul
         }
     }
     for passed in &passed_over {
-        ui::notice(&format!("passing over {passed}"));
+        ui::notice(&format!("skipping {passed}"));
     }
     if let Some(k6) = installed(None, &folder, sources) {
         return Ok(k6);

@@ -39,7 +39,7 @@ pub fn installed(version: Option<&Version>, folder: &Path, sources: &Sources) ->
             continue;
         }
         if let Err(why) = is_what_was_installed(&path, pinned) {
-            ui::notice(&format!("{}: {why:#}: passed over", path.display()));
+            ui::notice(&format!("{}: {why:#}: skipped", path.display()));
             continue;
         }
         return Some(K6 {
@@ -136,7 +136,7 @@ fn fetch<'a>(
                 None => (String::new(), unpinned()),
             };
             Some((
-                format!("the maker's release of k6 {version}{url}"),
+                format!("Grafana's release of k6 {version}{url}"),
                 version,
                 fetched,
             ))

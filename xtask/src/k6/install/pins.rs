@@ -56,7 +56,7 @@ impl TryFrom<String> for Sha256 {
         match text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             true => Ok(Self(text)),
             false => Err(format!(
-                "\"{text}\" is no SHA-256: 64 digits of 0-9 and a-f"
+                "\"{text}\" is not a SHA-256: 64 digits of 0-9 and a-f"
             )),
         }
     }
@@ -233,11 +233,11 @@ mod tests {
             ),
             (
                 r#"{"archive":"k6-v9.9.9-linux-amd64.tar.gz","sha256":""}"#,
-                "no SHA-256",
+                "not a SHA-256",
             ),
             (
                 r#"{"archive":"k6-v9.9.9-linux-amd64.tar.gz","sha256":"cafe"}"#,
-                "no SHA-256",
+                "not a SHA-256",
             ),
         ] {
             let json =

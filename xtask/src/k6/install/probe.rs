@@ -93,7 +93,7 @@ pub fn probe_within(
     if !ended.success() {
         if matches!(ended, Ended::Code(126 | 127)) && !is_script(program) {
             // A file in a format that the kernel refuses is handed to the shell, which fails on it.
-            let why = "the system takes it for no program; is it built for another machine?";
+            let why = "the system does not recognise it as a program; was it built for another kind of machine?";
             return Ok(Err(Unusable::CannotStart(why.to_owned())));
         }
         let said = lines

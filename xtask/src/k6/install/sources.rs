@@ -91,7 +91,7 @@ fn releases(mirror: &str) -> anyhow::Result<String> {
             Ok(mirror.trim_end_matches('/').to_owned())
         }
         _ => anyhow::bail!(
-            "{RELEASES_VARIABLE} is \"{}\", which is no http or https URL; unset it to use the maker's",
+            "{RELEASES_VARIABLE} is \"{}\", which is not an http or https URL; unset it to use Grafana's",
             http::without_credentials(mirror)
         ),
     }

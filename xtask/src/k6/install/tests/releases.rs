@@ -131,7 +131,7 @@ fn silence_is_not_waited_for() {
     let stalls = Answer::Stalls(body.clone(), 100);
     let error = fails(stalls, &body, |bench| bench.sources.limits.stall = SHORT);
     assert!(
-        error.contains("nothing came for 0.5 s after 100 of"),
+        error.contains("nothing arrived for 0.5 s after 100 of"),
         "{error}"
     );
 }
@@ -141,7 +141,7 @@ fn a_download_without_end_is_given_up() {
     let body = vec![7; 1_000_000];
     let drips = Answer::Slowly(body.clone(), 100, Duration::from_millis(20));
     let error = fails(drips, &body, |bench| bench.sources.limits.total = SHORT);
-    assert!(error.contains("not done within 0.5 s"), "{error}");
+    assert!(error.contains("not finished within 0.5 s"), "{error}");
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_broken_copy_and_what_a_killed_installation_left_are_replaced() {
     assert_eq!(bench.kept(), [".lock", "2.2.0"]);
     let said = ui::said::take();
     assert!(
-        said[0].contains("it is not executable; `chmod +x` makes it so: passed over"),
+        said[0].contains("it is not executable; `chmod +x` makes it so: skipped"),
         "{said:?}"
     );
     bench.ensure(None, false).unwrap();
