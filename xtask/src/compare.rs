@@ -338,7 +338,10 @@ mod tests {
                 (Outcome::CouldNotRun, COULD_NOT_RUN),
                 "{have}"
             );
-            assert!(reasons.contains("not enough pairs to judge missions"), "{reasons}");
+            assert!(
+                reasons.contains("not enough pairs to judge missions"),
+                "{reasons}"
+            );
         }
         assert_eq!(outcome(&cut_off(16, 1.3)).1, 1, "a look had found it");
         assert_eq!(outcome(&cut_off(60, 1.0)).1, 0);
