@@ -83,7 +83,7 @@ fn dispatch(cli: Cli, root: &Path, config: Result<Config, UsageError>) -> anyhow
         Command::History(args) => report::history(&args, root, &config?),
         Command::Report(args) => report::report(&args, root),
         Command::Completions { shell } => {
-            ui::print_data(&cli::completions(shell, Some(&config?)))?;
+            ui::print_data(&cli::completions(shell, &config?))?;
             Ok(0)
         }
         Command::K6 { action, find } => {

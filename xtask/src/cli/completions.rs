@@ -1,8 +1,10 @@
 //! What a shell needs to complete this command line, behind `cargo`.
 
 use clap::ValueEnum;
+use clap::builder::TypedValueParser as _;
 use clap_complete::{Shell as Generator, generate};
 
+use super::names;
 use crate::config::Config;
 
 /// A script is made for a command of its own, which cargo's own completion calls in zsh; the others have to be told.
@@ -17,7 +19,7 @@ _cargo_with_xtask() {
     if [[ ${COMP_WORDS[1]} == xtask && $COMP_CWORD -gt 1 ]]; then
         COMP_WORDS=(cargo-xtask "${COMP_WORDS[@]:2}")
         COMP_CWORD=$((COMP_CWORD - 1))
-        _cargo-xtask cargo-xtask "$2" "$3"
+        _cargo__xtask cargo-xtask "$2" "$3"
     elif declare -F "$_cargo_before_xtask" >/dev/null; then
         "$_cargo_before_xtask" "$@"
     fi
@@ -25,42 +27,47 @@ _cargo_with_xtask() {
 complete -F _cargo_with_xtask -o bashdefault -o default cargo
 "#;
 
-/// In fish, what completes the command of our own also completes what follows `cargo xtask`.
+/// In fish, what completes the command of our own also completes what follows `cargo xtask`. The names are ours to add:
+/// the script completes options and their values only.
 const FISH: &str = r#"
+complete -c cargo-xtask -n '__fish_cargo_xtask_using_subcommand load-test compare history' -f -a '{names}'
 complete -c cargo -n '__fish_seen_subcommand_from xtask' -x -a '(complete -C (string replace -r "^\s*cargo\s+xtask" cargo-xtask -- (commandline -cp)))'
 "#;
 
 /// A shell whose completion can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
-    /// `source <(cargo xtask completions bash)` in ~/.bashrc.
+    /// `source <(cargo xtask completions bash)`; to keep it, have ~/.bashrc source a file with it.
     Bash,
-    /// `cargo xtask completions fish > ~/.config/fish/completions/cargo-xtask.fish`, and the same into conf.d.
+    /// `cargo xtask completions fish | source`; to keep it, write it to a file in ~/.config/fish/conf.d.
     Fish,
-    /// `source <(cargo xtask completions zsh)` in ~/.zshrc, below compinit.
+    /// `source <(cargo xtask completions zsh)`; to keep it, have ~/.zshrc source a file with it, below compinit.
     Zsh,
 }
 
 /// The script for `shell`, with the profiles and tests of `config`.
-pub fn completions(shell: Shell, config: Option<&Config>) -> String {
+pub fn completions(shell: Shell, config: &Config) -> String {
+    let names = names::profiles(config).and(names::tests(config));
+    let known: Vec<String> = names
+        .possible_values()
+        .into_iter()
+        .flatten()
+        .map(|name| name.get_name().to_owned())
+        .collect();
+    // A test may stand where the profile does, though the help shows profiles only.
+    let mut command = super::command(Some(config)).mut_subcommand("load-test", |command| {
+        command
+            .mut_arg("profile", |arg| arg.value_parser(names))
+            // What is changed goes to the end, and these two are to stay behind it.
+            .mut_arg("tests", |arg| arg)
+            .mut_arg("k6_args", |arg| arg)
+    });
     let (generator, glue) = match shell {
-        Shell::Bash => (Generator::Bash, BASH),
-        Shell::Fish => (Generator::Fish, FISH),
-        Shell::Zsh => (Generator::Zsh, ""),
+        Shell::Bash => (Generator::Bash, BASH.to_owned()),
+        Shell::Fish => (Generator::Fish, FISH.replace("{names}", &known.join(" "))),
+        Shell::Zsh => (Generator::Zsh, String::new()),
     };
-    let mut command = super::command(config);
-    if let Some(config) = config {
-        // A test may stand where the profile does, though the help shows profiles only.
-        command = command.mut_subcommand("load-test", |command| {
-            let both = super::names::profiles(config).and(super::names::tests(config));
-            command
-                .mut_arg("profile", |arg| arg.value_parser(both))
-                // What is changed goes to the end, and these two are to stay behind it.
-                .mut_arg("tests", |arg| arg)
-                .mut_arg("k6_args", |arg| arg)
-        });
-    }
     let mut script = Vec::new();
     generate(generator, &mut command, NAME, &mut script);
-    String::from_utf8_lossy(&script).into_owned() + glue
+    String::from_utf8_lossy(&script).into_owned() + &glue
 }

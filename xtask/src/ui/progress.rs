@@ -270,6 +270,7 @@ mod tests {
             alone.line(77),
             format!("[{}] {}", "#".repeat(24), "b".repeat(50))
         );
+        assert_eq!(alone.text(), "a".repeat(70));
         assert_eq!(alone.line(55), "b".repeat(50));
         assert_eq!(alone.line(40).chars().count(), 40);
     }

@@ -65,9 +65,15 @@ impl Progress {
     /// Begins to follow a run of `test` at this `place` of the whole run; `open` has its live dashboard opened in the
     /// browser.
     pub fn new(test: &str, place: Option<Place>, open: bool) -> Self {
+        let bar = place.map(|place| {
+            let bar = ui::Progress::of(test);
+            let words = place.words(test, Duration::ZERO, "", Totals::default());
+            bar.shows(place.share(Duration::ZERO), words);
+            (place, bar)
+        });
         Self {
             test: test.to_owned(),
-            bar: place.map(|place| (place, ui::Progress::of(test))),
+            bar,
             totals: Arc::default(),
             shown: 0,
             open,
@@ -225,14 +231,13 @@ impl Place {
         let requests = counted("s", "request");
         let in_short = counted("s", "req");
         let in_short = in_short.as_deref();
-        let now = match users.split('/').next().unwrap_or_default() {
-            "1" => "1 VU".to_owned(),
-            now => format!("{now} VUs"),
-        };
+        let all = (!users.is_empty()).then(|| format!("{users} VUs"));
+        let now = users.split('/').next().filter(|now| !now.is_empty());
+        let now = now.map(|now| format!("{now} VU{}", if now == "1" { "" } else { "s" }));
         vec![
             joined(&[
                 Some(&format!("test {nth} of {of}, {test}")),
-                Some(&format!("{users} VUs")),
+                all.as_deref(),
                 requests.as_deref(),
                 failed,
                 p95,
@@ -240,7 +245,7 @@ impl Place {
             ]),
             joined(&[
                 Some(&place),
-                Some(&now),
+                now.as_deref(),
                 in_short,
                 failed,
                 p95,
@@ -334,11 +339,10 @@ mod tests {
             place.words("websocket", Duration::from_secs(500), "1/1", sessions)[0],
             "test 2 of 4, websocket, 1/1 VUs, 1 session, 3 min 10 s left"
         );
-        // Nothing is made up before k6 has measured anything.
-        assert_eq!(
-            place.words("health", Duration::ZERO, "1/1", Totals::default())[1],
-            "2/4 health, 1 VU, 5:20 left"
-        );
+        // Nothing is made up before k6 has said or measured anything.
+        let at_first = |users| place.words("health", Duration::ZERO, users, Totals::default());
+        assert_eq!(at_first("1/1")[1], "2/4 health, 1 VU, 5:20 left");
+        assert_eq!(at_first("")[1], "2/4 health, 5:20 left");
         assert_eq!(thousands(1_234_567), "1,234,567");
     }
 
