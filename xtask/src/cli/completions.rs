@@ -9,6 +9,8 @@ use crate::config::Config;
 
 /// A script is made for a command of its own, which cargo's own completion calls in zsh; the others have to be told.
 const NAME: &str = "cargo-xtask";
+/// In bash the script stumbles over a dash in the name of its command.
+const NAME_IN_BASH: &str = "xtask";
 
 /// In bash one function completes `cargo`: ours takes what follows `xtask`, and leaves the rest to the one before it.
 const BASH: &str = r#"
@@ -17,9 +19,9 @@ _cargo_before_xtask=$(complete -p cargo 2>/dev/null | sed -n 's/.* -F \([^ ]*\) 
 [[ $_cargo_before_xtask != _cargo_with_xtask ]] || _cargo_before_xtask=_cargo
 _cargo_with_xtask() {
     if [[ ${COMP_WORDS[1]} == xtask && $COMP_CWORD -gt 1 ]]; then
-        COMP_WORDS=(cargo-xtask "${COMP_WORDS[@]:2}")
+        COMP_WORDS=(xtask "${COMP_WORDS[@]:2}")
         COMP_CWORD=$((COMP_CWORD - 1))
-        _cargo__xtask cargo-xtask "$2" "$3"
+        _xtask xtask "$2" "$3"
     elif declare -F "$_cargo_before_xtask" >/dev/null; then
         "$_cargo_before_xtask" "$@"
     fi
@@ -62,12 +64,15 @@ pub fn completions(shell: Shell, config: &Config) -> String {
             .mut_arg("tests", |arg| arg)
             .mut_arg("k6_args", |arg| arg)
     });
-    let (generator, glue) = match shell {
-        Shell::Bash => (Generator::Bash, BASH.to_owned()),
-        Shell::Fish => (Generator::Fish, FISH.replace("{names}", &known.join(" "))),
-        Shell::Zsh => (Generator::Zsh, String::new()),
+    let (generator, name, glue) = match shell {
+        Shell::Bash => (Generator::Bash, NAME_IN_BASH, BASH.to_owned()),
+        Shell::Fish => {
+            let glue = FISH.replace("{names}", &known.join(" "));
+            (Generator::Fish, NAME, glue)
+        }
+        Shell::Zsh => (Generator::Zsh, NAME, String::new()),
     };
     let mut script = Vec::new();
-    generate(generator, &mut command, NAME, &mut script);
+    generate(generator, &mut command, name, &mut script);
     String::from_utf8_lossy(&script).into_owned() + &glue
 }

@@ -169,10 +169,12 @@ pub fn belongs_behind(words: &[String], name: &str) -> Option<String> {
     ]
     .concat();
     let line = without_values(line.into_iter());
-    let line: Vec<_> = line
-        .iter()
-        .map(|word| shlex::try_quote(word).unwrap_or_default())
-        .collect();
+    let quoted = |word| shlex::try_quote(word).unwrap_or_default();
+    let line = line.iter().map(|word| match word.split_once('=') {
+        Some((name, value)) => format!("{name}={}", quoted(value)),
+        None => quoted(word).into_owned(),
+    });
+    let line: Vec<String> = line.collect();
     let then = match known.class {
         Class::Load => "\n  it changes the load, so that the run is compared with no other",
         _ => "",
@@ -241,7 +243,7 @@ mod tests {
             (
                 "load-test -e TOKEN=s3cret",
                 "-e",
-                "load-test -- -e 'TOKEN=***'",
+                "load-test -- -e TOKEN='***'",
             ),
         ] {
             let said = said(line, name).unwrap();
