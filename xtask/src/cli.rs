@@ -1,26 +1,40 @@
 //! Every command-line type, and nothing else: the doc comments are the help.
 
 mod compare;
+mod completions;
 mod history;
 mod load_test;
 mod names;
 mod report;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use semver::Version;
 
 use crate::config::Config;
 
 pub use compare::{Compare, Use};
+pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};
 pub use load_test::{DEFAULT_GRAFANA_URL, FindK6, LoadTest, MessageFormat};
 pub use report::Report;
 
-/// Reads this process's command line; help, and what is wrong with it, end the process as clap does.
+/// Reads this process's command line; help is one of the errors.
 ///
 /// Without `config` any name passes for a profile or a test.
-pub fn parse(config: Option<&Config>) -> Cli {
-    parse_from(config, std::env::args_os()).unwrap_or_else(|error| error.exit())
+///
+/// # Errors
+/// If there is something wrong with it: it can be printed, and has its exit code.
+pub fn parse(config: Option<&Config>) -> Result<Cli, clap::Error> {
+    parse_from(config, std::env::args_os())
+}
+
+/// The option that nobody here knows, as typed but for its value, if that is what is wrong.
+pub fn unknown_option(error: &clap::Error) -> Option<&str> {
+    match (error.kind(), error.get(ContextKind::InvalidArg)?) {
+        (ErrorKind::UnknownArgument, ContextValue::String(name)) => Some(name),
+        _ => None,
+    }
 }
 
 fn parse_from<W: Into<std::ffi::OsString> + Clone>(
@@ -28,13 +42,22 @@ fn parse_from<W: Into<std::ffi::OsString> + Clone>(
     words: impl IntoIterator<Item = W>,
 ) -> Result<Cli, clap::Error> {
     let mut command = command(config);
-    let matches = command.try_get_matches_from_mut(words)?;
+    let matches = command
+        .try_get_matches_from_mut(words)
+        .map_err(|mut error| {
+            // That a value may begin with a dash is true and nobody's question.
+            if error.kind() == ErrorKind::UnknownArgument {
+                error.remove(ContextKind::Suggested);
+            }
+            error
+        })?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// The command line with the profiles and tests of `config`.
 fn command(config: Option<&Config>) -> clap::Command {
-    let command = Cli::command();
+    // A value in the environment is nobody's business in a help that is shown to others.
+    let command = Cli::command().mut_subcommands(hide_values);
     let Some(config) = config else {
         return command;
     };
@@ -64,13 +87,34 @@ fn command(config: Option<&Config>) -> clap::Command {
         })
 }
 
+fn version(text: &str) -> Result<Version, String> {
+    let wrong = "a version has three numbers, as in 2.2.0";
+    text.parse().map_err(|_| wrong.to_owned())
+}
+
+fn hide_values(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| arg.hide_env_values(true))
+        .mut_subcommands(hide_values)
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask load-test missions  is the server fast and correct under load?
+  cargo xtask compare missions    is it slower than before my change?
+  cargo xtask history load        how has it been night by night?
+
+`cargo xtask COMMAND --help` tells all of a command. The guide is
+load-tests/README.md.";
+
 /// Load tests of a server, run by k6 and judged so that the result can be trusted.
 #[derive(Debug, Parser)]
 #[command(
     name = "xtask",
     bin_name = "cargo xtask",
     version,
-    max_term_width = 100,
+    max_term_width = 80,
+    after_help = EXAMPLES,
     subcommand_required = true
 )]
 pub struct Cli {
@@ -90,6 +134,11 @@ pub enum Command {
     History(History),
     /// Write the HTML pages of a run, and the index of all runs, once more.
     Report(Report),
+    /// Print what a shell needs to complete this command line, tests and profiles included.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Find or install the load generator, k6.
     K6 {
         /// What to do with it; `path` if left out.
@@ -107,6 +156,7 @@ pub enum K6Action {
     /// Install the pinned k6 under target/ unless a usable one is found, and print its path.
     Install {
         /// Install our own copy of this pinned version, whatever else is found.
+        #[arg(value_parser = version)]
         version: Option<Version>,
     },
     /// Print the path of the k6 that a run would use; nothing is installed.

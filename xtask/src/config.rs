@@ -73,8 +73,12 @@ impl Config {
 
     fn read(path: &Path) -> Result<Self, UsageError> {
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| UsageError(format!("{} cannot be read: {error}", path.display())))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let path = path.display();
+            UsageError(format!(
+                "{path} cannot be read: {error}; it says what is tested, and {VARIABLE} names another"
+            ))
+        })?;
         let table: Table = toml::from_str(&text)
             .map_err(|error| UsageError(format!("{} is wrong: {error}", path.display())))?;
         let profiles = javascript::keys_of(&folder.join("main.js"), "profiles");

@@ -43,7 +43,10 @@ fn main() -> ExitCode {
     }
     let root = repo::root();
     let config = Config::load(&root);
-    let cli = cli::parse(config.as_ref().ok());
+    let cli = match cli::parse(config.as_ref().ok()) {
+        Ok(cli) => cli,
+        Err(error) => return wrong(&error),
+    };
     let runs_load = matches!(cli.command, Command::LoadTest(_) | Command::Compare(_));
     match dispatch(cli, &root, config) {
         Ok(code) => code.into(),
@@ -57,12 +60,32 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says what is wrong with the command line; an option that is k6's is told where it belongs.
+fn wrong(error: &clap::Error) -> ExitCode {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let k6s = cli::unknown_option(error).filter(|_| words[0] == "load-test");
+    match k6s.and_then(|name| k6::belongs_behind(&words, name)) {
+        Some(said) => {
+            ui::error(&said);
+            USAGE.into()
+        }
+        None => error.exit(),
+    }
+}
+
 fn dispatch(cli: Cli, root: &Path, config: Result<Config, UsageError>) -> anyhow::Result<u8> {
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, root, &config?),
         Command::Compare(args) => compare::run(&args, root, &config?),
         Command::History(args) => report::history(&args, root, &config?),
         Command::Report(args) => report::report(&args, root),
+        Command::Completions { shell } => {
+            ui::print_data(&cli::completions(shell, &config?))?;
+            Ok(0)
+        }
         Command::K6 { action, find } => {
             interrupt::listen()?;
             k6::command(

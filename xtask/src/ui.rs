@@ -52,12 +52,49 @@ pub fn info(text: &str) {
 
 /// Says something that the reader should know of: it may explain a result.
 pub fn notice(text: &str) {
-    write(&format!("{WARN}notice:{WARN:#} {text}"));
+    write(&format!(
+        "{WARN}notice:{WARN:#} {}",
+        on_lines("notice: ", text)
+    ));
 }
 
 /// Says what went wrong.
 pub fn error(text: &str) {
-    write(&format!("{BAD}error:{BAD:#} {text}"));
+    write(&format!("{BAD}error:{BAD:#} {}", on_lines("error: ", text)));
+}
+
+/// The text on lines that the terminal need not break in the midst of a word; elsewhere as it is, for others to search.
+fn on_lines<'t>(prefix: &str, text: &'t str) -> Cow<'t, str> {
+    match is_terminal() {
+        true => Cow::Owned(broken(text, prefix.len(), width())),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// The text broken at blanks where its lines are longer than `width`, in columns, of which the first has `used`.
+fn broken(text: &str, used: usize, width: usize) -> String {
+    let mut out = String::new();
+    let mut column = used;
+    for (nth, line) in text.split('\n').enumerate() {
+        if nth > 0 {
+            out.push('\n');
+            column = 0;
+        }
+        let words = line.split(' ').enumerate();
+        for (nth, word) in words {
+            let length = word.chars().count();
+            if nth > 0 && column + 1 + length > width {
+                out.push_str("\n  ");
+                column = 2;
+            } else if nth > 0 {
+                out.push(' ');
+                column += 1;
+            }
+            out.push_str(word);
+            column += length;
+        }
+    }
+    out
 }
 
 /// Hands GitHub's runner a workflow command, on a line of its own.
@@ -101,4 +138,20 @@ fn write_line(line: &str) {
         let mut err = anstream::AutoStream::auto(std::io::stderr().lock());
         let _closed = writeln!(err, "{line}");
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_broken_at_blanks() {
+        let text = "one two three\n  four five";
+        assert_eq!(broken(text, 7, 80), text);
+        assert_eq!(broken(text, 7, 14), "one two\n  three\n  four five");
+        assert_eq!(
+            broken("a-word-as-long-as-this b", 0, 10),
+            "a-word-as-long-as-this\n  b"
+        );
+    }
 }

@@ -5,100 +5,117 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::load_test::{FindK6, MessageFormat, path};
+use super::load_test::{FindK6, MessageFormat, group, path};
 use crate::record::Kind;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0        compared, and nothing is worse
-  1        compared, and something is worse
-  2        the command line is wrong: an unknown revision, too few pairs
-  3        could not compare: a revision does not build, k6 or the results folder is in the way
-  130 143  interrupted by Ctrl-C or SIGTERM; the pairs so far are kept
+const AFTER: &str = "\
+What it prints: whether head is worse, and why; for each test a table of its
+metrics with base, head, the change, the interval in which it lies with 95 %
+certainty, p and the floor; with a finding, the functions that take more or less
+CPU time. The results folder has the same as report.html and compare.json.
 
 Examples:
-  cargo xtask compare missions                    uncommitted changes, or this branch, against where it began
-  cargo xtask compare --base v1.2.0 health specs  against a release
-  cargo xtask compare missions --calibrate        this machine's noise: head against itself
-  cargo xtask compare --replay load-tests/results/2026-01-01T02-00-00Z-compare/blocks.json --floor p95=20%
+  cargo xtask compare missions              uncommitted changes, or this branch,
+                                            against where it began
+  cargo xtask compare --base v1.2.0 health specs
+                                            against a release
+  cargo xtask compare missions --calibrate  this machine's noise: head against
+                                            itself
+  cargo xtask compare --floor p95=20% \\
+    --replay load-tests/results/2026-01-01T02-00-00Z-compare/blocks.json
+                                            judge recorded pairs again
+
+Exit codes:
+  0            compared, and nothing is worse
+  1            compared, and something is worse
+  2            the command line is wrong: an unknown revision, too few pairs
+  3            could not compare: a revision does not build, k6 or the results
+               folder is in the way
+  129 130 143  interrupted by SIGHUP, Ctrl-C or SIGTERM; the pairs so far are
+               kept
 
 The guide is load-tests/comparing.md.";
 
+/// What is compared.
+const SIDES: &str = "Sides";
+/// How it is measured.
+const MEASURING: &str = "Measuring";
+
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXIT_CODES, after_help = "The exit codes and examples are in --help.")]
+#[command(after_long_help = AFTER, after_help = "Examples, exit codes and what it prints are in --help.")]
 pub struct Compare {
     /// Which tests [default: all].
     #[arg(value_name = "TEST")]
     pub tests: Vec<String>,
 
     /// The revision to compare with [default: where this branch left the main one; on the main one: the last commit].
-    #[arg(long, value_name = "REV", conflicts_with_all = ["base_bin", "calibrate", "replay"])]
+    #[arg(help_heading = SIDES, long, value_name = "REV", conflicts_with_all = ["base_bin", "calibrate", "replay"])]
     pub base: Option<String>,
 
     /// The revision that is judged [default: the working tree, uncommitted changes included].
-    #[arg(long, value_name = "REV", conflicts_with_all = ["head_bin", "replay"])]
+    #[arg(help_heading = SIDES, long, value_name = "REV", conflicts_with_all = ["head_bin", "replay"])]
     pub head: Option<String>,
 
     /// This server program is the base.
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["calibrate", "replay"], value_parser = path())]
+    #[arg(help_heading = SIDES, long, value_name = "PATH", conflicts_with_all = ["calibrate", "replay"], value_parser = path())]
     pub base_bin: Option<PathBuf>,
 
     /// This server program is the head.
-    #[arg(long, value_name = "PATH", conflicts_with = "replay", value_parser = path())]
+    #[arg(help_heading = SIDES, long, value_name = "PATH", conflicts_with = "replay", value_parser = path())]
     pub head_bin: Option<PathBuf>,
 
     /// How many pairs are measured of each test at most: fresh servers of both sides each time. Clear cases end earlier.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_PAIRS)]
+    #[arg(help_heading = MEASURING, long, value_name = "N", default_value_t = DEFAULT_PAIRS)]
     pub pairs: usize,
 
     /// Measure all pairs, even if the first ones decide: what is added up from night to night is measured as exactly each
     /// time.
-    #[arg(long, conflicts_with = "replay")]
+    #[arg(help_heading = MEASURING, long, conflicts_with = "replay")]
     pub all_pairs: bool,
 
     /// How long a pair is measured, as in `2s`; for a test that opens WebSockets how long k6 makes its load, and never
     /// shorter than an iteration.
-    #[arg(long, value_name = "DURATION", default_value = DEFAULT_BLOCK, value_parser = block)]
+    #[arg(help_heading = MEASURING, long, value_name = "DURATION", default_value = DEFAULT_BLOCK, value_parser = block)]
     pub block: Duration,
 
     /// How many virtual users open WebSockets.
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_VUS, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    #[arg(help_heading = MEASURING, long, value_name = "N", default_value_t = DEFAULT_VUS, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub vus: u64,
 
     /// Draws the order in which the servers are asked [default: a new one, printed].
-    #[arg(long, value_name = "N")]
+    #[arg(help_heading = MEASURING, long, value_name = "N")]
     pub seed: Option<u64>,
 
     /// The relative change up to which a kind of metric is never reported, as in `p95=10%`: median, p95, cpu, memory,
     /// bytes or instructions.
-    #[arg(long, value_name = "KIND=PERCENT", value_parser = floor)]
+    #[arg(help_heading = group::VERDICT, long, value_name = "KIND=PERCENT", value_parser = floor)]
     pub floor: Vec<(Kind, f64)>,
 
     /// Whether valgrind counts the instructions of each route too, which takes a minute or two for each test.
-    #[arg(long, value_enum, default_value_t = Use::Auto)]
+    #[arg(help_heading = MEASURING, long, value_enum, default_value_t = Use::Auto)]
     pub instructions: Use,
 
     /// Whether perf looks for the functions that make a test worse or better, which takes half a minute for each; it
     /// changes no verdict.
-    #[arg(long, value_enum, default_value_t = Use::Auto)]
+    #[arg(help_heading = MEASURING, long, value_enum, default_value_t = Use::Auto)]
     pub profile: Use,
 
     /// Judge the recorded pairs of an earlier comparison again; nothing is measured.
-    #[arg(long, value_name = "FILE", value_parser = path())]
+    #[arg(help_heading = SIDES, long, value_name = "FILE", value_parser = path())]
     pub replay: Option<PathBuf>,
 
     /// Compare head with itself: how often is there a false alarm here, and what would be found? With `--replay`, of
     /// recorded pairs of one program.
-    #[arg(long)]
+    #[arg(help_heading = SIDES, long)]
     pub calibrate: bool,
 
-    /// Where the results go.
-    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
+    /// Where the results go [default: load-tests/results].
+    #[arg(help_heading = group::RESULTS, long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
 
     /// Also write the verdicts as JUnit XML, which most CI systems show.
-    #[arg(long, value_name = "PATH", value_parser = path())]
+    #[arg(help_heading = group::RESULTS, long, value_name = "PATH", value_parser = path())]
     pub junit: Option<PathBuf>,
 
     /// Print every metric of each test, as the page has them, and not just what is worse.
@@ -106,7 +123,7 @@ pub struct Compare {
     pub verbose: bool,
 
     /// What standard output carries: a report for people, or compare.json alone.
-    #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
+    #[arg(help_heading = group::RESULTS, long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,
 
     /// Options for finding k6.

@@ -8,13 +8,19 @@ use clap::{Args, Subcommand};
 use super::load_test::{MessageFormat, path};
 use crate::config::ALL;
 
-const EXAMPLES: &str = "\
+const AFTER: &str = "\
+What it prints: for each series of comparable runs a table with a line for each
+metric: its course, the newest value, the reference (the median of past runs),
+the fence, and whether the value keeps within it; below, accepted changes and
+changes of level. With --html the same as a page with a chart for each metric,
+with --message-format json as data.
+
 Examples:
-  cargo xtask history                        every series that there is
-  cargo xtask history load missions          one of them
-  cargo xtask history load --html            a page with a chart for each metric, as history.html in the results
-  cargo xtask history import ~/artifacts     take over the runs of CI
-  cargo xtask history accept HEAD missions --why \"missions are validated now\"
+  cargo xtask history                     every series that there is
+  cargo xtask history load missions       one of them
+  cargo xtask history load --html         as history.html in the results
+  cargo xtask history import ~/artifacts  take over the runs of CI
+  cargo xtask history accept HEAD missions --why \"they are validated now\"
 
 The guide is load-tests/history.md.";
 
@@ -22,8 +28,8 @@ The guide is load-tests/history.md.";
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_long_help = EXAMPLES,
-    after_help = "Examples are in --help."
+    after_long_help = AFTER,
+    after_help = "Examples and what it prints are in --help."
 )]
 pub struct History {
     /// Only runs of this profile.
@@ -37,7 +43,7 @@ pub struct History {
     pub html: Option<PathBuf>,
 
     /// What standard output carries: a table for people, or JSON.
-    #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,
 
     /// Where the results are [default: load-tests/results].

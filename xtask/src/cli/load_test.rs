@@ -11,32 +11,51 @@ use crate::config::{Config, DEFAULT_PROFILE};
 /// Where load-tests/grafana/compose.yaml has Grafana.
 pub const DEFAULT_GRAFANA_URL: &str = "http://localhost:3001";
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0        passed
-  1        ran, and a threshold, a check or a comparison failed
-  2        the command line is wrong
-  3        could not run: k6, the server or the results folder is in the way, or k6 or its machine was at its limit
-  129 130 143  interrupted by SIGHUP, Ctrl-C or SIGTERM
+/// The groups of options in the help of all commands.
+pub(super) mod group {
+    /// How much load there is.
+    pub const LOAD: &str = "Load";
+    /// Which server is tested.
+    pub const SERVER: &str = "Server";
+    /// What fails a test.
+    pub const VERDICT: &str = "Verdict";
+    /// What comes of it, and where it goes.
+    pub const RESULTS: &str = "Results";
+    /// The load generator.
+    pub const K6: &str = "k6";
+}
+
+const AFTER: &str = "\
+Examples:
+  cargo xtask load-test                  three tests for 30 s each, 1 user
+  cargo xtask load-test missions         one of them, under the profile smoke
+  cargo xtask load-test stress missions  19 minutes, up to 100 virtual users
+  cargo xtask load-test stress missions --time-scale 0.02
+                                         the same shape in 23 s
+  cargo xtask load-test load all --base-url https://staging.example.org
+                                         a server elsewhere
+  cargo xtask load-test missions -- --vus 5 --http-debug
+                                         with options of k6's own
 
 Environment:
-  API_KEY  the key for the server's protected routes, never taken from the command line
-           [default: test-api-key]
+  API_KEY  the key for the server's protected routes, never taken from the
+           command line [default: test-api-key]
 
-Examples:
-  cargo xtask load-test                                  three tests for 30 s each, 1 virtual user
-  cargo xtask load-test stress missions                  19 minutes, up to 100 virtual users
-  cargo xtask load-test stress missions --time-scale 0.02  the same shape in 23 s
-  cargo xtask load-test load all websocket --base-url https://staging.example.org
-  cargo xtask load-test smoke health -- --http-debug     arguments for k6 itself
+Exit codes:
+  0            passed
+  1            ran, and a threshold, a check or a comparison failed
+  2            the command line is wrong
+  3            could not run: k6, the server or the results folder is in the
+               way, or k6 or its machine was at its limit
+  129 130 143  interrupted by SIGHUP, Ctrl-C or SIGTERM
 
 The guide is load-tests/README.md.";
 
 /// Arguments of `load-test`.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXIT_CODES, after_help = "The exit codes and examples are in --help.")]
+#[command(after_long_help = AFTER, after_help = "Examples and exit codes are in --help.")]
 pub struct LoadTest {
-    /// How much load, and for how long; before a test it may be left out [default: smoke].
+    /// How much load, and for how long [default: smoke]. It may be left out: a test may come first.
     pub profile: Option<String>,
 
     /// Which tests, in this order [default: all].
@@ -44,37 +63,37 @@ pub struct LoadTest {
     pub tests: Vec<String>,
 
     /// Where the server is, or is to be started: port 0 takes a free one.
-    #[arg(long, value_name = "URL", env = "BASE_URL")]
+    #[arg(help_heading = group::SERVER, long, value_name = "URL", env = "BASE_URL")]
     pub base_url: Option<String>,
 
     /// Where WebSockets connect [default: derived from the base URL].
-    #[arg(long, value_name = "URL", env = "WS_URL")]
+    #[arg(help_heading = group::SERVER, long, value_name = "URL", env = "WS_URL")]
     pub ws_url: Option<String>,
 
     /// Trust the certificates in this PEM file, and no others, for the server at an https address.
     ///
     /// k6 gets it as SSL_CERT_FILE. A certificate that signed itself may be its own authority.
-    #[arg(long, value_name = "PATH", value_parser = path())]
+    #[arg(help_heading = group::SERVER, long, value_name = "PATH", value_parser = path())]
     pub ca_cert: Option<PathBuf>,
 
     /// Multiplies every duration of the profile: 0.001 to 10.
-    #[arg(long, value_name = "F", default_value = "1", value_parser = time_scale)]
+    #[arg(help_heading = group::LOAD, long, value_name = "F", default_value = "1", value_parser = time_scale)]
     pub time_scale: f64,
 
     /// The share of all checks that must pass.
-    #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
+    #[arg(help_heading = group::VERDICT, long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
     pub min_checks: f64,
 
     /// The share of iterations that may end with an exception of the script.
     ///
     /// By default that of requests which the specification lets fail.
-    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_MAX_EXCEPTIONS, value_parser = share)]
+    #[arg(help_heading = group::VERDICT, long, value_name = "SHARE", default_value_t = DEFAULT_MAX_EXCEPTIONS, value_parser = share)]
     pub max_exceptions: f64,
 
     /// Memory growth of the server, in MiB per hour, above which the test fails; `off` never fails.
     ///
     /// Judged over the steady part of a profile with a hold phase, if that is long enough to mean anything.
-    #[arg(
+    #[arg(help_heading = group::VERDICT,
         long,
         value_name = "MIB_PER_HOUR",
         default_value = "64",
@@ -84,11 +103,11 @@ pub struct LoadTest {
     pub max_memory_growth: GrowthBound,
 
     /// Never start a server: fail if none is healthy.
-    #[arg(long)]
+    #[arg(help_heading = group::SERVER, long)]
     pub no_start_server: bool,
 
     /// Start this program as the server instead of building it.
-    #[arg(
+    #[arg(help_heading = group::SERVER,
         long,
         value_name = "PATH",
         env = "TACHIKOMA_SERVER_BIN",
@@ -97,57 +116,57 @@ pub struct LoadTest {
     pub server_bin: Option<PathBuf>,
 
     /// Sample the memory and CPU of this local process, for a server that was already running.
-    #[arg(long, value_name = "PID")]
+    #[arg(help_heading = group::SERVER, long, value_name = "PID", value_parser = process)]
     pub server_pid: Option<u32>,
 
     /// Wait while another run holds the server or port, instead of failing.
-    #[arg(long)]
+    #[arg(help_heading = group::SERVER, long)]
     pub wait: bool,
 
     /// Do not measure a test once more whose values are worse than their past.
     ///
     /// The first measurement alone then decides: a suspect fails the test at once.
-    #[arg(long)]
+    #[arg(help_heading = group::VERDICT, long)]
     pub no_confirm: bool,
 
     /// Show how values compare with past runs, and let nothing fail for it.
     ///
     /// For nights whose verdict comes from `cargo xtask compare`, which sees more on machines that differ.
-    #[arg(long, conflicts_with = "no_confirm")]
+    #[arg(help_heading = group::VERDICT, long, conflicts_with = "no_confirm")]
     pub show_past: bool,
 
     /// Judge durations even if other programs take most of this machine's processor time.
     ///
     /// Without it they fail no test then, which could not be measured (exit code 3).
-    #[arg(long)]
+    #[arg(help_heading = group::VERDICT, long)]
     pub judge_when_busy: bool,
 
     /// Sample where the server's CPU time goes, with perf, over the steady part of each test.
     ///
     /// That costs the server up to a fifth of its CPU time: such a run is no reference for later ones.
-    #[arg(long = "profile")]
+    #[arg(help_heading = group::RESULTS, long = "profile")]
     pub sample: bool,
 
-    /// Where the results go.
-    #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
+    /// Where the results go [default: load-tests/results].
+    #[arg(help_heading = group::RESULTS, long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
 
-    /// Open k6's live dashboard in the browser, once for each test.
-    #[arg(long)]
+    /// Open k6's own live dashboard in the browser, once for each test.
+    #[arg(help_heading = group::RESULTS, long)]
     pub open: bool,
 
     /// Send k6's metrics, the server's use of the machine and the verdicts to this Prometheus.
     ///
     /// It must take remote write; load-tests/grafana starts one, with dashboards.
-    #[arg(long, value_name = "URL", env = "TACHIKOMA_PROMETHEUS")]
+    #[arg(help_heading = group::RESULTS, long, value_name = "URL", env = "TACHIKOMA_PROMETHEUS")]
     pub prometheus: Option<String>,
 
     /// Where Grafana shows what Prometheus has, for the link.
-    #[arg(long, value_name = "URL", env = "TACHIKOMA_GRAFANA", default_value = DEFAULT_GRAFANA_URL)]
+    #[arg(help_heading = group::RESULTS, long, value_name = "URL", env = "TACHIKOMA_GRAFANA", default_value = DEFAULT_GRAFANA_URL)]
     pub grafana: String,
 
     /// Also write the verdicts as JUnit XML, which most CI systems show.
-    #[arg(long, value_name = "PATH", value_parser = path())]
+    #[arg(help_heading = group::RESULTS, long, value_name = "PATH", value_parser = path())]
     pub junit: Option<PathBuf>,
 
     /// Print every threshold, check and figure of each test, as the page has them, and not just what failed.
@@ -155,15 +174,17 @@ pub struct LoadTest {
     pub verbose: bool,
 
     /// What standard output carries: a report for people, or run.json alone.
-    #[arg(long, value_enum, default_value_t = MessageFormat::Human)]
+    #[arg(help_heading = group::RESULTS, long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Human)]
     pub message_format: MessageFormat,
 
     /// Options for finding k6.
     #[command(flatten)]
     pub k6: FindK6,
 
-    /// Arguments for `k6 run`, after `--`.
-    #[arg(last = true, value_name = "K6_ARGS")]
+    /// Options of `k6 run`, k6's own, such as `--vus 5` or `--http-debug`: behind `--`.
+    ///
+    /// `k6 run --help` lists them. One that changes the load, as `--vus` does, makes a run that is compared with no other.
+    #[arg(last = true, value_name = "K6_ARGS", help_heading = group::K6)]
     pub k6_args: Vec<String>,
 }
 
@@ -171,20 +192,20 @@ pub struct LoadTest {
 #[derive(Debug, Args)]
 pub struct FindK6 {
     /// Use this k6.
-    #[arg(long = "k6", value_name = "PATH", env = "K6_BIN", global = true, value_parser = path())]
+    #[arg(help_heading = group::K6, long = "k6", value_name = "PATH", env = "K6_BIN", global = true, value_parser = path())]
     pub k6_bin: Option<PathBuf>,
 
     /// Never install k6: fail if none is found.
-    #[arg(long, global = true)]
+    #[arg(help_heading = group::K6, long, global = true)]
     pub no_install: bool,
 }
 
 /// What standard output carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MessageFormat {
-    /// A report for people.
+    /// Text for people.
     Human,
-    /// `run.json` and nothing else.
+    /// JSON, and nothing else.
     Json,
 }
 
@@ -193,10 +214,16 @@ pub enum MessageFormat {
 pub struct GrowthBound(pub Option<f64>);
 
 impl LoadTest {
+    /// Whether a profile is named.
+    pub fn names_profile(&self, config: &Config) -> bool {
+        let first = self.profile.as_deref();
+        first.is_some_and(|profile| !config.is_test(profile))
+    }
+
     /// The profile that is named. Where a test stands in its place, that is the first of the tests.
     pub fn profile(&self, config: &Config) -> &str {
         match self.profile.as_deref() {
-            Some(profile) if !config.is_test(profile) => profile,
+            Some(profile) if self.names_profile(config) => profile,
             _ => DEFAULT_PROFILE,
         }
     }
@@ -233,6 +260,11 @@ impl LoadTest {
 /// counts as not set.
 pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     StringValueParser::new().map(PathBuf::from)
+}
+
+fn process(text: &str) -> Result<u32, String> {
+    let wrong = "a process is named by its number, as `pgrep` prints it";
+    text.parse().map_err(|_| wrong.to_owned())
 }
 
 fn time_scale(text: &str) -> Result<f64, String> {

@@ -1,6 +1,7 @@
 //! The names of profiles and tests as clap's values: those that this repository has.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
 
 use crate::config::{ALL, Config};
@@ -10,6 +11,8 @@ use crate::config::{ALL, Config};
 pub struct Names {
     shown: Vec<PossibleValue>,
     passing: Vec<PossibleValue>,
+    /// Names that belong elsewhere on the command line, and what is to be said of them.
+    misplaced: (Vec<String>, &'static str),
     /// Whether there may be names that nobody here knows.
     open: bool,
 }
@@ -23,6 +26,14 @@ pub fn profiles(config: &Config) -> Names {
             .map(|profile| value(&profile.name, profile.about.as_deref()))
             .collect(),
         passing: Vec::new(),
+        misplaced: (
+            config
+                .scripts
+                .iter()
+                .map(|test| test.name.clone())
+                .collect(),
+            "is a test: the profile stands before it",
+        ),
         open: config.profiles.open,
     }
 }
@@ -35,11 +46,26 @@ pub fn tests(config: &Config) -> Names {
     Names {
         shown: std::iter::once(all).chain(scripts).collect(),
         passing: Vec::new(),
+        misplaced: (
+            config
+                .profiles
+                .known
+                .iter()
+                .map(|profile| profile.name.clone())
+                .collect(),
+            "is a profile: it stands before the tests",
+        ),
         open: false,
     }
 }
 
 impl Names {
+    /// Shows the names of `other` too.
+    pub fn and(mut self, other: Self) -> Self {
+        self.shown.extend(other.shown);
+        self
+    }
+
     /// Lets the names of `other` pass without showing them in the help.
     pub fn or(mut self, other: Self) -> Self {
         self.passing.extend(other.shown);
@@ -66,7 +92,12 @@ impl TypedValueParser for Names {
     ) -> Result<String, Error> {
         let all = self.shown.iter().chain(&self.passing).cloned();
         let parsed = PossibleValuesParser::new(all).parse_ref(command, arg, value);
+        let (misplaced, why) = &self.misplaced;
         match value.to_str() {
+            Some(name) if parsed.is_err() && misplaced.iter().any(|other| other == name) => {
+                let text = format!("`{name}` {why}\n");
+                Err(Error::raw(ErrorKind::InvalidValue, text).with_cmd(command))
+            }
             Some(name) if self.open && parsed.is_err() && could_be_a_profile(name) => {
                 Ok(name.to_owned())
             }
@@ -94,6 +125,7 @@ mod tests {
         let names = |open| Names {
             shown: vec![PossibleValue::new("smoke")],
             passing: vec![PossibleValue::new("health")],
+            misplaced: (vec!["websocket".into()], "stands elsewhere"),
             open,
         };
         let takes = |open, name: &str| {
@@ -105,6 +137,7 @@ mod tests {
             ("health", true, true),
             ("other", false, true),
             ("../other", false, false),
+            ("websocket", false, false),
             ("", false, false),
         ] {
             assert_eq!(

@@ -21,7 +21,7 @@ pub struct Report {
     #[arg(long)]
     pub open: bool,
 
-    /// Where the results are.
+    /// Where the results are [default: load-tests/results].
     #[arg(long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
 }

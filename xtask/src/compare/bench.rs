@@ -209,6 +209,7 @@ impl Bench<'_> {
             options: self.options,
             tags: &BTreeMap::new(),
             load: self.block,
+            place: None,
             excuse_others: false,
             dashboard: false,
             open: false,

@@ -84,7 +84,7 @@ fn program(option: &str, path: &Path) -> Result<Source, UsageError> {
         return Ok(Source::Program(path.to_owned()));
     }
     Err(UsageError(format!(
-        "{option} {} is no file",
+        "{option} {} is no file: name a built server, or leave the option out and it is built",
         path.display()
     )))
 }

@@ -40,7 +40,7 @@ impl Rounds<'_> {
     /// # Errors
     /// If a pair cannot be measured, or an interruption arrives; what was measured is in `blocks`.
     pub fn measure(&mut self) -> anyhow::Result<()> {
-        let progress = ui::Progress::open_ended("measuring");
+        let progress = ui::Progress::of("measuring");
         let mut methods: Vec<(&str, Method)> = Vec::new();
         for test in &self.plan.tests {
             progress.says(&format!(

@@ -3,6 +3,7 @@
 mod duration;
 mod generator;
 mod invoke;
+mod live;
 mod log;
 mod options;
 mod progress;
@@ -13,5 +14,6 @@ mod table;
 
 pub use duration::short;
 pub use invoke::{Invocation, Ran, Stopped};
-pub use options::{Options, without_values};
+pub use options::{Options, belongs_behind, without_values};
+pub use progress::Place;
 pub use shape::{Shape, inspect};

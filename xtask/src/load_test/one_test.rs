@@ -5,7 +5,7 @@ use std::path::Path;
 use k6_summary::ServerState;
 
 use super::{Run, judge};
-use crate::k6::Invocation;
+use crate::k6::{Invocation, Place, Shape};
 use crate::measure::probe::Probe;
 use crate::measure::{Measured, measure};
 use crate::prometheus::{self, Prometheus, Tags};
@@ -35,7 +35,8 @@ impl Run<'_> {
             let name = self.plan.tests[index].clone();
             let running = github::group(&format!("{} {name}", self.record.profile));
             let dir = self.folder.test_dir(&name)?;
-            let mut test = self.run_test(index, server, &dir, &self.folder.name.clone())?;
+            let place = self.place(index);
+            let mut test = self.run_test(index, place, server, &dir, &self.folder.name.clone())?;
             drop(running);
             ui::info(&report::one_line(&test));
             self.compare_with_history(&mut test);
@@ -44,10 +45,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Measures test `index` once, with its files in `dir` and its metrics tagged `test_id`, and judges it.
+    /// Measures test `index` once, at `place` of what is to be done, with its files in `dir` and its metrics tagged
+    /// `test_id`, and judges it.
     pub(super) fn run_test(
         &mut self,
         index: usize,
+        place: Place,
         server: &mut Server,
         dir: &Path,
         test_id: &str,
@@ -88,6 +91,7 @@ impl Run<'_> {
             dashboard: true,
             open: self.args.open,
             load: shape.duration(),
+            place: Some(place),
             at_most: shape.at_most,
             teardown_limit: shape.teardown_limit,
         };
@@ -134,6 +138,18 @@ impl Run<'_> {
         let said = said.map(|notice| format!("{test}: {notice}"));
         self.record.notices.extend(said);
         Ok(record)
+    }
+
+    /// Where test `index` stands in the run.
+    fn place(&self, index: usize) -> Place {
+        let lasts = |shapes: &[Shape]| shapes.iter().map(Shape::lasts).sum();
+        Place {
+            nth: index + 1,
+            of: self.shapes.len(),
+            before: lasts(&self.shapes[..index]),
+            lasts: self.shapes[index].lasts(),
+            behind: lasts(&self.shapes[index + 1..]),
+        }
     }
 
     /// What is wrong with the server's answers before or after a test, in sentences.

@@ -1,13 +1,14 @@
 //! The run compared with its past: every test is judged, and suspects are measured once more.
 
 use std::path::Path;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Run;
 use crate::history::{
     Confirmation, Key, Past, Reference, SecondMeasurement, Trend, confirm, has_suspects,
     leave_open, only_show, withdraw_verdicts, withhold_times,
 };
+use crate::k6::Place;
 use crate::record::{Outcome, PastRecord, TestRecord, measured};
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, report, ui};
@@ -99,7 +100,14 @@ impl Run<'_> {
         let mut server = self.acquire_server(&dir, binary)?;
         server.watch()?;
         let test_id = format!("{}-confirm", self.folder.name);
-        let test = self.run_test(index, &mut server, &dir, &test_id);
+        let place = Place {
+            nth: 1,
+            of: 1,
+            before: Duration::ZERO,
+            lasts: self.shapes[index].lasts(),
+            behind: Duration::ZERO,
+        };
+        let test = self.run_test(index, place, &mut server, &dir, &test_id);
         self.record.notices.extend(server.stop());
         test
     }

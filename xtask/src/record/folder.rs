@@ -148,7 +148,7 @@ pub fn try_output(option: &str, path: &Path) -> Result<(), UsageError> {
         }
     };
     Err(UsageError(format!(
-        "{option} {} cannot be written: {why}",
+        "{option} {} cannot be written: {why}; name a file in a folder that is there",
         path.display()
     )))
 }

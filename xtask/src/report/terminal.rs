@@ -26,7 +26,7 @@ const SPARK: (usize, usize) = (12, 60);
 
 /// What is about to run, before it does.
 pub fn announcement(run: &RunRecord, shapes: &[Shape]) -> String {
-    let total: Duration = shapes.iter().map(Shape::duration).sum();
+    let total: Duration = shapes.iter().map(Shape::lasts).sum();
     let at_most: Duration = shapes.iter().map(|shape| shape.at_most).sum();
     format!(
         "running {}: {}, at most {}, with k6 {}",

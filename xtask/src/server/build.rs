@@ -127,7 +127,7 @@ impl BuildAhead {
         let process = shell::spawn(cmd, move |stream, line| {
             let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Stream::Err, Some(progress)) = (stream, &*shown) {
-                progress.says(line.trim_start());
+                let _why_comes_later = passes(progress, line);
             }
         });
         Some(Self {
@@ -141,7 +141,7 @@ impl BuildAhead {
     /// # Errors
     /// If an interruption arrives.
     pub fn wait(mut self, server: &Server) -> anyhow::Result<()> {
-        let progress = ui::Progress::open_ended(&format!("building {}", server.name));
+        let progress = ui::Progress::of(&format!("building {}", server.name));
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
         self.process.wait_within(LIMIT).map(drop)
     }
@@ -168,6 +168,9 @@ fn cargo_build<'a>(sh: &'a Shell, cargo: &OsStr, package: &str, binary: &str) ->
         sh,
         "{cargo} build --release --package {package} --bin {binary} {format}"
     )
+    // Its bar, which it would show on a terminal only; how wide it is is of no matter here.
+    .env("CARGO_TERM_PROGRESS_WHEN", "always")
+    .env("CARGO_TERM_PROGRESS_WIDTH", "200")
 }
 
 fn run(
@@ -176,7 +179,7 @@ fn run(
     instead: &str,
     mut on_output: impl FnMut(&str) + Send + 'static,
 ) -> anyhow::Result<()> {
-    let progress = ui::Progress::open_ended(&format!("building {}", server.name));
+    let progress = ui::Progress::of(&format!("building {}", server.name));
     let mut build = shell::spawn(cmd, move |stream, line| match stream {
         Stream::Out => on_output(line),
         Stream::Err => show(&progress, line),
@@ -199,23 +202,42 @@ fn wait(build: &mut Process, name: &str, instead: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows a line of cargo's: what is being compiled is progress, everything else is printed.
+/// Shows a line of a build's: what is being compiled is progress, everything else is printed.
 fn show(progress: &ui::Progress, line: &str) {
-    let passing = [
-        "Compiling",
+    if !passes(progress, line) {
+        ui::info(line);
+    }
+}
+
+/// Whether a line of cargo's is progress, which is then shown.
+fn passes(progress: &ui::Progress, line: &str) -> bool {
+    let line = line.trim();
+    if let Some((done, total, text)) = bar(line) {
+        progress.parts(done, total, text);
+        return true;
+    }
+    let said = [
         "Downloaded",
         "Downloading",
         "Updating",
         "Locking",
         "Blocking",
-        "Fresh",
     ];
-    let trimmed = line.trim_start();
-    if passing.iter().any(|word| trimmed.starts_with(word)) {
-        progress.says(trimmed);
-    } else {
-        ui::info(line);
+    if said.iter().any(|word| line.starts_with(word)) {
+        progress.says(line);
+        return true;
     }
+    // The bar names what is compiled.
+    line.is_empty() || line.starts_with("Compiling") || line.starts_with("Fresh")
+}
+
+/// What cargo's own bar says, as in `Building [===>   ] 34/120: serde, tokio`: how many crates are done of how many, and
+/// which are being compiled.
+fn bar(line: &str) -> Option<(u64, u64, &str)> {
+    let (_, rest) = line.strip_prefix("Building [")?.split_once("] ")?;
+    let (counts, text) = rest.split_once(": ").unwrap_or((rest, ""));
+    let (done, total) = counts.split_once('/')?;
+    Some((done.parse().ok()?, total.parse().ok()?, text))
 }
 
 fn executable(line: &str, binary: &str) -> Option<PathBuf> {
@@ -227,6 +249,23 @@ fn executable(line: &str, binary: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cargos_bar_says_how_far_the_build_is() {
+        let line = "Building [=====>               ] 34/120: serde, tokio(build)";
+        assert_eq!(bar(line), Some((34, 120, "serde, tokio(build)")));
+        assert_eq!(bar("Building [=====>  ] 34/120"), Some((34, 120, "")));
+        assert_eq!(bar("Building nothing"), None);
+        let progress = ui::Progress::of("building dufs");
+        for passing in [
+            "   Compiling serde v1.0.0",
+            "    Building [> ] 1/3: a   ",
+            "   ",
+        ] {
+            assert!(passes(&progress, passing), "{passing}");
+        }
+        assert!(!passes(&progress, "error[E0425]: cannot find value `x`"));
+    }
 
     #[test]
     fn finds_the_executable_in_cargos_messages() {

@@ -15,7 +15,9 @@ pub fn api_key(config: &Config, tests: &[String]) -> Result<Secret, UsageError> 
         Ok(key) if !key.is_empty() => key,
         Ok(_) | Err(std::env::VarError::NotPresent) => table.default.clone(),
         Err(std::env::VarError::NotUnicode(_)) => {
-            return Err(UsageError("API_KEY is not valid UTF-8".into()));
+            return Err(UsageError(
+                "API_KEY is not valid UTF-8: it cannot be sent in a header; set another one".into(),
+            ));
         }
     };
     let in_url = tests.iter().find(|test| table.in_url.contains(test));
@@ -29,11 +31,11 @@ fn check_key(key: &str, shortest: usize, in_url: Option<&str>) -> Result<(), Usa
     let count = key.chars().count();
     if count < shortest {
         return Err(UsageError(format!(
-            "API_KEY has {count} characters: the server takes keys of {shortest} or more"
+            "API_KEY has {count} characters: the server takes keys of {shortest} or more; set a longer one"
         )));
     }
     if !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(UsageError("API_KEY holds a space, a control character or one outside ASCII: it cannot be sent in a header".into()));
+        return Err(UsageError("API_KEY holds a space, a control character or one outside ASCII: it cannot be sent in a header; set another one".into()));
     }
     if let Some(test) = in_url
         && let Some(bad) = key.chars().find(|c| "&#%+".contains(*c))

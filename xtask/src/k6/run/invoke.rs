@@ -15,7 +15,7 @@ use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd};
 use super::generator::Generator;
 use super::log::Said;
 use super::options::Options;
-use super::progress::Progress;
+use super::progress::{Place, Progress};
 
 /// How often the run's end is looked at.
 const TICK: Duration = Duration::from_millis(25);
@@ -58,6 +58,8 @@ pub struct Invocation<'a> {
     pub open: bool,
     /// How long load is made.
     pub load: Duration,
+    /// Where the test stands in the whole run, for its progress to be shown; not where somebody else shows it.
+    pub place: Option<Place>,
     /// Whether k6 keeps its web dashboard, live and as `report.html`.
     pub dashboard: bool,
     /// How long k6 may take at most by its own plan, which the user's options may have changed.
@@ -113,7 +115,7 @@ impl Invocation<'_> {
         mut useless: impl FnMut() -> Option<String>,
     ) -> anyhow::Result<Ran> {
         let log = LogFile::create(&self.dir.join("k6.log"), self.key)?;
-        let progress = Arc::new(Mutex::new(Progress::new(self.test, self.load, self.open)));
+        let progress = Arc::new(Mutex::new(Progress::new(self.test, self.place, self.open)));
         let followed = Arc::clone(&progress);
         let (lines, key) = (log.clone(), self.key.clone());
         let config = self.options.config_file()?;
@@ -283,7 +285,7 @@ mod tests {
                 at_most: at_most_s.map(Duration::from_secs),
                 teardown: Duration::from_secs(60),
             };
-            deadline.overdue(&mut Progress::new("health", Duration::from_secs(1), false))
+            deadline.overdue(&mut Progress::new("health", None, false))
         };
         // As long a plan as one with a `setup` of minutes.
         assert!(!overdue(300 + 119, Some(300)));

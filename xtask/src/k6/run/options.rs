@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-pub use arguments::without_values;
+pub use arguments::{belongs_behind, without_values};
 
 use super::table::{self, Class, plain};
 use crate::error::UsageError;

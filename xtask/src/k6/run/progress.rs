@@ -1,9 +1,12 @@
 //! What k6 says while it runs: its progress, its log, and where its dashboard is.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::duration::go_duration;
+use super::duration::{go_duration, short};
+use super::live::{self, Totals};
 use super::log::{Entry, Said};
 use super::relay::Relay;
 use crate::{shell, ui};
@@ -11,9 +14,27 @@ use crate::{shell, ui};
 /// How many warnings and errors of k6 are shown while it runs; the log has them all.
 const MAX_SHOWN: u32 = 5;
 
+/// Where a test stands in the whole run.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Which of the tests it is, from 1.
+    pub nth: usize,
+    /// How many there are.
+    pub of: usize,
+    /// How long the tests before it take.
+    pub before: Duration,
+    /// How long it takes itself, its last iterations included.
+    pub lasts: Duration,
+    /// How long the tests behind it take.
+    pub behind: Duration,
+}
+
 /// Follows the lines of one k6 run.
 pub struct Progress {
-    bar: ui::Progress,
+    test: String,
+    /// Shows how far the whole run is; not where somebody else does.
+    bar: Option<(Place, ui::Progress)>,
+    totals: Arc<Mutex<Totals>>,
     shown: u32,
     open: bool,
     opening: Option<JoinHandle<()>>,
@@ -41,10 +62,19 @@ enum Line<'a> {
 }
 
 impl Progress {
-    /// Begins to follow a run of `test` that makes load for `load`; `open` has its live dashboard opened in the browser.
-    pub fn new(test: &str, load: Duration, open: bool) -> Self {
+    /// Begins to follow a run of `test` at this `place` of the whole run; `open` has its live dashboard opened in the
+    /// browser.
+    pub fn new(test: &str, place: Option<Place>, open: bool) -> Self {
+        let bar = place.map(|place| {
+            let bar = ui::Progress::of(test);
+            let words = place.words(test, Duration::ZERO, "", Totals::default());
+            bar.shows(place.share(Duration::ZERO), words);
+            (place, bar)
+        });
         Self {
-            bar: ui::Progress::over(test, load),
+            test: test.to_owned(),
+            bar,
+            totals: Arc::default(),
             shown: 0,
             open,
             opening: None,
@@ -64,11 +94,14 @@ impl Progress {
                     self.ended = Some(Instant::now());
                 }
                 (self.listed, self.all_ended) = (false, true);
-                if let Some(elapsed) = elapsed {
-                    self.bar
-                        .done(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+                if let (Some((place, bar)), Some(elapsed)) = (&self.bar, elapsed) {
+                    let totals = *self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+                    let users = text.split(" VUs").next().unwrap_or_default();
+                    bar.shows(
+                        place.share(elapsed),
+                        place.words(&self.test, elapsed, users, totals),
+                    );
                 }
-                self.bar.says(text);
                 Vec::new()
             }
             Line::Scenario(ended) => {
@@ -102,9 +135,18 @@ impl Progress {
 
     /// Shows the way to the dashboard, which is ours: k6's own would keep it from ending.
     fn dashboard(&mut self, address: &str) -> String {
-        let relay = address
-            .strip_prefix("http://")
-            .and_then(|address| Relay::start(address.parse().ok()?).ok());
+        let socket = address.strip_prefix("http://");
+        let socket = socket.and_then(|address| address.parse::<SocketAddr>().ok());
+        if let (Some(socket), Some(_)) = (socket, &self.bar) {
+            let totals = Arc::clone(&self.totals);
+            // It ends with k6 at the latest. Without it the figures are missing from the progress, and nothing else.
+            std::thread::spawn(move || {
+                live::follow(socket, |now| {
+                    *totals.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                })
+            });
+        }
+        let relay = socket.and_then(|socket| Relay::start(socket).ok());
         let address = relay.as_ref().map_or_else(
             || address.to_owned(),
             |relay| format!("http://{}", relay.address),
@@ -142,6 +184,94 @@ impl Progress {
     }
 }
 
+impl Place {
+    /// How much of the whole run is done after `elapsed` of this test, from 0 to 1.
+    fn share(&self, elapsed: Duration) -> f64 {
+        let all = self.before + self.lasts + self.behind;
+        let done = self.before + elapsed.min(self.lasts);
+        done.as_secs_f64() / all.as_secs_f64().max(1e-3)
+    }
+
+    /// How far the run is, from all that is to be said to what has room on a narrow terminal.
+    fn words(&self, test: &str, elapsed: Duration, users: &str, totals: Totals) -> Vec<String> {
+        let Self { nth, of, .. } = self;
+        let whole = elapsed.as_secs();
+        let left = self.lasts.as_secs().saturating_sub(whole) + self.behind.as_secs();
+        let clock = match (left / 3600, left / 60 % 60, left % 60) {
+            (0, minutes, seconds) => format!("{minutes}:{seconds:02} left"),
+            (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02} left"),
+        };
+        let counted = |many: &str, one: &str| {
+            let (count, what) = match (totals.requests, totals.sessions) {
+                (None, Some(sessions)) => (sessions, "session"),
+                (requests, _) => (requests?, one),
+            };
+            let s = if count == 1 { "" } else { many };
+            Some(format!("{} {what}{s}", thousands(count)))
+        };
+        let failed = totals.failed.map(|share| {
+            let percent = share * 100.0;
+            match percent {
+                0.0 => "0 % failed".to_owned(),
+                _ if percent < 0.1 => "<0.1 % failed".to_owned(),
+                _ => format!("{percent:.1} % failed"),
+            }
+        });
+        let p95 = totals.p95_ms.map(|ms| match ms {
+            _ if ms < 10.0 => format!("p95 {ms:.1} ms"),
+            _ if ms < 9999.5 => format!("p95 {ms:.0} ms"),
+            _ => format!("p95 {:.1} s", ms / 1000.0),
+        });
+        let place = format!("{nth}/{of} {test}");
+        let joined = |parts: &[Option<&str>]| {
+            let parts: Vec<&str> = parts.iter().copied().flatten().collect();
+            parts.join(", ")
+        };
+        let (failed, p95) = (failed.as_deref(), p95.as_deref());
+        let requests = counted("s", "request");
+        let in_short = counted("s", "req");
+        let in_short = in_short.as_deref();
+        let all = (!users.is_empty()).then(|| format!("{users} VUs"));
+        let now = users.split('/').next().filter(|now| !now.is_empty());
+        let now = now.map(|now| format!("{now} VU{}", if now == "1" { "" } else { "s" }));
+        vec![
+            joined(&[
+                Some(&format!("test {nth} of {of}, {test}")),
+                all.as_deref(),
+                requests.as_deref(),
+                failed,
+                p95,
+                Some(&format!("{} left", short(Duration::from_secs(left)))),
+            ]),
+            joined(&[
+                Some(&place),
+                now.as_deref(),
+                in_short,
+                failed,
+                p95,
+                Some(&clock),
+            ]),
+            joined(&[Some(&place), in_short, failed, p95, Some(&clock)]),
+            joined(&[Some(&place), failed, p95, Some(&clock)]),
+            joined(&[Some(&place), failed, Some(&clock)]),
+            joined(&[Some(&place), Some(&clock)]),
+        ]
+    }
+}
+
+/// A number with its thousands apart.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 fn classify(line: &str) -> Line<'_> {
     let trimmed = line.trim();
     if let Some(rest) = trimmed.strip_prefix("running (") {
@@ -170,6 +300,51 @@ fn classify(line: &str) -> Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_is_told_at_every_width() {
+        let place = Place {
+            nth: 2,
+            of: 4,
+            before: Duration::from_secs(60),
+            lasts: Duration::from_secs(130),
+            behind: Duration::from_secs(190),
+        };
+        let totals = Totals {
+            requests: Some(1204),
+            sessions: None,
+            failed: Some(0.003),
+            p95_ms: Some(12.2),
+        };
+        let elapsed = Duration::from_millis(70_900);
+        assert_eq!(
+            place.words("missions", elapsed, "34/100", totals),
+            [
+                "test 2 of 4, missions, 34/100 VUs, 1,204 requests, 0.3 % failed, p95 12 ms, 4 min 10 s left",
+                "2/4 missions, 34 VUs, 1,204 reqs, 0.3 % failed, p95 12 ms, 4:10 left",
+                "2/4 missions, 1,204 reqs, 0.3 % failed, p95 12 ms, 4:10 left",
+                "2/4 missions, 0.3 % failed, p95 12 ms, 4:10 left",
+                "2/4 missions, 0.3 % failed, 4:10 left",
+                "2/4 missions, 4:10 left",
+            ]
+        );
+        assert_eq!(place.share(Duration::from_secs(35)), 0.25);
+        // What takes longer than expected takes nothing from what follows.
+        assert_eq!(place.share(Duration::from_secs(500)), 0.5);
+        let sessions = Totals {
+            sessions: Some(1),
+            ..Totals::default()
+        };
+        assert_eq!(
+            place.words("websocket", Duration::from_secs(500), "1/1", sessions)[0],
+            "test 2 of 4, websocket, 1/1 VUs, 1 session, 3 min 10 s left"
+        );
+        // Nothing is made up before k6 has said or measured anything.
+        let at_first = |users| place.words("health", Duration::ZERO, users, Totals::default());
+        assert_eq!(at_first("1/1")[1], "2/4 health, 1 VU, 5:20 left");
+        assert_eq!(at_first("")[1], "2/4 health, 5:20 left");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+    }
 
     #[test]
     fn tells_lines_apart() {
@@ -202,7 +377,7 @@ mod tests {
 
     #[test]
     fn the_load_has_ended_when_every_scenario_has() {
-        let mut progress = Progress::new("health", Duration::from_secs(3), false);
+        let mut progress = Progress::new("health", None, false);
         let one_goes_on = [
             "running (00m02.0s), 1/3 VUs, 5 complete and 0 interrupted iterations",
             "cv   ✓ [ 100% ] 2 VUs  2s",

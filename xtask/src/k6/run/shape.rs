@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::duration::short;
 use super::options::Options;
-use super::scenario::{Scenario, Stage, Stretch, optional, users};
+use super::scenario::{Executor, Scenario, Stage, Stretch, optional, users};
 use crate::record::StageRecord;
 use crate::secret::Secret;
 use crate::shell::{self, cmd};
@@ -35,6 +35,8 @@ pub struct Shape {
     pub tags: BTreeMap<String, String>,
     /// What the script exports and load-tests/main.js does not use, such as its own `scenarios`.
     pub ignored: Vec<String>,
+    /// The least that an iteration takes by its own settings.
+    iteration: Duration,
     scenarios: BTreeMap<String, Scenario>,
 }
 
@@ -55,6 +57,8 @@ struct Inspected {
     setup_timeout: Option<Duration>,
     #[serde(default, deserialize_with = "optional")]
     teardown_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "optional")]
+    min_iteration_duration: Option<Duration>,
     #[serde(default)]
     no_setup: Option<bool>,
     #[serde(default)]
@@ -135,6 +139,7 @@ fn shape(text: &str) -> anyhow::Result<Shape> {
         teardown_limit,
         tags: inspected.tags.unwrap_or_default(),
         ignored: inspected.ext.unwrap_or_default().load_test.ignored,
+        iteration: inspected.min_iteration_duration.unwrap_or_default(),
         scenarios,
     })
 }
@@ -213,6 +218,21 @@ impl Shape {
         ends.max().unwrap_or_default()
     }
 
+    /// How long it takes until the last iterations have ended, if each takes the least that it may: those of constant
+    /// users follow each other without a pause, and others may begin as the load ends.
+    pub fn lasts(&self) -> Duration {
+        let each = self.iteration.as_secs_f64();
+        let ends = self.scenarios.values().map(|one| match one.executor {
+            _ if each == 0.0 => one.start() + one.duration(),
+            Executor::ConstantVus { duration, .. } => {
+                let rounds = (duration.as_secs_f64() / each).ceil();
+                one.start() + self.iteration.mul_f64(rounds)
+            }
+            _ => one.start() + one.duration() + self.iteration,
+        });
+        ends.max().unwrap_or_default()
+    }
+
     /// The longest stretch of constant load: from when to when, in seconds since the start. `None` if there is none, or
     /// the plan does not tell.
     pub fn hold(&self) -> Option<(f64, f64)> {
@@ -240,6 +260,22 @@ impl Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.load_in_words(f)?;
+        let later = self.lasts().saturating_sub(self.duration());
+        match later.is_zero() {
+            true => Ok(()),
+            false => write!(
+                f,
+                ", and {} more until the last iterations of {} have ended",
+                short(later),
+                short(self.iteration)
+            ),
+        }
+    }
+}
+
+impl Shape {
+    fn load_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut scenarios = self.scenarios.iter();
         let (Some((_, one)), None) = (scenarios.next(), scenarios.next()) else {
             write!(
@@ -309,6 +345,33 @@ mod tests {
         assert_eq!(shape.hold(), Some((0.0, 30.0)));
         assert_eq!(steps(&shape), [(30.0, 1)]);
         assert_eq!(shape.at_most, Duration::from_secs(300 + 36 + 60));
+    }
+
+    #[test]
+    fn long_iterations_end_after_the_load() {
+        let of = |load: &str| {
+            let text = format!(
+                r#"{{"scenarios":{{"default":{load}}},"totalDuration":"65s","maxVUs":1,"minIterationDuration":"30s"}}"#
+            );
+            shape(&text).unwrap()
+        };
+        let constant = |duration: &str| {
+            let duration =
+                format!(r#"{{"executor":"constant-vus","vus":1,"duration":"{duration}"}}"#);
+            of(&duration)
+        };
+        for (load, lasts) in [("3s", 30), ("30s", 30), ("31s", 60)] {
+            assert_eq!(constant(load).lasts(), Duration::from_secs(lasts), "{load}");
+        }
+        assert_eq!(constant("30s").to_string(), "1 virtual user for 30 s");
+        assert_eq!(
+            constant("3s").to_string(),
+            "1 virtual user for 3 s, and 27 s more until the last iterations of 30 s have ended"
+        );
+        let ramp = of(
+            r#"{"executor":"ramping-vus","startVUs":1,"stages":[{"duration":"9m0s","target":2}]}"#,
+        );
+        assert_eq!(ramp.lasts(), Duration::from_secs(570));
     }
 
     #[test]

@@ -53,7 +53,7 @@ const fn switch(short: Option<char>, names: &'static [&'static str], class: Clas
 
 use Class::{Harmless, Load, Never, Ours};
 
-const RESULTS: Class = Ours("the run folder has them");
+const RESULTS: Class = Ours("the run folder has the results");
 const REST_API: Class = Never("k6's REST API is off in these runs, so nobody could go on");
 const SUMMARY: Class = Never("the verdict is read from k6's summary");
 

@@ -50,7 +50,7 @@ fn a_release_is_installed_and_found_again() {
     assert_eq!(bench.kept(), [".lock", "2.2.0"]);
     assert_eq!(stub.requests(), ["/v2.2.0/k6-v2.2.0-linux-amd64.tar.gz"]);
     let said = ui::said::take();
-    let whole = format!("progress: k6 2.2.0 {0} of Some({0})", body.len());
+    let whole = format!("progress: k6 2.2.0: {0} of Some({0})", body.len());
     assert!(said.contains(&whole), "{said:?}");
     let last = said.last().unwrap();
     assert!(last.starts_with("installed k6 2.2.0"), "{said:?}");

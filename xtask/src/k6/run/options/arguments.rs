@@ -62,9 +62,11 @@ impl Options {
     ) -> Result<(), UsageError> {
         match option.map_or(Class::Load, |known| known.class) {
             Class::Ours(instead) => Err(UsageError(format!(
-                "{name} behind `--` is set by every run itself: {instead}"
+                "{name} is an option of k6 that every run sets itself: {instead}"
             ))),
-            Class::Never(why) => Err(UsageError(format!("{name} cannot be passed to k6: {why}"))),
+            Class::Never(why) => Err(UsageError(format!(
+                "{name} is an option of k6 that no run can have: {why}"
+            ))),
             class => {
                 let plain = option.map_or("", |known| known.names[0]);
                 if plain == "env" {
@@ -104,12 +106,12 @@ impl Options {
         };
         if let Some((_, instead)) = OUR_VARIABLES.iter().find(|(ours, _)| *ours == name) {
             return Err(UsageError(format!(
-                "{flag} {name} behind `--` is set by every run itself: use {instead}"
+                "{flag} {name}: every run sets this variable itself: use {instead}"
             )));
         }
         if name.starts_with("K6_") {
             return Err(UsageError(format!(
-                "{flag} {name} behind `--`: k6 takes variables with K6_ for options of its own; use another name"
+                "{flag} {name}: k6 takes variables with K6_ for options of its own; use another name"
             )));
         }
         let shown = [flag.to_owned(), format!("{name}={HIDDEN}")];
@@ -141,6 +143,46 @@ pub fn without_values(words: impl Iterator<Item = String>) -> Vec<String> {
         shown
     });
     kept.collect()
+}
+
+/// What is to be said of the option `name`, which stands among `words` in front of the `--`, if it is one of k6's.
+pub fn belongs_behind(words: &[String], name: &str) -> Option<String> {
+    let (ours, behind) = match words.iter().position(|word| word == "--") {
+        Some(at) => (&words[..at], &words[at + 1..]),
+        None => (words, &[][..]),
+    };
+    let at = ours.iter().position(|word| word.starts_with(name))?;
+    let (known, _, value) = option_of(&ours[at]).ok()?;
+    let known = known?;
+    let apart = value.is_none() && known.takes_value && at + 1 < ours.len();
+    let end = at + 1 + usize::from(apart);
+    let option = &ours[at..end];
+    if let Err(error) = Options::of_args(option) {
+        return Some(error.to_string());
+    }
+    let line = [
+        &ours[..at],
+        &ours[end..],
+        &["--".to_owned()],
+        behind,
+        option,
+    ]
+    .concat();
+    let line = without_values(line.into_iter());
+    let quoted = |word| shlex::try_quote(word).unwrap_or_default();
+    let line = line.iter().map(|word| match word.split_once('=') {
+        Some((name, value)) => format!("{name}={}", quoted(value)),
+        None => quoted(word).into_owned(),
+    });
+    let line: Vec<String> = line.collect();
+    let then = match known.class {
+        Class::Load => "\n  it changes the load, so that the run is compared with no other",
+        _ => "",
+    };
+    Some(format!(
+        "{name} is an option of k6: put it behind `--`\n  cargo xtask {}{then}",
+        line.join(" ")
+    ))
 }
 
 /// The option that a word begins, the word as it is written without its value, and the value if it holds one.
@@ -178,6 +220,38 @@ mod tests {
     fn of(words: &str) -> Result<Options, UsageError> {
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
         Options::of_args(&words)
+    }
+
+    #[test]
+    fn an_option_of_k6_is_told_where_it_belongs() {
+        let said = |line: &str, name: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            belongs_behind(&words, name)
+        };
+        for (line, name, put) in [
+            (
+                "load-test --vus 5 missions",
+                "--vus",
+                "load-test missions -- --vus 5\n",
+            ),
+            (
+                "load-test --vus=5 -- -q",
+                "--vus",
+                "load-test -- -q --vus=5\n",
+            ),
+            ("load-test missions -u", "-u", "load-test missions -- -u\n"),
+            (
+                "load-test -e TOKEN=s3cret",
+                "-e",
+                "load-test -- -e TOKEN='***'",
+            ),
+        ] {
+            let said = said(line, name).unwrap();
+            assert!(said.contains(put), "{line}: {said}");
+        }
+        let paused = said("load-test --paused", "--paused").unwrap();
+        assert!(paused.contains("nobody could go on"), "{paused}");
+        assert_eq!(said("load-test --vuss 5", "--vuss"), None);
     }
 
     #[test]
