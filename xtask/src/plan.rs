@@ -20,6 +20,8 @@ pub struct Plan {
     pub tests: Vec<String>,
     /// Multiplies every duration of the profile.
     pub time_scale: f64,
+    /// Multiplies the virtual users and rates of the profile.
+    pub vus_scale: f64,
     /// Whether one of the tests shows the server the key.
     pub needs_key: bool,
     /// Where the load goes.
@@ -38,11 +40,12 @@ impl Plan {
     /// # Errors
     /// A [`UsageError`] that says what is wrong and what to give instead.
     pub fn new(args: &LoadTest, config: &Config) -> Result<Self, UsageError> {
-        let tests = config.chosen(&args.tests(config));
+        let load = &args.load;
+        let tests = config.chosen(&load.tests(config));
         // A variable that is set to nothing, as workflows like to do, counts as not set.
-        let base_url = args.base_url.as_deref().filter(|url| !url.is_empty());
+        let base_url = load.base_url.as_deref().filter(|url| !url.is_empty());
         let server = &config.table.server;
-        let ws_url = args.ws_url.as_deref().filter(|url| !url.is_empty());
+        let ws_url = load.ws_url.as_deref().filter(|url| !url.is_empty());
         let target = Target::new(
             base_url.unwrap_or(&server.base_url),
             ws_url,
@@ -67,10 +70,11 @@ impl Plan {
             .results()
             .map_or_else(|| config.results(), Path::to_owned);
         Ok(Self {
-            profile: args.profile(config).to_owned(),
+            profile: load.profile(config).to_owned(),
             needs_key: tests.iter().any(|test| config.needs_key(test)),
             tests,
-            time_scale: args.time_scale,
+            time_scale: load.time_scale,
+            vus_scale: load.vus_scale,
             target,
             key,
             results,
@@ -84,6 +88,7 @@ impl Plan {
             ("PROFILE", self.profile.clone()),
             ("TEST", test.into()),
             ("TIME_SCALE", self.time_scale.to_string()),
+            ("VUS_SCALE", self.vus_scale.to_string()),
         ]
     }
 

@@ -11,6 +11,7 @@ fn wrong_command_lines_exit_with_2() {
         ("missions smoke", "'smoke' for '[TEST]...'"),
         ("smoke mission", "missions"),
         ("smoke --time-scale 0", "0.001 to 10"),
+        ("smoke --vus-scale 0", "0.01 to 10000"),
         ("smoke --base-url nonsense", "not a URL"),
         ("smoke --base-url ftp://localhost", "http:// or https://"),
         ("smoke --base-url http://10.0.0.1:0", "port 0"),
