@@ -4,4 +4,6 @@ pub mod install;
 pub mod run;
 
 pub use install::{FindOptions, K6, command, ensure, is_missing};
-pub use run::{Invocation, Options, Ran, Shape, Stopped, inspect, short, without_values};
+pub use run::{
+    Archive, Invocation, Options, Ran, Shape, Stopped, archive, inspect, short, without_values,
+};

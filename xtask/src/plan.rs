@@ -34,6 +34,21 @@ pub struct Plan {
     pub prometheus: Option<Addresses>,
 }
 
+/// The variables that choose the load and the script, without the server's address.
+pub fn script_env(
+    profile: &str,
+    test: &str,
+    time_scale: f64,
+    vus_scale: f64,
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("PROFILE", profile.into()),
+        ("TEST", test.into()),
+        ("TIME_SCALE", time_scale.to_string()),
+        ("VUS_SCALE", vus_scale.to_string()),
+    ]
+}
+
 impl Plan {
     /// Checks the command line.
     ///
@@ -84,12 +99,7 @@ impl Plan {
 
     /// The variables that choose the load and the script, for `k6 inspect`.
     pub fn script_env(&self, test: &str) -> Vec<(&'static str, String)> {
-        vec![
-            ("PROFILE", self.profile.clone()),
-            ("TEST", test.into()),
-            ("TIME_SCALE", self.time_scale.to_string()),
-            ("VUS_SCALE", self.vus_scale.to_string()),
-        ]
+        script_env(&self.profile, test, self.time_scale, self.vus_scale)
     }
 
     /// All variables for the script but the key.

@@ -143,6 +143,8 @@ mod tests {
             ..testing::line(0).key
         };
         assert!(key().is_comparable_with(&key()));
+        // The line is from before there was such a scale.
+        assert_eq!(key().vus_scale, 1.0);
         let changes: [fn(&mut Key); 11] = [
             |key| key.test = "other".into(),
             |key| key.profile = "other".into(),
