@@ -7,6 +7,7 @@
 //   BLOCK_VUS, BLOCK_DURATION  the load of a comparison's block (default: 10 virtual users, 3s)
 //   MARKS         asks this URL for `load` after the script's setup and for `teardown` before its teardown
 //   TIME_SCALE    multiplies every duration of the profile, 0.001 to 10 (default: 1)
+//   VUS_SCALE     multiplies the virtual users and rates of the profile, 0.01 to 10000 (default: 1)
 //   SUMMARY_PATH  where to write the summary as JSON; without it k6 prints its own text
 //   TESTID        tag `testid` on every sample: tells this run from others in a time series database
 //   REVISION      tag `revision` on every sample: the version of the server under test
@@ -78,7 +79,8 @@ ws.connect = (...args) => {
 };
 
 const profileName = chooseProfile(__ENV.PROFILE || 'smoke');
-const timeScale = readTimeScale(__ENV.TIME_SCALE);
+const timeScale = readScale('TIME_SCALE', 0.001, 10);
+const vusScale = readScale('VUS_SCALE', 0.01, 10000);
 const testName = __ENV.TEST;
 const { path: scriptPath, text: scriptText } = findScript(testName);
 const settings = readSettings(scriptPath.replace(/\.js$/, '.json'));
@@ -96,7 +98,8 @@ const scriptOptions = script.options || {};
 // Apart from `options`, whose parts k6 replaces by its own once it has read them.
 const thresholds = mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
 const ownThresholds = mergeThresholds(scriptOptions.thresholds);
-const load = withGracefulStop(scaleDurations({ ...comparing, ...profiles }[profileName]), settings.gracefulStop);
+const profile = scaleUsers(scaleDurations({ ...comparing, ...profiles }[profileName]));
+const load = withGracefulStop(profile, settings.gracefulStop);
 
 export const options = {
   // k6 needs `setup` and `teardown` to be functions, so they are always there, and run on request.
@@ -204,6 +207,7 @@ export function handleSummary(data) {
     profile: profileName,
     test: testName,
     time_scale: timeScale,
+    vus_scale: vusScale,
     thresholds: mapValues(thresholds, (list) => list.map(expressionOf)),
     own_thresholds: mapValues(ownThresholds, (list) => list.map(expressionOf)),
     evidence: settings.evidence,
@@ -337,13 +341,14 @@ function readVus(text) {
   return vus;
 }
 
-function readTimeScale(text) {
+function readScale(name, least, most) {
+  const text = __ENV[name];
   if (text === undefined || text === '') {
     return 1;
   }
   const scale = Number(text);
-  if (!(scale >= 0.001 && scale <= 10)) {
-    throw new Error(`TIME_SCALE is "${text}": give a number from 0.001 to 10, as in \`-e TIME_SCALE=0.1\``);
+  if (!(scale >= least && scale <= most)) {
+    throw new Error(`${name} is "${text}": give a number from ${least} to ${most}, as in \`-e ${name}=0.1\``);
   }
   return scale;
 }
@@ -377,6 +382,41 @@ function scaleDurations(value, least = 1000) {
 function scaleDuration(duration, least) {
   const milliseconds = parseDuration(duration);
   return milliseconds === 0 ? '0s' : `${Math.max(least, Math.round(milliseconds * timeScale))}ms`;
+}
+
+// A copy of a profile, or of one of its scenarios, with its virtual users and rates multiplied by VUS_SCALE. Iterations
+// that all users share grow with them; those of each user stay.
+function scaleUsers(load) {
+  if (vusScale === 1) {
+    return load;
+  }
+  // k6 takes one user where a steady load names none.
+  const steady = [undefined, 'constant-vus', 'shared-iterations', 'per-vu-iterations'].includes(load.executor);
+  const one = steady && !load.stages && !load.scenarios ? { vus: 1 } : {};
+  return mapValues({ ...one, ...load }, (value, key) => {
+    switch (key) {
+      case 'scenarios':
+        return mapValues(value, scaleUsers);
+      case 'stages':
+        return value.map((stage) => ({ ...stage, target: scaleUp(stage.target) }));
+      case 'iterations':
+        return load.executor === 'per-vu-iterations' ? value : scaleUp(value);
+      case 'vus':
+      case 'startVUs':
+      case 'preAllocatedVUs':
+      case 'maxVUs':
+      case 'rate':
+      case 'startRate':
+        return scaleUp(value);
+      default:
+        return value;
+    }
+  });
+}
+
+// A whole number, and at least 1. A zero stays one, and so does what is no number: k6 says what is wrong with it.
+function scaleUp(amount) {
+  return amount > 0 ? Math.max(1, Math.round(amount * vusScale)) : amount;
 }
 
 // Milliseconds of a duration in any of k6's forms: a number of milliseconds, or `1m30s`, `1.5h`,

@@ -4,6 +4,7 @@ mod compare;
 mod completions;
 mod history;
 mod load_test;
+mod manifest;
 mod names;
 mod report;
 
@@ -16,7 +17,8 @@ use crate::config::Config;
 pub use compare::{Compare, Use};
 pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};
-pub use load_test::{DEFAULT_GRAFANA_URL, FindK6, LoadTest, MessageFormat};
+pub use load_test::{DEFAULT_GRAFANA_URL, FindK6, Load, LoadTest, MessageFormat};
+pub use manifest::{Manifest, Spread};
 pub use report::Report;
 
 /// Reads this process's command line; help is one of the errors.
@@ -74,6 +76,14 @@ fn command(config: Option<&Config>) -> clap::Command {
                 // An argument that is changed goes to the end, and this one is to stay behind those.
                 .mut_arg("k6_args", |arg| arg)
         })
+        .mut_subcommand("manifest", |command| {
+            command
+                .mut_arg("profile", |arg| arg.value_parser(profile().or(test())))
+                .mut_arg("tests", |arg| arg.value_parser(test()))
+                .mut_arg("base_url", |arg| {
+                    arg.help("Where the runners find the server")
+                })
+        })
         .mut_subcommand("compare", |command| {
             command.mut_arg("tests", |arg| arg.value_parser(test()))
         })
@@ -130,6 +140,8 @@ pub enum Command {
     LoadTest(Box<LoadTest>),
     /// Compare this working tree with another revision, on this machine, now.
     Compare(Box<Compare>),
+    /// Write the tests for k6-operator on Kubernetes, for `kubectl create -f -`.
+    Manifest(Box<Manifest>),
     /// Show the past of the load tests, take over runs from elsewhere, or accept a change.
     History(History),
     /// Write the HTML pages of a run, and the index of all runs, once more.

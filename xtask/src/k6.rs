@@ -5,5 +5,6 @@ pub mod run;
 
 pub use install::{FindOptions, K6, command, ensure, is_missing};
 pub use run::{
-    Invocation, Options, Place, Ran, Shape, Stopped, belongs_behind, inspect, short, without_values,
+    Archive, Invocation, Options, Place, Ran, Shape, Stopped, archive, belongs_behind, inspect,
+    short, without_values,
 };

@@ -150,7 +150,7 @@ impl Run<'_> {
         let binary = server.binary().map(Path::to_owned);
         self.note(&server);
         ui::step(&report::announcement(&self.record, &self.shapes));
-        if !self.args.names_profile(self.config) {
+        if !self.args.load.names_profile(self.config) {
             ui::info(&format!(
                 "no profile is named, so this is {}: --help lists the others",
                 self.record.profile

@@ -2,6 +2,7 @@
 
 mod actions;
 mod cli;
+mod cluster;
 mod compare;
 mod config;
 mod error;
@@ -80,6 +81,7 @@ fn dispatch(cli: Cli, root: &Path, config: Result<Config, UsageError>) -> anyhow
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, root, &config?),
         Command::Compare(args) => compare::run(&args, root, &config?),
+        Command::Manifest(args) => cluster::manifest(&args, root, &config?),
         Command::History(args) => report::history(&args, root, &config?),
         Command::Report(args) => report::report(&args, root),
         Command::Completions { shell } => {

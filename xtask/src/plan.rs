@@ -20,6 +20,8 @@ pub struct Plan {
     pub tests: Vec<String>,
     /// Multiplies every duration of the profile.
     pub time_scale: f64,
+    /// Multiplies the virtual users and rates of the profile.
+    pub vus_scale: f64,
     /// Whether one of the tests shows the server the key.
     pub needs_key: bool,
     /// Where the load goes.
@@ -32,17 +34,33 @@ pub struct Plan {
     pub prometheus: Option<Addresses>,
 }
 
+/// The variables that choose the load and the script, without the server's address.
+pub fn script_env(
+    profile: &str,
+    test: &str,
+    time_scale: f64,
+    vus_scale: f64,
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("PROFILE", profile.into()),
+        ("TEST", test.into()),
+        ("TIME_SCALE", time_scale.to_string()),
+        ("VUS_SCALE", vus_scale.to_string()),
+    ]
+}
+
 impl Plan {
     /// Checks the command line.
     ///
     /// # Errors
     /// A [`UsageError`] that says what is wrong and what to give instead.
     pub fn new(args: &LoadTest, config: &Config) -> Result<Self, UsageError> {
-        let tests = config.chosen(&args.tests(config));
+        let load = &args.load;
+        let tests = config.chosen(&load.tests(config));
         // A variable that is set to nothing, as workflows like to do, counts as not set.
-        let base_url = args.base_url.as_deref().filter(|url| !url.is_empty());
+        let base_url = load.base_url.as_deref().filter(|url| !url.is_empty());
         let server = &config.table.server;
-        let ws_url = args.ws_url.as_deref().filter(|url| !url.is_empty());
+        let ws_url = load.ws_url.as_deref().filter(|url| !url.is_empty());
         let target = Target::new(
             base_url.unwrap_or(&server.base_url),
             ws_url,
@@ -67,10 +85,11 @@ impl Plan {
             .results()
             .map_or_else(|| config.results(), Path::to_owned);
         Ok(Self {
-            profile: args.profile(config).to_owned(),
+            profile: load.profile(config).to_owned(),
             needs_key: tests.iter().any(|test| config.needs_key(test)),
             tests,
-            time_scale: args.time_scale,
+            time_scale: load.time_scale,
+            vus_scale: load.vus_scale,
             target,
             key,
             results,
@@ -80,11 +99,7 @@ impl Plan {
 
     /// The variables that choose the load and the script, for `k6 inspect`.
     pub fn script_env(&self, test: &str) -> Vec<(&'static str, String)> {
-        vec![
-            ("PROFILE", self.profile.clone()),
-            ("TEST", test.into()),
-            ("TIME_SCALE", self.time_scale.to_string()),
-        ]
+        script_env(&self.profile, test, self.time_scale, self.vus_scale)
     }
 
     /// All variables for the script but the key.

@@ -28,7 +28,7 @@ pub use measured::{Kind, Measure, measured};
 pub use run::{
     FunctionRecord, GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState, ProfileRecord,
     RunRecord, SCHEMA_VERSION, SampledRecord, ServerKind, ServerRecord, StageRecord, TargetRecord,
-    TestRecord, UsageRecord,
+    TestRecord, UsageRecord, unscaled,
 };
 pub use scrub::scrub;
 pub use versioned::versioned;

@@ -39,6 +39,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
+    (
+        "cluster",
+        &[
+            "cli", "config", "error", "k6", "plan", "repo", "server", "shell", "ui",
+        ],
+    ),
     ("measure", &["k6", "record", "secret", "server", "shell"]),
     ("history", &["cli", "error", "record", "repo", "ui"]),
     (

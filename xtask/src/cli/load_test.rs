@@ -51,10 +51,9 @@ Exit codes:
 
 The guide is load-tests/README.md.";
 
-/// Arguments of `load-test`.
+/// Which load is made, and where it goes.
 #[derive(Debug, Args)]
-#[command(after_long_help = AFTER, after_help = "Examples and exit codes are in --help.")]
-pub struct LoadTest {
+pub struct Load {
     /// How much load, and for how long [default: smoke]. It may be left out: a test may come first.
     pub profile: Option<String>,
 
@@ -70,15 +69,30 @@ pub struct LoadTest {
     #[arg(help_heading = group::SERVER, long, value_name = "URL", env = "WS_URL")]
     pub ws_url: Option<String>,
 
+    /// Multiplies every duration of the profile: 0.001 to 10.
+    #[arg(help_heading = group::LOAD, long, value_name = "F", default_value = "1", value_parser = time_scale)]
+    pub time_scale: f64,
+
+    /// Multiplies the virtual users and rates of the profile: 0.01 to 10000.
+    ///
+    /// To whole numbers, and to at least 1 of what was there at all.
+    #[arg(help_heading = group::LOAD, long, value_name = "F", default_value = "1", value_parser = vus_scale)]
+    pub vus_scale: f64,
+}
+
+/// Arguments of `load-test`.
+#[derive(Debug, Args)]
+#[command(after_long_help = AFTER, after_help = "Examples and exit codes are in --help.")]
+pub struct LoadTest {
+    /// Which load, and where to.
+    #[command(flatten)]
+    pub load: Load,
+
     /// Trust the certificates in this PEM file, and no others, for the server at an https address.
     ///
     /// k6 gets it as SSL_CERT_FILE. A certificate that signed itself may be its own authority.
     #[arg(help_heading = group::SERVER, long, value_name = "PATH", value_parser = path())]
     pub ca_cert: Option<PathBuf>,
-
-    /// Multiplies every duration of the profile: 0.001 to 10.
-    #[arg(help_heading = group::LOAD, long, value_name = "F", default_value = "1", value_parser = time_scale)]
-    pub time_scale: f64,
 
     /// The share of all checks that must pass.
     #[arg(help_heading = group::VERDICT, long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
@@ -213,7 +227,7 @@ pub enum MessageFormat {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GrowthBound(pub Option<f64>);
 
-impl LoadTest {
+impl Load {
     /// Whether a profile is named.
     pub fn names_profile(&self, config: &Config) -> bool {
         let first = self.profile.as_deref();
@@ -233,7 +247,9 @@ impl LoadTest {
         let first = self.profile.iter().filter(|name| config.is_test(name));
         first.chain(&self.tests).cloned().collect()
     }
+}
 
+impl LoadTest {
     /// The server binary that is given, if one is.
     pub fn server_bin(&self) -> Option<&Path> {
         self.server_bin
@@ -272,6 +288,16 @@ fn time_scale(text: &str) -> Result<f64, String> {
         Ok(scale) if (0.001..=10.0).contains(&scale) => Ok(scale),
         _ => Err(
             "the time scale is a number from 0.001 to 10, such as 0.1 for a tenth of the time"
+                .into(),
+        ),
+    }
+}
+
+fn vus_scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if (0.01..=10_000.0).contains(&scale) => Ok(scale),
+        _ => Err(
+            "the scale of the virtual users is a number from 0.01 to 10000, such as 10 for ten times as many"
                 .into(),
         ),
     }
@@ -318,15 +344,20 @@ mod tests {
     fn valid_command_lines() {
         let bare = parse("load-test").unwrap();
         let config = ours();
-        assert_eq!(bare.profile(&config), "smoke");
-        assert!(bare.tests(&config).is_empty());
-        let args = parse("load-test smoke health websocket").unwrap();
-        assert_eq!(args.tests(&config), ["health", "websocket"]);
-        let args = parse("load-test missions all").unwrap();
-        assert_eq!(args.profile(&config), "smoke");
-        assert_eq!(args.tests(&config), ["missions", "all"]);
-        let args = parse("load-test stress missions --time-scale 0.02 -- --vus 3").unwrap();
-        assert_eq!((args.profile(&config), args.time_scale), ("stress", 0.02));
+        assert_eq!(bare.load.profile(&config), "smoke");
+        assert!(bare.load.tests(&config).is_empty());
+        let load = parse("load-test smoke health websocket").unwrap().load;
+        assert_eq!(load.tests(&config), ["health", "websocket"]);
+        let load = parse("load-test missions all").unwrap().load;
+        assert_eq!(load.profile(&config), "smoke");
+        assert_eq!(load.tests(&config), ["missions", "all"]);
+        let args = parse("load-test stress missions --time-scale 0.02 --vus-scale 1e4 -- --vus 3")
+            .unwrap();
+        assert_eq!(args.load.profile(&config), "stress");
+        assert_eq!(
+            (args.load.time_scale, args.load.vus_scale),
+            (0.02, 10_000.0)
+        );
         assert_eq!(args.k6_args, ["--vus", "3"]);
         assert_eq!(
             parse("load-test --max-memory-growth off")
@@ -392,6 +423,21 @@ mod tests {
                 "load-test --time-scale NaN",
                 ErrorKind::ValueValidation,
                 "0.001 to 10",
+            ),
+            (
+                "load-test --vus-scale 0",
+                ErrorKind::ValueValidation,
+                "0.01 to 10000",
+            ),
+            (
+                "load-test --vus-scale 10001",
+                ErrorKind::ValueValidation,
+                "0.01 to 10000",
+            ),
+            (
+                "load-test --vus-scale ten",
+                ErrorKind::ValueValidation,
+                "0.01 to 10000",
             ),
             (
                 "load-test --min-checks 95",

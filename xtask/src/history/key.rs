@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::record::{RunRecord, ServerKind};
+use crate::record::{RunRecord, ServerKind, unscaled};
 
 /// What two lines must share to be comparable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Key {
     pub profile: String,
     /// What every duration of the profile was multiplied with.
     pub time_scale: f64,
+    /// What its virtual users and rates were multiplied with.
+    #[serde(default = "unscaled")]
+    pub vus_scale: f64,
     /// Arguments for k6: with any a line is comparable with none.
     pub k6_args: Vec<String>,
     /// Whether the server was started for the run.
@@ -46,6 +49,7 @@ impl Key {
             test: test.to_owned(),
             profile: run.profile.clone(),
             time_scale: run.time_scale,
+            vus_scale: run.vus_scale,
             k6_args: run.k6_args.clone(),
             target,
             url: (target == Some(ServerKind::Url)).then(|| run.target.base_url.clone()),
@@ -78,6 +82,7 @@ impl Key {
             test,
             profile,
             time_scale,
+            vus_scale,
             k6_args,
             target,
             url,
@@ -86,8 +91,8 @@ impl Key {
             host,
             machine: _,
         } = other;
-        (test, profile, time_scale, k6_args)
-            == (&self.test, &self.profile, &self.time_scale, &self.k6_args)
+        (test, profile, k6_args) == (&self.test, &self.profile, &self.k6_args)
+            && (time_scale, vus_scale) == (&self.time_scale, &self.vus_scale)
             && (target, url, after, k6, host)
                 == (&self.target, &self.url, &self.after, &self.k6, &self.host)
     }
@@ -138,10 +143,13 @@ mod tests {
             ..testing::line(0).key
         };
         assert!(key().is_comparable_with(&key()));
-        let changes: [fn(&mut Key); 10] = [
+        // The line is from before there was such a scale.
+        assert_eq!(key().vus_scale, 1.0);
+        let changes: [fn(&mut Key); 11] = [
             |key| key.test = "other".into(),
             |key| key.profile = "other".into(),
             |key| key.time_scale = 0.5,
+            |key| key.vus_scale = 10.0,
             |key| key.target = Some(ServerKind::Url),
             |key| key.url = Some("https://staging.example.org".into()),
             |key| key.after = vec!["health".into()],

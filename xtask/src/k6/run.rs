@@ -1,5 +1,6 @@
 //! Asking k6 for the load of a test, running the test, and following what k6 says meanwhile.
 
+mod archive;
 mod duration;
 mod generator;
 mod invoke;
@@ -12,6 +13,7 @@ mod scenario;
 mod shape;
 mod table;
 
+pub use archive::{Archive, archive};
 pub use duration::short;
 pub use invoke::{Invocation, Ran, Stopped};
 pub use options::{Options, belongs_behind, without_values};

@@ -39,6 +39,7 @@ pub fn begin(
         teardown_s: 0.0,
         profile: plan.profile.clone(),
         time_scale: plan.time_scale,
+        vus_scale: plan.vus_scale,
         command: Some(command::line()),
         k6_args: options.kept.clone(),
         target: TargetRecord {

@@ -63,6 +63,9 @@ pub struct RunRecord {
     pub profile: String,
     /// What every duration of the profile was multiplied with.
     pub time_scale: f64,
+    /// What its virtual users and rates were multiplied with.
+    #[serde(default = "unscaled")]
+    pub vus_scale: f64,
     /// The command line that made the run, with the variables that it heeds but the key, for a shell.
     #[serde(default)]
     pub command: Option<String>,
@@ -83,6 +86,11 @@ pub struct RunRecord {
     pub host: Host,
     /// The tests, in the order in which they ran.
     pub tests: Vec<TestRecord>,
+}
+
+/// The scale of runs that were made before there was one.
+pub fn unscaled() -> f64 {
+    1.0
 }
 
 /// Where the load went.

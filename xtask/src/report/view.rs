@@ -280,12 +280,11 @@ fn lines(all: &[String]) -> Vec<Text> {
     all.iter().map(|text| Text::lines(text)).collect()
 }
 
-/// What a run's profile is not without: nothing, or ` at time scale 0.1`.
-pub fn time_scale(scale: f64) -> String {
-    match scale {
-        1.0 => String::new(),
-        _ => format!(" at time scale {scale}"),
-    }
+/// What a run's profile is not without: nothing, or ` at time scale 0.1 with 10 times the users`.
+pub fn scales(time: f64, users: f64) -> String {
+    let time = (time != 1.0).then(|| format!(" at time scale {time}"));
+    let users = (users != 1.0).then(|| format!(" with {users} times the users"));
+    time.into_iter().chain(users).collect()
 }
 
 /// A time in UTC as people read it.

@@ -115,12 +115,17 @@ impl Target {
         self.local.is_some_and(|address| address.port() == 0)
     }
 
+    /// Whether this machine, and nothing else, is meant.
+    pub fn is_loopback(&self) -> bool {
+        http::is_loopback(&self.url)
+    }
+
     /// A name for the server that is the same for all URLs that mean it: runs with the same name disturb each other.
     pub fn lock_name(&self) -> Option<String> {
         if self.any_port() {
             return None;
         }
-        let host = if http::is_loopback(&self.url) {
+        let host = if self.is_loopback() {
             "local".into()
         } else {
             self.url.host_str()?.to_owned()

@@ -264,13 +264,24 @@ fn both_ends_of_the_supported_versions_agree() {
 }
 
 #[test]
-fn json_alone_on_standard_output() {
-    let done = Run::new("smoke health --time-scale 0.05")
+fn json_alone_on_standard_output_and_three_times_the_users() {
+    let done = Run::new("smoke health --time-scale 0.05 --vus-scale 3")
         .own_server()
         .json()
         .done();
-    done.exits(0);
+    done.exits(0)
+        .says("smoke health at time scale 0.05 with 3 times the users on http://");
     let run: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(run, done.run());
     assert_eq!(run["schema_version"], 1);
+    assert_eq!(
+        (&run["vus_scale"], &run["tests"][0]["max_vus"]),
+        (&json!(3.0), &json!(3))
+    );
+    let summary = done.summary("health");
+    assert_eq!(summary["metrics"]["vus"]["values"]["max"], 3);
+    assert_eq!(summary["load_test"]["vus_scale"], 3);
+    let history = read(&done.results.join("history.jsonl"));
+    let line: Value = serde_json::from_str(history.trim()).unwrap();
+    assert_eq!(line["key"]["vus_scale"], 3.0);
 }

@@ -22,6 +22,7 @@ mod history;
 mod interrupts;
 mod liar;
 mod locks;
+mod manifest;
 mod pages;
 mod processes;
 mod prometheus;

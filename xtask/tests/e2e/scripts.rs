@@ -346,6 +346,101 @@ fn a_test_is_found_by_its_file_and_what_is_wrong_with_it_is_named() {
 }
 
 #[test]
+fn virtual_users_and_rates_are_scaled_and_nothing_else() {
+    const FORMS: &str = r"
+  ...config.profiles,
+  bare: { duration: '5s' },
+  shared: { vus: 2, iterations: 8 },
+  forms: { scenarios: {
+    steady: { executor: 'constant-vus', duration: '5s' },
+    ramp: { executor: 'ramping-vus', startVUs: 2, stages: [{ duration: '5s', target: 0 }] },
+    each: { executor: 'per-vu-iterations', vus: 2, iterations: 8 },
+    rate: { executor: 'constant-arrival-rate', rate: 4, duration: '5s', preAllocatedVUs: 3, maxVUs: 5 },
+    rates: { executor: 'ramping-arrival-rate', startRate: 0, preAllocatedVUs: 1, stages: [{ duration: '5s', target: 4 }] },
+  } },";
+    let scripts = Scripts::with(&[]);
+    let main_js = std::fs::read_to_string(scripts.main_js()).unwrap();
+    let with_forms = main_js.replace("\n  ...config.profiles,", FORMS);
+    assert_ne!(with_forms, main_js);
+    std::fs::write(scripts.main_js(), with_forms).unwrap();
+    let inspect = |profile: &str, scale: &str| {
+        let env = [
+            ("TEST", "health"),
+            ("PROFILE", profile),
+            ("VUS_SCALE", scale),
+        ];
+        let env = env
+            .iter()
+            .flat_map(|(name, value)| ["-e".to_owned(), format!("{name}={value}")]);
+        let out = command(k6(), &["inspect", "--execution-requirements"])
+            .args(env)
+            .arg(scripts.main_js())
+            .output()
+            .unwrap();
+        let value: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
+        (value, String::from_utf8(out.stderr).unwrap())
+    };
+    for (profile, scale, numbers) in [
+        (
+            "stress",
+            "25.5",
+            &[
+                ("/stages/3/target", 2550),
+                ("/stages/4/target", 0),
+                ("/maxVUs", 2550),
+            ][..],
+        ),
+        ("smoke", "0.01", &[("/maxVUs", 1)]),
+        ("spike", "0.01", &[("/stages/1/target", 1)]),
+        ("bare", "7", &[("/vus", 7)]),
+        ("shared", "10", &[("/vus", 20), ("/iterations", 80)]),
+        (
+            "forms",
+            "10",
+            &[
+                ("/scenarios/steady/vus", 10),
+                ("/scenarios/ramp/startVUs", 20),
+                ("/scenarios/ramp/stages/0/target", 0),
+                ("/scenarios/each/vus", 20),
+                ("/scenarios/each/iterations", 8),
+                ("/scenarios/rate/rate", 40),
+                ("/scenarios/rate/preAllocatedVUs", 30),
+                ("/scenarios/rate/maxVUs", 50),
+                ("/scenarios/rates/startRate", 0),
+                ("/scenarios/rates/stages/0/target", 40),
+            ],
+        ),
+    ] {
+        let (plan, said) = inspect(profile, scale);
+        for (path, expected) in numbers {
+            let found = plan.pointer(path);
+            assert_eq!(
+                found,
+                Some(&Value::from(*expected)),
+                "{profile} {path}: {said}"
+            );
+        }
+    }
+    let (scaled, _) = inspect("stress", "10");
+    let (plain, _) = inspect("stress", "");
+    for (stage, as_ever) in ["/stages/0/duration", "/totalDuration", "/tags"]
+        .map(|at| (scaled.pointer(at), plain.pointer(at)))
+    {
+        assert!(stage.is_some());
+        assert_eq!(stage, as_ever);
+    }
+    for wrong in ["0", "0.001", "10001", "ten"] {
+        let (_, said) = inspect("smoke", wrong);
+        assert!(
+            said.contains(&format!(
+                "VUS_SCALE is \\\"{wrong}\\\": give a number from 0.01 to 10000"
+            )),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn an_archive_holds_all_that_a_test_needs() {
     let dir = tempfile::tempdir().unwrap();
     for program in [k6(), oldest_k6()] {

@@ -81,6 +81,11 @@ impl Run {
         Self::command("compare", args, k6())
     }
 
+    /// `manifest` with `args` (words).
+    pub fn manifest(args: &str) -> Self {
+        Self::command("manifest", args, k6())
+    }
+
     /// `history` with `args` (words).
     pub fn history(args: &str) -> Self {
         Self::command("history", args, k6())

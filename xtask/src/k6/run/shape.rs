@@ -13,7 +13,7 @@ use super::options::Options;
 use super::scenario::{Executor, Scenario, Stage, Stretch, optional, users};
 use crate::record::StageRecord;
 use crate::secret::Secret;
-use crate::shell::{self, cmd};
+use crate::shell::{self, Cmd, cmd};
 
 /// `k6 inspect` runs only the script's top level.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -105,7 +105,12 @@ pub fn inspect(
     for (name, value) in env {
         command = command.env(name, value);
     }
-    let captured = shell::capture(options.environment(command), LIMIT)?;
+    inspect_with(options.environment(command), main_js)
+}
+
+/// As [`inspect`] of `main_js`, by a command of one's own.
+pub(super) fn inspect_with(command: Cmd<'_>, main_js: &Path) -> anyhow::Result<Shape> {
+    let captured = shell::capture(command, LIMIT)?;
     anyhow::ensure!(
         captured.ended.success(),
         "k6 cannot read {} ({}):{}",

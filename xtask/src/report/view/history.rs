@@ -23,7 +23,7 @@ pub fn history(all: &[ComparableRuns], notices: &[String], source: &Path) -> Doc
         subject: "history".into(),
         outcome: Outcome::Passed,
         title: "Load tests: the past".into(),
-        line: format!("From {}. Only comparable runs share a chart: same test, profile, time scale, kind of target, k6 version, host and tests before it.", source.display()).into(),
+        line: format!("From {}. Only comparable runs share a chart: same test, profile, scales, kind of target, k6 version, host and tests before it.", source.display()).into(),
         notices: lines(notices),
         sections: all.iter().map(section).collect(),
         ..Document::default()

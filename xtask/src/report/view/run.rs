@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Document, Link, Table, Tone, lines, outcome, section, test, time_scale, took};
+use super::{Document, Link, Table, Tone, lines, outcome, scales, section, test, took};
 use crate::history::Trend;
 use crate::record::{Revision, RunRecord, ServerKind};
 use crate::report::over_time::Usage;
@@ -48,8 +48,8 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
 /// What was run, in a few words.
 pub fn title(run: &RunRecord) -> Text {
     let tests: Vec<_> = run.tests.iter().map(|test| test.name.as_str()).collect();
-    let (tests, scale) = (tests.join(", "), time_scale(run.time_scale));
-    format!("{} {tests}{scale} on {}", run.profile, run.target.base_url).into()
+    let (tests, scales) = (tests.join(", "), scales(run.time_scale, run.vus_scale));
+    format!("{} {tests}{scales} on {}", run.profile, run.target.base_url).into()
 }
 
 /// What is to be said of the history, each sentence once with the tests that it is about.
@@ -164,6 +164,9 @@ fn repeat(run: &RunRecord) -> Vec<Text> {
         let mut line = format!("cargo xtask load-test {} {}", run.profile, tests.join(" "));
         if run.time_scale != 1.0 {
             line += &format!(" --time-scale {}", run.time_scale);
+        }
+        if run.vus_scale != 1.0 {
+            line += &format!(" --vus-scale {}", run.vus_scale);
         }
         if !run.k6_args.is_empty() {
             line += &format!(" -- {}", run.k6_args.join(" "));

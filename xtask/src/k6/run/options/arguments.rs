@@ -5,13 +5,14 @@ use super::Options;
 use crate::error::UsageError;
 
 /// The variables that we give to the scripts, and how a user sets each.
-const OUR_VARIABLES: [(&str, &str); 10] = [
+const OUR_VARIABLES: [(&str, &str); 11] = [
     ("BASE_URL", "--base-url"),
     ("WS_URL", "--ws-url"),
     ("API_KEY", "the environment variable API_KEY"),
     ("PROFILE", "the first word of the command line"),
     ("TEST", "the words behind the profile"),
     ("TIME_SCALE", "--time-scale"),
+    ("VUS_SCALE", "--vus-scale"),
     ("BLOCK_VUS", "--vus of `compare`"),
     ("BLOCK_DURATION", "--block of `compare`"),
     ("SUMMARY_PATH", "--results"),

@@ -4,11 +4,12 @@ use k6_summary::Quantity;
 
 use crate::history::{Change, ComparableRuns, Key, Mark, Metric};
 use crate::record::{percent, short_commit};
-use crate::report::view::time_scale;
+use crate::report::view::scales;
 
 /// What was run: `load missions`, `smoke health at time scale 0.1`.
 pub fn name(key: &Key) -> String {
-    format!("{} {}{}", key.profile, key.test, time_scale(key.time_scale))
+    let scales = scales(key.time_scale, key.vus_scale);
+    format!("{} {}{scales}", key.profile, key.test)
 }
 
 /// Where it was run.
