@@ -265,6 +265,11 @@ fn outline(out: &mut String, one: &Section, widths: (usize, usize), screen: Scre
         .map(|row| Text::from(row.sentence()))
         .collect();
     signed(out, screen, Tone::Bad, &failed);
+    let endpoints = one.endpoints.rows.iter();
+    let endpoints = endpoints.filter(|row| row.tone == Tone::Bad);
+    let endpoints = endpoints
+        .map(|row| Text::from(format!("{}: {} failed; {}", row.what, row.value, row.note)));
+    signed(out, screen, Tone::Bad, &endpoints.collect::<Vec<_>>());
     one.functions
         .iter()
         .for_each(|table| lines(out, table, screen));
@@ -287,6 +292,7 @@ fn section(out: &mut String, one: &Section, screen: Screen) {
     }
     signed(out, screen, Tone::Warn, &one.notes);
     table(out, &[&one.judged, &one.measured], false, screen);
+    table(out, &[&one.endpoints], true, screen);
     if !one.compared.title.is_empty() {
         said(out, screen, ("  ", "  "), &one.compared.title);
     }

@@ -4,6 +4,7 @@
 //! has to look for one, and the same row has the same tone in all of them.
 
 mod comparison;
+mod endpoints;
 mod functions;
 mod history;
 mod past;
@@ -211,6 +212,8 @@ pub struct Section {
     pub notes: Vec<Text>,
     /// Thresholds, checks and growth.
     pub judged: Table,
+    /// What the server was asked, and what failed of it.
+    pub endpoints: Table,
     /// What was measured.
     pub measured: Table,
     /// Numbers beside others: those of the past, or of a base.
