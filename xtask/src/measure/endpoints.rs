@@ -57,10 +57,11 @@ pub fn joined(counted: Vec<EndpointRecord>, said: &Said, seconds: f64) -> Vec<En
             .iter()
             .all(|(count, _)| *count <= failures.count)
         {
-            let answer = format!(
-                "{} {}: {what} {}",
-                kind.method, failures.asked, failures.body
-            );
+            let asked = match failures.asked == endpoint.route {
+                true => String::new(),
+                false => format!("{} {}: ", kind.method, failures.asked),
+            };
+            let answer = format!("{asked}{what} {}", failures.body);
             endpoint.example = Some(answer.trim_end().to_owned());
         }
     }
@@ -148,7 +149,9 @@ mod tests {
             ]
         );
         assert_eq!(all[0].per_second, Some(10.0));
-        assert_eq!(all[0].example.as_deref(), Some("POST /items: 500 {}"));
+        assert_eq!(all[0].example.as_deref(), Some("500 {}"));
+        let example = "GET /items/17: connection refused {}";
+        assert_eq!(all[1].example.as_deref(), Some(example));
         assert_eq!(all[1].commonest.as_deref(), Some("connection refused"));
         assert_eq!(all[1].first_failure_s, Some(0.7));
     }

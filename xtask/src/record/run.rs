@@ -294,7 +294,7 @@ pub struct EndpointRecord {
     pub commonest: Option<String>,
     /// When the first failure was seen, in seconds since the test began.
     pub first_failure_s: Option<f64>,
-    /// One of the requests that failed, and the beginning of its answer.
+    /// The beginning of an answer that failed, with its status, and with what was asked if the route does not say.
     pub example: Option<String>,
 }
 

@@ -265,14 +265,27 @@ fn outline(out: &mut String, one: &Section, widths: (usize, usize), screen: Scre
         .map(|row| Text::from(row.sentence()))
         .collect();
     signed(out, screen, Tone::Bad, &failed);
-    let endpoints = one.endpoints.rows.iter();
-    let endpoints = endpoints.filter(|row| row.tone == Tone::Bad);
-    let endpoints = endpoints
-        .map(|row| Text::from(format!("{}: {} failed; {}", row.what, row.value, row.note)));
-    signed(out, screen, Tone::Bad, &endpoints.collect::<Vec<_>>());
+    failing_endpoints(out, one, screen);
     one.functions
         .iter()
         .for_each(|table| lines(out, table, screen));
+}
+
+/// The endpoints for which a test failed, each with an answer.
+fn failing_endpoints(out: &mut String, one: &Section, screen: Screen) {
+    let rows = one.endpoints.rows.iter();
+    let rows = rows.filter(|row| row.tone == Tone::Bad).map(|row| {
+        let joint = if row.note.starts_with("since ") {
+            " "
+        } else {
+            "; "
+        };
+        Text::from(format!(
+            "{}: {} failed{joint}{}",
+            row.what, row.value, row.note
+        ))
+    });
+    signed(out, screen, Tone::Bad, &rows.collect::<Vec<_>>());
 }
 
 fn section(out: &mut String, one: &Section, screen: Screen) {
@@ -292,7 +305,13 @@ fn section(out: &mut String, one: &Section, screen: Screen) {
     }
     signed(out, screen, Tone::Warn, &one.notes);
     table(out, &[&one.judged, &one.measured], false, screen);
-    table(out, &[&one.endpoints], true, screen);
+    let mut endpoints = one.endpoints.clone();
+    for row in &mut endpoints.rows {
+        // An answer is too long for a cell, and stands below.
+        row.note = Text::default();
+    }
+    table(out, &[&endpoints], true, screen);
+    failing_endpoints(out, one, screen);
     if !one.compared.title.is_empty() {
         said(out, screen, ("  ", "  "), &one.compared.title);
     }

@@ -146,6 +146,10 @@ impl Row {
     pub fn sentence(&self) -> String {
         let mut out = format!("{}: {}", self.what, self.value);
         match self.more.first() {
+            Some(_) if self.bound.is_empty() => {
+                let more: Vec<&str> = self.more.iter().map(|text| &**text).collect();
+                out += &format!(", {}", more.join(", "));
+            }
             Some(change) => out += &format!(", {change} from {}", self.bound),
             None if self.bound.is_empty() => {}
             None => out += &format!(", limit {}", self.bound),

@@ -12,7 +12,7 @@ const HEADS: Heads = Heads {
     bound: "",
     more: &["Requests", "p50 / p95 / p99", "4xx", "5xx", "No answer"],
 };
-const HINT: &str = "Requests, statuses and durations are the server's own count and time; what had no answer, when it began and the example are k6's.";
+const HINT: &str = "Requests, statuses and durations are the server's own, the durations interpolated within the buckets of its histogram; what had no answer, since when and the example are k6's.";
 const UNCOUNTED: &str = "The server's metrics do not tell requests by method, route and status: only what failed is known, by k6.";
 
 /// The endpoints of `test`.
@@ -49,14 +49,12 @@ fn row(it: &EndpointRecord, test: &TestRecord) -> Row {
         .iter()
         .map(|ms| Some(Quantity::new((*ms)?, Unit::Milliseconds).to_string()))
         .collect();
-    let since = it.first_failure_s.map(|at| format!(" since {at:.1} s"));
-    let commonest = it.commonest.as_ref().filter(|_| it.failed() > 0);
-    let mut note = commonest.map_or_else(String::new, |what| {
-        format!("{what}{}", since.unwrap_or_default())
-    });
-    if let Some(example) = &it.example {
-        note += &format!("; {example}");
-    }
+    let example = it.example.as_ref().or(it.commonest.as_ref());
+    let since = it.first_failure_s.map(|at| format!("since {at:.1} s"));
+    let note = since
+        .into_iter()
+        .chain(example.filter(|_| it.failed() > 0).cloned());
+    let note = note.collect::<Vec<_>>().join("; ");
     Row {
         tone: match (it.failed(), test.outcome) {
             (0, _) => Tone::Plain,
