@@ -269,6 +269,7 @@ pub struct FunctionRecord {
 
 /// What a method and a route of the server were asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndpointRecord {
     /// The method.
     pub method: String,
