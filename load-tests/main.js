@@ -75,8 +75,47 @@ ws.connect = (...args) => {
   if (response && response.error) {
     console.warn(`WebSocket Failed: ${response.error}`);
   }
+  if (response && response.status !== 101) {
+    tellFailed({ ...response, status: response.status || 0, error: response.error, request: { method: 'GET', url: args[0] } });
+  }
   return response;
 };
+
+// k6 counts failed requests for the whole test only, so the log tells of each which one it was. Only what a script
+// calls by `http.` is seen; the server's own metrics have the rest.
+for (const name of ['get', 'head', 'post', 'put', 'patch', 'del', 'options', 'request', 'batch', 'asyncRequest']) {
+  const original = http[name];
+  const tell = (answer) => {
+    const answers = name === 'batch' ? Object.values(answer || {}) : [answer];
+    answers.filter((one) => one && (one.status === 0 || one.status >= 400)).forEach(tellFailed);
+    return answer;
+  };
+  http[name] = (...args) => {
+    const answer = original.apply(http, args);
+    return name === 'asyncRequest' ? answer.then(tell) : tell(answer);
+  };
+}
+
+// What this virtual user has told of each kind of failure, and when.
+const told = new Map();
+
+// Writes a failed answer to the log: the first 20 of a kind, and then no more than one a second, which stands for those
+// since the one before. Of the URL only the path is written, since a query may hold a key.
+function tellFailed({ request: { method, url }, status, error, body }) {
+  const path = `/${url}`.replace(/^\/[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*/, '') || '/';
+  // Ids have digits, and are another each time.
+  const kind = `${method} ${path.replace(/[^/]*\d[^/]*/g, '{}')} ${status} ${status === 0 ? error : ''}`;
+  const before = told.get(kind) || { lines: 0, untold: 0, at: 0 };
+  const now = Date.now();
+  if (before.lines < 20 || now - before.at >= 1000) {
+    const shown = before.lines === 0 && typeof body === 'string' ? body.slice(0, 200) : undefined;
+    const at = exec.instance.currentTestRunDuration;
+    console.log(`Failed answer: ${JSON.stringify({ method, path, status, error, body: shown, at, count: before.untold + 1 })}`);
+    told.set(kind, { lines: before.lines + 1, untold: 0, at: now });
+  } else {
+    told.set(kind, { ...before, untold: before.untold + 1 });
+  }
+}
 
 const profileName = chooseProfile(__ENV.PROFILE || 'smoke');
 const timeScale = readScale('TIME_SCALE', 0.001, 10);

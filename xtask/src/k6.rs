@@ -5,6 +5,8 @@ pub mod run;
 
 pub use install::{FindOptions, K6, command, ensure, is_missing};
 pub use run::{
-    Archive, Invocation, Options, Place, Ran, Shape, Stopped, archive, belongs_behind, inspect,
-    short, without_values,
+    Archive, Invocation, Options, Place, Ran, Said, Shape, Stopped, archive, belongs_behind,
+    inspect, short, without_values,
 };
+#[cfg(test)]
+pub use run::{FailedAnswer, Failures};

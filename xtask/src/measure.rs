@@ -1,6 +1,7 @@
 //! One test against one server: k6 makes the load, and the server is watched and sampled meanwhile. What is made of the
 //! numbers is the business of whoever asked for them.
 
+mod endpoints;
 pub mod growth;
 pub mod probe;
 
@@ -11,7 +12,7 @@ use std::time::SystemTime;
 use k6_summary::{ServerState, Summary, SummaryProblem};
 
 use crate::k6::{Invocation, Ran, Stopped};
-use crate::record::UsageRecord;
+use crate::record::{EndpointRecord, UsageRecord};
 use crate::server::{Requests, Sample, Sampler, Server};
 
 /// The most of k6's summary that is read, in bytes: one with 5,000 checks has 2 MB.
@@ -37,6 +38,8 @@ pub struct Measured {
     pub samples: Vec<Sample>,
     /// What the server counted meanwhile, if it counts.
     pub requests: Option<Requests>,
+    /// What each endpoint was asked, and what failed of it.
+    pub endpoints: Vec<EndpointRecord>,
     /// Requests of k6's that were not meant for the server.
     pub aside: u64,
 }
@@ -60,9 +63,14 @@ pub fn measure(
     })?;
     let after = server.sampler().and_then(Sampler::now);
     let requests = counted_before.and_then(|before| Some(server.requests()?.since(&before)));
+    let summary = read_summary(&invocation.summary_path());
+    let seconds = summary.as_ref().map_or(ran.took, Summary::duration);
+    let counted = requests.as_ref().map(|it| server.endpoints(it));
+    let counted = counted.unwrap_or_default();
     Ok(Measured {
         started_at,
-        summary: read_summary(&invocation.summary_path()),
+        endpoints: endpoints::joined(counted, &ran.said, seconds.as_secs_f64()),
+        summary,
         server: server_state(server, &ran),
         samples: window(server, before, after),
         requests,

@@ -19,7 +19,7 @@ use anyhow::{Context as _, bail};
 
 use crate::config::{Config, Values};
 use crate::http;
-use crate::record::ServerKind;
+use crate::record::{EndpointRecord, ServerKind};
 use crate::secret::Secret;
 use crate::shell::logs::LogFile;
 use crate::shell::{Ended, Process};
@@ -316,6 +316,13 @@ impl Server {
     /// How many requests it has counted, by route, if the table says where it does.
     pub fn requests(&self) -> Option<Requests> {
         self.prober.requests()
+    }
+
+    /// What its endpoints were asked, by its own count.
+    pub fn endpoints(&self, counted: &Requests) -> Vec<EndpointRecord> {
+        let table = &self.config.table;
+        let requests = table.requests.as_ref();
+        requests.map_or_else(Vec::new, |it| counted.endpoints(it, &table.health.path))
     }
 
     /// The program that was started, if it was started here.

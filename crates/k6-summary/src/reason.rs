@@ -210,6 +210,12 @@ impl Reason {
         }
     }
 
+    /// Whether it is why a test has few or no numbers, and so comes before what they say.
+    #[must_use]
+    pub fn is_cause(&self) -> bool {
+        self.rank() <= 12
+    }
+
     /// How many times its bound a value is, by which the worst of crossed thresholds comes first.
     pub(crate) fn excess(&self) -> f64 {
         let (Self::ThresholdCrossed(row) | Self::RuleBroken(row)) = self else {

@@ -246,6 +246,10 @@ pub struct Requests {
     pub counter: String,
     /// The label that holds the route.
     pub route: String,
+    /// The label that holds the method.
+    pub method: Option<String>,
+    /// The label that holds the status.
+    pub status: Option<String>,
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

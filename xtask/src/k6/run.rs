@@ -16,6 +16,9 @@ mod table;
 pub use archive::{Archive, archive};
 pub use duration::short;
 pub use invoke::{Invocation, Ran, Stopped};
+pub use log::Said;
+#[cfg(test)]
+pub use log::{FailedAnswer, Failures};
 pub use options::{Options, belongs_behind, without_values};
 pub use progress::Place;
 pub use shape::{Shape, inspect};

@@ -2,14 +2,16 @@
 
 use std::time::UNIX_EPOCH;
 
-use k6_summary::{Evidence, K6Exit, Reason, Verdict};
+use k6_summary::{Evidence, K6Exit, Quantity, Reason, Unit, Verdict, brief};
 
 use crate::cli::LoadTest;
 use crate::k6::{Ran, Shape, Stopped};
 use crate::measure::{Measured, growth};
-use crate::record::{Outcome, SampledRecord, StageRecord, TestRecord};
+use crate::record::{EndpointRecord, Outcome, SampledRecord, StageRecord, TestRecord};
 use crate::shell::Ended;
 
+/// How many endpoints a test's reasons name: its table has all of them.
+const MOST_ENDPOINTS: usize = 3;
 /// The exit code of k6 for crossed thresholds, which the summary explains.
 const THRESHOLDS_CROSSED: i32 = 99;
 
@@ -81,10 +83,22 @@ pub fn judge(
 fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     let ran = &measured.ran;
     let unmeasured = verdict.outcome == k6_summary::Outcome::Unmeasured;
-    let probed = !record.reasons.is_empty();
-    record
-        .reasons
-        .extend(verdict.reasons.iter().map(ToString::to_string));
+    let probed = std::mem::take(&mut record.reasons);
+    let is_sound = probed.is_empty();
+    record.endpoints = measured.endpoints.clone();
+    let (failed_here, reasons) = match unmeasured {
+        true => (Vec::new(), verdict.reasons.clone()),
+        false => by_endpoint(&record.endpoints, &verdict.reasons),
+    };
+    let is_told = !failed_here.is_empty();
+    // Causes come before what follows from them, and what failed where before all that it crossed.
+    let causes = reasons
+        .iter()
+        .take_while(|reason| reason.is_cause())
+        .count();
+    let mut sentences: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    sentences.splice(causes..causes, failed_here.into_iter().chain(probed));
+    record.reasons = sentences;
     if ran.stopped == Some(Stopped::Overdue) {
         record
             .reasons
@@ -96,7 +110,7 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
         record.reasons.extend(words);
     }
     let elsewhere = measured.elsewhere();
-    let only_the_generator = !probed && elsewhere.is_none() && ran.stopped.is_none();
+    let only_the_generator = is_sound && elsewhere.is_none() && ran.stopped.is_none();
     record.reasons.extend(elsewhere);
     let grown = record.growth.iter().filter(|row| row.ok == Some(false));
     let grown: Vec<String> = grown.map(growth::reason).collect();
@@ -112,6 +126,7 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     };
     record.reasons.extend(grown);
     if record.outcome == Outcome::Failed
+        && !is_told
         && let Some((error, count)) = ran.said.commonest()
     {
         record
@@ -122,6 +137,52 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     record.thresholds.extend(verdict.shares);
     record.checks = verdict.checks;
     record.metrics = verdict.metrics;
+}
+
+/// What failed where, the most first, in the place of those of `reasons` that say no more than that requests failed.
+fn by_endpoint(endpoints: &[EndpointRecord], reasons: &[Reason]) -> (Vec<String>, Vec<Reason>) {
+    let failing = endpoints.iter().filter(|it| it.failed() > 0);
+    let failing: Vec<&EndpointRecord> = failing.take(MOST_ENDPOINTS).collect();
+    if failing.is_empty() || !reasons.iter().any(Reason::is_of_failed_requests) {
+        return (Vec::new(), reasons.to_vec());
+    }
+    let always = failing.iter().any(|it| Some(it.failed()) >= it.requests);
+    let others = reasons.iter().filter(|reason| match reason {
+        // An exception and a check that never passed may have another cause.
+        Reason::Exceptions { .. } | Reason::AllRequestsFailed { .. } => true,
+        Reason::ChecksNeverPassed { .. } => !always,
+        other => !other.is_of_failed_requests(),
+    });
+    let limit = reasons.iter().find_map(|reason| match reason {
+        Reason::ThresholdCrossed(row) if row.metric == "http_req_failed" => row.bound,
+        _ => None,
+    });
+    let sentences = failing
+        .iter()
+        .map(|it| endpoint_failed(it, limit))
+        .collect();
+    (sentences, others.cloned().collect())
+}
+
+/// What failed of an endpoint, in a sentence; `limit` is the share of all requests that may, if more did.
+fn endpoint_failed(it: &EndpointRecord, limit: Option<f64>) -> String {
+    let count = |number: u64| Quantity::new(number as f64, Unit::Count);
+    let share = |share| Quantity::new(share, Unit::Ratio);
+    let failed = match it.requests {
+        Some(all) if all >= it.failed() => {
+            let part = share(it.failed() as f64 / all as f64);
+            format!("{part} of {} requests", count(all))
+        }
+        _ => format!("{} requests", count(it.failed())),
+    };
+    let what = brief(it.commonest.as_deref().unwrap_or("errors"), 4);
+    let limit = limit.map(|limit| format!("; the limit for all is {}", share(limit)));
+    let limit = limit.filter(|_| what.split(' ').count() == 1);
+    format!(
+        "{} failed in {failed} with {what}{}",
+        brief(&it.name(), 3),
+        limit.unwrap_or_default()
+    )
 }
 
 fn exit(ended: Ended) -> K6Exit {

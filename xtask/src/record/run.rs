@@ -164,6 +164,9 @@ pub struct TestRecord {
     pub profile: Option<ProfileRecord>,
     /// Whether the server's resources grew without end.
     pub growth: Vec<GrowthRow>,
+    /// What was asked of the server, what failed the most first.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointRecord>,
     /// The numbers against those of comparable past runs, if there was a history to look at.
     #[serde(default)]
     pub past: Option<PastRecord>,
@@ -270,6 +273,50 @@ pub struct FunctionRecord {
     pub share: f64,
     /// That share of the CPU time per HTTP request, in microseconds, if there were any.
     pub cpu_us_per_request: Option<f64>,
+}
+
+/// What a method and a route of the server were asked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct EndpointRecord {
+    /// The method.
+    pub method: String,
+    /// The template of the route as the server has it, or the path with a place for what looks like an id.
+    pub route: String,
+    /// Requests that the server counted; `None` if it does not count, when only what failed is known.
+    pub requests: Option<u64>,
+    /// The same per second.
+    pub per_second: Option<f64>,
+    /// The median of the server's own time for a request, in milliseconds, if its metrics have a histogram.
+    pub med_ms: Option<f64>,
+    /// The 95th percentile of it.
+    pub p95_ms: Option<f64>,
+    /// The 99th percentile of it.
+    pub p99_ms: Option<f64>,
+    /// Answers with a status from 400 to 499.
+    pub client_errors: u64,
+    /// Answers with a status from 500 on.
+    pub server_errors: u64,
+    /// Requests without an answer, at the least.
+    pub network_errors: u64,
+    /// What failures were the most often: a status, or why there was no answer.
+    pub commonest: Option<String>,
+    /// When the first failure was seen, in seconds since the test began.
+    pub first_failure_s: Option<f64>,
+    /// The beginning of an answer that failed, with its status, and with what was asked if the route does not say.
+    pub example: Option<String>,
+}
+
+impl EndpointRecord {
+    /// Requests that failed.
+    pub fn failed(&self) -> u64 {
+        self.client_errors + self.server_errors + self.network_errors
+    }
+
+    /// How it is called.
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.route).trim().to_owned()
+    }
 }
 
 /// The part of `server-usage.csv` that belongs to a test.

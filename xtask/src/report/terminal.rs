@@ -265,9 +265,27 @@ fn outline(out: &mut String, one: &Section, widths: (usize, usize), screen: Scre
         .map(|row| Text::from(row.sentence()))
         .collect();
     signed(out, screen, Tone::Bad, &failed);
+    failing_endpoints(out, one, screen);
     one.functions
         .iter()
         .for_each(|table| lines(out, table, screen));
+}
+
+/// The endpoints for which a test failed, each with an answer.
+fn failing_endpoints(out: &mut String, one: &Section, screen: Screen) {
+    let rows = one.endpoints.rows.iter();
+    let rows = rows.filter(|row| row.tone == Tone::Bad).map(|row| {
+        let joint = if row.note.starts_with("since ") {
+            " "
+        } else {
+            "; "
+        };
+        Text::from(format!(
+            "{}: {} failed{joint}{}",
+            row.what, row.value, row.note
+        ))
+    });
+    signed(out, screen, Tone::Bad, &rows.collect::<Vec<_>>());
 }
 
 fn section(out: &mut String, one: &Section, screen: Screen) {
@@ -287,6 +305,13 @@ fn section(out: &mut String, one: &Section, screen: Screen) {
     }
     signed(out, screen, Tone::Warn, &one.notes);
     table(out, &[&one.judged, &one.measured], false, screen);
+    let mut endpoints = one.endpoints.clone();
+    for row in &mut endpoints.rows {
+        // An answer is too long for a cell, and stands below.
+        row.note = Text::default();
+    }
+    table(out, &[&endpoints], true, screen);
+    failing_endpoints(out, one, screen);
     if !one.compared.title.is_empty() {
         said(out, screen, ("  ", "  "), &one.compared.title);
     }

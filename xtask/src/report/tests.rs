@@ -183,11 +183,13 @@ fn whole_documents_are_as_they_were() {
     let reason = "could not be measured: other programs took 96 % of this machine's processor time: repeat when it is idle";
     unmeasured.tests[0].reasons = vec![reason.into()];
     unmeasured.reasons = vec![format!("missions: {reason}")];
+    let fault = seen(&serde_json::from_str(include_str!("fixtures/fault.json")).unwrap());
     let interrupted = seen(&interrupted);
     let unmeasured = seen(&unmeasured);
     for (name, document) in [
         ("passed", &passed),
         ("failed", &failed),
+        ("fault", &fault),
         ("compared", &compared),
         ("interrupted", &interrupted),
         ("could-not-run", &unmeasured),
@@ -204,6 +206,7 @@ fn whole_documents_are_as_they_were() {
     for (name, document) in [
         ("passed", passed),
         ("failed", failed),
+        ("fault", fault),
         ("compared", compared),
     ] {
         holds(&format!("{name}.txt"), &shown_on(None, true, &document));

@@ -4,6 +4,7 @@
 //! has to look for one, and the same row has the same tone in all of them.
 
 mod comparison;
+mod endpoints;
 mod functions;
 mod history;
 mod past;
@@ -145,6 +146,10 @@ impl Row {
     pub fn sentence(&self) -> String {
         let mut out = format!("{}: {}", self.what, self.value);
         match self.more.first() {
+            Some(_) if self.bound.is_empty() => {
+                let more: Vec<&str> = self.more.iter().map(|text| &**text).collect();
+                out += &format!(", {}", more.join(", "));
+            }
             Some(change) => out += &format!(", {change} from {}", self.bound),
             None if self.bound.is_empty() => {}
             None => out += &format!(", limit {}", self.bound),
@@ -211,6 +216,8 @@ pub struct Section {
     pub notes: Vec<Text>,
     /// Thresholds, checks and growth.
     pub judged: Table,
+    /// What the server was asked, and what failed of it.
+    pub endpoints: Table,
     /// What was measured.
     pub measured: Table,
     /// Numbers beside others: those of the past, or of a base.

@@ -1,6 +1,8 @@
 //! Asks a server whether it is healthy, and tells apart the ways in which it may not be.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -51,6 +53,8 @@ pub struct Prober {
     client: Client,
     base_url: String,
     table: Table,
+    /// How often it was asked for its health, by all clones of this prober.
+    asked: Arc<AtomicU64>,
 }
 
 impl Prober {
@@ -68,6 +72,7 @@ impl Prober {
             client,
             base_url: base_url.to_owned(),
             table: table.clone(),
+            asked: Arc::default(),
         })
     }
 
@@ -78,6 +83,7 @@ impl Prober {
 
     /// Asks once, and waits at most `limit` for the answer.
     pub fn health(&self, limit: Duration) -> Health {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let answer = match self.get(&self.table.health.path, limit).send() {
             Ok(answer) => answer,
             Err(error) if error.is_timeout() => return Health::Silent,
@@ -107,7 +113,9 @@ impl Prober {
     pub fn requests(&self) -> Option<Requests> {
         let table = self.table.requests.as_ref()?;
         let answer = self.get(&table.path, LIMIT).send();
-        Requests::read(table, answer.ok()?.error_for_status().ok()?)
+        let mut counted = Requests::read(table, answer.ok()?.error_for_status().ok()?)?;
+        counted.own = self.asked.load(Ordering::Relaxed);
+        Some(counted)
     }
 
     /// Asks whether the key is the server's, if the table says how.

@@ -94,23 +94,68 @@ fn too_much_latency_crosses_the_right_threshold() {
     );
 }
 
+/// The first line of every output is what somebody reads who is called at night.
 #[test]
-fn errors_cross_the_error_rate_and_fail_checks() {
-    let done = with_faults(
-        "smoke missions --time-scale 0.3",
-        "POST /api/missions: error=50%",
+fn the_first_line_of_every_output_names_the_route_that_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let junit = dir.path().join("junit.xml");
+    let args = format!(
+        "load missions --time-scale 0.02 --junit {}",
+        junit.display()
     );
+    let done = Run::new(&args)
+        .server_bin(faulty_server())
+        .env("TACHIKOMA_FAULTS", "POST /api/missions: error=9%")
+        .env("TACHIKOMA_ALLOW_FAULTS", "1")
+        .env("GITHUB_ACTIONS", "true")
+        .done();
     done.exits(1);
     let test = first_test(&done);
     let rate = threshold(&test, "http_req_failed");
     assert_eq!(rate["state"], "crossed");
-    // Half of one of two requests.
+    // Of one of two requests.
     let value = rate["value"].as_f64().unwrap();
-    assert!((0.15..=0.35).contains(&value), "{value}");
+    assert!((0.03..=0.06).contains(&value), "{value}");
+    let endpoint = &test["endpoints"][0];
+    let number = |name: &str| endpoint[name].as_f64().unwrap();
+    let share = number("server_errors") / number("requests");
+    assert!((0.07..=0.11).contains(&share), "{endpoint}");
+    assert!(number("med_ms") <= number("p99_ms"), "{endpoint}");
+    assert!(number("first_failure_s") < 11.0, "{endpoint}");
+    let example = endpoint["example"].as_str().unwrap();
+    assert!(example.starts_with("500 {"), "{example}");
+    assert_eq!(test["endpoints"].as_array().unwrap().len(), 2, "{test}");
+
+    let sentence = test["reasons"][0].as_str().unwrap();
     assert!(
-        done.reasons().contains("checks passed"),
-        "{}",
-        done.reasons()
+        sentence.starts_with("POST /api/missions failed in "),
+        "{sentence}"
+    );
+    assert!(
+        sentence.ends_with(" requests with 500; the limit for all is 1 %"),
+        "{sentence}"
+    );
+    let verdict = done.stdout.lines().find(|line| line.contains("FAILED"));
+    let verdict = verdict.unwrap();
+    assert!(
+        verdict.ends_with(&format!("missions: {sentence}")),
+        "{verdict}"
+    );
+    let summary = read(&done.folder().join("summary.md"));
+    let first = summary.lines().next().unwrap();
+    assert!(
+        first.ends_with(&format!("load failed: missions: {sentence}")),
+        "{first}"
+    );
+    done.says(&format!(
+        "::error title=load::missions: {}",
+        sentence.replace('%', "%25")
+    ));
+    let junit = read(&junit);
+    let failure = junit.split("<failure message=\"").nth(1).unwrap();
+    assert!(
+        failure.replace("&#x2f;", "/").starts_with(sentence),
+        "{failure}"
     );
 }
 
@@ -125,10 +170,11 @@ fn dropped_connections_fail_requests() {
     assert_eq!(threshold(&test, "http_req_failed")["state"], "crossed");
     assert!(
         done.reasons()
-            .contains("get status is 200 or 404\" never passed"),
+            .contains("specs: GET /api/specs/{id} failed in "),
         "{}",
         done.reasons()
     );
+    done.says("get status is 200 or 404: 0 of ");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k6_summary::{Limits, Log};
+use k6_summary::{Limits, Log, one_line};
 use serde::Deserialize;
 
 use crate::shell;
@@ -13,6 +13,10 @@ const MAX_ERRORS: usize = 50;
 const OTHERS: &str = "other errors";
 /// The longest words of k6 that are kept, in characters.
 const MAX_WORDS: usize = 300;
+/// How load-tests/main.js begins to tell of a failed answer.
+const FAILED_ANSWER: &str = "Failed answer: ";
+/// How many kinds of failed answers are told apart.
+const MAX_FAILED: usize = 200;
 /// How load-tests/main.js begins to say that a WebSocket could not be opened.
 const SOCKET_FAILED: &str = "WebSocket Failed: ";
 /// How Go's runtime says that it ends for want of memory, or of threads for want of memory.
@@ -36,6 +40,71 @@ pub struct Said {
     pub lacked: BTreeMap<&'static str, Failed>,
     /// Whether k6 ended for want of memory.
     pub crashed: bool,
+    /// Answers that failed, by what they were.
+    pub failed: BTreeMap<FailedAnswer, Failures>,
+}
+
+/// A kind of failed answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FailedAnswer {
+    /// The request's method.
+    pub method: String,
+    /// The path of its URL, with a place instead of what looks like an id.
+    pub path: String,
+    /// The answer's status, 0 if there was none.
+    pub status: u16,
+    /// Why there was none, without addresses; else empty.
+    pub error: String,
+}
+
+/// How often, and since when, there was such an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// How often, at the least.
+    pub count: u64,
+    /// When the first one was told, in milliseconds since the test began.
+    pub first_ms: u64,
+    /// A path that was asked.
+    pub asked: String,
+    /// The beginning of an answer, on one line.
+    pub body: String,
+}
+
+/// What load-tests/main.js writes of a failed answer.
+#[derive(Deserialize)]
+struct ToldAnswer {
+    method: String,
+    path: String,
+    status: u16,
+    error: Option<String>,
+    body: Option<String>,
+    at: f64,
+    count: u64,
+}
+
+impl ToldAnswer {
+    fn kind(&self) -> FailedAnswer {
+        let error = self.error.as_deref().filter(|_| self.status == 0);
+        FailedAnswer {
+            method: cut(&shell::clean(&self.method)),
+            path: cut(&shell::clean(&without_ids(&self.path))),
+            status: self.status,
+            error: error.map_or_else(String::new, |error| {
+                cut(&shell::clean(&without_addresses(error)))
+            }),
+        }
+    }
+}
+
+/// A path with a place for each part that looks like an id, since it has a digit.
+fn without_ids(path: &str) -> String {
+    let parts = path
+        .split('/')
+        .map(|part| match part.contains(|c: char| c.is_ascii_digit()) {
+            true => "{id}",
+            false => part,
+        });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// Requests and WebSockets that failed.
@@ -61,8 +130,33 @@ impl Said {
         self.crashed |= CRASHES.iter().any(|crash| line.contains(crash));
     }
 
+    /// Takes note of a failed answer.
+    fn take_failed(&mut self, told: &ToldAnswer) {
+        let kind = told.kind();
+        let is_known = self.failed.contains_key(&kind);
+        if self.failed.len() >= MAX_FAILED && !is_known {
+            return;
+        }
+        let failures = self.failed.entry(kind).or_default();
+        // Virtual users write their lines in no order.
+        if !is_known || (told.at as u64) < failures.first_ms {
+            failures.first_ms = told.at as u64;
+            failures.asked = cut(&shell::clean(&told.path));
+        }
+        failures.count = failures.count.saturating_add(told.count);
+        if let Some(body) = told.body.as_deref().filter(|_| failures.body.is_empty()) {
+            failures.body = cut(&one_line(body, MAX_WORDS));
+        }
+    }
+
     /// Takes note of an entry.
     pub fn take(&mut self, entry: &Entry) {
+        if let Some(told) = entry.msg.strip_prefix(FAILED_ANSWER)
+            && let Ok(told) = serde_json::from_str(told)
+        {
+            self.take_failed(&told);
+            return;
+        }
         let in_iteration = entry.executor.is_some();
         self.log.entry(
             &entry.level,
@@ -246,6 +340,35 @@ mod tests {
         assert_eq!(said.lacked["open files"], failed(2, 1));
         assert_eq!(said.lacked["free ports"], failed(1, 0));
         assert_eq!(said.commonest(), Some(("socket: too many open files", 3)));
+    }
+
+    #[test]
+    fn failed_answers_are_counted_by_what_was_asked() {
+        let line = |told: &str| {
+            let msg = serde_json::to_string(&format!("Failed answer: {told}")).unwrap();
+            format!(r#"{{"level":"info","msg":{msg},"source":"console"}}"#)
+        };
+        let said = said(&[
+            &line(
+                r#"{"method":"GET","path":"/api/missions/17","status":500,"body":"{\"a\":\u001b[1m\n1}","at":1200.4,"count":1}"#,
+            ),
+            &line(r#"{"method":"GET","path":"/api/missions/18","status":500,"at":800,"count":7}"#),
+            &line(
+                r#"{"method":"POST","path":"/b","status":0,"error":"dial tcp 127.0.0.1:1: connect: connection refused","at":5,"count":1}"#,
+            ),
+            &line("nonsense"),
+        ]);
+        let all: Vec<_> = said.failed.iter().collect();
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert_eq!(all[0].0.path, "/api/missions/{id}");
+        let expected = Failures {
+            count: 8,
+            first_ms: 800,
+            asked: "/api/missions/18".into(),
+            body: r#"{"a": 1}"#.into(),
+        };
+        assert_eq!(*all[0].1, expected);
+        assert_eq!(all[1].0.error, "connect: connection refused");
     }
 
     #[test]

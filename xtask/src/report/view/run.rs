@@ -69,7 +69,7 @@ fn history_remarks(run: &RunRecord, trends: &[Trend]) -> Vec<Text> {
         .filter(|(note, _)| !note.is_empty())
         .map(|(note, names)| {
             let names = names.join(", ");
-            format!("{names}: {note}. The thresholds are judged all the same.").into()
+            format!("{names}: {note}").into()
         })
         .collect()
 }

@@ -7,7 +7,8 @@ use k6_summary::{
 };
 
 use super::{
-    Heads, Row, Section, Table, Tone, functions, lines, most_telling, outcome, past, took,
+    Heads, Row, Section, Table, Tone, endpoints, functions, lines, most_telling, outcome, past,
+    took,
 };
 use crate::history::Trend;
 use crate::record::{GrowthRow, Outcome, TestRecord};
@@ -49,6 +50,7 @@ pub fn section(
         brief: brief(test).into(),
         reasons: lines(&test.reasons),
         judged: judged(test),
+        endpoints: endpoints::table(test),
         measured: measured(test),
         compared: test.past.as_ref().map(past::table).unwrap_or_default(),
         functions: test
