@@ -137,8 +137,8 @@ const scriptOptions = script.options || {};
 // Apart from `options`, whose parts k6 replaces by its own once it has read them.
 const thresholds = mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
 const ownThresholds = mergeThresholds(scriptOptions.thresholds);
-const profile = scaleUsers(scaleDurations({ ...comparing, ...profiles }[profileName]));
-const load = withGracefulStop(profile, settings.gracefulStop);
+const whole = scaleDurations({ ...comparing, ...profiles }[profileName]);
+const load = withGracefulStop(profileName in profiles ? scaleUsers(whole) : whole, settings.gracefulStop);
 
 export const options = {
   // k6 needs `setup` and `teardown` to be functions, so they are always there, and run on request.

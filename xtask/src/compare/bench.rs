@@ -184,9 +184,7 @@ impl Bench<'_> {
         load: &[(&'static str, String)],
         relay: Option<&Relay<'_>>,
     ) -> anyhow::Result<Measured> {
-        let mut env = vec![("TEST", test.to_owned())];
-        // Whoever starts a comparison may have them set.
-        env.extend(["TIME_SCALE", "VUS_SCALE"].map(|name| (name, "1".to_owned())));
+        let mut env = vec![("TEST", test.to_owned()), ("TIME_SCALE", "1".to_owned())];
         env.extend_from_slice(load);
         let mut address = server.address.clone();
         let mut outputs = Vec::new();

@@ -391,6 +391,8 @@ fn virtual_users_and_rates_are_scaled_and_nothing_else() {
             ][..],
         ),
         ("smoke", "0.01", &[("/maxVUs", 1)]),
+        // Whoever starts a comparison may have the variable set.
+        ("block", "7", &[("/maxVUs", 10)]),
         ("spike", "0.01", &[("/stages/1/target", 1)]),
         ("bare", "7", &[("/vus", 7)]),
         ("shared", "10", &[("/vus", 20), ("/iterations", 80)]),
