@@ -80,7 +80,7 @@ impl Config {
             ))
         })?;
         let table: Table = toml::from_str(&text)
-            .map_err(|error| UsageError(format!("{} is wrong: {error}", path.display())))?;
+            .map_err(|error| UsageError(format!("{} is invalid: {error}", path.display())))?;
         let profiles = javascript::keys_of(&folder.join("main.js"), "profiles");
         let scripts = scripts::find(&folder.join("tests"), &profiles)?;
         if let Some(unknown) = table
@@ -89,7 +89,7 @@ impl Config {
             .find(|name| scripts.iter().all(|script| script.name != **name))
         {
             return Err(UsageError(format!(
-                "default_tests in {} names `{unknown}`, which is no test: there are {}",
+                "default_tests in {} names `{unknown}`, which is not a test: the tests are {}",
                 path.display(),
                 names(&scripts).join(", ")
             )));
@@ -166,7 +166,7 @@ impl Config {
         match path.is_dir() {
             true => Ok(path),
             false => Err(UsageError(format!(
-                "fixtures in the table of the server name {}, which is no folder",
+                "fixtures in [server] names {}, which is not a folder",
                 path.display()
             ))),
         }
@@ -281,7 +281,7 @@ mod tests {
         for (text, hints) in [
             ("\ndefault_test = []\n", ["default_test", "line 2"]),
             ("default_tests = 1", ["default_tests", "line 1"]),
-            (&other, ["`b`", "there are a"]),
+            (&other, ["`b`", "the tests are a"]),
         ] {
             std::fs::write(&path, text).unwrap();
             let error = Config::read(&path).unwrap_err().to_string();

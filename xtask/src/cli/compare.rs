@@ -29,8 +29,8 @@ Exit codes:
   0            compared, and nothing is worse
   1            compared, and something is worse
   2            the command line is wrong: an unknown revision, too few pairs
-  3            could not compare: a revision does not build, k6 or the results
-               folder is in the way
+  3            could not compare: a revision does not build, or k6 or the
+               results folder was not usable
   129 130 143  interrupted by SIGHUP, Ctrl-C or SIGTERM; the pairs so far are
                kept
 

@@ -16,10 +16,10 @@ changes of level. With --html the same as a page with a chart for each metric,
 with --message-format json as data.
 
 Examples:
-  cargo xtask history                     every series that there is
+  cargo xtask history                     every series
   cargo xtask history load missions       one of them
   cargo xtask history load --html         as history.html in the results
-  cargo xtask history import ~/artifacts  take over the runs of CI
+  cargo xtask history import ~/artifacts  import the runs of CI
   cargo xtask history accept HEAD missions --why \"they are validated now\"
 
 The guide is load-tests/history.md.";
@@ -112,7 +112,7 @@ fn page() -> impl TypedValueParser<Value = PathBuf> {
         if path.as_os_str().is_empty() || ends("html") || ends("htm") {
             return Ok(path);
         }
-        Err("the page's path ends in .html; profile and test stand before --html")
+        Err("the page's path ends in .html; give profile and test before --html")
     })
 }
 

@@ -218,7 +218,7 @@ impl Bench<'_> {
         };
         let useless = |_: &Server| {
             let makes_no_sense = relay.is_some_and(|relay| relay.recorder.has_upgrade());
-            makes_no_sense.then(|| "there is nothing to write down".to_owned())
+            makes_no_sense.then(|| "there are no HTTP requests to record".to_owned())
         };
         let mut measured = measure(&invocation, server, useless)?;
         measured.aside = relay.map_or(0, |relay| relay.recorder.marks());
@@ -253,7 +253,12 @@ pub fn socket(address: &Address) -> anyhow::Result<SocketAddr> {
         .base_url
         .strip_prefix("http://")
         .and_then(|rest| rest.parse().ok());
-    socket.with_context(|| format!("{} is no socket of this machine", address.base_url))
+    socket.with_context(|| {
+        format!(
+            "{} is not a socket address of this machine",
+            address.base_url
+        )
+    })
 }
 
 /// k6's summary if the run was sound: k6 came to its end and the server is still there.

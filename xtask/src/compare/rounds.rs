@@ -50,7 +50,7 @@ impl Rounds<'_> {
                 return Ok(());
             };
             if failures(&self.blocks.checks, test).is_doubtful {
-                progress.says(&format!("{test}: counting its checks once more"));
+                progress.says(&format!("{test}: counting its checks again"));
                 let Some(again) = self.record(test)? else {
                     return Ok(());
                 };
@@ -105,7 +105,7 @@ impl Rounds<'_> {
             progress.says(&format!("{test}: where its CPU time goes"));
             let method = methods.iter().find(|(name, _)| name == test);
             let sampled = match (perf, method) {
-                (Err(why), _) => Err(anyhow::anyhow!("perf cannot look: {why}")),
+                (Err(why), _) => Err(anyhow::anyhow!("perf cannot sample: {why}")),
                 (Ok(perf), Some((_, Method::Duet(script)))) => {
                     let seed = self.random.u64(..);
                     self.bench.name_functions(perf, test, script, grew, seed)
@@ -232,7 +232,7 @@ impl Rounds<'_> {
             Err(Broken {
                 side: Side::Base,
                 why,
-            }) => anyhow::bail!("the base does not stand the load of {test}: {why}"),
+            }) => anyhow::bail!("the base did not withstand the load of {test}: {why}"),
             Err(Broken {
                 side: Side::Head,
                 why,

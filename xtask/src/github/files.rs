@@ -20,7 +20,7 @@ pub fn output(name: &str, value: &str) {
 /// Appends Markdown to the summary of the job.
 pub fn summary(markdown: &str) {
     if markdown.len() > MAX_SUMMARY {
-        ui::notice("the summary is longer than GitHub shows: it stays in summary.md");
+        ui::notice("the summary is longer than GitHub shows: the whole is in summary.md");
         return;
     }
     append(
@@ -42,7 +42,7 @@ fn assignment(name: &str, value: &str, seed: u32) -> String {
 /// Appends `text` to the file that `variable` names.
 fn append(variable: &str, text: &str, what: &str) {
     let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) else {
-        ui::notice(&format!("{what} is not handed over: {variable} is not set"));
+        ui::notice(&format!("{what} is not written: {variable} is not set"));
         return;
     };
     let written = OpenOptions::new()
@@ -52,7 +52,7 @@ fn append(variable: &str, text: &str, what: &str) {
         .and_then(|mut file| file.write_all(secret::hide(text).as_bytes()));
     if let Err(error) = written {
         ui::notice(&format!(
-            "{what} is not handed over: {variable}={}: {error}",
+            "{what} is not written: {variable}={}: {error}",
             path.to_string_lossy()
         ));
     }

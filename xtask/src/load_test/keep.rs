@@ -51,7 +51,7 @@ impl Run<'_> {
         match history::append(&self.plan.results, &self.record) {
             Ok(None) => {}
             Ok(Some(notice)) => self.say(notice),
-            Err(problem) => self.say(format!("{problem:#}: the run is missing in the history")),
+            Err(problem) => self.say(format!("{problem:#}: the run is missing from the history")),
         }
         let document = report::run_view(&self.record, &self.trends(), &self.folder.path);
         for problem in report::write_pages(&document, &self.folder.path, self.args.junit()) {

@@ -197,7 +197,7 @@ impl Run<'_> {
         );
         if ran.stopped.is_none() && !dir.join("report.html").is_file() {
             notices.push(format!(
-                "{test}: k6 wrote no report.html, for it ran too short or could not write it"
+                "{test}: k6 wrote no report.html: it ran too briefly or could not write it"
             ));
         }
         let lost = match self.prometheus {

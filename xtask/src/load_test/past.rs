@@ -24,7 +24,7 @@ impl Run<'_> {
                 }
                 self.before = Some(past);
             }
-            Err(error) => self.say(format!("nothing is compared with the past: {error:#}")),
+            Err(error) => self.say(format!("nothing is compared with past runs: {error:#}")),
         }
     }
 
@@ -50,7 +50,7 @@ impl Run<'_> {
             } else {
                 "it is measured once more after the other tests"
             };
-            ui::notice(&format!("{} is worse than its past: {then}", test.name));
+            ui::notice(&format!("{} is worse than past runs: {then}", test.name));
         }
         test.past = Some(past);
     }

@@ -228,14 +228,14 @@ impl Blocks {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("failed to read {shown}"))?;
         let value: serde_json::Value = serde_json::from_str(&text)
-            .with_context(|| format!("{shown} is no blocks.json of a comparison"))?;
+            .with_context(|| format!("{shown} is not the blocks.json of a comparison"))?;
         anyhow::ensure!(
             value["format"] == FORMAT,
-            "{shown} is no blocks.json of a comparison: its format is {}, not \"{FORMAT}\"",
+            "{shown} is not the blocks.json of a comparison: its format is {}, not \"{FORMAT}\"",
             value["format"]
         );
         versioned(text.as_bytes(), SCHEMA_VERSION).map_err(|why| {
-            anyhow::anyhow!("{shown} {why}: use the program that wrote it, or compare anew")
+            anyhow::anyhow!("{shown} {why}: use the program that wrote it, or compare again")
         })
     }
 
@@ -308,7 +308,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             format!("{:#}", Blocks::read(&path).unwrap_err())
         };
-        assert!(said("{").contains("no blocks.json"));
+        assert!(said("{").contains("not the blocks.json"));
         assert!(said("{}").contains("its format is null"));
         let older = r#"{"format":"tachikoma-blocks","schema_version":2}"#;
         assert!(said(older).contains("has format version 2, and this program reads 3"));

@@ -264,7 +264,7 @@ impl FromStr for Measure {
             "med" | "median" => Ok(Self::median(metric)),
             "p(95)" | "p95" => Ok(Self::p95(metric)),
             "instructions" => Ok(Self::instructions(metric)),
-            _ => Err(format!("`{text}` names no number that is followed")),
+            _ => Err(format!("`{text}` is not a value that is followed")),
         }
     }
 }
@@ -363,7 +363,7 @@ mod tests {
         );
         for wrong in ["", "med", "http_req_duration", "http_req_duration p(99)"] {
             let error = wrong.parse::<Measure>().unwrap_err();
-            assert!(error.contains("names no number"), "{error}");
+            assert!(error.contains("not a value that is followed"), "{error}");
         }
     }
 

@@ -65,7 +65,7 @@ pub fn capture(cmd: Cmd<'_>, limit: Duration) -> anyhow::Result<Captured> {
         .with_context(|| format!("failed to read what `{shown}` says"))?;
     anyhow::ensure!(
         stdout.len() as u64 <= MAX_OUTPUT,
-        "`{shown}` says more than {} MiB",
+        "`{shown}` printed more than {} MiB",
         MAX_OUTPUT >> 20
     );
     Ok(Captured {

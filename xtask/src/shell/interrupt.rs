@@ -59,7 +59,7 @@ fn arrived(signal: i32) {
         ARRIVED.notify_all();
         drop(first);
         say(format!(
-            "{}: ending the run in order and keeping what was measured; once more ends everything at once",
+            "{}: stopping the run and keeping what was measured; press Ctrl-C again to stop at once",
             name(signal)
         ));
         return;
@@ -67,7 +67,7 @@ fn arrived(signal: i32) {
     // The user does not want to wait: no drain, no report, but no process left either.
     groups::kill_all();
     say(format!(
-        "{} again: ended at once, nothing more was kept",
+        "{} again: stopped at once; nothing more was kept",
         name(signal)
     ));
     std::process::exit(i32::from(Interrupted(signal).exit_code()));

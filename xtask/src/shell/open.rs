@@ -23,9 +23,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Opens a page or an address. That it cannot be is a notice: it has been printed anyway.
 pub fn open(what: &str) {
     if which::which_global(OPENER).is_err() {
-        ui::notice(&format!(
-            "there is no {OPENER} to open {what}: open it by hand"
-        ));
+        ui::notice(&format!("{OPENER} is not installed: open {what} yourself"));
         return;
     }
     let opened = here().and_then(|sh| capture(cmd!(sh, "sh -c {DETACHED} sh {what}"), LIMIT));

@@ -96,7 +96,9 @@ fn a_slower_route_is_found_by_name_and_function_and_found_again_in_its_pairs() {
 /// Whether the function is named that burns CPU time, or said why none is where perf may not look.
 fn names_the_function(done: &Done, sampled: &Value, folder: &Path) {
     if let Err(why) = perf() {
-        done.says(&format!("no functions are named: perf cannot look: {why}"));
+        done.says(&format!(
+            "no functions are named: perf cannot sample: {why}"
+        ));
         return;
     }
     let first = sampled["functions"][0]["name"].as_str();

@@ -26,8 +26,8 @@ fn stray_variables_have_no_effect_and_are_said() {
 #[test]
 fn arguments_that_are_ours_or_cannot_be_had_are_refused() {
     for (args, part) in [
-        ("--paused", "nobody could go on"),
-        ("--linger", "nobody could go on"),
+        ("--paused", "nobody could resume it"),
+        ("--linger", "nobody could resume it"),
         ("-e TEST=specs", "the words behind the profile"),
         ("-e BASE_URL=http://127.0.0.1:1", "--base-url"),
         ("--no-thresholds", "proves nothing"),

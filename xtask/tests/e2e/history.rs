@@ -127,7 +127,7 @@ fn slow(args: &str) -> Run {
 fn a_slow_route_is_measured_once_more_and_fails_by_metric_bound_and_value() {
     let before = nights(40, QUIET);
     let done = with_past(slow(RUN), &before).done();
-    done.exits(1).says("missions is worse than its past");
+    done.exits(1).says("missions is worse than past runs");
     assert_eq!(done.stderr.matches("missions: once more").count(), 1);
     assert_eq!(tests_folders(&done), ["missions", "missions-confirm"]);
     let row = row(&done, "mission_create_duration med");

@@ -33,7 +33,7 @@ fn an_interrupt_keeps_what_was_measured() {
         // A terminal tells its whole foreground group, and the server must outlive k6 all the same.
         run.signal_as_a_terminal(signal);
         let done = run.done();
-        done.exits(code).says("ending the run in order");
+        done.exits(code).says("stopping the run and keeping");
         let record = done.run();
         assert_eq!(
             (&record["outcome"], &record["exit_code"]),
@@ -102,7 +102,7 @@ fn a_killed_run_takes_even_a_stubborn_k6_along() {
 fn a_second_interrupt_ends_at_once() {
     let mut run = run_with_a_stubborn_k6(":");
     run.signal(Signal::INT);
-    run.wait_for("once more ends everything at once");
+    run.wait_for("press Ctrl-C again to stop at once");
     run.signal(Signal::INT);
     let done = run.done();
     done.exits(130).says("nothing more was kept");

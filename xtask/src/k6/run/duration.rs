@@ -20,7 +20,7 @@ pub fn go_duration(text: &str) -> anyhow::Result<Duration> {
             .map_or(rest.len(), |i| digits + i);
         let number: f64 = rest[..digits]
             .parse()
-            .with_context(|| format!("`{text}` is no duration"))?;
+            .with_context(|| format!("`{text}` is not a duration"))?;
         let unit = match &rest[digits..unit_end] {
             "h" => 3600.0,
             "m" => 60.0,
@@ -28,12 +28,12 @@ pub fn go_duration(text: &str) -> anyhow::Result<Duration> {
             "ms" => 1e-3,
             "µs" | "us" => 1e-6,
             "ns" => 1e-9,
-            _ => anyhow::bail!("`{text}` is no duration"),
+            _ => anyhow::bail!("`{text}` is not a duration"),
         };
         seconds += number * unit;
         rest = &rest[unit_end..];
     }
-    Duration::try_from_secs_f64(seconds).with_context(|| format!("`{text}` is no duration"))
+    Duration::try_from_secs_f64(seconds).with_context(|| format!("`{text}` is not a duration"))
 }
 
 /// A duration for people: tenths of seconds below ten, whole seconds above.

@@ -125,7 +125,7 @@ impl Options {
                 self.remove.push(name.to_owned());
             } else if let Class::Ours(why) | Class::Never(why) = class {
                 return Err(UsageError(format!(
-                    "the variable {name} is set, and cannot be heeded: {why}; unset it"
+                    "the variable {name} is set, and cannot be used: {why}; unset it"
                 )));
             } else if class == Class::Load || option == "tags" {
                 left_out.insert(name.to_owned());
@@ -150,7 +150,7 @@ impl Options {
     fn take_config(&mut self, path: &Path, content: &[u8]) {
         let Ok(Value::Object(settings)) = serde_json::from_slice(content) else {
             self.notices.push(format!(
-                "k6's configuration file {} is not used: it holds no JSON object",
+                "k6's configuration file {} is not used: it is not a JSON object",
                 path.display()
             ));
             return;
@@ -240,8 +240,8 @@ mod tests {
     fn variables_that_cannot_be_heeded_are_refused_with_what_to_use_instead() {
         for (name, value, part) in [
             ("K6_NO_THRESHOLDS", "true", "proves nothing"),
-            ("K6_PAUSED", "true", "nobody could go on"),
-            ("K6_LINGER", "1", "nobody could go on"),
+            ("K6_PAUSED", "true", "nobody could resume it"),
+            ("K6_LINGER", "1", "nobody could resume it"),
             ("K6_HOSTS", "{}", "--base-url"),
             ("K6_SUMMARY_MODE", "disabled", "k6's summary"),
             ("K6_WEB_DASHBOARD", "true", "report.html"),

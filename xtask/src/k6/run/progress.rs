@@ -129,7 +129,7 @@ impl Progress {
         if self.shown <= MAX_SHOWN {
             ui::info(&format!("  k6: {words}"));
         } else if self.shown == MAX_SHOWN + 1 {
-            ui::info("  k6 goes on to complain: k6.log has it all");
+            ui::info("  k6 keeps reporting errors: k6.log has them all");
         }
     }
 

@@ -222,7 +222,7 @@ impl Scenario {
                 plural(iterations.unwrap_or(1), "iteration"),
                 users(vus.unwrap_or(1))
             ),
-            Executor::Unknown => "a load that the plan does not tell".to_owned(),
+            Executor::Unknown => "a load that the plan does not state".to_owned(),
         };
         match self.start() {
             Duration::ZERO => words,

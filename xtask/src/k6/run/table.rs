@@ -54,7 +54,7 @@ const fn switch(short: Option<char>, names: &'static [&'static str], class: Clas
 use Class::{Harmless, Load, Never, Ours};
 
 const RESULTS: Class = Ours("the run folder has the results");
-const REST_API: Class = Never("k6's REST API is off in these runs, so nobody could go on");
+const REST_API: Class = Never("k6's REST API is off in these runs, so nobody could resume it");
 const SUMMARY: Class = Never("the verdict is read from k6's summary");
 
 /// The options of `k6 run`, of versions 0.57 to 2.2.

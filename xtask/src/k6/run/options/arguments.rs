@@ -251,7 +251,7 @@ mod tests {
             assert!(said.contains(put), "{line}: {said}");
         }
         let paused = said("load-test --paused", "--paused").unwrap();
-        assert!(paused.contains("nobody could go on"), "{paused}");
+        assert!(paused.contains("nobody could resume it"), "{paused}");
         assert_eq!(said("load-test --vuss 5", "--vuss"), None);
     }
 
@@ -291,10 +291,10 @@ mod tests {
     #[test]
     fn what_is_ours_or_cannot_be_had_is_refused_with_what_to_use_instead() {
         for (words, part) in [
-            ("--paused", "nobody could go on"),
-            ("-p", "nobody could go on"),
-            ("--linger", "nobody could go on"),
-            ("--address localhost:6565", "nobody could go on"),
+            ("--paused", "nobody could resume it"),
+            ("-p", "nobody could resume it"),
+            ("--linger", "nobody could resume it"),
+            ("--address localhost:6565", "nobody could resume it"),
             ("--no-thresholds=true", "proves nothing"),
             ("--summary-mode disabled", "verdict"),
             ("--log-output none", "k6.log"),
