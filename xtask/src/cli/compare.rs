@@ -9,10 +9,11 @@ use super::load_test::{FindK6, MessageFormat, group, path};
 use crate::record::Kind;
 
 const AFTER: &str = "\
-What it prints: whether head is worse, and why; for each test a table of its
-metrics with base, head, the change, the interval in which it lies with 95 %
-certainty, p and the floor; with a finding, the functions that take more or less
-CPU time. The results folder has the same as report.html and compare.json.
+What it prints: whether head is worse, and why; for each test a table of the
+metrics that are worse, with --verbose of all: base, head, the change, the
+interval in which it lies with 95 % certainty, p and the floor; and the
+functions that take more or less CPU time. The results folder has everything,
+as report.html and compare.json.
 
 Examples:
   cargo xtask compare missions              uncommitted changes, or this branch,
@@ -119,7 +120,7 @@ pub struct Compare {
     pub junit: Option<PathBuf>,
 
     /// Print every metric of each test, as the page has them, and not just what is worse.
-    #[arg(long, short)]
+    #[arg(help_heading = group::RESULTS, long, short)]
     pub verbose: bool,
 
     /// What standard output carries: a report for people, or compare.json alone.

@@ -184,7 +184,7 @@ pub struct LoadTest {
     pub junit: Option<PathBuf>,
 
     /// Print every threshold, check and figure of each test, as the page has them, and not just what failed.
-    #[arg(long, short)]
+    #[arg(help_heading = group::RESULTS, long, short)]
     pub verbose: bool,
 
     /// What standard output carries: a report for people, or run.json alone.

@@ -24,8 +24,18 @@ fn holds(name: &str) {
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some_and(|value| value == "1") {
         std::fs::write(&path, &text).unwrap();
     }
+    let held = read(&path);
     let differs = "differs: look, and write it anew with UPDATE_SNAPSHOTS=1";
-    assert_eq!(text, read(&path), "{} {differs}", path.display());
+    for (nth, (line, held)) in text.lines().zip(held.lines()).enumerate() {
+        assert_eq!(
+            line,
+            held,
+            "line {} of {} {differs}",
+            nth + 1,
+            path.display()
+        );
+    }
+    assert!(text == held, "the end of {} {differs}", path.display());
 }
 
 /// The line, what the program answers on both outputs, and its exit code unless that is 0.
