@@ -78,14 +78,17 @@ fn hostile_text_is_text_wherever_it_stands() {
     assert!(html.matches("&lt;script&gt;").count() >= 12, "{html}");
     run.profile = EVIL.into();
     run.tests[0].name = EVIL.into();
-    let index = index_page(&Runs {
-        found: vec![Found {
-            folder: EVIL.into(),
-            record: run,
-            has_page: true,
-        }],
-        skipped: vec![EVIL.into()],
-    })
+    let index = index_page(
+        &Runs {
+            found: vec![Found {
+                folder: EVIL.into(),
+                record: run,
+                has_page: true,
+            }],
+            skipped: vec![EVIL.into()],
+        },
+        Vec::new(),
+    )
     .unwrap();
     assert!(
         !index.contains("<script") && !index.contains("<img"),
