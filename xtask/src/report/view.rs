@@ -315,7 +315,9 @@ fn amount(measure: &Measure, number: f64) -> String {
 
 /// Microseconds as people read them.
 pub fn micros(us: f64) -> String {
-    format!("{} µs", Quantity::new(us, Unit::None))
+    // Beyond a hundred, tenths of them are noise.
+    let us = if us.abs() < 100.0 { us } else { us.round() };
+    format!("{} µs", Quantity::new(us, Unit::Count))
 }
 
 /// What a run's profile is not without: nothing, or ` at time scale 0.1`.

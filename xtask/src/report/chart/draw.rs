@@ -27,7 +27,7 @@ const MOST_POINTS: usize = 500;
 /// The most points of a line that each say what they are.
 const MOST_HOVERED: usize = 160;
 /// A bound so many times the greatest value is named but not drawn: it would press the values flat.
-const FAR: f64 = 8.0;
+const FAR: f64 = 3.0;
 
 /// How a chart's values become places.
 struct Scale {
@@ -150,7 +150,7 @@ fn colours(chart: &Chart) -> impl Iterator<Item = (&Line, usize)> {
     })
 }
 
-/// The entries of the legend. A single line is named by the chart's title.
+/// The entries of the legend. A single line may be named by the chart's title.
 fn legend(chart: &Chart, y: &Range<f64>) -> Vec<Value> {
     let entry = |name: &str, kind: &str, index: usize, shape: Shape| {
         context! { name => Text::from(name), kind, index, shape => Serde(shape) }
@@ -173,8 +173,12 @@ fn legend(chart: &Chart, y: &Range<f64>) -> Vec<Value> {
         entry(&name, "bound", 0, Shape::Hidden)
     });
     let all: Vec<Value> = lines.chain(band).chain(far).collect();
-    match all.as_slice() {
-        [_] if chart.lines.len() == 1 => Vec::new(),
+    let title = chart.title.to_lowercase();
+    let is_named = |line: &Line| {
+        title.contains(&*line.name.to_lowercase()) || matches!(chart.x, Axis::Items { .. })
+    };
+    match (all.len(), chart.lines.as_slice()) {
+        (1, [line]) if is_named(line) => Vec::new(),
         _ => all,
     }
 }

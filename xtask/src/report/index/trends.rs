@@ -35,11 +35,20 @@ fn trend(past: &Past, key: &Key) -> Value {
     };
     let ms = |value| Quantity::new(value, Unit::Milliseconds).to_string();
     let us = |ms: f64| view::micros(ms * 1e3);
+    // Which tests ran before is told by line, so that all of a machine stand in one table.
+    let mut alone = key.clone();
+    let after = std::mem::take(&mut alone.after);
+    let after = if after.is_empty() {
+        String::new()
+    } else {
+        format!("after {}", after.join(", "))
+    };
     context! {
+        after => Text::from(after),
         p95 => line("p95 of requests", &Measure::p95_of_requests(), ms),
         cpu => line("server CPU per request", &Measure::CpuPerRequest, us),
         name => Text::from(&name),
-        place => Text::from(view::place(key)),
+        place => Text::from(view::place(&alone)),
         runs => past.comparable_with(key).count(),
     }
 }

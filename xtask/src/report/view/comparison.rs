@@ -224,8 +224,8 @@ fn limit(metrics: &[&MetricRecord]) -> f64 {
         .filter(|end| end.is_finite())
         .collect();
     let widest = ends.iter().copied().fold(0.0, f64::max);
-    let most = load_stats::median(&ends).map_or(widest, |middle| middle * 6.0);
-    let limit = widest.min(most).max(0.01);
+    let most = load_stats::median(&ends).map_or(widest, |middle| middle * 12.0);
+    let limit = widest.min(most.max(0.15)).max(0.01);
     // Two digits, rounded up, for its text.
     let step = 10_f64.powf(limit.log10().floor() - 1.0);
     (limit / step).ceil() * step
