@@ -312,7 +312,10 @@ fn every_kind_of_page_is_seen_in_a_browser() {
         .done();
     compared.exits(1);
     let report = |folder: &Path| folder.join("report.html");
-    let (index, compared) = (results.join("index.html"), report(&compared.folder()));
+    let folders = std::fs::read_dir(&results).unwrap().flatten();
+    let mut folders = folders.map(|entry| entry.path());
+    let compared = folders.find(|path| path.join("compare.json").is_file());
+    let (index, compared) = (results.join("index.html"), report(&compared.unwrap()));
     let all = [
         report(&passed),
         report(&failed),
