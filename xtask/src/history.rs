@@ -28,8 +28,8 @@ pub use import::run as import;
 pub use key::Key;
 #[cfg(test)]
 pub use lines::Line;
-pub use lines::{append, append_ratio, path as history_path};
+pub use lines::{Accepted, append, append_ratio, path as history_path};
 pub use points::Point;
 pub use read::{Past, read};
-pub use recent::{Trend, comparable_points};
+pub use recent::{ComparablePoint, Trend, comparable_points};
 pub use view::{Change, ComparableRuns, Mark, Metric, runs_of};

@@ -3,9 +3,12 @@
 //!
 //! This only shows: what is a regression is decided by the fence.
 
+use std::path::{Component, Path, PathBuf};
+
 use super::key::Key;
 use super::lines::{Line, lines};
 use super::read::{Entry, Past, time};
+use super::references::unfit;
 use crate::record::{Measure, Outcome, RunRecord};
 
 /// A number over the comparable runs that passed.
@@ -15,11 +18,33 @@ pub struct Trend {
     pub values: Vec<f64>,
     /// Why there are less than one would think; empty if there is nothing to say.
     pub note: String,
+    /// The newest comparable run before that passed.
+    pub before: Option<String>,
+}
+
+/// The value of a run that passed, among those that are comparable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ComparablePoint {
+    /// The value.
+    pub value: f64,
+    /// Whether later runs are compared with it.
+    pub is_reference: bool,
+    /// Whether a change was accepted since the run before it: a new level begins.
+    pub begins: bool,
 }
 
 /// The values of `measure` in the runs that are comparable with `key` and passed, the oldest first.
-pub fn comparable_points(past: &Past, key: &Key, measure: &Measure) -> Vec<f64> {
-    values(past.comparable_with(key), measure)
+pub fn comparable_points(past: &Past, key: &Key, measure: &Measure) -> Vec<ComparablePoint> {
+    let entries: Vec<&Entry> = past.comparable_with(key).filter(passed).collect();
+    let starts: Vec<usize> = past.places(&entries, &key.test).map(|(at, _)| at).collect();
+    let points = entries.iter().enumerate().filter_map(|(at, entry)| {
+        Some(ComparablePoint {
+            value: *entry.numbers.get(measure)?,
+            is_reference: unfit(entry).is_none(),
+            begins: starts.contains(&at),
+        })
+    });
+    points.collect()
 }
 
 impl Trend {
@@ -51,19 +76,31 @@ impl Trend {
             ),
             (true, None) => "no run before: this is the first, or the history was lost".into(),
         };
-        let mut values = values(comparable.into_iter(), &p95);
-        values.extend(now.measured().get(&p95));
-        Self { values, note }
+        let passed: Vec<&Entry> = comparable.into_iter().filter(passed).collect();
+        let values = passed.iter().filter_map(|entry| entry.numbers.get(&p95));
+        Self {
+            values: values.chain(now.measured().get(&p95)).copied().collect(),
+            note,
+            before: passed.last().map(|entry| entry.line.run.clone()),
+        }
+    }
+
+    /// The folder of the run before, beside `folder`, if it is still there.
+    pub fn before_in(&self, folder: &Path) -> Option<PathBuf> {
+        let run = Path::new(self.before.as_ref()?);
+        // A history may come from anywhere: nothing but a sibling is meant.
+        let is_name = matches!(
+            run.components().collect::<Vec<_>>()[..],
+            [Component::Normal(_)]
+        );
+        let before = folder.parent()?.join(run);
+        (is_name && before.is_dir()).then_some(before)
     }
 }
 
-fn values<'a>(entries: impl Iterator<Item = &'a Entry>, measure: &Measure) -> Vec<f64> {
-    let passed =
-        |line: &Line| (line.outcome, line.run_outcome) == (Outcome::Passed, Outcome::Passed);
-    entries
-        .filter(|entry| passed(&entry.line))
-        .filter_map(|entry| entry.numbers.get(measure).copied())
-        .collect()
+fn passed(entry: &&Entry) -> bool {
+    let line = &entry.line;
+    (line.outcome, line.run_outcome) == (Outcome::Passed, Outcome::Passed)
 }
 
 #[cfg(test)]
@@ -91,6 +128,45 @@ mod tests {
         let key = &lines[0].key;
         let points = comparable_points(&testing::of(lines.clone()), key, &Measure::CpuPerRequest);
         assert_eq!(points.len(), 2, "a red run only stands in its own report");
+        assert_eq!(trend.before.as_deref(), Some(&*lines[3].run));
+    }
+
+    #[test]
+    fn points_tell_references_and_levels() {
+        let mut lines: Vec<Line> = (0..4).map(testing::line).collect();
+        lines[1].dirty = Some(true);
+        let mut past = testing::of(lines.clone());
+        let mut accepted = testing::accepted("validated now");
+        accepted.committed_at = lines[2].at.clone();
+        past.accepted = vec![accepted];
+        let points = comparable_points(&past, &lines[0].key, &Measure::CpuPerRequest);
+        let told: Vec<_> = points
+            .iter()
+            .map(|it| (it.is_reference, it.begins))
+            .collect();
+        let expected = [(true, false), (false, false), (true, true), (true, false)];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn the_run_before_is_a_sibling_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["now", "before"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        let seen = |before: &str| {
+            let before = Some(before.to_owned());
+            let trend = Trend {
+                before,
+                ..Trend::default()
+            };
+            trend.before_in(&dir.path().join("now")).is_some()
+        };
+        assert!(seen("before"));
+        let absolute = dir.path().join("before");
+        for other in ["gone", "../before", "..", "", absolute.to_str().unwrap()] {
+            assert!(!seen(other), "{other}");
+        }
     }
 
     #[test]

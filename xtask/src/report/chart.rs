@@ -1,17 +1,17 @@
-//! Charts as SVG: where everything lies is computed here, `templates/chart.svg` draws it.
+//! Charts as SVG: where everything lies is computed here, `templates/chart.html` draws it.
 //!
 //! Colours are variables of the style sheet, so that charts follow the page into the dark; lines differ by dash pattern
-//! as well as by colour, points by shape; a point says what it is when the pointer rests on it, and the whole chart is
-//! described in words for those who cannot see it.
+//! as well as by colour, points by shape; a point says what it is when the pointer rests on it, the values stand as a
+//! table below for who has no pointer, and the whole chart is described in words for those who cannot see it.
 
 mod draw;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::ops::Range;
 
-use minijinja::context;
 use serde::{Serialize, Serializer};
 
 pub use scale::{position, range_of};
@@ -53,6 +53,13 @@ pub enum Axis {
         /// Their names.
         names: Vec<Text>,
     },
+    /// As items, but y begins at zero, so that heights can be compared.
+    Bins {
+        /// What they are.
+        label: &'static str,
+        /// Their names.
+        names: Vec<Text>,
+    },
 }
 
 /// A line of a chart.
@@ -62,8 +69,21 @@ pub struct Line {
     pub name: Text,
     /// Its points.
     pub points: Vec<Point>,
-    /// Whether a line is drawn through them.
-    pub is_joined: bool,
+    /// How they are drawn together.
+    pub form: Form,
+}
+
+/// How the points of a line are drawn together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A line goes through them.
+    Joined,
+    /// Each stands alone.
+    Apart,
+    /// Each is a column.
+    Columns,
+    /// A pale line behind the others goes through them: what was before.
+    Before,
 }
 
 /// A value at a place.
@@ -135,15 +155,20 @@ impl Line {
         Self {
             name: name.into(),
             points: points.collect(),
-            is_joined: true,
+            form: Form::Joined,
         }
+    }
+
+    /// The same in another form.
+    #[must_use]
+    pub fn drawn(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 }
 
 impl Serialize for Chart {
-    /// As a page takes it: one `<svg>` element, and what is to be said of it.
+    /// As a page takes it: one `<figure>` element.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let page = context! { svg => draw::svg(self), notes => &self.notes };
-        page.serialize(serializer)
+        draw::figure(self).serialize(serializer)
     }
 }

@@ -9,18 +9,19 @@ use super::runs::{Found, Runs};
 use super::template;
 use super::text::Text;
 use super::view::{self, Tone};
-use crate::record::TestRecord;
+use crate::history::Accepted;
+use crate::record::{Measure, PastState, TestRecord, percent};
 
-/// Writes the page of all `runs`.
+/// Writes the page of all `runs`; `accepted` are the changes at which a new level begins.
 ///
 /// # Errors
 /// If the template does not fit, which is a mistake of ours.
-pub fn index_page(runs: &Runs) -> anyhow::Result<String> {
+pub fn index_page(runs: &Runs, accepted: Vec<Accepted>) -> anyhow::Result<String> {
     let rows: Vec<Value> = runs.found.iter().rev().map(row).collect();
     let skipped: Vec<Text> = runs.skipped.iter().map(Text::from).collect();
     template::fill(
         "index.html",
-        context! { runs => rows, trends => trends::of(runs), skipped },
+        context! { runs => rows, trends => trends::of(runs, accepted), skipped },
     )
 }
 
@@ -43,10 +44,18 @@ fn row(found: &Found) -> Value {
 }
 
 fn test(test: &TestRecord) -> Value {
+    let past = test.past.iter().flat_map(|past| &past.metrics);
+    let p95 = past.filter(|row| row.metric == Measure::p95_of_requests());
+    let p95 = p95.last();
+    let is_worse = p95.is_some_and(|row| row.state == PastState::Regression);
+    let change = p95.and_then(|row| row.change).map(percent);
     context! {
         tone => Serde(Tone::of(test.outcome)),
+        verdict => view::outcome(test.outcome),
         name => Text::from(&test.name),
-        p95 => view::p95_text(test),
-        cpu => view::cpu_text(test).unwrap_or_else(|| "–".into()),
+        p95 => Some(view::p95_text(test)).filter(|text| text != "–").unwrap_or_default(),
+        change => change.unwrap_or_default(),
+        worse => if is_worse { "bad-text" } else { "" },
+        cpu => view::cpu_text(test).unwrap_or_default(),
     }
 }

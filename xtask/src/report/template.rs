@@ -21,7 +21,7 @@ const TEMPLATES: [(&str, &str); 9] = [
     ("report.html", include_str!("templates/report.html")),
     ("history.html", include_str!("templates/history.html")),
     ("index.html", include_str!("templates/index.html")),
-    ("chart.svg", include_str!("templates/chart.svg")),
+    ("chart.html", include_str!("templates/chart.html")),
     ("junit.xml", include_str!("templates/junit.xml")),
     ("summary.md", include_str!("templates/summary.md")),
 ];
@@ -39,6 +39,7 @@ static ENGINE: LazyLock<Result<Environment<'static>, Error>> = LazyLock::new(|| 
         }
     });
     engine.set_formatter(format);
+    engine.add_filter("columns", columns);
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true);
     engine.set_syntax(syntax.keep_trailing_newline(true).build()?);
@@ -65,10 +66,26 @@ pub fn fill(name: &str, context: impl Serialize) -> anyhow::Result<String> {
 
 /// A chart as markup for a page; a sentence in its place if the template does not fit.
 pub fn drawing(context: Value) -> Value {
-    match fill("chart.svg", context) {
-        Ok(svg) => Value::from_safe_string(svg),
+    match fill("chart.html", context) {
+        Ok(figure) => Value::from_safe_string(figure),
         Err(error) => format!("{error:#}").into(),
     }
+}
+
+/// Which of a table's further figures any of its rows has.
+fn columns(table: &Value) -> Result<Vec<usize>, Error> {
+    let heads = table.get_attr("heads")?.get_attr("more")?;
+    let rows: Vec<Value> = table.get_attr("rows")?.try_iter()?.collect();
+    let has = |row: &Value, at: usize| {
+        let figure = row
+            .get_attr("more")
+            .and_then(|all| all.get_item_by_index(at));
+        figure.is_ok_and(|it| it.as_str().is_some_and(|text| !matches!(text, "" | "–")))
+    };
+    let all = 0..heads.len().unwrap_or_default();
+    Ok(all
+        .filter(|at| rows.iter().any(|row| has(row, *at)))
+        .collect())
 }
 
 /// Writes a value by the way of escaping of its template.

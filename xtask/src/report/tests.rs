@@ -161,6 +161,7 @@ fn whole_documents_are_as_they_were() {
     let trends = ["", "no run before", ""].map(|note| Trend {
         values: vec![1.0, 2.0, 1.5],
         note: note.into(),
+        before: None,
     });
     let folder = Path::new("/nonexistent");
     let passed = view::run(&record(), &[], folder);

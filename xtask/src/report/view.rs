@@ -13,12 +13,13 @@ mod test;
 
 use std::time::Duration;
 
+use k6_summary::{Quantity, Unit};
 use serde::{Serialize, Serializer};
 
 use super::chart::Chart;
 use super::text::Text;
 use crate::k6::short;
-use crate::record::{Outcome, short_commit};
+use crate::record::{Measure, Outcome, short_commit};
 
 pub use comparison::{comparison, side};
 pub use history::{history, name, place};
@@ -114,6 +115,26 @@ pub struct Row {
     pub trail: Vec<f64>,
     /// Value and bound as lengths in px, if they are numbers and there is a verdict.
     bar: Option<(f64, f64)>,
+    /// The change with its interval, as places in px.
+    forest: Option<Forest>,
+}
+
+/// An interval on a line that all rows of a table share.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Forest {
+    /// Its ends.
+    low: f64,
+    high: f64,
+    /// Where the estimate is.
+    estimate: f64,
+    /// Where nothing has changed.
+    zero: f64,
+    /// The changes that are let pass.
+    floor: (f64, f64),
+    /// Whether the ends lie beyond the line.
+    cut: (bool, bool),
+    /// It in words.
+    words: Text,
 }
 
 impl Row {
@@ -180,6 +201,8 @@ pub struct Table {
     pub rows: Vec<Row>,
     /// How to read it, in small print.
     pub hint: &'static str,
+    /// What the ends of the line stand for that the intervals of all rows are drawn on, if they have any.
+    pub scale: Option<(Text, Text)>,
 }
 
 /// The heads of a table.
@@ -226,6 +249,8 @@ pub struct Section {
     pub functions: Vec<Table>,
     /// Tables for a page that has room for them.
     pub details: Vec<Table>,
+    /// How the durations of requests are distributed.
+    pub distribution: Vec<Chart>,
     /// Charts.
     pub charts: Vec<Chart>,
     /// Why there are fewer charts than one would think; may be empty.
@@ -285,6 +310,21 @@ pub struct Document {
 /// Texts of several lines each.
 fn lines(all: &[String]) -> Vec<Text> {
     all.iter().map(|text| Text::lines(text)).collect()
+}
+
+/// A number of `measure` as people read it: CPU time is microseconds wherever it stands.
+fn amount(measure: &Measure, number: f64) -> String {
+    match measure {
+        Measure::CpuPerRequest => micros(number * 1e3),
+        _ => Quantity::new(number, measure.unit()).to_string(),
+    }
+}
+
+/// Microseconds as people read them.
+pub fn micros(us: f64) -> String {
+    // Beyond a hundred, tenths of them are noise.
+    let us = if us.abs() < 100.0 { us } else { us.round() };
+    format!("{} µs", Quantity::new(us, Unit::Count))
 }
 
 /// What a run's profile is not without: nothing, or ` at time scale 0.1 with 10 times the users`.

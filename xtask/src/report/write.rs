@@ -61,7 +61,10 @@ pub fn write_pages(document: &Document, folder: &Path, wanted: Option<&Path>) ->
 /// Writes `index.html` into the results folder; returns what had to be left out of it, and whether it could be written.
 pub fn write_index(results: &Path) -> Vec<String> {
     let runs = Runs::read(results);
-    let written = index_page(&runs)
+    // Without a history there is nothing that was accepted.
+    let past = history::read(&history::history_path(results), SystemTime::now());
+    let accepted = past.map(|past| past.accepted).unwrap_or_default();
+    let written = index_page(&runs, accepted)
         .and_then(|page| write_whole(&results.join("index.html"), page.as_bytes()));
     let skipped = runs.skipped.iter();
     let skipped = skipped.map(|skipped| format!("left out of index.html: {skipped}"));

@@ -1,12 +1,18 @@
-//! The HTML pages of a real run, in a real browser: nothing is asked of the network, nothing is amiss on the console, the
-//! verdict can be read and the charts have an area, on a desk and on a phone.
+//! The HTML pages of real runs, in a real browser: nothing is asked of the network, nothing is amiss on the console, the
+//! verdict can be read and the charts have an area, on a desk and on a phone. axe-core finds nothing that keeps anybody
+//! out, and nothing is wider than a phone.
 
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
-use crate::support::{Run, read, wait_until};
+use crate::faults::faulty_server;
+use crate::support::{PATIENCE, Run, read, root, wait_until};
 
 /// The names that Chromium goes by.
 const BROWSERS: [&str; 4] = [
@@ -33,6 +39,51 @@ onload = () => {
   }) + 'END';
 };
 </script>"#;
+
+/// Looks at copies of pages one after the other, each at its width and in its colours, with everything unfolded, and has
+/// axe-core look as well. What a chart is made of is left to the chart's own name.
+const AUDIT: &str = r#"<!doctype html><meta charset="utf-8"><body><script>
+onload = async () => {
+  for (const [file, width, scheme] of JOBS) {
+    const frame = document.createElement('iframe');
+    frame.style = `width:${width}px;height:900px;border:0;color-scheme:${scheme}`;
+    frame.src = file;
+    const loaded = new Promise((done) => { frame.onload = done; });
+    document.body.append(frame);
+    await loaded;
+    const view = frame.contentWindow, page = view.document, all = (name) => [...page.querySelectorAll(name)];
+    all('details').forEach((it) => { it.open = true; });
+    const wide = all('main *').filter((it) => it.getBoundingClientRect().right > view.innerWidth);
+    const overflow = page.documentElement.scrollWidth - page.documentElement.clientWidth;
+    const without = all('svg.chart').filter((it) => !it.parentElement.querySelector('.values tbody tr'));
+    const texts = all('svg.chart text').map((it) => {
+      const drawn = it.ownerSVGElement, size = parseFloat(view.getComputedStyle(it).fontSize);
+      return size * drawn.getBoundingClientRect().width / drawn.viewBox.baseVal.width;
+    });
+    // All tables of values are alike: one is enough, and hundreds would take minutes.
+    all('details.values').slice(1).forEach((it) => { it.open = false; });
+    const options = { resultTypes: ['violations'], preload: false, iframes: false };
+    const found = await view.axe.run({ exclude: [['svg.chart > *']] }, options);
+    const findings = found.violations.flatMap((it) => it.nodes.map((node) => `${it.id}: ${node.html.slice(0, 300)}`));
+    console.log('SEEN' + JSON.stringify({
+      file, width, scheme, findings, overflow, inner: view.innerWidth, rules: found.passes.length,
+      wide: wide.map((it) => it.outerHTML.slice(0, 200)), without: without.length, smallest: Math.min(99, ...texts),
+      back: view.getComputedStyle(page.body).backgroundColor,
+    }) + 'END');
+    frame.remove();
+  }
+};
+</script>"#;
+
+/// A browser under way; dropping it ends it with all its processes.
+struct Browsing(Child);
+
+impl Drop for Browsing {
+    fn drop(&mut self) {
+        let _ended = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ended = self.0.wait();
+    }
+}
 
 /// What the browser saw.
 pub struct Seen {
@@ -85,12 +136,103 @@ pub fn browser() -> Option<PathBuf> {
         .iter()
         .flat_map(|name| dirs.iter().map(move |dir| dir.join(name)));
     let found = found.into_iter().find(|path| path.is_file());
+    assert!(found.is_some() || !is_required(), "there is no Chromium");
     if found.is_none() {
         eprintln!(
             "skipped: there is no Chromium to look at the pages with; `.ci/run` installs one"
         );
     }
     found
+}
+
+/// Whether what looks at pages must be there: in CI, as `.ci/run` installs it.
+fn is_required() -> bool {
+    cfg!(target_os = "linux") && std::env::var_os("CI").is_some_and(|ci| ci == "true")
+}
+
+/// The program text of axe-core; `None` and a word about it if it is not installed.
+fn axe() -> Option<String> {
+    let path = root().join("target/tools/pages/node_modules/axe-core/axe.min.js");
+    let found = std::fs::read_to_string(&path).ok();
+    assert!(
+        found.is_some() || !is_required(),
+        "{} is not there: `.ci/run` installs it",
+        path.display()
+    );
+    if found.is_none() {
+        eprintln!("skipped: there is no axe-core to look at the pages with; `.ci/run` installs it");
+    }
+    found
+}
+
+/// A browser with a profile in `dir`, not yet started.
+fn headless(browser: &Path, dir: &Path) -> Command {
+    let mut command = Command::new(browser);
+    command
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+            "--enable-logging=stderr",
+            "--window-size=1280,1000",
+            // The frame may look into the page, and whatever the page asks of the network fails loudly.
+            "--allow-file-access-from-files",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+        ])
+        .arg(format!("--user-data-dir={}", dir.join("profile").display()))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Has `axe` and the browser look at copies of `pages`, each on a desk in the light and on a phone in the dark.
+fn audit(browser: &Path, axe: &str, pages: &[String]) -> Vec<Value> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("axe.js"), axe).unwrap();
+    let mut jobs = Vec::new();
+    for (nth, page) in pages.iter().enumerate() {
+        let file = format!("{nth}.html");
+        // The page's own policy lets no program in.
+        let (before, policy) = page
+            .split_once("<meta http-equiv=\"Content-Security-Policy\"")
+            .unwrap();
+        let (_, after) = policy.split_once('>').unwrap();
+        let copy = format!("{before}{after}<script src=\"axe.js\"></script>");
+        std::fs::write(dir.path().join(&file), copy).unwrap();
+        jobs.extend([(file.clone(), 1280, "light"), (file, 390, "dark")]);
+    }
+    let frame = dir.path().join("audit.html");
+    let text = AUDIT.replace("JOBS", &serde_json::to_string(&jobs).unwrap());
+    std::fs::write(&frame, text).unwrap();
+    let mut command = headless(browser, dir.path());
+    command
+        // What keeps it open until everything is said.
+        .arg("--remote-debugging-port=0")
+        .arg(format!("file://{}", frame.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let mut browsing = Browsing(command.spawn().unwrap());
+    let said = BufReader::new(browsing.0.stderr.take().unwrap());
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = said.lines().map_while(Result::ok);
+        while lines.next().is_some_and(|line| sender.send(line).is_ok()) {}
+    });
+    let mut seen = Vec::new();
+    while seen.len() < jobs.len() {
+        let line = lines.recv_timeout(PATIENCE).expect("the browser is silent");
+        assert!(!line.contains("Uncaught"), "{line}");
+        let found = line
+            .split_once("SEEN")
+            .and_then(|(_, it)| it.rsplit_once("END"));
+        seen.extend(found.map(|(found, _)| serde_json::from_str(found).unwrap()));
+    }
+    seen
 }
 
 /// Opens `page` at `width` px and looks at it.
@@ -106,30 +248,9 @@ pub fn look(browser: &Path, page: &Path, width: u32) -> Seen {
             .replace("WIDTH", &width.to_string()),
     )
     .unwrap();
-    let profile = dir.path().join("profile");
-    let out = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-        ])
-        .args([
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-            "--window-size=1280,1000",
-        ])
-        // The frame may look into the page, and whatever the page asks of the network fails loudly.
-        .args([
-            "--allow-file-access-from-files",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-        ])
-        .args(["--enable-logging=stderr", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.display()))
+    let out = headless(browser, dir.path())
+        .arg("--dump-dom")
         .arg(format!("file://{}", frame.display()))
-        .stdin(Stdio::null())
         .output()
         .unwrap();
     let (dom, log) = (
@@ -155,17 +276,56 @@ pub fn look(browser: &Path, page: &Path, width: u32) -> Seen {
     }
 }
 
+/// The blocks of a comparison of a server with itself, its head made slower in one metric.
+fn slower(dir: &Path) -> PathBuf {
+    let recorded = root().join("crates/load-stats/tests/recorded/busy-pairs.json");
+    let mut blocks: Value = serde_json::from_str(&read(&recorded)).unwrap();
+    for pair in blocks["pairs"].as_array_mut().unwrap() {
+        let median = &mut pair["head"]["values"]["mission_create_duration med"];
+        *median = (median.as_f64().unwrap() * 1.4).into();
+    }
+    let path = dir.join("slower.json");
+    std::fs::write(&path, blocks.to_string()).unwrap();
+    path
+}
+
 #[test]
-fn a_run_is_seen_in_a_browser() {
-    let done = Run::new("load missions --time-scale 0.02")
-        .own_server()
-        .done();
+fn every_kind_of_page_is_seen_in_a_browser() {
+    let command = "load missions --time-scale 0.01 --judge-when-busy";
+    let done = Run::new(command).server_bin(faulty_server()).done();
     done.exits(0);
-    let report = done.folder().join("report.html");
-    let index = done.results.join("index.html");
+    let (results, passed) = (done.results.clone(), done.folder());
+    let again = Run::new(command)
+        .server_bin(faulty_server())
+        .env("TACHIKOMA_FAULTS", "POST /api/missions: error=50%")
+        .env("TACHIKOMA_ALLOW_FAULTS", "1")
+        .results_in(&results)
+        .done();
+    again.exits(1);
+    let failed = again.folder();
+    let past = Run::history("--html").results_in(&results).done();
+    past.exits(0);
+    let blocks = slower(&results);
+    let compared = Run::compare("--replay")
+        .arg(blocks.to_str().unwrap())
+        .results_in(&results)
+        .done();
+    compared.exits(1);
+    let report = |folder: &Path| folder.join("report.html");
+    let folders = std::fs::read_dir(&results).unwrap().flatten();
+    let mut folders = folders.map(|entry| entry.path());
+    let compared = folders.find(|path| path.join("compare.json").is_file());
+    let (index, compared) = (results.join("index.html"), report(&compared.unwrap()));
+    let all = [
+        report(&passed),
+        report(&failed),
+        index.clone(),
+        results.join("history.html"),
+        compared,
+    ];
     // Without a browser, that they are there and self-contained is still worth knowing.
-    for page in [&report, &index] {
-        let html = read(page);
+    let pages = all.each_ref().map(|page| read(page));
+    for html in &pages {
         assert!(
             html.contains("default-src 'none'") && !html.contains("src=\"http"),
             "{html}"
@@ -173,19 +333,57 @@ fn a_run_is_seen_in_a_browser() {
     }
     let Some(browser) = browser() else { return };
     for width in [1200, 390] {
-        let seen = look(&browser, &report, width);
+        let seen = look(&browser, &report(&passed), width);
         seen.is_quiet();
         seen.says("passed");
         seen.says("mission_create_duration p(95)");
         seen.says("Mission CRUD › create status is 201");
-        seen.says("cargo xtask load-test load missions --time-scale 0.02");
-        // Latency, requests, failures, virtual users, memory and CPU.
-        seen.shows("charts", 6, 300.0, 120.0);
+        seen.says("cargo xtask load-test load missions --time-scale 0.01");
+        // Percentiles, histogram, latency, requests, failures, virtual users, memory and CPU.
+        seen.shows("charts", 8, 300.0, 110.0);
         seen.shows("bars", 6, 60.0, 10.0);
         let seen = look(&browser, &index, width);
         seen.is_quiet();
-        seen.says("load missions at time scale 0.02");
+        seen.says("load missions at time scale 0.01");
         seen.shows("sparks", 2, 80.0, 20.0);
+    }
+    let seen = look(&browser, &report(&failed), 390);
+    seen.is_quiet();
+    for text in [
+        "Errors by status",
+        "500",
+        "p95 of the run before",
+        "run before",
+    ] {
+        seen.says(text);
+    }
+    let Some(axe) = axe() else { return };
+    let bad = pages[2].replace(
+        "<main>",
+        "<main><img src=\"data:,\"><table style=\"width: 1500px\"></table>",
+    );
+    let audited = audit(&browser, &axe, &[&pages[..], &[bad]].concat());
+    let (good, bad) = audited.split_at(2 * pages.len());
+    for seen in good {
+        assert_eq!(seen["inner"], seen["width"], "{seen}");
+        assert_eq!(seen["findings"], serde_json::json!([]), "{seen}");
+        assert_eq!(
+            (&seen["wide"], &seen["overflow"]),
+            (&serde_json::json!([]), &0.into()),
+            "{seen}"
+        );
+        assert_eq!(seen["without"], 0, "a chart without its values: {seen}");
+        assert!(seen["smallest"].as_f64().unwrap() >= 10.0, "{seen}");
+        assert!(seen["rules"].as_u64().unwrap() > 20, "{seen}");
+    }
+    assert_ne!(good[0]["back"], good[1]["back"], "the dark is the light");
+    for seen in bad {
+        assert!(seen["findings"].to_string().contains("image-alt"), "{seen}");
+        assert_ne!(
+            (&seen["wide"], &seen["overflow"]),
+            (&serde_json::json!([]), &0.into()),
+            "{seen}"
+        );
     }
 }
 

@@ -186,6 +186,8 @@ impl Invocation<'_> {
                 .env("K6_WEB_DASHBOARD_HOST", "127.0.0.1")
                 .env("K6_WEB_DASHBOARD_PORT", "0")
                 .env("K6_WEB_DASHBOARD_PERIOD", format!("{period}ms"))
+                // Beside k6's own: our report shows errors over time by status.
+                .env("K6_WEB_DASHBOARD_TAGS", "group,status")
                 .env("K6_WEB_DASHBOARD_EXPORT", self.dir.join("report.html"));
         }
         command

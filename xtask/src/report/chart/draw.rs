@@ -9,24 +9,25 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 
 use super::scale::{divisible, position, range_of, thinned, ticks, time_ticks};
-use super::{Axis, Chart, Line, Point, Shape};
+use super::values::values;
+use super::{Axis, Chart, Form, Line, Point, Shape};
 use crate::report::template;
 use crate::report::text::Text;
 
 /// The width of a chart in px of its own coordinates: pages scale it.
 const WIDTH: f64 = 560.0;
-/// The height of the plane, in px.
-const PLANE: f64 = 160.0;
+/// The height of the plane, and what is above it, in px.
+const PLANE: (f64, f64) = (180.0, 10.0);
 /// What is left of, right of and below the plane, in px.
-const MARGINS: (f64, f64, f64) = (60.0, 14.0, 44.0);
-/// How wide a sample in the legend is with the space behind it, and how high its row, in px.
-const SAMPLE: (f64, f64) = (32.0, 18.0);
+const MARGINS: (f64, f64, f64) = (66.0, 16.0, 46.0);
+/// How much of its place a column takes.
+const COLUMN: f64 = 0.84;
 /// The most points that a line is drawn with: more than one a pixel shows nothing.
 const MOST_POINTS: usize = 500;
 /// The most points of a line that each say what they are.
 const MOST_HOVERED: usize = 160;
 /// A bound so many times the greatest value is named but not drawn: it would press the values flat.
-const FAR: f64 = 8.0;
+const FAR: f64 = 3.0;
 
 /// How a chart's values become places.
 struct Scale {
@@ -47,38 +48,38 @@ impl Scale {
     }
 }
 
-/// Lays `chart` out and draws it as one `<svg>` element.
-pub fn svg(chart: &Chart) -> Value {
+/// Lays `chart` out and draws it as one `<figure>` element.
+pub fn figure(chart: &Chart) -> Value {
     let Some((x, y)) = ranges(chart) else {
         return template::drawing(context! {
             has_data => false,
             title => &chart.title,
             unit => &chart.unit,
-            description => "no data",
-            width => WIDTH,
-            height => 56.0,
         });
     };
-    let (legend, top) = legend(chart, &y);
+    let top = PLANE.1;
     let scale = Scale {
         x: divisible(&x),
         y: divisible(&y),
         px: MARGINS.0..WIDTH - MARGINS.1,
-        py: top + PLANE..top,
+        py: top + PLANE.0..top,
     };
     let (x_label, x_ticks) = x_ticks(chart, &scale);
     let bounds = chart.bounds.iter().filter(|(bound, _)| y.contains(bound));
     let bounds = bounds.map(|(bound, label)| (scale.y(*bound), Value::from(label)));
     let marks = chart.marks.iter().filter(|mark| mark.x.is_finite());
     let marks = marks.map(|mark| (scale.x(mark.x), Value::from(&mark.title), mark.is_flag));
-    let lines = chart.lines.iter().map(|line| one_line(chart, line, &scale));
+    // What was before lies behind what is.
+    let (before, now): (Vec<_>, Vec<_>) = colours(chart).partition(|(line, _)| is_before(line));
+    let lines = before.into_iter().chain(now);
+    let lines = lines.map(|(line, colour)| one_line(chart, line, colour, &scale));
     template::drawing(context! {
         has_data => true,
         title => &chart.title,
         unit => &chart.unit,
         description => Text::lines(&description(chart)),
         width => WIDTH,
-        height => top + PLANE + MARGINS.2,
+        height => top + PLANE.0 + MARGINS.2,
         left => scale.px.start,
         right => scale.px.end,
         top,
@@ -86,7 +87,9 @@ pub fn svg(chart: &Chart) -> Value {
         x_label,
         x_ticks,
         y_ticks => labelled(&ticks(&scale.y, 5), &scale),
-        legend,
+        legend => legend(chart, &y),
+        notes => &chart.notes,
+        values => values(chart),
         bands => bands(chart, &scale),
         bounds => bounds.collect::<Vec<_>>(),
         marks => marks.collect::<Vec<_>>(),
@@ -115,6 +118,10 @@ fn ranges(chart: &Chart) -> Option<(Range<f64>, Range<f64>)> {
             let padding_below = if y.start == 0.0 { 0.0 } else { padding };
             Some((x, y.start - padding_below..y.end + padding))
         }
+        Axis::Bins { .. } => {
+            let end = y.end.max(f64::MIN_POSITIVE);
+            Some((x.start - 0.5..x.end + 0.5, y.start.min(0.0)..end * 1.06))
+        }
         Axis::Items { .. } => {
             let padding = (y.end - y.start) * 0.08;
             Some((
@@ -125,57 +132,69 @@ fn ranges(chart: &Chart) -> Option<(Range<f64>, Range<f64>)> {
     }
 }
 
-fn is_finite(point: &&Point) -> bool {
+pub fn is_finite(point: &&Point) -> bool {
     point.x.is_finite() && point.y.is_finite()
 }
 
-/// The entries of the legend, and where the plane below it begins.
-fn legend(chart: &Chart, y: &Range<f64>) -> (Vec<Value>, f64) {
-    let mut named: Vec<(String, &str, usize, Shape)> = Vec::new();
-    for (index, line) in chart.lines.iter().enumerate() {
+fn is_before(line: &Line) -> bool {
+    line.form == Form::Before
+}
+
+/// The lines with the numbers of their colours; those of what was before have none of their own.
+fn colours(chart: &Chart) -> impl Iterator<Item = (&Line, usize)> {
+    let mut next = 0;
+    chart.lines.iter().map(move |line| {
+        let colour = next;
+        next += usize::from(!is_before(line));
+        (line, colour)
+    })
+}
+
+/// The entries of the legend. A single line may be named by the chart's title.
+fn legend(chart: &Chart, y: &Range<f64>) -> Vec<Value> {
+    let entry = |name: &str, kind: &str, index: usize, shape: Shape| {
+        context! { name => Text::from(name), kind, index, shape => Serde(shape) }
+    };
+    let lines = colours(chart).map(|(line, colour)| {
+        let kind = match line.form {
+            Form::Before => "before",
+            Form::Columns => "columns",
+            Form::Joined | Form::Apart => "line",
+        };
         let first = line.points.first();
         let shape = first.map_or(Shape::Hidden, |point| point.shape);
-        named.push((line.name.to_string(), "line", index, shape));
-    }
-    if chart.band.iter().any(is_edge) {
-        named.push(("fence".into(), "band", 0, Shape::Hidden));
-    }
+        entry(&line.name, kind, colour, shape)
+    });
+    let band = chart.band.iter().any(is_edge);
+    let band = band.then(|| entry("fence", "band", 0, Shape::Hidden));
     let far = chart.bounds.iter().filter(|(bound, _)| !y.contains(bound));
-    named.extend(far.map(|(_, label)| {
+    let far = far.map(|(_, label)| {
         let name = format!("{label} (beyond the chart)");
-        (name, "bound", 0, Shape::Hidden)
-    }));
-    // A single line is named by the chart's title.
-    if named.len() == 1 && chart.lines.len() == 1 {
-        return (Vec::new(), 30.0);
-    }
-    let (mut x, mut y) = (4.0, 36.0);
-    let entry = |(name, kind, index, shape): (String, &str, usize, Shape)| {
-        // About how wide it is: what a layout without the browser's fonts can know.
-        let width = SAMPLE.0 + name.chars().count() as f64 * 6.8 + 16.0;
-        if x > 4.0 && x + width > WIDTH {
-            (x, y) = (4.0, y + SAMPLE.1);
-        }
-        let left = x;
-        x += width;
-        context! { x => left, y, name, kind, index, shape => Serde(shape) }
+        entry(&name, "bound", 0, Shape::Hidden)
+    });
+    let all: Vec<Value> = lines.chain(band).chain(far).collect();
+    let title = chart.title.to_lowercase();
+    let is_named = |line: &Line| {
+        title.contains(&*line.name.to_lowercase()) || matches!(chart.x, Axis::Items { .. })
     };
-    let entries = named.into_iter().map(entry).collect();
-    (entries, y + 16.0)
+    match (all.len(), chart.lines.as_slice()) {
+        (1, [line]) if is_named(line) => Vec::new(),
+        _ => all,
+    }
 }
 
 /// What the axis of x says, and its ticks.
 fn x_ticks(chart: &Chart, scale: &Scale) -> (String, Vec<(f64, String)>) {
     match &chart.x {
         Axis::Seconds(_) => {
-            let (per, unit) = per(&scale.x);
+            let (per, unit) = time_unit(&scale.x);
             let all = time_ticks(&scale.x, 7).into_iter();
             let all = all.map(|at| (scale.x(at), number(at / per)));
             (format!("time since the start, {unit}"), all.collect())
         }
-        Axis::Items { label, names } => {
+        Axis::Items { label, names } | Axis::Bins { label, names } => {
             let widest = names.iter().map(|name| name.chars().count()).max();
-            let most = if widest > Some(4) { 5 } else { 12 };
+            let most = if widest > Some(5) { 5 } else { 12 };
             let step = names.len().div_ceil(most).max(1);
             let all = names.iter().enumerate().step_by(step);
             let all = all.map(|(at, name)| (scale.x(at as f64), name.to_string()));
@@ -197,7 +216,7 @@ fn labelled(ticks: &[f64], scale: &Scale) -> Vec<(f64, String)> {
 }
 
 /// By what seconds are divided for people, and what that is.
-fn per(x: &Range<f64>) -> (f64, &'static str) {
+pub fn time_unit(x: &Range<f64>) -> (f64, &'static str) {
     match x.end - x.start {
         span if span > 36_000.0 => (3600.0, "h"),
         span if span > 600.0 => (60.0, "min"),
@@ -237,7 +256,7 @@ fn stems(chart: &Chart, scale: &Scale) -> Vec<(f64, f64, f64)> {
         .collect()
 }
 
-fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> Value {
+fn one_line(chart: &Chart, line: &Line, colour: usize, scale: &Scale) -> Value {
     let place = |point: &Point| (scale.x(point.x), scale.y(point.y));
     let mut path = String::new();
     let mut points = Vec::new();
@@ -256,7 +275,7 @@ fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> Value {
             points.push((x, y, Serde(Shape::Dot), title(chart, line, alone, scale)));
         }
     }
-    let many = line.points.len() > MOST_HOVERED;
+    let many = line.points.len() > MOST_HOVERED || is_before(line);
     let told = line.points.iter().filter(is_finite);
     for point in told.filter(|point| !many || point.title.is_some()) {
         let (x, y) = place(point);
@@ -265,8 +284,13 @@ fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> Value {
     let ys = line.points.iter().map(|point| point.y);
     let ys: Vec<f64> = ys.filter(|y| y.is_finite()).collect();
     let middle = median(&ys).filter(|_| chart.are_pairs);
+    let is_line = matches!(line.form, Form::Joined | Form::Before);
+    let is_column = line.form == Form::Columns;
     context! {
-        path => line.is_joined.then_some(path),
+        colour,
+        is_before => is_before(line),
+        path => is_line.then_some(path),
+        column => is_column.then(|| (scale.x(1.0) - scale.x(0.0)) * COLUMN),
         median => middle.map(|middle| scale.y(middle)),
         points,
     }
@@ -274,9 +298,18 @@ fn one_line(chart: &Chart, line: &Line, scale: &Scale) -> Value {
 
 fn title(chart: &Chart, line: &Line, point: &Point, scale: &Scale) -> Text {
     point.title.clone().unwrap_or_else(|| {
-        let (per, unit) = per(&scale.x);
-        let (y, x) = (number(point.y), number(point.x / per));
-        format!("{}: {y} {} at {x} {unit}", line.name, chart.unit).into()
+        let y = number(point.y);
+        match &chart.x {
+            Axis::Seconds(_) => {
+                let (per, unit) = time_unit(&scale.x);
+                let x = number(point.x / per);
+                format!("{}: {y} {} at {x} {unit}", line.name, chart.unit).into()
+            }
+            Axis::Items { names, .. } | Axis::Bins { names, .. } => {
+                let name = names.get(point.x as usize).cloned().unwrap_or_default();
+                format!("{name}: {y} {}", chart.unit).into()
+            }
+        }
     })
 }
 
@@ -297,6 +330,6 @@ fn description(chart: &Chart) -> String {
     lines.chain(bounds).chain(marks).collect()
 }
 
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     Quantity::new(value, Unit::Count).to_string()
 }

@@ -10,7 +10,7 @@ fn chart(points: &[(f64, f64)]) -> Chart {
 }
 
 fn svg(chart: &Chart) -> String {
-    draw::svg(chart).to_string()
+    draw::figure(chart).to_string()
 }
 
 #[test]

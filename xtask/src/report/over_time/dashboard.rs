@@ -17,6 +17,8 @@ use serde_json::Value;
 
 /// Where the events begin.
 const MARK: &str = "<script id=\"data\"";
+/// How the requests of one status are named, up to the status.
+const OF_STATUS: &str = "http_reqs{status:";
 /// The most of a page that is read, in bytes: an ordinary one has 0.2 MB.
 const MAX_PAGE: u64 = 32 << 20;
 /// The most that the events may unpack to, in bytes.
@@ -93,6 +95,18 @@ impl Dashboard {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// The statuses that are errors, each with the counter of its answers; 0 is a request without an answer.
+    pub fn error_statuses(&self) -> impl Iterator<Item = (&str, &str)> {
+        let names = self.kinds.keys().filter_map(|name| {
+            let status = name.strip_prefix(OF_STATUS)?.strip_suffix('}')?;
+            Some((status, name.as_str()))
+        });
+        names.filter(|(status, _)| {
+            let status = status.parse::<u32>();
+            status.is_ok_and(|status| status == 0 || status >= 400)
+        })
+    }
+
     /// How often per second a counter counted, in stretches of at least `least` seconds: a period of a fifth of a second
     /// holds one request or none.
     pub fn per_second(&self, counter: &str, least: f64) -> Vec<(f64, f64)> {
@@ -141,8 +155,9 @@ impl Dashboard {
                 let at = (rows[time][0].as_f64()? - self.start_ms) / 1000.0;
                 self.ends.push(at);
                 for ((name, kind), row) in self.kinds.iter().zip(rows) {
-                    // Metrics of one group or tag only are not shown.
-                    if name.contains('{') || name == "time" {
+                    // Metrics of one group or tag only are not shown, but for errors by status.
+                    let is_part = name.contains('{') && !name.starts_with(OF_STATUS);
+                    if is_part || name == "time" {
                         continue;
                     }
                     let names = self.aggregates.get(kind).into_iter().flatten();

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{EVIL, past, record};
+use super::{EVIL, comparison, comparison_view, eventful, past, record};
+use crate::history::Trend;
 use crate::record::{RunRecord, SampledRecord};
 use crate::report::index::index_page;
 use crate::report::runs::{Found, Runs};
@@ -78,14 +79,17 @@ fn hostile_text_is_text_wherever_it_stands() {
     assert!(html.matches("&lt;script&gt;").count() >= 12, "{html}");
     run.profile = EVIL.into();
     run.tests[0].name = EVIL.into();
-    let index = index_page(&Runs {
-        found: vec![Found {
-            folder: EVIL.into(),
-            record: run,
-            has_page: true,
-        }],
-        skipped: vec![EVIL.into()],
-    })
+    let index = index_page(
+        &Runs {
+            found: vec![Found {
+                folder: EVIL.into(),
+                record: run,
+                has_page: true,
+            }],
+            skipped: vec![EVIL.into()],
+        },
+        Vec::new(),
+    )
     .unwrap();
     assert!(
         !index.contains("<script") && !index.contains("<img"),
@@ -107,6 +111,101 @@ fn the_past_is_shown_with_its_fence() {
     ] {
         assert!(html.contains(text), "{text}");
     }
+}
+
+#[test]
+fn what_failed_comes_first_and_what_passed_is_folded() {
+    let mut run = eventful();
+    let mut good = record().tests.remove(0);
+    good.name = "sound".into();
+    run.tests.insert(0, good);
+    let html = page(&run);
+    let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}: {html}"));
+    assert!(at("id=\"test-2\"") < at("id=\"test-1\""));
+    assert!(at("href=\"#test-2\"") < at("href=\"#test-1\""));
+    assert!(html.contains("<details>\n  <summary><h2>sound"), "{html}");
+    // The only test there is stays open.
+    assert!(page(&record()).contains("<details open>"));
+}
+
+#[test]
+fn tables_have_captions_and_scopes_and_no_dashes_for_what_is_not_known() {
+    let (compared, blocks) = comparison();
+    let compared = comparison_view(&compared, &blocks, Path::new("none"));
+    let compared = template::fill("report.html", compared).unwrap();
+    for html in [page(&eventful()), compared] {
+        assert_eq!(
+            html.matches("<th ").count(),
+            html.matches("<th scope=").count()
+        );
+        assert!(!html.contains("<th>"), "{html}");
+        let tables = html.matches("<table class=\"cards").count();
+        assert!(
+            tables > 1 && html.matches("<caption").count() == tables,
+            "{html}"
+        );
+        assert!(!html.contains(">–</td>"), "{html}");
+    }
+}
+
+#[test]
+fn a_comparison_has_the_interval_of_each_metric_on_one_line_with_the_worst_first() {
+    let (compared, blocks) = comparison();
+    let judged = compared.tests[0]
+        .metrics
+        .iter()
+        .filter(|it| it.evidence.is_some())
+        .count();
+    let html = comparison_view(&compared, &blocks, Path::new("none"));
+    let html = template::fill("report.html", html).unwrap();
+    let forests: Vec<&str> = html.split("<svg class=\"forest\"").skip(1).collect();
+    assert_eq!(forests.len(), judged);
+    assert!(
+        forests[0].contains("changed by +20.0 %, between +15.0 % and +25.4 %"),
+        "{}",
+        forests[0]
+    );
+    let marks: Vec<&str> = html.split("<td class=\"mark ").skip(1).collect();
+    let tones: Vec<&str> = marks[..4]
+        .iter()
+        .map(|it| it.split('-').next().unwrap())
+        .collect();
+    assert_eq!(tones, ["bad", "none", "none", "good"]);
+}
+
+#[test]
+fn the_curves_of_the_run_before_lie_behind_and_errors_have_their_status() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = record();
+    for name in ["before", "now"] {
+        let test = dir.path().join(name).join(&run.tests[0].name);
+        std::fs::create_dir_all(&test).unwrap();
+        std::fs::write(test.join("report.html"), dashboard()).unwrap();
+    }
+    let trend = Trend {
+        before: Some("before".into()),
+        ..Trend::default()
+    };
+    let with = |trends: &[Trend]| {
+        let view = view::run(&run, trends, &dir.path().join("now"));
+        template::fill("report.html", view).unwrap()
+    };
+    let html = with(&[trend]);
+    assert_eq!(
+        html.matches("class=\"before\"").count(),
+        2,
+        "latency and requests"
+    );
+    let errors = html.split("<b>Errors by status</b>").nth(1).unwrap();
+    let errors = errors.split("</figure>").next().unwrap();
+    assert!(
+        errors.contains("</svg>500</li>") && !errors.contains("</svg>200</li>"),
+        "{errors}"
+    );
+    for title in ["WebSocket sessions", "Opening a WebSocket"] {
+        assert!(html.contains(&format!("<b>{title}</b>")), "{title}");
+    }
+    assert!(!with(&[]).contains("class=\"before\""));
 }
 
 #[test]
@@ -161,12 +260,12 @@ fn dashboard() -> String {
     use base64::Engine as _;
     use std::io::Write as _;
     let mut events = String::from(
-        "{\"event\":\"param\",\"data\":{\"aggregates\":{\"counter\":[\"count\",\"rate\"],\"gauge\":[\"value\"],\"rate\":[\"rate\"],\"trend\":[\"avg\",\"max\",\"med\",\"min\",\"p(90)\",\"p(95)\",\"p(99)\"]}}}\n{\"event\":\"start\",\"data\":[[0]]}\n{\"event\":\"metric\",\"data\":{\"http_req_duration\":{\"type\":\"trend\"},\"http_req_failed\":{\"type\":\"rate\"},\"http_reqs\":{\"type\":\"counter\"},\"time\":{\"type\":\"gauge\"},\"vus\":{\"type\":\"gauge\"}}}\n",
+        "{\"event\":\"param\",\"data\":{\"aggregates\":{\"counter\":[\"count\",\"rate\"],\"gauge\":[\"value\"],\"rate\":[\"rate\"],\"trend\":[\"avg\",\"max\",\"med\",\"min\",\"p(90)\",\"p(95)\",\"p(99)\"]}}}\n{\"event\":\"start\",\"data\":[[0]]}\n{\"event\":\"metric\",\"data\":{\"http_req_duration\":{\"type\":\"trend\"},\"http_req_failed\":{\"type\":\"rate\"},\"http_reqs\":{\"type\":\"counter\"},\"http_reqs{status:200}\":{\"type\":\"counter\"},\"http_reqs{status:500}\":{\"type\":\"counter\"},\"time\":{\"type\":\"gauge\"},\"vus\":{\"type\":\"gauge\"},\"ws_connecting\":{\"type\":\"trend\"},\"ws_sessions\":{\"type\":\"counter\"}}}\n",
     );
     for period in 1..=420_u32 {
         let ms = 1.0 + f64::from(period * 7919 % 100) / 50.0;
         events += &format!(
-            "{{\"event\":\"snapshot\",\"data\":[[{ms},{},{ms},{ms},{ms},{},{}],[0],[{},9],[{}],[10]]}}\n",
+            "{{\"event\":\"snapshot\",\"data\":[[{ms},{},{ms},{ms},{ms},{},{}],[0],[{},9],[80,8],[10,1],[{}],[10],[1,2,1,1,1,1,2],[5,1]]}}\n",
             ms * 9.0,
             ms * 2.0,
             ms * 3.0,

@@ -1,16 +1,17 @@
 //! What a report says of a comparison.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use k6_summary::{Quantity, Unit};
 
 use super::run::files;
-use super::{Document, Heads, Row, Section, Table, Tone, functions, lines};
+use super::{Document, Forest, Heads, Row, Section, Table, Tone, amount, functions, lines};
 use crate::record::{
-    Blocks, Calibration, Change, Comparison, Kind, MetricRecord, Outcome, SideRecord,
+    Blocks, Calibration, Change, Comparison, Kind, Measure, MetricRecord, Outcome, SideRecord,
     TestComparison, percent, share, short_commit,
 };
-use crate::report::chart::{Axis, Chart, Line, Point, Shape};
+use crate::report::chart::{Axis, Chart, Form, Line, Point, Shape, position};
 use crate::report::text::Text;
 
 const HEADS: Heads = Heads {
@@ -24,7 +25,9 @@ const FLAMES: [(&str, &str); 3] = [
     ("flame-base.svg", "of the base"),
     ("flame-head.svg", "of the head"),
 ];
-const HINT: &str = "Change is head by base, of failed requests the difference. A metric is reported if p, corrected for all metrics and looks, is at most the level, and the near end of the interval lies beyond the floor.";
+/// How wide the line of an interval is, and how far it stays from the edge, in px.
+const FOREST: (f64, f64) = (240.0, 6.0);
+const HINT: &str = "Change is head by base, of failed requests the difference. On the line the square is the change, the bar its interval and the grey field the floor. A metric is reported if p, corrected for all metrics and looks, is at most the level, and the near end of the interval lies beyond the floor.";
 
 /// The report of `comparison`, which rests on `blocks`.
 pub fn comparison(comparison: &Comparison, blocks: &Blocks, folder: &Path) -> Document {
@@ -32,6 +35,8 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks, folder: &Path) -> Do
         .tests
         .iter()
         .map(|test| section(test, comparison, blocks, folder));
+    let mut sections: Vec<Section> = sections.collect();
+    sections.sort_by_key(|section| section.tone);
     let files = ["blocks.json", "compare.json", "summary.md"];
     Document {
         subject: "compare".into(),
@@ -52,7 +57,7 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks, folder: &Path) -> Do
             .as_ref()
             .map(calibration)
             .unwrap_or_default(),
-        sections: sections.collect(),
+        sections,
         facts: vec![
             ("begun", comparison.started_at.as_str().into()),
             ("method", method(comparison).into()),
@@ -156,22 +161,37 @@ fn section(
     blocks: &Blocks,
     folder: &Path,
 ) -> Section {
+    let mut metrics: Vec<&MetricRecord> = test.metrics.iter().collect();
+    metrics.sort_by(|a, b| {
+        worst_first(a)
+            .partial_cmp(&worst_first(b))
+            .unwrap_or(Ordering::Equal)
+    });
+    let limit = limit(&metrics);
+    let has = |change| test.metrics.iter().any(|metric| metric.change == change);
     Section {
         name: test.name.as_str().into(),
+        tone: if has(Change::Regression) || !test.worse_failures.is_empty() {
+            Tone::Bad
+        } else if has(Change::NotJudged) {
+            Tone::Open
+        } else {
+            Tone::Good
+        },
         line: format!("{} pairs", test.pairs).into(),
         brief: format!("{} pairs", test.pairs).into(),
         reasons: lines(&test.worse_failures),
         notes: lines(&test.in_both),
         compared: Table {
             heads: HEADS,
-            rows: test.metrics.iter().map(row).collect(),
+            rows: metrics.iter().map(|metric| row(metric, limit)).collect(),
             hint: HINT,
-            ..Table::default()
+            title: "Metrics, the worst first".into(),
+            scale: Some((percent(-limit).into(), percent(limit).into())),
         },
         functions: functions::compared(test, &comparison.sampled, blocks),
         links: files(folder, &test.name, &FLAMES),
-        charts: test
-            .metrics
+        charts: metrics
             .iter()
             .map(|metric| pairs(metric, &test.name, blocks))
             .collect(),
@@ -180,10 +200,64 @@ fn section(
     }
 }
 
-fn row(metric: &MetricRecord) -> Row {
+/// What metrics are sorted by: what is worse first, the greatest change before the smaller.
+fn worst_first(metric: &MetricRecord) -> (u8, f64) {
+    let rank = match metric.change {
+        Change::Regression => 0,
+        Change::NotJudged => 1,
+        Change::Unchanged => 2,
+        Change::Improvement => 3,
+    };
+    let estimate = metric
+        .evidence
+        .as_ref()
+        .map_or(0.0, |evidence| evidence.estimate);
+    (rank, -estimate)
+}
+
+/// How far the line that intervals are drawn on goes to either side: to the end of the widest one, unless that would
+/// press the others flat.
+fn limit(metrics: &[&MetricRecord]) -> f64 {
+    let evidence = metrics.iter().filter_map(|metric| metric.evidence.as_ref());
+    let ends: Vec<f64> = evidence
+        .map(|it| it.low.abs().max(it.high.abs()))
+        .filter(|end| end.is_finite())
+        .collect();
+    let widest = ends.iter().copied().fold(0.0, f64::max);
+    let most = load_stats::median(&ends).map_or(widest, |middle| middle * 12.0);
+    let limit = widest.min(most.max(0.15)).max(0.01);
+    // Two digits, rounded up, for its text.
+    let step = 10_f64.powf(limit.log10().floor() - 1.0);
+    (limit / step).ceil() * step
+}
+
+/// The interval of a metric on a line from `-limit` to `limit`.
+fn forest(metric: &MetricRecord, limit: f64) -> Option<Forest> {
+    let evidence = metric.evidence.as_ref()?;
+    let place = |change: f64| position(&(-limit..limit), &(FOREST.1..FOREST.0 - FOREST.1), change);
+    let finite = [evidence.low, evidence.estimate, evidence.high];
+    finite.iter().all(|end| end.is_finite()).then(|| Forest {
+        low: place(evidence.low),
+        high: place(evidence.high),
+        estimate: place(evidence.estimate),
+        zero: place(0.0),
+        floor: (place(-evidence.floor), place(evidence.floor)),
+        cut: (evidence.low < -limit, evidence.high > limit),
+        words: format!(
+            "{} changed by {}, between {} and {}",
+            metric.metric,
+            percent(evidence.estimate),
+            percent(evidence.low),
+            percent(evidence.high)
+        )
+        .into(),
+    })
+}
+
+fn row(metric: &MetricRecord, limit: f64) -> Row {
     let quantity = |value: Option<f64>| {
-        let text = value.map(|value| Quantity::new(value, metric.unit).to_string());
-        text.unwrap_or_else(|| "–".into()).into()
+        let text = value.map(|value| amount(&metric.metric, value));
+        text.unwrap_or_default().into()
     };
     let (tone, word) = match metric.change {
         Change::Regression => (Tone::Bad, "worse"),
@@ -201,7 +275,7 @@ fn row(metric: &MetricRecord) -> Row {
         (word, note) => format!("{word}: {note}"),
     };
     let more = metric.evidence.as_ref().map_or_else(
-        || ["–"; 4].map(Text::from),
+        || [""; 4].map(Text::from),
         |evidence| {
             [
                 percent(evidence.estimate),
@@ -219,6 +293,7 @@ fn row(metric: &MetricRecord) -> Row {
         value: quantity(metric.head),
         more: more.into(),
         note: note.into(),
+        forest: forest(metric, limit),
         ..Row::default()
     }
 }
@@ -227,6 +302,7 @@ fn row(metric: &MetricRecord) -> Row {
 fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
     // Bytes get a prefix that fits, as charts have one unit for all points.
     let (unit, scale) = match metric.unit {
+        _ if metric.metric == Measure::CpuPerRequest => ("µs", 1e3),
         Unit::Bytes if metric.base.is_some_and(|base| base >= 1e6) => ("MB", 1e-6),
         Unit::Bytes => ("kB", 1e-3),
         Unit::Ratio => ("%", 100.0),
@@ -256,7 +332,7 @@ fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
         Line {
             name: format!("{name} and its median").into(),
             points: points.collect(),
-            is_joined: false,
+            form: Form::Apart,
         }
     };
     let names = (1..=pairs.len()).map(|nth| nth.to_string().into());

@@ -23,6 +23,7 @@ pub fn table(test: &TestRecord) -> Table {
         heads: HEADS,
         rows: test.endpoints.iter().map(|it| row(it, test)).collect(),
         hint: if is_counted { HINT } else { UNCOUNTED },
+        ..Table::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use super::{Heads, Row, Table};
+use super::{Heads, Row, Table, micros};
 use crate::record::{Blocks, Function, ProfileRecord, Sampled, TestComparison, percent, share};
 
 /// Where the CPU time of a test's server went.
@@ -23,7 +23,7 @@ pub fn profile(profile: &ProfileRecord) -> Table {
         rows: rows
             .map(|it| row(&it.name, it.share, it.cpu_us_per_request))
             .collect(),
-        hint: "",
+        ..Table::default()
     }
 }
 
@@ -79,10 +79,6 @@ fn table<'a>(
             more: &["Of the whole"],
         },
         rows: functions.map(row).collect(),
-        hint: "",
+        ..Table::default()
     }
-}
-
-fn micros(us: f64) -> String {
-    format!("{us:.1} µs")
 }

@@ -4,12 +4,12 @@ mod words;
 
 use std::path::Path;
 
-use k6_summary::{Quantity, Unit};
+use k6_summary::Unit;
 
-use super::{Document, Heads, Row, Section, Table, lines, outcome, past, revision, when};
+use super::{Document, Heads, Row, Section, Table, amount, lines, outcome, past, revision, when};
 use crate::history::{ComparableRuns, Metric, Point};
-use crate::record::Outcome;
-use crate::report::chart::{Axis, Chart, Line, Mark, Point as Dot, Shape};
+use crate::record::{Measure, Outcome};
+use crate::report::chart::{Axis, Chart, Form, Line, Mark, Point as Dot, Shape};
 use crate::report::text::Text;
 
 pub use words::{name, place};
@@ -92,7 +92,7 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
     let shown = metric.points.iter().filter(|point| point.index >= from);
     let points: Vec<&Point> = shown.collect();
     let greatest = points.iter().fold(0.0_f64, |most, p| most.max(p.value));
-    let (unit, scale) = scale(metric.last.unit, greatest);
+    let (unit, scale) = scale(&metric.last.metric, greatest);
     let place = |index: usize| index as f64 - from as f64;
     let dots = points.iter().map(|point| Dot {
         x: place(point.index),
@@ -124,7 +124,7 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
         lines: vec![Line {
             name: "run".into(),
             points: dots.collect(),
-            is_joined: true,
+            form: Form::Joined,
         }],
         band: edges.collect(),
         marks: changes.chain(accepted).collect(),
@@ -141,8 +141,9 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
 }
 
 /// The unit of a chart, and what values are multiplied with for it.
-fn scale(unit: Unit, greatest: f64) -> (&'static str, f64) {
-    match unit {
+fn scale(measure: &Measure, greatest: f64) -> (&'static str, f64) {
+    match measure.unit() {
+        _ if *measure == Measure::CpuPerRequest => ("µs", 1e3),
         Unit::Bytes if greatest >= 1e6 => ("MB", 1e-6),
         Unit::Bytes if greatest >= 1e4 => ("kB", 1e-3),
         Unit::Bytes => ("B", 1.0),
@@ -162,7 +163,7 @@ fn shape(point: &Point) -> Shape {
 
 /// What a point says of its run.
 fn title(metric: &Metric, point: &Point) -> Text {
-    let quantity = |number| Quantity::new(number, metric.last.unit).to_string();
+    let quantity = |number| amount(&metric.last.metric, number);
     let fence = point.fence.map(|fence| {
         let (lower, upper) = (quantity(fence.lower), quantity(fence.upper));
         match (fence.verdict, point.is_beyond()) {

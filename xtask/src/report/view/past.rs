@@ -1,8 +1,6 @@
 //! A test's numbers against those of comparable past runs.
 
-use k6_summary::Quantity;
-
-use super::{Heads, Row, Table, Tone};
+use super::{Heads, Row, Table, Tone, amount};
 use crate::history::Metric;
 use crate::record::{PastRecord, PastRow, PastState, percent};
 
@@ -32,6 +30,7 @@ pub fn table(past: &PastRecord) -> Table {
             .map(|metric| row(metric, "worse, and so when measured once more"))
             .collect(),
         hint: "Before is the median of the last comparable runs; the fence is the noise of their past, and the bar the change within it.",
+        ..Table::default()
     }
 }
 
@@ -48,13 +47,13 @@ pub fn newest(metrics: &[Metric]) -> Table {
             ..HEADS
         },
         rows: metrics.iter().map(row).collect(),
-        hint: "",
+        ..Table::default()
     }
 }
 
 /// One metric. `worse` says what a regression is.
 fn row(metric: &PastRow, worse: &str) -> Row {
-    let quantity = |number| Quantity::new(number, metric.unit).to_string();
+    let quantity = |number| amount(&metric.metric, number);
     let (tone, words) = match metric.state {
         PastState::Within => (Tone::Good, "within the noise of the past"),
         PastState::Better => (Tone::Good, "better than its past"),

@@ -7,12 +7,12 @@ use k6_summary::{
 };
 
 use super::{
-    Heads, Row, Section, Table, Tone, endpoints, functions, lines, most_telling, outcome, past,
-    took,
+    Heads, Row, Section, Table, Tone, endpoints, functions, lines, micros, most_telling, outcome,
+    past, took,
 };
 use crate::history::Trend;
 use crate::record::{GrowthRow, Outcome, TestRecord};
-use crate::report::over_time::{Dashboard, Usage, over_time};
+use crate::report::over_time::{Curves, Usage, distribution, over_time};
 use crate::report::view::run::files;
 
 const MIB: f64 = 1_048_576.0;
@@ -28,8 +28,11 @@ pub fn section(
     folder: &Path,
     usage: Option<&Usage>,
 ) -> Section {
-    let dashboard = Dashboard::read(&folder.join(&test.name).join("report.html"));
-    let missing = dashboard
+    let curves = Curves::read(&folder.join(&test.name));
+    let before = trend.and_then(|trend| trend.before_in(folder));
+    let before = before.map(|run| Curves::read(&run.join(&test.name)));
+    let missing = curves
+        .dashboard
         .as_ref()
         .err()
         .filter(|_| test.started_at.is_some());
@@ -60,7 +63,8 @@ pub fn section(
             .map(functions::profile)
             .collect(),
         details: trends(test).into_iter().collect(),
-        charts: over_time(test, dashboard.as_ref().ok(), usage),
+        distribution: distribution(&curves, before.as_ref()),
+        charts: over_time(test, &curves, before.as_ref(), usage),
         charts_note: missing
             .map(|why| format!("Requests over time are not shown: {why}."))
             .unwrap_or_default()
@@ -105,6 +109,7 @@ fn judged(test: &TestRecord) -> Table {
             .chain(test.growth.iter().map(growth))
             .collect(),
         hint: "The bar is the value, the upright line its bound.",
+        ..Table::default()
     }
 }
 
@@ -267,7 +272,7 @@ fn brief(test: &TestRecord) -> String {
 /// The server's CPU time per request as it reads.
 pub fn cpu_text(test: &TestRecord) -> Option<String> {
     let us = test.server_usage.as_ref()?.cpu_us_per_request?;
-    Some(format!("{us:.0} µs"))
+    Some(micros(us))
 }
 
 fn measured(test: &TestRecord) -> Table {

@@ -1,10 +1,8 @@
 //! What is said of series, accepted changes and changes of level.
 
-use k6_summary::Quantity;
-
 use crate::history::{Change, ComparableRuns, Key, Mark, Metric};
 use crate::record::{percent, short_commit};
-use crate::report::view::scales;
+use crate::report::view::{amount, scales};
 
 /// What was run: `load missions`, `smoke health at time scale 0.1`.
 pub fn name(key: &Key) -> String {
@@ -55,7 +53,7 @@ pub fn accepted(mark: &Mark, runs: usize) -> String {
 
 /// A change of level.
 pub fn change(metric: &Metric, change: &Change) -> String {
-    let quantity = |number: f64| Quantity::new(number, metric.last.unit).to_string();
+    let quantity = |number: f64| amount(&metric.last.metric, number);
     let commit = |commit: &Option<String>| {
         let commit = commit.as_deref().map_or("unknown", short_commit);
         commit.to_owned()
