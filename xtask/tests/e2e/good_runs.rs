@@ -15,8 +15,8 @@ fn the_specifications_three_tests_pass_and_leave_nothing_running() {
         false => "smoke --time-scale 0.1",
     };
     let done = Run::new(args).own_server().done();
-    readme::shows(&done);
     done.exits(0).says("✓ PASSED").says("report: ");
+    readme::shows(&done);
     let run = done.run();
     let names: Vec<_> = run["tests"]
         .as_array()
