@@ -11,9 +11,11 @@ Exit codes:
   3  k6 is missing, or finds fault with a script
 
 Examples:
-  cargo xtask manifest smoke health --vus-scale 2 --runners 2 --base-url http://tachikoma.staging:3000
-  cargo xtask manifest stress missions --vus-scale 100 --runners 8 --namespace load \\
-      --api-key-secret load-test --base-url http://tachikoma.staging:3000 | kubectl create -f -
+  cargo xtask manifest smoke health --runners 2 --vus-scale 2 \\
+    --base-url http://tachikoma.staging:3000
+  cargo xtask manifest stress missions --runners 8 --vus-scale 100 \\
+    --namespace load --api-key-secret load-test \\
+    --base-url http://tachikoma.staging:3000 | kubectl create -f -
 
 The guide is load-tests/cluster.md.";
 

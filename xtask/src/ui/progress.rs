@@ -1,34 +1,41 @@
-//! The progress of one step: a line at the foot of the terminal, elsewhere a line from time to time.
+//! The progress of one step: a bar on a terminal, elsewhere a line from time to time.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{info, is_terminal, width};
 use crate::secret;
 
 /// How often a step that goes on says so where there is no terminal.
 const BEAT: Duration = Duration::from_secs(30);
-/// How often the line at the foot is drawn, for its clock to go on.
+/// How often a bar is drawn while nothing happens, for its clock to go on.
 const TICK: Duration = Duration::from_millis(250);
-/// The room that a bar takes at most and at least, in columns, without its brackets and the blank behind them.
-const BAR: std::ops::RangeInclusive<usize> = 5..=24;
+/// The least room for a bar, with its brackets and the blank behind them, in columns.
+const LEAST_BAR: usize = 8;
 /// A terminal that is narrower than this has words before it has a bar, in columns.
 const NARROW: usize = 60;
+/// The position of a bar at its end.
+const WHOLE: f64 = 1000.0;
 
-/// The line at the foot of the terminal, to be taken away while anything else is written.
-static FOOT: Mutex<Option<String>> = Mutex::new(None);
+/// How progress is drawn, by indicatif's rules.
+const BEHIND: &str = "{prefix}, {elapsed}: {wide_msg}";
+const BAR_AND_BEHIND: &str = "[{bar:24}] {prefix}, {elapsed}: {wide_msg}";
+const ALONE: &str = "{wide_msg}";
+const BAR_AND_ALONE: &str = "[{wide_bar}] {msg}";
 
-/// The progress of one step; dropping it takes its line away.
+/// The bar that stands on the terminal, to be taken away while anything else is written.
+static ON_TERMINAL: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// The progress of one step; dropping it takes the bar away.
 #[derive(Debug)]
 pub struct Progress {
+    bar: ProgressBar,
     shown: Arc<Mutex<Shown>>,
-    /// Ends the thread that shows it.
-    end: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// Ends the thread that says that the step goes on.
+    _beat: Option<Sender<()>>,
 }
 
 #[derive(Debug)]
@@ -54,70 +61,90 @@ enum Words {
 impl Progress {
     /// Of `what`, of which nobody knows yet how long it takes.
     pub fn of(what: &str) -> Self {
+        let bar = ProgressBar::no_length().with_prefix(what.to_owned());
         let shown = Arc::new(Mutex::new(Shown {
             what: what.to_owned(),
             began: Instant::now(),
             share: None,
             words: Words::Behind(String::new()),
         }));
-        let (end, ended) = channel();
-        let looked_at = Arc::clone(&shown);
-        // A terminal that moves no cursor cannot have a line at its foot.
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let thread = match is_terminal() && !is_dumb && !cfg!(test) {
-            true => std::thread::spawn(move || {
-                every(TICK, &ended, || draw(Some(lock(&looked_at).line(width()))));
-                draw(None);
-            }),
-            false => std::thread::spawn(move || beat(BEAT, &looked_at, &ended, info)),
+        let beat = match is_terminal() {
+            true => {
+                bar.enable_steady_tick(TICK);
+                *lock(&ON_TERMINAL) = Some(bar.clone());
+                None
+            }
+            false => {
+                let (sender, ended) = channel();
+                let shown = Arc::clone(&shown);
+                std::thread::spawn(move || beat(BEAT, &shown, &ended, info));
+                Some(sender)
+            }
         };
-        Self {
+        let progress = Self {
+            bar,
             shown,
-            end: Some(end),
-            thread: Some(thread),
-        }
+            _beat: beat,
+        };
+        progress.draw(None, Words::Behind(String::new()));
+        progress
     }
 
     /// What happens at the moment.
     pub fn says(&self, text: &str) {
-        lock(&self.shown).words = Words::Behind(secret::hide(text).into_owned());
+        let share = lock(&self.shown).share;
+        self.draw(share, Words::Behind(secret::hide(text).into_owned()));
     }
 
     /// How much is done, in bytes, of how much, if that is known.
     pub fn bytes(&self, done: u64, total: Option<u64>) {
-        let mut shown = lock(&self.shown);
-        let speed = done as f64 / shown.began.elapsed().as_secs_f64().max(1e-3);
+        let speed = done as f64 / self.bar.elapsed().as_secs_f64().max(1e-3);
         let (done_mb, speed) = (megabytes(done as f64), megabytes(speed));
         let words = match total {
             Some(total) => format!("{done_mb} of {} MB, {speed} MB/s", megabytes(total as f64)),
             None => format!("{done_mb} MB, {speed} MB/s"),
         };
         #[cfg(test)]
-        super::said::note(&format!("progress: {}: {done} of {total:?}", shown.what));
-        shown.share = total.map(|total| done as f64 / total.max(1) as f64);
-        shown.words = Words::Behind(words);
+        super::said::note(&format!(
+            "progress: {}: {done} of {total:?}",
+            self.bar.prefix()
+        ));
+        let share = total.map(|total| done as f64 / total.max(1) as f64);
+        self.draw(share, Words::Behind(words));
     }
 
     /// How many parts are done of how many, and what happens at the moment.
     pub fn parts(&self, done: u64, total: u64, text: &str) {
-        self.says(&format!("{done}/{total} {text}"));
-        lock(&self.shown).share = Some(done as f64 / total.max(1) as f64);
+        let text = secret::hide(text);
+        let words = Words::Behind(format!("{done}/{total} {text}"));
+        self.draw(Some(done as f64 / total.max(1) as f64), words);
     }
 
     /// What share is done, from 0 to 1, and all that is to be said, the most telling first: the first that has room.
     pub fn shows(&self, share: f64, texts: Vec<String>) {
+        self.draw(Some(share), Words::Alone(texts));
+    }
+
+    fn draw(&self, share: Option<f64>, words: Words) {
+        let (template, text) = fitting(share.is_some(), &words, width());
+        // A template that cannot be read, which a test would find, leaves indicatif's own.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style.progress_chars("##-"));
+        }
+        if let Some(share) = share {
+            self.bar.set_length(WHOLE as u64);
+            self.bar.set_position((share * WHOLE) as u64);
+        }
+        self.bar.set_message(text.to_owned());
         let mut shown = lock(&self.shown);
-        shown.share = Some(share);
-        shown.words = Words::Alone(texts);
+        (shown.share, shown.words) = (share, words);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        drop(self.end.take());
-        if let Some(thread) = self.thread.take() {
-            let _panicked = thread.join();
-        }
+        self.bar.finish_and_clear();
+        lock(&ON_TERMINAL).take();
     }
 }
 
@@ -137,33 +164,23 @@ impl Shown {
             }
         }
     }
+}
 
-    /// One line that fits into `columns`: a bar if there is room, and as much of the words as there is room for.
-    fn line(&self, columns: usize) -> String {
-        let bar = match self.share {
-            Some(_) if columns >= NARROW => BAR.start() + 3,
-            _ => 0,
-        };
-        let fits = |text: &&String| text.chars().count() + bar <= columns;
-        let shorter = match &self.words {
-            Words::Alone(texts) => texts.iter().find(fits).or(texts.last()).cloned(),
-            Words::Behind(_) => None,
-        };
-        let text = shorter.unwrap_or_else(|| self.text());
-        let left = columns.saturating_sub(text.chars().count() + 3);
-        let mut line = String::new();
-        if let Some(share) = self.share
-            && left >= *BAR.start()
-        {
-            let width = left.min(*BAR.end());
-            let done = (share.clamp(0.0, 1.0) * width as f64) as usize;
-            let _ = write!(line, "[{:-<width$}] ", "#".repeat(done));
-        }
-        line.push_str(&text);
-        match line.char_indices().nth(columns) {
-            None => line,
-            Some(_) => line.chars().take(columns - 1).chain(['…']).collect(),
-        }
+/// The template and the words that fit on one line of `columns`, with a bar if there is room and a share to show.
+fn fitting(has_share: bool, words: &Words, columns: usize) -> (&'static str, &str) {
+    let is_wide = columns >= NARROW;
+    let texts = match words {
+        Words::Behind(text) if has_share && is_wide => return (BAR_AND_BEHIND, text),
+        Words::Behind(text) => return (BEHIND, text),
+        Words::Alone(texts) => texts,
+    };
+    let length = |text: &str| text.chars().count();
+    let bar = if is_wide { LEAST_BAR } else { 0 };
+    let fits = texts.iter().find(|text| length(text) + bar <= columns);
+    let text = fits.or(texts.last()).map_or("", String::as_str);
+    match has_share && length(text) + LEAST_BAR <= columns {
+        true => (BAR_AND_ALONE, text),
+        false => (ALONE, text),
     }
 }
 
@@ -175,58 +192,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Draws the line at the foot anew, or takes it away.
-fn draw(line: Option<String>) {
-    let mut foot = lock(&FOOT);
-    if *foot != line {
-        put(line.as_deref());
-        *foot = line;
-    }
-}
-
-/// Writes `line` in the place of the one at the foot.
-fn put(line: Option<&str>) {
-    let mut err = std::io::stderr().lock();
-    let _closed = write!(err, "\r\x1b[K{}", line.unwrap_or_default());
-    let _closed = err.flush();
-}
-
-/// Writes something while no line is in the way.
+/// Writes something while no bar is in the way.
 pub(super) fn suspend<T>(write: impl FnOnce() -> T) -> T {
-    let foot = lock(&FOOT);
-    if foot.is_none() {
-        return write();
-    }
-    put(None);
-    let written = write();
-    put(foot.as_deref());
-    written
-}
-
-/// Does something every `interval` until `ended` is.
-fn every(interval: Duration, ended: &Receiver<()>, mut act: impl FnMut()) {
-    while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-        act();
+    let bar = lock(&ON_TERMINAL).clone();
+    match bar {
+        Some(bar) => bar.suspend(write),
+        None => write(),
     }
 }
 
 /// Says every `interval` how far the step is, until `ended` is.
 fn beat(interval: Duration, shown: &Mutex<Shown>, ended: &Receiver<()>, say: impl Fn(&str)) {
-    every(interval, ended, || {
+    while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
         let text = lock(shown).text();
         say(&text);
-    });
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(share: Option<f64>, words: Words) -> Shown {
+    fn shown(words: Words) -> Shown {
         Shown {
             what: "building dufs".into(),
             began: Instant::now(),
-            share,
+            share: None,
             words,
         }
     }
@@ -235,7 +226,7 @@ mod tests {
     fn a_step_without_a_terminal_says_how_far_it_is_until_it_has_ended() {
         let (ended, end) = channel();
         let (sender, said) = channel();
-        let shown = Mutex::new(shown(Some(0.5), Words::Behind("7/9 tokio".into())));
+        let shown = Mutex::new(shown(Words::Behind("7/9 tokio".into())));
         std::thread::scope(|scope| {
             let shown = &shown;
             scope.spawn(move || {
@@ -250,28 +241,33 @@ mod tests {
     }
 
     #[test]
-    fn a_line_fits_and_has_a_bar_where_there_is_room() {
-        let behind = |share| shown(share, Words::Behind("34/120 serde, tokio".into()));
-        assert_eq!(
-            behind(Some(0.25)).line(80),
-            "[######------------------] building dufs, 0 s: 34/120 serde, tokio"
-        );
-        assert_eq!(
-            behind(Some(0.25)).line(40),
-            "building dufs, 0 s: 34/120 serde, tokio"
-        );
-        assert_eq!(behind(None).line(30), "building dufs, 0 s: 34/120 se…");
-        let alone = shown(
-            Some(1.0),
-            Words::Alone(vec!["a".repeat(70), "b".repeat(50)]),
-        );
-        assert_eq!(alone.line(80), format!("[#######] {}", "a".repeat(70)));
-        assert_eq!(
-            alone.line(77),
-            format!("[{}] {}", "#".repeat(24), "b".repeat(50))
-        );
-        assert_eq!(alone.text(), "a".repeat(70));
-        assert_eq!(alone.line(55), "b".repeat(50));
-        assert_eq!(alone.line(40).chars().count(), 40);
+    fn the_words_fit_and_a_bar_stands_where_there_is_room() {
+        let texts = vec!["a".repeat(70), "b".repeat(50)];
+        let behind = Words::Behind("34/120 serde".into());
+        let alone = Words::Alone(texts.clone());
+        for (has_share, words, columns, template, text) in [
+            (true, &behind, 80, BAR_AND_BEHIND, "34/120 serde"),
+            (true, &behind, 40, BEHIND, "34/120 serde"),
+            (false, &behind, 80, BEHIND, "34/120 serde"),
+            (true, &alone, 80, BAR_AND_ALONE, &texts[0]),
+            (true, &alone, 77, BAR_AND_ALONE, &texts[1]),
+            (true, &alone, 55, ALONE, &texts[1]),
+            // What is too long all the same is cut off by indicatif.
+            (true, &alone, 40, ALONE, &texts[1]),
+        ] {
+            assert_eq!(
+                fitting(has_share, words, columns),
+                (template, text),
+                "{columns}"
+            );
+        }
+        assert_eq!(shown(alone).text(), "a".repeat(70));
+    }
+
+    #[test]
+    fn indicatif_understands_how_progress_is_drawn() {
+        for template in [BEHIND, BAR_AND_BEHIND, ALONE, BAR_AND_ALONE] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
     }
 }

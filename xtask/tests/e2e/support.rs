@@ -157,7 +157,7 @@ impl Run {
         self
     }
 
-    /// On a terminal, whose output becomes standard output.
+    /// On a terminal of 80 columns, whose output becomes standard output.
     pub fn on_a_terminal(mut self) -> Self {
         let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
         let quoted: Vec<_> = words
@@ -166,7 +166,7 @@ impl Run {
         let mut script = Command::new("script");
         script
             .args(["--quiet", "--return", "--command"])
-            .arg(quoted.join(" "))
+            .arg(format!("stty columns 80; {}", quoted.join(" ")))
             .arg("/dev/null");
         self.command = with_surroundings_of(&self.command, script);
         self
