@@ -44,9 +44,8 @@ fn row(found: &Found) -> Value {
 }
 
 fn test(test: &TestRecord) -> Value {
-    let past = test.past.iter().flat_map(|past| &past.metrics);
-    let p95 = past.filter(|row| row.metric == Measure::p95_of_requests());
-    let p95 = p95.last();
+    let mut past = test.past.iter().flat_map(|past| &past.metrics);
+    let p95 = past.rfind(|row| row.metric == Measure::p95_of_requests());
     let is_worse = p95.is_some_and(|row| row.state == PastState::Regression);
     let change = p95.and_then(|row| row.change).map(percent);
     context! {
