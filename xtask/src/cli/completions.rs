@@ -32,7 +32,7 @@ complete -F _cargo_with_xtask -o bashdefault -o default cargo
 /// In fish, what completes the command of our own also completes what follows `cargo xtask`. The names are ours to add:
 /// the script completes options and their values only.
 const FISH: &str = r#"
-complete -c cargo-xtask -n '__fish_cargo_xtask_using_subcommand load-test compare history manifest' -f -a '{names}'
+complete -c cargo-xtask -n '__fish_cargo_xtask_using_subcommand load-test manifest compare history' -f -a '{names}'
 complete -c cargo -n '__fish_seen_subcommand_from xtask' -x -a '(complete -C (string replace -r "^\s*cargo\s+xtask" cargo-xtask -- (commandline -cp)))'
 "#;
 

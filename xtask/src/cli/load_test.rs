@@ -23,6 +23,8 @@ pub(super) mod group {
     pub const RESULTS: &str = "Results";
     /// The load generator.
     pub const K6: &str = "k6";
+    /// Where it runs, if not here.
+    pub const CLUSTER: &str = "Cluster";
 }
 
 const AFTER: &str = "\

@@ -2,20 +2,23 @@
 
 use clap::{Args, ValueEnum};
 
-use super::load_test::{FindK6, Load};
+use super::load_test::{FindK6, Load, group};
 
-const EXAMPLES: &str = "\
-Exit codes:
-  0  the manifest is on standard output
-  2  the command line is wrong
-  3  k6 is missing, or finds fault with a script
-
+const AFTER: &str = "\
 Examples:
-  cargo xtask manifest smoke health --runners 2 --vus-scale 2 \\
-    --base-url http://tachikoma.staging:3000
-  cargo xtask manifest stress missions --runners 8 --vus-scale 100 \\
-    --namespace load --api-key-secret load-test \\
-    --base-url http://tachikoma.staging:3000 | kubectl create -f -
+  cargo xtask manifest smoke health --vus-scale 2 --runners 2 \\
+      --base-url http://tachikoma.staging:3000
+                        two users, each in a pod of its own
+  cargo xtask manifest stress missions --vus-scale 100 --runners 8 \\
+      --namespace load --api-key-secret load-test \\
+      --base-url http://tachikoma.staging:3000 | kubectl create -f -
+                        up to 10,000 users, who show the key of a Secret
+
+Exit codes:
+  0            the manifest is on standard output
+  2            the command line is wrong
+  3            k6 is missing, or cannot pack a script
+  129 130 143  interrupted by SIGHUP, Ctrl-C or SIGTERM
 
 The guide is load-tests/cluster.md.";
 
@@ -24,46 +27,46 @@ const STARTER: &str = "ghcr.io/grafana/k6-operator:starter-v1.6.0";
 
 /// Arguments of `manifest`.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLES, after_help = "Examples are in --help.")]
+#[command(after_long_help = AFTER, after_help = "Examples and exit codes are in --help.")]
 pub struct Manifest {
     /// Which load, and where to.
     #[command(flatten)]
     pub load: Load,
 
     /// How many k6 share the load, each in a pod of its own.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(help_heading = group::CLUSTER, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub runners: u32,
 
     /// The namespace [default: that of kubectl's context].
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(help_heading = group::CLUSTER, long, value_name = "NAME", value_parser = name)]
     pub namespace: Option<String>,
 
     /// The image with k6 [default: grafana/k6 of the version of the k6 that is used here].
-    #[arg(long, value_name = "IMAGE", value_parser = image)]
+    #[arg(help_heading = group::CLUSTER, long, value_name = "IMAGE", value_parser = image)]
     pub image: Option<String>,
 
     /// The image with curl, which has all runners begin.
-    #[arg(long, value_name = "IMAGE", default_value = STARTER, value_parser = image)]
+    #[arg(help_heading = group::CLUSTER, long, value_name = "IMAGE", default_value = STARTER, value_parser = image)]
     pub starter_image: String,
 
     /// A Secret of the namespace that the images are pulled with.
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(help_heading = group::CLUSTER, long, value_name = "NAME", value_parser = name)]
     pub image_pull_secret: Option<String>,
 
     /// The Secret of the namespace with the server's key, and which of its entries that is [default: API_KEY].
-    #[arg(long, value_name = "NAME[/KEY]", value_parser = secret_entry)]
+    #[arg(help_heading = group::CLUSTER, long, value_name = "NAME[/KEY]", value_parser = secret_entry)]
     pub api_key_secret: Option<SecretEntry>,
 
     /// The processors that each runner asks for; it may take more.
-    #[arg(long, value_name = "QUANTITY", default_value = "1", value_parser = quantity)]
+    #[arg(help_heading = group::CLUSTER, long, value_name = "QUANTITY", default_value = "1", value_parser = quantity)]
     pub cpu: String,
 
     /// The memory that each runner asks for, and never gets more of.
-    #[arg(long, value_name = "QUANTITY", default_value = "1Gi", value_parser = quantity)]
+    #[arg(help_heading = group::CLUSTER, long, value_name = "QUANTITY", default_value = "1Gi", value_parser = quantity)]
     pub memory: String,
 
     /// Whether the runners must be spread evenly over the nodes.
-    #[arg(long, value_enum, default_value_t = Spread::Prefer)]
+    #[arg(help_heading = group::CLUSTER, long, value_enum, default_value_t = Spread::Prefer)]
     pub spread: Spread,
 
     /// Options for finding k6, which packs the scripts.
