@@ -15,7 +15,7 @@ from pathlib import Path
 # The folder of the generator is in git: nothing compiled belongs there.
 sys.dont_write_bytecode = True
 
-from generate import compared, describe, k6_run, server  # noqa: E402
+from generate import alerts, compared, describe, k6_run, runs, server  # noqa: E402
 from generate.thresholds import NotUnderstood, read_all  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
@@ -26,14 +26,16 @@ def files():
     """What is to be written: text by path."""
     thresholds = read_all(HERE.parent)
     dashboards = {
+        "load-tests.json": runs.dashboard(),
         "k6-run.json": k6_run.dashboard(thresholds),
-        "tachikoma-server.json": server.dashboard(),
+        "tachikoma-server.json": server.dashboard(thresholds),
         "runs-compared.json": compared.dashboard(thresholds),
     }
     wanted = {
         HERE / "dashboards" / name: json.dumps(dashboard, indent=2, ensure_ascii=False) + "\n"
         for name, dashboard in dashboards.items()
     }
+    wanted[HERE / "provisioning/alerting/tachikoma.yaml"] = alerts.text()
     readme = HERE / "README.md"
     wanted[readme] = describe.replaced(readme.read_text(encoding="utf-8"), dashboards)
     return wanted

@@ -233,6 +233,7 @@ impl Run<'_> {
             kind: server.kind,
             version: server.alive.version.clone(),
             faults: server.alive.faults,
+            compiler: server.compiler.clone(),
         });
         if let Some(notice) = &server.notice {
             self.say(notice.clone());

@@ -100,7 +100,7 @@ impl Prometheus {
     /// notice if something was not taken.
     pub fn run_ends(self, run: &RunRecord) -> Option<String> {
         let now = unix_ms();
-        for test in run.tests.iter().filter(|test| test.metrics.is_some()) {
+        for test in &run.tests {
             let tags = self.tags(run, test);
             self.sender.send(figures::settled(&tags, test, now));
         }

@@ -28,7 +28,7 @@ use health::Prober;
 use target::{Address, Target};
 use watch::Watch;
 
-pub use build::{BuildAhead, Checkout, build};
+pub use build::{BuildAhead, Checkout, build, compiler};
 pub use data_dir::DataDir;
 pub use health::{Alive, Health};
 pub use key::api_key;
@@ -76,6 +76,8 @@ pub struct Server {
     pub alive: Alive,
     /// What is to be known of its address, in a sentence.
     pub notice: Option<String>,
+    /// The compiler as it names itself, if cargo built it here.
+    pub compiler: Option<String>,
     prober: Prober,
     config: Config,
     started: Option<Started>,
@@ -124,6 +126,7 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
                 address,
                 alive,
                 notice,
+                compiler: None,
                 prober,
                 config: wanted.config.clone(),
                 started: None,
@@ -194,11 +197,12 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
     if wanted.pid.is_some() {
         ui::notice("--server-pid is not needed: the server is started here and sampled anyway");
     }
-    let binary = match wanted.binary {
-        Some(path) => path.to_owned(),
+    let (binary, compiler) = match wanted.binary {
+        Some(path) => (path.to_owned(), None),
         None => {
             ui::step(&format!("building {}", table.name));
-            build(table, wanted.root, "--server-bin", None)?
+            let built = build(table, wanted.root, "--server-bin", None)?;
+            (built, compiler(table, wanted.root, &[]))
         }
     };
     let fixtures = wanted.config.fixtures()?;
@@ -237,6 +241,7 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         address,
         alive,
         notice: None,
+        compiler,
         prober,
         config: wanted.config.clone(),
         started: Some(Started {

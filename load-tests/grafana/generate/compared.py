@@ -7,6 +7,7 @@ range, whatever its length, since the runs of weeks do not fit on the axis of on
 """
 
 from generate.frame import choice, dashboard as frame, run_annotations, variable, NEWEST_FIRST
+from generate.k6_run import bound_of
 from generate.panels import (
     Grid, as_times, bars, columns, link, merged, query, rows, sorted_by, table, time_series, verdict, verdict_numbers,
 )
@@ -44,6 +45,17 @@ def matchers(run):
     return f'testid="${run}",test="$test"'
 
 
+def values(name, label, among, description, every=False):
+    """A variable of the values of a label among the runs that are looked back at."""
+    asked = f"query_result(count by ({name}) ({looked_back(START, among)}))"
+    return variable(name, label, asked, description, regex=f'/{name}="([^"]+)"/', every=every)
+
+
+def look_back():
+    """How far back."""
+    return choice("lookback", "Look back", ["7d", "30d", "90d", "1y"], "90d", "How far back runs are looked for.")
+
+
 def variables():
     """What to compare."""
     def run(name, label, others, description):
@@ -60,12 +72,8 @@ def variables():
         return variable(name, name, asked, f"Seconds from the start of {other} to that of testid.",
                         regex='/shift="([^"]+)"/', hidden=True)
 
-    def values(name, label, among, description):
-        asked = f"query_result(count by ({name}) ({looked_back(START, among)}))"
-        return variable(name, label, asked, description, regex=f'/{name}="([^"]+)"/')
-
     return [
-        choice("lookback", "Look back", ["7d", "30d", "90d", "1y"], "90d", "How far back runs are looked for."),
+        look_back(),
         values("profile", "Profile", 'testid!=""', "Only runs of one profile are comparable."),
         values("test", "Test", 'profile="$profile"', "The test that is compared."),
         run("testid", "Run A", [], "The run whose time is on the axis, the newest first."),
@@ -128,8 +136,7 @@ def overlay_rows(grid):
 def history_row(grid, thresholds):
     """All runs of the profile and test, one after the other."""
     latency = 'metric=~"http_req_duration|ws_connecting"'
-    p95 = ("", "http_req_duration", (), 0.95)
-    bound = next(one.bound for one in thresholds if (one.test, one.metric, one.tags, one.quantile) == p95)
+    bound = bound_of(thresholds, "http_req_duration", 0.95)
 
     def each(metric, *more):
         return f"max by (testid) ({looked_back(metric, ','.join([SERIES, *more]))})"

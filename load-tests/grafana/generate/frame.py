@@ -3,6 +3,7 @@
 from generate.panels import DATASOURCE, link
 
 UIDS = {
+    "Load tests": "tachikoma-runs",
     "k6 run": "tachikoma-k6-run",
     "tachikoma-server": "tachikoma-server",
     "Runs compared": "tachikoma-runs-compared",
@@ -11,8 +12,8 @@ NEWEST_FIRST = 2
 ALPHABETICAL = 1
 
 
-def dashboard(title, description, grid, variables, annotations, since, refresh=""):
-    """A whole dashboard that shows the time from `since` to now."""
+def dashboard(title, description, grid, variables, annotations, since, refresh="", timeless=False):
+    """A whole dashboard that shows the time from `since` to now, or one on which there is no time to choose."""
     return {
         "uid": UIDS[title],
         "title": title,
@@ -25,17 +26,19 @@ def dashboard(title, description, grid, variables, annotations, since, refresh="
         "graphTooltip": 1,
         "timezone": "browser",
         "time": {"from": since, "to": "now"},
-        "timepicker": {},
+        "timepicker": {"hidden": True} if timeless else {},
         "refresh": refresh,
-        "links": [_link(other, uid) for other, uid in UIDS.items() if other != title],
+        "links": [_link(other, uid) for other, uid in UIDS.items() if other != title and not timeless],
         "annotations": {"list": annotations},
-        "templating": {"list": [_datasource(), *variables]},
+        "templating": {"list": [_datasource(), *variables, _filters()]},
         "panels": grid.panels,
     }
 
 
 def _link(title, uid):
     """A link at the top that takes the data source, the run and the time along."""
+    if uid == UIDS["Load tests"]:
+        return link(title, f"/d/{uid}?var-datasource=${{datasource}}", "All runs")
     url = f"/d/{uid}?var-datasource=${{datasource}}&var-testid=${{testid}}"
     return link(title, url, f"The same run in {title}", keep_time=True)
 
@@ -52,6 +55,18 @@ def _datasource():
         "includeAll": False,
         "multi": False,
         "options": [],
+    }
+
+
+def _filters():
+    """Filters by any label, which Grafana puts into every selector."""
+    return {
+        "type": "adhoc",
+        "name": "filters",
+        "label": "Filters",
+        "description": "By any label, such as method or status: they hold for every panel.",
+        "datasource": DATASOURCE,
+        "hide": 0,
     }
 
 

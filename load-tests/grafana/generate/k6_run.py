@@ -2,7 +2,8 @@
 
 from generate.frame import dashboard as frame, run_annotations, run_variables
 from generate.panels import (
-    Grid, as_times, columns, merged, query, rows, sorted_by, stat, table, time_series, verdict, verdict_numbers,
+    NEUTRAL, RED_AT_ZERO, Grid, as_times, colors, columns, heatmap, merged, query, rows, sorted_by, stat, table, time_series,
+    verdict, verdict_numbers,
 )
 from generate.threshold_panels import threshold_panel
 
@@ -13,7 +14,7 @@ BY_ROW = "max by (test, profile, revision)"
 def dashboard(thresholds):
     """The whole dashboard."""
     grid = Grid()
-    verdict_row(grid)
+    verdict_row(grid, thresholds)
     grid.row("Thresholds: as k6.config.js and the scripts have them")
     for threshold in thresholds:
         grid.add(threshold_panel(threshold), 8)
@@ -52,7 +53,7 @@ def endpoint(expr):
     return f'label_replace({expr}, "endpoint", "$1", "name", "(?:[a-z]+://[^/]+)?(.*)")'
 
 
-def verdict_row(grid):
+def verdict_row(grid, thresholds):
     """What became of the run."""
     grid.row("Verdict")
     grid.add(stat(
@@ -60,6 +61,7 @@ def verdict_row(grid):
         "Whether each test passed, as the command judges it: thresholds, checks, k6's exit and the server's health.",
         "none",
         [query(at_end("tachikoma_load_test_passed"), "{{test}}", instant=True)],
+        NEUTRAL,
         none="not over yet",
         mappings=verdict_numbers(),
     ), 6, 10)
@@ -104,20 +106,35 @@ def verdict_row(grid):
     ), 24, 6)
     requests, failed = at_end("k6_http_reqs_total"), at_end("k6_http_reqs_total", f'{RUN},expected_response="false"')
     grid.add(stat(
-        "Requests", "All HTTP requests of the run.", "short", [query(f"sum({requests})", instant=True)]
-    ), 6, 4)
+        "Requests", "All HTTP requests of the run.", "short", [query(f"sum({requests})", instant=True)], RED_AT_ZERO,
+    ), 5, 4)
     grid.add(stat(
-        "Failed requests", "The share of all requests that failed.", "percentunit",
+        "Failed requests", "The share of all requests that failed; red from k6.config.js's bound on.", "percentunit",
         [query(f"(sum({failed}) or vector(0)) / sum({requests})", instant=True)],
-    ), 6, 4)
+        colors("green", ("red", bound_of(thresholds, "http_req_failed", None))),
+    ), 5, 4)
+    slowest = f'{RUN},metric="http_req_duration",quantile="0.95"'
+    grid.add(stat(
+        "Slowest test's p95", "95th percentile of requests of the slowest test; red from k6.config.js's bound on.", "s",
+        [query(f"max({at_end('tachikoma_load_test_latency_seconds', slowest)})", instant=True)],
+        colors("green", ("red", bound_of(thresholds, "http_req_duration", 0.95))),
+    ), 5, 4)
     grid.add(stat(
         "Iterations", "How often virtual users went through a script.", "short",
-        [query(f"sum({at_end('k6_iterations_total')})", instant=True)],
-    ), 6, 4)
+        [query(f"sum({at_end('k6_iterations_total')})", instant=True)], RED_AT_ZERO,
+    ), 4, 4)
     grid.add(stat(
-        "Worst check", "The share of successes of the check that fails most.", "percentunit",
+        "Worst check", "The share of successes of the check that fails most; red below 95 %, yellow below 100 %.",
+        "percentunit",
         [query(f"min({at_end('k6_checks_rate')})", instant=True)],
-    ), 6, 4)
+        colors("red", ("yellow", 0.95), ("green", 1)),
+    ), 5, 4)
+
+
+def bound_of(thresholds, metric, quantile):
+    """The bound that k6.config.js has for a metric of every test."""
+    wanted = ("", metric, (), quantile)
+    return next(one.bound for one in thresholds if (one.test, one.metric, one.tags, one.quantile) == wanted)
 
 
 def load_row(grid):
@@ -176,6 +193,10 @@ def latency_row(grid):
             for q, name in [(0.5, "p50"), (0.95, "p95"), (0.99, "p99")]
         ],
     ), 12)
+    grid.add(heatmap(
+        "How long requests take", "The darker, the more requests took that long: two modes or a rare pause show here.", "s",
+        f"sum({duration})",
+    ), 12)
     phases = ["blocked", "connecting", "tls_handshaking", "sending", "waiting", "receiving"]
     grid.add(time_series(
         "Where a request's time goes",
@@ -190,7 +211,7 @@ def latency_row(grid):
             for phase in phases
         ],
         stacked=True,
-    ), 12)
+    ), 24)
     grid.add(time_series(
         "95th percentile by endpoint", "Windowed, for each method and path.", "s",
         [query(endpoint(f"histogram_quantile(0.95, sum by (name, method) ({duration}))"), "{{method}} {{endpoint}}")],

@@ -4,6 +4,7 @@ DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WIDTH = 24
 NEUTRAL = [{"color": "text", "value": None}]
 GREEN = [{"color": "green", "value": None}]
+RED_AT_ZERO = [{"color": "red", "value": None}, {"color": "green", "value": 1e-9}]
 
 
 def query(expr, legend="", instant=False, table=False):
@@ -75,10 +76,11 @@ def time_series(title, description, unit, queries, line=None, stacked=False, mos
     return panel("timeseries", title, description, queries, unit, defaults, custom, options)
 
 
-def stat(title, description, unit, queries, none="none", **defaults):
-    """A panel of single values. `none` is shown if there are none."""
+def stat(title, description, unit, queries, colors, none="none", **defaults):
+    """A panel of single values, whose tile has the colour of the value: `colors` are steps. `none` is shown if there are
+    no values."""
     options = {
-        "colorMode": "background_solid" if "mappings" in defaults else "value",
+        "colorMode": "background_solid",
         "graphMode": "none",
         "justifyMode": "auto",
         "orientation": "auto",
@@ -86,12 +88,13 @@ def stat(title, description, unit, queries, none="none", **defaults):
         "textMode": "value_and_name" if "mappings" in defaults else "auto",
         "wideLayout": True,
     }
-    defaults = {"color": {"mode": "thresholds"}, "noValue": none, **defaults}
+    thresholds = {"mode": "absolute", "steps": colors}
+    defaults = {"color": {"mode": "thresholds"}, "noValue": none, "thresholds": thresholds, **defaults}
     return panel("stat", title, description, queries, unit, defaults, options=options)
 
 
-def table(title, description, unit, queries, transformations, links=()):
-    """A panel of rows. All numbers have one unit; a column of times shows times."""
+def table(title, description, unit, queries, transformations, links=(), overrides=()):
+    """A panel of rows. Numbers have one unit unless `overrides` say otherwise; a column of times shows times."""
     defaults = {
         "color": {"mode": "thresholds"},
         "links": list(links),
@@ -101,7 +104,39 @@ def table(title, description, unit, queries, transformations, links=()):
     }
     custom = {"align": "auto", "cellOptions": {"type": "color-text"}, "filterable": True, "inspect": False}
     options = {"cellHeight": "sm", "showHeader": True}
-    return panel("table", title, description, queries, unit, defaults, custom, options, transformations)
+    made = panel("table", title, description, queries, unit, defaults, custom, options, transformations)
+    made["fieldConfig"]["overrides"] = list(overrides)
+    return made
+
+
+def column(name, unit, colors=NEUTRAL):
+    """An override: the column has a unit of its own, and the colours of these steps."""
+    properties = {"unit": unit, "thresholds": {"mode": "absolute", "steps": colors}}
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": id, "value": value} for id, value in properties.items()],
+    }
+
+
+def heatmap(title, description, unit, expr):
+    """A panel of how many requests took how long, as darker and lighter cells; `expr` gives a native histogram."""
+    options = {
+        "calculate": False,
+        "cellGap": 0,
+        "color": {
+            "exponent": 0.5, "fill": "dark-orange", "mode": "scheme", "reverse": False, "scale": "exponential",
+            "scheme": "Oranges", "steps": 64,
+        },
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "filterValues": {"le": 1e-9},
+        "legend": {"show": True},
+        "rowsFrame": {"layout": "auto"},
+        "tooltip": {"mode": "single", "showColorScale": True, "yHistogram": True},
+        "yAxis": {"axisPlacement": "left", "reverse": False, "unit": unit},
+    }
+    custom = {"hideFrom": {"legend": False, "tooltip": False, "viz": False}, "scaleDistribution": {"type": "linear"}}
+    cells = {**query(expr), "format": "heatmap"}
+    return panel("heatmap", title, description, [cells], unit, custom=custom, options=options)
 
 
 def bars(title, description, unit, expr, line=None, **defaults):
@@ -137,7 +172,12 @@ def bars(title, description, unit, expr, line=None, **defaults):
 
 def steps(bound):
     """Green below the bound, red from it on."""
-    return {"mode": "absolute", "steps": [*GREEN, {"color": "red", "value": bound}]}
+    return {"mode": "absolute", "steps": colors("green", ("red", bound))}
+
+
+def colors(first, *others):
+    """Steps of colours: the first, and the others, each from a value on."""
+    return [{"color": first, "value": None}, *({"color": color, "value": value} for color, value in others)]
 
 
 def verdict_numbers():

@@ -1,8 +1,8 @@
 """The dashboard of the server under test, beside what k6 sees of it at the same time."""
 
 from generate.frame import dashboard as frame, run_annotations, run_variables, variable
-from generate.k6_run import RUN, lately, rate
-from generate.panels import Grid, query, time_series
+from generate.k6_run import RUN, bound_of, lately, rate
+from generate.panels import Grid, colors, column, columns, merged, query, rows, sorted_by, table, time_series
 
 SERVER = 'instance=~"$instance"'
 # What load tests ask for: scraping asks too, and a WebSocket's upgrade is no request to wait for.
@@ -10,11 +10,11 @@ REQUESTS = f'{SERVER},route!~"/metrics|/ws"'
 DURATION = "tachikoma_http_request_duration_seconds"
 
 
-def dashboard():
+def dashboard(thresholds):
     """The whole dashboard."""
     grid = Grid()
     blame_row(grid)
-    request_row(grid)
+    request_row(grid, thresholds)
     database_row(grid)
     websocket_row(grid)
     process_row(grid)
@@ -112,9 +112,49 @@ def blame_row(grid):
     ), 6)
 
 
-def request_row(grid):
+def route_table(thresholds):
+    """A row for each method and route over the whole time that is shown."""
+    by = "sum by (method, route)"
+
+    def whole(kind, matchers=REQUESTS):
+        return f"increase({DURATION}_{kind}{{{matchers}}}[$__range])"
+
+    def quantile_of(q):
+        return rows(f"histogram_quantile({q}, sum by (le, method, route) ({whole('bucket')}))")
+
+    def share(status):
+        some = f'{REQUESTS},status=~"{status}"'
+        every = f"{by} ({whole('count')})"
+        return rows(f"({by} ({whole('count', some)}) or 0 * {every}) / ({every} > 0)")
+
+    failed = bound_of(thresholds, "http_req_failed", None)
+    return table(
+        "Routes", "Every method and route template over the time that is shown, those with the largest share of answers 5xx first.", "s",
+        [
+            rows(f"{by} ({whole('count')}) > 0"), quantile_of(0.5), quantile_of(0.95), quantile_of(0.99),
+            share("4.."), share("5.."),
+        ],
+        [
+            merged(),
+            *columns({
+                "method": "Method", "route": "Route", "Value #F": "5xx", "Value #E": "4xx", "Value #A": "Requests",
+                "Value #B": "p50", "Value #C": "p95", "Value #D": "p99",
+            }),
+            sorted_by("5xx", newest_first=True),
+        ],
+        overrides=[
+            column("Requests", "short"),
+            column("4xx", "percentunit"),
+            column("5xx", "percentunit", colors("green", ("red", failed))),
+            column("p95", "s", colors("green", ("red", bound_of(thresholds, "http_req_duration", 0.95)))),
+        ],
+    )
+
+
+def request_row(grid, thresholds):
     """The server's requests."""
     grid.row("Requests")
+    grid.add(route_table(thresholds), 24, 9)
     grid.add(time_series(
         "Requests per second by route", "Answers per second, for each method and route.", "reqps",
         [query(f"sum by (method, route) ({rate(DURATION + '_count', SERVER)})", "{{method}} {{route}}")],

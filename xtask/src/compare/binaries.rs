@@ -3,7 +3,6 @@
 use std::fs::{File, TryLockError};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use object::{Object as _, ObjectSection as _};
@@ -13,7 +12,7 @@ use crate::config::{Build, Server};
 use crate::error::UsageError;
 use crate::record::{Side, SideRecord, short_commit};
 use crate::server::Checkout;
-use crate::shell::{self, cmd, lock};
+use crate::shell::lock;
 use crate::{repo, server, ui};
 
 /// What of a program is its code, and the data that it begins with.
@@ -28,8 +27,6 @@ const CODE: [&str; 7] = [
 ];
 /// What of it every program has.
 const AT_LEAST: [&str; 2] = [".text", ".rodata"];
-/// How long a compiler may take to say which it is: rustup may have to fetch it first.
-const COMPILER_LIMIT: Duration = Duration::from_secs(600);
 /// Branches that others begin at, in the order in which they are looked for.
 const MAIN: [&str; 4] = ["origin/HEAD", "origin/main", "main", "master"];
 
@@ -183,7 +180,7 @@ impl Place<'_> {
                         dirty: revision.as_ref().is_some_and(|revision| revision.dirty),
                         commit: revision.map(|revision| revision.commit),
                     },
-                    compiler: self.compiler(self.root, &[]),
+                    compiler: server::compiler(self.server, self.root, &[]),
                 })
             }
             Source::Commit { name, commit } => {
@@ -246,7 +243,8 @@ impl Place<'_> {
         };
         let built = server::build(self.server, &tree, instead, Some(checkout))
             .with_context(|| format!("{name} ({short}) cannot be compared"))?;
-        Ok((self.keep(&built, side)?, self.compiler(&tree, &without)))
+        let compiler = server::compiler(self.server, &tree, &without);
+        Ok((self.keep(&built, side)?, compiler))
     }
 
     /// The folder of the checkout: the user's own for what can be made again, one for each repository.
@@ -266,21 +264,6 @@ impl Place<'_> {
         std::fs::create_dir_all(&home)
             .with_context(|| format!("failed to create {}", home.display()))?;
         Ok(home)
-    }
-
-    /// Which compiler cargo uses in `tree`.
-    fn compiler(&self, tree: &Path, without: &[String]) -> Option<String> {
-        let Build::Package { .. } = self.server.build else {
-            return None;
-        };
-        let sh = shell::at(tree).ok()?;
-        let mut rustc = cmd!(sh, "rustc --version");
-        for name in without {
-            rustc = rustc.env_remove(name);
-        }
-        let said = shell::capture(rustc, COMPILER_LIMIT).ok()?;
-        let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
-        said.ended.success().then_some(version)
     }
 }
 

@@ -77,6 +77,11 @@ fn annotations(document: &Document) -> Vec<Annotation> {
 
 /// What is worse than its past or than its base, one a line.
 fn regressions(document: &Document) -> Vec<String> {
+    // A comparison's reasons are all about that, and some of them, such as a drift over many builds, stand in no row.
+    if (&*document.subject, document.outcome) == ("compare", Outcome::Failed) {
+        let reasons = document.reasons.iter();
+        return reasons.map(|reason| reason.replace('\n', " ")).collect();
+    }
     let rows = document.sections.iter().flat_map(|one| {
         let worse = one.compared.rows.iter().filter(|row| row.tone == Tone::Bad);
         worse.map(move |row| format!("{}: {}", one.name, row.sentence()))
@@ -164,5 +169,19 @@ mod tests {
             doubt[1].starts_with("Warning smoke missions: http_req_duration p(95): 12 ms"),
             "{doubt:?}"
         );
+    }
+
+    #[test]
+    fn a_comparison_that_is_red_by_its_chain_alone_has_that_as_its_regression() {
+        let drift = "missions: http_req_duration med has drifted by +7.1 %";
+        let mut document = Document {
+            subject: "compare".into(),
+            outcome: Outcome::Failed,
+            reasons: vec![drift.into()],
+            ..Document::default()
+        };
+        assert_eq!(regressions(&document), [drift]);
+        document.outcome = Outcome::CouldNotRun;
+        assert!(regressions(&document).is_empty());
     }
 }

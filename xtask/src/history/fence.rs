@@ -64,6 +64,7 @@ impl Reference {
             }
         }
         let (have, need) = fence::have_and_need(&counts);
+        notes.extend(elsewhere(past, key).filter(|_| have < need));
         Self {
             have,
             need,
@@ -127,6 +128,22 @@ impl Reference {
             note,
         }
     }
+}
+
+/// How many runs other kinds of machines have, if any has one: a fleet that mixes them has a history of each.
+fn elsewhere(past: &Past, key: &Key) -> Option<String> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let fit = past.entries.iter().filter(|entry| unfit(entry).is_none());
+    for other in fit.map(|entry| &entry.line.key) {
+        if other.is_of_another_host(key) {
+            *counts.entry(&other.host).or_default() += 1;
+        }
+    }
+    let texts: Vec<String> = counts
+        .iter()
+        .map(|(host, n)| format!("{n} on {host}"))
+        .collect();
+    (!texts.is_empty()).then(|| format!("other machines: {}", texts.join(", ")))
 }
 
 /// The largest share of failed requests in the newest runs of all levels, as many as make a fence.
@@ -226,6 +243,40 @@ mod tests {
                 "{nights}"
             );
         }
+    }
+
+    #[test]
+    fn a_fleet_of_several_processors_is_told_how_many_nights_each_has_until_it_is_judged() {
+        let mut lines: Vec<Line> = (0..50).map(testing::line).collect();
+        for (night, line) in lines.iter_mut().enumerate() {
+            match night {
+                0..12 => line.key.host = "an AMD".into(),
+                12..17 => line.key.host = "an Intel".into(),
+                17 => (line.key.host, line.slowed) = ("an Intel".into(), true),
+                _ => {}
+            }
+        }
+        let of = |nights| {
+            judged(
+                &testing::of(lines[..nights].to_vec()),
+                &testing::line(nights),
+            )
+        };
+        let note = of(21).note;
+        assert_eq!(
+            note,
+            "history too short: 3 of 30; other machines: 12 on an AMD, 5 on an Intel"
+        );
+        assert_eq!(of(48).note, "", "what is judged needs no excuse");
+        lines[30].key.rust = Some("1.99".into());
+        let other_compiler = Line {
+            key: Key {
+                rust: Some("1.95".into()),
+                ..testing::line(49).key
+            },
+            ..testing::line(49)
+        };
+        assert_eq!(judged(&testing::of(lines), &other_compiler).have, 31);
     }
 
     #[test]

@@ -36,13 +36,15 @@ pub struct Key {
     /// Which of the hosts that are alike; unknown in the oldest lines, and in some containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
+    /// The major and minor version of the Rust that built the server; unknown in the oldest lines, and of servers that
+    /// were not built for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rust: Option<String>,
 }
 
 impl Key {
     /// The key of one test of a run.
     pub fn of(run: &RunRecord, test: &str) -> Self {
-        let mut parts = run.k6.version.splitn(3, '.');
-        let k6: Vec<&str> = parts.by_ref().take(2).collect();
         let target = run.server.as_ref().map(|server| server.kind);
         let before = run.tests.iter().take_while(|before| before.name != test);
         Self {
@@ -54,9 +56,15 @@ impl Key {
             target,
             url: (target == Some(ServerKind::Url)).then(|| run.target.base_url.clone()),
             after: before.map(|before| before.name.clone()).collect(),
-            k6: k6.join("."),
+            k6: major_and_minor(&run.k6.version),
             host: run.host.fingerprint.clone(),
             machine: run.host.machine.clone(),
+            rust: run
+                .server
+                .as_ref()
+                .and_then(|server| server.compiler.as_deref())
+                .and_then(|compiler| compiler.split_whitespace().nth(1))
+                .map(major_and_minor),
         }
     }
 
@@ -71,13 +79,23 @@ impl Key {
 
     /// Whether numbers under these keys may be compared at all.
     pub fn is_comparable_with(&self, other: &Self) -> bool {
-        let machines = self.machine.as_ref().zip(other.machine.as_ref());
-        let same_machine = machines.is_none_or(|(own, other)| own == other);
-        same_machine && self.is_alike(other) && self.k6_args.is_empty()
+        let same_machine = agree(self.machine.as_ref(), other.machine.as_ref());
+        same_machine && self.host == other.host && self.is_same_test(other)
     }
 
-    /// Whether they differ in nothing but the machine, among those that are alike.
-    pub fn is_alike(&self, other: &Self) -> bool {
+    /// Whether they differ in nothing but the kind of machine.
+    pub fn is_of_another_host(&self, other: &Self) -> bool {
+        self.host != other.host && self.is_same_test(other)
+    }
+
+    /// Whether this key is comparable with `other`, of which less is known.
+    pub fn says_more_than(&self, other: &Self) -> bool {
+        let known = |key: &Self| [&key.machine, &key.rust].into_iter().flatten().count();
+        known(self) > known(other) && self.is_comparable_with(other)
+    }
+
+    /// Whether the same was measured the same way, whatever the machine.
+    fn is_same_test(&self, other: &Self) -> bool {
         let Self {
             test,
             profile,
@@ -88,13 +106,15 @@ impl Key {
             url,
             after,
             k6,
-            host,
+            host: _,
             machine: _,
+            rust,
         } = other;
         (test, profile, k6_args) == (&self.test, &self.profile, &self.k6_args)
             && (time_scale, vus_scale) == (&self.time_scale, &self.vus_scale)
-            && (target, url, after, k6, host)
-                == (&self.target, &self.url, &self.after, &self.k6, &self.host)
+            && (target, url, after, k6) == (&self.target, &self.url, &self.after, &self.k6)
+            && agree(self.rust.as_ref(), rust.as_ref())
+            && k6_args.is_empty()
     }
 
     /// What differs between this key and an earlier one, in words.
@@ -123,12 +143,24 @@ impl Key {
             let (then, now) = (bare(&then[name.as_str()]), bare(&now[name.as_str()]));
             let what = match name.as_str() {
                 "after" => "list of tests before it".to_owned(),
+                "rust" => "Rust".to_owned(),
                 name => name.replace('_', " "),
             };
             format!("the {what} was {then}, now it is {now}")
         });
         words.collect::<Vec<String>>().join("; ")
     }
+}
+
+/// Whether two things are the same as far as both are known.
+fn agree<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    one.zip(other).is_none_or(|(one, other)| one == other)
+}
+
+/// `1.1` of `1.1.0`.
+fn major_and_minor(version: &str) -> String {
+    let parts: Vec<&str> = version.splitn(3, '.').take(2).collect();
+    parts.join(".")
 }
 
 #[cfg(test)]
@@ -140,12 +172,13 @@ mod tests {
     fn every_part_of_the_key_counts() {
         let key = || Key {
             machine: Some("one".into()),
+            rust: Some("1.94".into()),
             ..testing::line(0).key
         };
         assert!(key().is_comparable_with(&key()));
         // The line is from before there was such a scale.
         assert_eq!(key().vus_scale, 1.0);
-        let changes: [fn(&mut Key); 11] = [
+        let changes: [fn(&mut Key); 12] = [
             |key| key.test = "other".into(),
             |key| key.profile = "other".into(),
             |key| key.time_scale = 0.5,
@@ -156,6 +189,7 @@ mod tests {
             |key| key.k6 = "1.2".into(),
             |key| key.host = "another".into(),
             |key| key.machine = Some("another".into()),
+            |key| key.rust = Some("1.95".into()),
             |key| key.k6_args = vec!["--vus".into()],
         ];
         for change in changes {
@@ -182,12 +216,30 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_does_not_say_which_machine_it_was_may_be_of_any() {
-        let of = |machine: Option<&str>| Key {
+    fn a_line_that_does_not_say_which_machine_or_compiler_it_was_may_be_of_any() {
+        let of = |machine: Option<&str>, rust: Option<&str>| Key {
             machine: machine.map(str::to_owned),
+            rust: rust.map(str::to_owned),
             ..testing::line(0).key
         };
-        assert!(of(None).is_comparable_with(&of(Some("one"))));
-        assert!(of(Some("one")).is_comparable_with(&of(None)));
+        let whole = of(Some("one"), Some("1.95"));
+        for less in [
+            of(None, None),
+            of(Some("one"), None),
+            of(None, Some("1.95")),
+        ] {
+            assert!(less.is_comparable_with(&whole) && whole.is_comparable_with(&less));
+            assert!(whole.says_more_than(&less) && !less.says_more_than(&whole));
+        }
+    }
+
+    #[test]
+    fn the_compiler_of_the_servers_build_is_part_of_the_key() {
+        let mut run: RunRecord =
+            serde_json::from_str(include_str!("../report/fixtures/run.json")).unwrap();
+        assert_eq!(Key::of(&run, "missions").rust, None);
+        let server = run.server.as_mut().unwrap();
+        server.compiler = Some("rustc 1.95.0 (59807616e 2026-04-14)".into());
+        assert_eq!(Key::of(&run, "missions").rust, Some("1.95".into()));
     }
 }

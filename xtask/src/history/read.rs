@@ -226,13 +226,10 @@ impl Past {
                 keys.push(&entry.line.key);
             }
         }
-        // Lines that do not say which machine it was are compared with those that do, and stand among them.
-        let known: Vec<&Key> = keys
-            .iter()
-            .copied()
-            .filter(|key| key.machine.is_some())
-            .collect();
-        keys.retain(|key| key.machine.is_some() || !known.iter().any(|one| one.is_alike(key)));
+        // Lines that do not say which machine it was, or which compiler, are compared with those that do, and stand among
+        // them.
+        let all = keys.clone();
+        keys.retain(|key| !all.iter().any(|one| one.says_more_than(key)));
         keys
     }
 

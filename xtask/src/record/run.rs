@@ -123,6 +123,9 @@ pub struct ServerRecord {
     pub version: String,
     /// Whether it injected faults.
     pub faults: bool,
+    /// The compiler as it names itself, if cargo built the server for the run.
+    #[serde(default)]
+    pub compiler: Option<String>,
 }
 
 /// A test.

@@ -15,6 +15,9 @@ use crate::ui;
 /// The longest build that is waited for: a cold one takes minutes, not hours.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
+/// How long a compiler may take to say which it is: rustup may have to fetch it first.
+const COMPILER_LIMIT: Duration = Duration::from_secs(600);
+
 /// What cargo says of each artifact, as far as we read it.
 ///
 /// Source: <https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>.
@@ -100,6 +103,22 @@ pub fn build(
             Ok(path)
         }
     }
+}
+
+/// Which compiler cargo uses in `tree`, as it names itself; variables in `without` are not the tree's. None if the table
+/// has another command.
+pub fn compiler(server: &Server, tree: &Path, without: &[String]) -> Option<String> {
+    let Build::Package { .. } = server.build else {
+        return None;
+    };
+    let sh = shell::at(tree).ok()?;
+    let mut rustc = cmd!(sh, "rustc --version");
+    for name in without {
+        rustc = rustc.env_remove(name);
+    }
+    let said = shell::capture(rustc, COMPILER_LIMIT).ok()?;
+    let version = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    said.ended.success().then_some(version)
 }
 
 /// A build that was begun while something else is waited for.

@@ -1,5 +1,6 @@
 //! The proof: a real Prometheus, a real server, real runs, and every query of every dashboard has data.
 
+use crate::alerts;
 use crate::check::{Filled, STEP};
 use crate::files::{Dashboard, dashboards};
 use crate::load;
@@ -34,6 +35,10 @@ fn every_query_has_data_after_real_runs() {
     // would be too short or too coarse.
     let interval = load::push_interval("load health", &server, &prometheus);
     assert_eq!(interval, format!("{}ms", STEP * 1000));
+
+    // That was no run that could pass, and it has a profile of its own.
+    let wrong = alerts::wrong(&filled, runs.last().unwrap());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The check itself: whatever is renamed, it says so.

@@ -106,7 +106,7 @@ fn feeding(run: Run, server: &Server, prometheus: &Prometheus) -> Run {
 }
 
 /// Seconds since 1970.
-fn now() -> f64 {
+pub fn now() -> f64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or(Duration::ZERO).as_secs_f64()
 }

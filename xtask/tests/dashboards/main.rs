@@ -7,6 +7,7 @@
     reason = "the tests drive the programs from outside"
 )]
 
+mod alerts;
 mod check;
 mod files;
 mod lines;

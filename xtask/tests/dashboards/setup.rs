@@ -9,7 +9,7 @@ use crate::check::STEP;
 use crate::files::{FOLDER, dashboards, list, text};
 use crate::support::{read, root};
 
-fn yaml(path: &str) -> Value {
+pub fn yaml(path: &str) -> Value {
     let text = read(&root().join(FOLDER).join(path));
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -31,6 +31,8 @@ pub fn source(variable: &Value) -> Result<Source<'_>, String> {
     let asked = call("query_result(").zip(label);
     match (text(&variable["type"]), series, asked) {
         ("datasource", ..) => Ok(Source::Fixed(query)),
+        // Grafana puts the filters into each selector; at first there are none.
+        ("adhoc", ..) => Ok(Source::Fixed("")),
         ("custom", ..) => Ok(Source::Fixed(text(&variable["current"]["value"]))),
         (_, Some((selector, label)), _) if regex.is_empty() => Ok(Source::Series(selector, label)),
         (.., Some((expr, label))) => Ok(Source::Query(expr, label)),

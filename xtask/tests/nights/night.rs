@@ -1,16 +1,18 @@
-//! One night: the steps of `load-tests.yml` in a fresh clone, with the history that the cache would bring.
+//! One night: the jobs of `load-tests.yml`, each in a fresh clone, with the history that the cache would bring, and with
+//! `gh.py` in the place of `gh`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::step::{self, git, object, yaml};
 use crate::support::{build, read, root};
 
 const LOCAL: &str = "./.github/actions/load-test";
+const RESULTS: &str = "load-tests/results";
 const HISTORY: &str = "load-tests/results/history.jsonl";
 const IF_THERE_IS_A_HISTORY: &str =
     "${{ always() && hashFiles('load-tests/results/history.jsonl') != '' }}";
@@ -33,17 +35,22 @@ unset TACHIKOMA_FAULTS
 exec "$NIGHT_XTASK" compare --base-bin "$NIGHT_SERVER" --head-bin "$NIGHT_HEAD" --pairs 11 --block 500ms --instructions off --profile off missions
 "#;
 
+/// Stands in for `gh`.
+const GH: &str = include_str!("gh.py");
+
 /// A server that injects faults when told to, and else is a sound one.
 pub fn server() -> &'static Path {
     static SERVER: OnceLock<PathBuf> = OnceLock::new();
     SERVER.get_or_init(|| build("tachikoma-server-nights", &["--features", "faults"]))
 }
 
-/// What the nights share: the repository that they check out, and the cache.
+/// What the nights share: the repository that they check out, the cache, and what GitHub keeps.
 pub struct Nights {
     dir: TempDir,
     /// The folder that stands for the cache.
     pub cache: PathBuf,
+    /// The folder of GitHub's runs, artifacts and issues.
+    pub hub: PathBuf,
     path: String,
     count: u32,
 }
@@ -58,12 +65,13 @@ pub struct Night {
     pub summary: String,
     /// The checked-out repository.
     pub workspace: PathBuf,
-    /// How many files and folders were uploaded.
-    pub uploaded: usize,
+    /// Which artifacts were uploaded.
+    pub uploaded: Vec<String>,
     /// What `${{ }}` may name.
     values: BTreeMap<String, String>,
     env: Vec<(String, String)>,
     cache: PathBuf,
+    artifacts: PathBuf,
 }
 
 impl Nights {
@@ -75,13 +83,26 @@ impl Nights {
         let bin = dir.path().join("bin");
         step::program(&bin, "rustup", "#!/bin/sh\n");
         // Another program, for the comparison, that is the server too.
-        step::program(&bin, "head", "#!/bin/sh\nexec \"$NIGHT_SERVER\" \"$@\"\n");
+        step::program(
+            &bin,
+            "other-server",
+            "#!/bin/sh\nexec \"$NIGHT_SERVER\" \"$@\"\n",
+        );
+        step::program(&bin, "gh", GH);
         let path = step::program(&bin, "cargo", CARGO);
-        let cache = dir.path().join("cache");
-        std::fs::create_dir(&cache).unwrap();
+        let [cache, hub] = ["cache", "hub"].map(|name| dir.path().join(name));
+        for folder in [&cache, &hub] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        // A stranger may write whatever the workflow writes.
+        let impostor = json!({"number": 1, "title": "mine", "body": "<!-- tachikoma: night load -->", "state": "open",
+            "user": {"login": "stranger"}, "comments": []});
+        let state = json!({"has_issues": true, "runs": [], "issues": [impostor]});
+        std::fs::write(hub.join("state.json"), state.to_string()).unwrap();
         Self {
             dir,
             cache,
+            hub,
             path,
             count: 0,
         }
@@ -89,8 +110,20 @@ impl Nights {
 
     /// Adds a commit to the origin, as a day does.
     pub fn day(&self) {
+        self.origin("commit --quiet --allow-empty --message work");
+    }
+
+    /// Runs git in the origin.
+    pub fn origin(&self, args: &str) -> String {
+        git(&self.dir.path().join("origin"), args)
+    }
+
+    /// Adds a commit to the origin that changes the file at `path`.
+    pub fn commit(&self, path: &str, subject: &str) {
         let origin = self.dir.path().join("origin");
-        git(&origin, "commit --quiet --allow-empty --message work");
+        std::fs::write(origin.join(path), subject).unwrap();
+        std::fs::write(origin.join("../subject"), subject).unwrap();
+        self.origin("commit --quiet --all --file ../subject");
     }
 
     /// The history in the cache, one line each.
@@ -106,34 +139,29 @@ impl Nights {
         read(&self.cache.join("last-green")).trim().to_owned()
     }
 
+    /// What GitHub knows.
+    pub fn state(&self) -> Value {
+        serde_json::from_str(&read(&self.hub.join("state.json"))).unwrap()
+    }
+
+    /// Changes what GitHub knows.
+    pub fn change(&self, change: impl FnOnce(&mut Value)) {
+        let mut state = self.state();
+        change(&mut state);
+        std::fs::write(self.hub.join("state.json"), state.to_string()).unwrap();
+    }
+
+    /// Our issues, the newest first.
+    pub fn issues(&self) -> Vec<Value> {
+        let state = self.state();
+        let all = state["issues"].as_array().unwrap().iter();
+        let ours = all.filter(|issue| issue["user"]["login"] == "github-actions[bot]");
+        ours.cloned().collect()
+    }
+
     /// Runs a night with the inputs of a dispatch and further variables.
     pub fn run(&mut self, inputs: &[(&str, &str)], env: &[(&str, &str)]) -> Night {
         self.count += 1;
-        let home = self.dir.path().join(format!("night-{}", self.count));
-        let workspace = home.join("work");
-        let clone = format!("clone --quiet origin {}", workspace.display());
-        git(self.dir.path(), &clone);
-        let summary = home.join("summary.md");
-        let package = workspace.join("xtask").display().to_string();
-        let target = root().join("target").display().to_string();
-        let head = self.dir.path().join("bin/head");
-        let own = [
-            ("PATH", self.path.as_str()),
-            ("NIGHT_XTASK", env!("CARGO_BIN_EXE_xtask")),
-            ("NIGHT_SERVER", server().to_str().unwrap()),
-            ("NIGHT_HEAD", head.to_str().unwrap()),
-            ("CARGO_MANIFEST_DIR", &package),
-            ("CARGO_TARGET_DIR", &target),
-            ("TACHIKOMA_SERVER_BIN", server().to_str().unwrap()),
-            ("CI", "true"),
-            ("GITHUB_ACTIONS", "true"),
-            ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
-            ("GITHUB_SERVER_URL", "https://github.example.org"),
-            ("GITHUB_REPOSITORY", "tachikoma/tachikoma"),
-            ("GITHUB_RUN_ID", "1"),
-            ("GITHUB_SHA", &git(&workspace, "rev-parse HEAD")),
-        ];
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let workflow = yaml("workflows/load-tests.yml");
         // A night that the schedule begins has no inputs, which are empty then.
         let declared = object(&workflow["on"]["workflow_dispatch"]["inputs"]);
@@ -147,20 +175,115 @@ impl Nights {
             owned(&("github.event.schedule", "")),
             owned(&("secrets.LOAD_TEST_API_KEY", "")),
         ]);
-        let mut night = Night {
+        let plan = self.job("plan", values, env);
+        assert!(plan.green, "{}", plan.log);
+        let outputs = object(&workflow["jobs"]["plan"]["outputs"]);
+        let mut values: BTreeMap<_, _> = outputs
+            .map(|(name, value)| (format!("needs.plan.outputs.{name}"), plan.fill(value)))
+            .chain(plan.inputs())
+            .collect();
+        let jobs: Vec<BTreeMap<String, String>> =
+            serde_json::from_str(&values["needs.plan.outputs.jobs"]).unwrap();
+        assert_eq!(jobs.len(), 1, "only a soak has more");
+        let matrix = jobs.into_iter().flatten();
+        values.extend(matrix.map(|(name, value)| (format!("matrix.{name}"), value)));
+        let night = self.job("load-test", values, env);
+        let conclusion = if night.green { "success" } else { "failure" };
+        let run = json!({"databaseId": self.count, "displayTitle": "Load Tests", "event": "schedule", "headBranch": "main",
+            "headSha": git(&night.workspace, "rev-parse HEAD"), "conclusion": conclusion, "workflow": "load-tests.yml"});
+        self.change(|state| state["runs"].as_array_mut().unwrap().insert(0, run));
+        night
+    }
+
+    /// Runs the job that writes the issue about the last night, to which GitHub gave that `result`; what it said.
+    pub fn tell(&self, result: &str) -> String {
+        let values = [
+            ("needs.plan.outputs.profile", "load"),
+            ("needs.load-test.result", result),
+        ];
+        let told = self.job("issue", values.iter().map(owned).collect(), &[]);
+        assert!(told.green, "{}", told.log);
+        told.log
+    }
+
+    /// Runs the job that keeps the history of the last night on a branch.
+    pub fn keep(&self) {
+        let kept = self.job("keep", BTreeMap::new(), &[]);
+        assert!(kept.green, "{}", kept.log);
+    }
+
+    /// Looks for a lost history in a fresh clone; the text of the one that was found.
+    pub fn lost_history(&self) -> String {
+        let step = step::step("load-tests.yml", "Look for a lost history");
+        let mut night = self.fresh("load-test", BTreeMap::new(), &[]);
+        night.steps(&json!([step]));
+        assert!(night.green, "{}", night.log);
+        read(&night.workspace.join(HISTORY))
+    }
+
+    /// Runs the job `name` of this night.
+    fn job(&self, name: &str, values: BTreeMap<String, String>, env: &[(&str, &str)]) -> Night {
+        let mut night = self.fresh(name, values, env);
+        let workflow = yaml("workflows/load-tests.yml");
+        night.steps(&workflow["jobs"][name]["steps"]);
+        night.summary = std::fs::read_to_string(night.workspace.with_file_name("summary.md"))
+            .unwrap_or_default();
+        night
+    }
+
+    /// The job `name` of this night in a clone of its own, before its first step.
+    fn fresh(
+        &self,
+        name: &str,
+        mut values: BTreeMap<String, String>,
+        env: &[(&str, &str)],
+    ) -> Night {
+        let home = tempfile::tempdir_in(self.dir.path()).unwrap().keep();
+        let workspace = home.join("work");
+        let clone = format!("clone --quiet origin {}", workspace.display());
+        git(self.dir.path(), &clone);
+        let summary = home.join("summary.md");
+        let package = workspace.join("xtask").display().to_string();
+        let target = root().join("target").display().to_string();
+        let head = self.dir.path().join("bin/other-server");
+        let permissions = yaml("workflows/load-tests.yml")["jobs"][name]["permissions"].to_string();
+        let run = self.count.to_string();
+        let own = [
+            ("PATH", self.path.as_str()),
+            ("NIGHT_XTASK", env!("CARGO_BIN_EXE_xtask")),
+            ("NIGHT_SERVER", server().to_str().unwrap()),
+            ("NIGHT_HEAD", head.to_str().unwrap()),
+            ("CARGO_MANIFEST_DIR", &package),
+            ("CARGO_TARGET_DIR", &target),
+            ("TACHIKOMA_SERVER_BIN", server().to_str().unwrap()),
+            ("CI", "true"),
+            ("GH_HOME", self.hub.to_str().unwrap()),
+            ("GH_PERMISSIONS", &permissions),
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
+            ("GITHUB_SERVER_URL", "https://github.example.org"),
+            ("GITHUB_REPOSITORY", "tachikoma/tachikoma"),
+            ("GITHUB_REF_NAME", "main"),
+            ("GITHUB_RUN_ID", &run),
+            ("GITHUB_SHA", &git(&workspace, "rev-parse HEAD")),
+        ];
+        values.extend([owned(&("github.token", "token"))]);
+        Night {
             green: true,
             log: String::new(),
             summary: String::new(),
-            uploaded: 0,
+            uploaded: Vec::new(),
             values,
             env: own.iter().chain(env).map(owned).collect(),
             cache: self.cache.clone(),
+            artifacts: self.hub.join("artifacts").join(run),
             workspace,
-        };
-        night.steps(&workflow["jobs"]["load-test"]["steps"]);
-        night.summary = read(&summary);
-        night
+        }
     }
+}
+
+fn owned((name, value): &(&str, &str)) -> (String, String) {
+    ((*name).to_owned(), (*value).to_owned())
 }
 
 impl Night {
@@ -173,6 +296,13 @@ impl Night {
     /// An output of the step with this `id`.
     pub fn output(&self, id: &str, name: &str) -> &str {
         &self.values[&format!("steps.{id}.outputs.{name}")]
+    }
+
+    /// What every job of the workflow may name.
+    fn inputs(&self) -> impl Iterator<Item = (String, String)> {
+        let shared = ["inputs.", "github.", "secrets."];
+        let all = self.values.clone().into_iter();
+        all.filter(move |(name, _)| shared.iter().any(|prefix| name.starts_with(prefix)))
     }
 
     fn steps(&mut self, steps: &Value) {
@@ -250,24 +380,53 @@ impl Night {
 
     /// What another's action would do to the files: of the caches, only that of the history is acted out.
     fn action_of_others(&mut self, uses: &str, step: &Value) {
+        let action = uses.split_once('@').unwrap().0;
         let paths = step["with"]["path"].as_str().unwrap_or_default();
-        for path in paths.lines() {
+        let (left_out, paths): (Vec<&str>, Vec<&str>) =
+            paths.lines().partition(|path| path.starts_with('!'));
+        if action == "actions/upload-artifact" {
+            let name = self.fill(&step["with"]["name"]);
+            let artifact = self.artifacts.join(&name);
+            for path in paths {
+                self.upload(Path::new(path), &left_out, &artifact);
+            }
+            assert!(artifact.is_dir(), "nothing wrote what {name} is to have");
+            self.uploaded.push(name);
+            return;
+        }
+        for path in paths {
             let here = self.workspace.join(path);
             let there = self.cache.join(here.file_name().unwrap());
-            let (from, to) = match uses.split_once('@').unwrap().0 {
+            let (from, to) = match action {
                 "actions/cache/save" => (here, there),
                 "actions/cache/restore" => (there, here),
-                "actions/upload-artifact" if !path.starts_with('!') => {
-                    assert!(here.exists(), "nothing wrote {path}");
-                    self.uploaded += 1;
-                    continue;
-                }
                 _ => continue,
             };
-            if from.is_file() {
-                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-                std::fs::copy(from, to).unwrap();
-            }
+            copy(&from, &to);
         }
+    }
+
+    /// Uploads `path` and what is below it; of all that is uploaded, the results folder is the root.
+    fn upload(&self, path: &Path, left_out: &[&str], artifact: &Path) {
+        let is_out = |out: &&str| Path::new(&out[1..]) == path;
+        if left_out.iter().any(is_out) {
+            return;
+        }
+        let here = self.workspace.join(path);
+        if here.is_dir() {
+            for entry in std::fs::read_dir(here).unwrap() {
+                self.upload(&path.join(entry.unwrap().file_name()), left_out, artifact);
+            }
+            return;
+        }
+        copy(&here, &artifact.join(path.strip_prefix(RESULTS).unwrap()));
+    }
+}
+
+/// Copies a file, if it is there.
+fn copy(from: &Path, to: &Path) {
+    if from.is_file() {
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, to).unwrap();
     }
 }

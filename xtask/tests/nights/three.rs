@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::night::{Night, Nights};
 use crate::snapshot;
 use crate::step::{run, step};
-use crate::support::read;
+use crate::support::{read, root};
 
 /// A short night of two tests on a free port.
 const INPUTS: [(&str, &str); 4] = [
@@ -56,9 +56,23 @@ fn green_green_red() {
             .is_file()
     );
     let green = nights.last_green();
+    nights.tell("success");
+    assert_eq!(nights.issues(), [Value::Null; 0]);
 
     nights.day();
+    // The second night has a runner with another processor.
+    let history = nights.cache.join("history.jsonl");
+    let host = nights.history()[0]["key"]["host"].to_string();
+    let move_to = |from: &str, to: &str| {
+        std::fs::write(&history, read(&history).replace(from, to)).unwrap();
+    };
+    move_to(&host, "\"another machine\"");
     let second = nights.run(&INPUTS, &[]);
+    move_to("\"another machine\"", &host);
+    holds(
+        &second.summary,
+        "no comparable run before: the host was another machine, now it is",
+    );
     assert!(second.green, "{}", second.log);
     assert_eq!(second.output("compare", "verdict"), "passed");
     holds(&second.summary, "NOTHING IS WORSE");
@@ -78,9 +92,11 @@ fn green_green_red() {
     assert_eq!(third.output("load", "verdict"), "failed");
     snapshot::holds("red.md", first_summary(&third));
     snapshot::holds("red-annotations.txt", &annotations(&third));
-    assert_eq!(third.uploaded, 1, "{}", third.log);
+    let artifacts = ["load-test-history", "load-test-results"];
+    assert_eq!(third.uploaded, artifacts, "{}", third.log);
     // A red night is not what the next one is compared with.
     assert_eq!(nights.last_green(), newer);
+    issue_of_the_red_night(&mut nights, &third, &newer);
 
     // Nothing of the three is lost, and nothing of the red one is taken for good.
     let history = nights.history();
@@ -93,25 +109,132 @@ fn green_green_red() {
     let fourth = nights.run(&INPUTS, &[WITHOUT_COMPARISON]);
     // Two green ones and itself: the red one is no point of the curve, and nothing of the fence.
     holds(&fourth.summary, "x-axis \"run\" 1 --> 3");
+    // What was measured on a busy machine is no reference either.
+    let idle = |line: &&Value| line["slowed"] != true && line["run_outcome"] == "passed";
+    let history = &nights.history()[..6];
     for test in fourth.run()["tests"].as_array().unwrap() {
-        assert_eq!(test["past"]["have"], 2, "{test}");
+        let same = history
+            .iter()
+            .filter(|line| line["key"]["test"] == test["name"]);
+        assert_eq!(test["past"]["have"], same.filter(idle).count(), "{test}");
     }
+    nights.tell("success");
+    let [issue] = nights.issues().try_into().unwrap();
+    assert_eq!(issue["state"], "closed");
+    let comment = issue["comments"][0].as_str().unwrap();
+    holds(
+        comment,
+        "Green again: [this night](https://github.example.org/",
+    );
+    // Closed once and for all: the next green night finds nothing to say.
+    nights.tell("success");
+    assert_eq!(nights.issues(), [issue]);
+}
+
+/// The issue that the red night opens and another red one updates.
+fn issue_of_the_red_night(nights: &mut Nights, red: &Night, green: &str) {
+    nights.tell("failure");
+    let [issue] = nights.issues().try_into().unwrap();
+    let title = issue["title"].as_str().unwrap();
+    holds(title, "Red night, load: missions: ");
+    let body = issue["body"].as_str().unwrap();
+    assert!(
+        body.starts_with("<!-- tachikoma: night load -->\n[This night]("),
+        "{body}"
+    );
+    // The sentence, the table, and whom to ask first: the day's commit changes nothing that is measured.
+    holds(
+        body,
+        &red.run()["reasons"][0].as_str().unwrap()[..30].replace('_', "\\_"),
+    );
+    holds(body, "http\\_req\\_duration p");
+    holds(
+        body,
+        "None of the commits touches what is measured: look at the machine first.",
+    );
+    holds(body, &format!("/compare/{green}..."));
+    // What the night says is quoted, and cut where GitHub would refuse it.
+    let summary = std::fs::read_dir(nights.hub.join("artifacts/3/load-test-results")).unwrap();
+    let mut folders = summary.map(|entry| entry.unwrap().path());
+    let summary = folders
+        .find(|path| path.is_dir())
+        .unwrap()
+        .join("summary.md");
+    let loud = format!("# @everyone `$(touch owned)`\n\nx{}", "ä".repeat(50_000));
+    std::fs::write(summary, loud).unwrap();
+    nights.commit(
+        "crates/tachikoma-server/src/lib.rs",
+        "mine `$(touch owned)`",
+    );
+    nights.commit("README.md", "later");
+    nights.tell("failure");
+    let [updated] = nights.issues().try_into().unwrap();
+    assert_eq!(updated["number"], issue["number"]);
+    let body = updated["body"].as_str().unwrap();
+    holds(body, "# @\u{200b}everyone `$(touch owned)`");
+    holds(
+        body,
+        "**First suspect**, the oldest of 1 that touch what is measured: [",
+    );
+    holds(body, " `mine '$(touch owned)'`. [All commits");
+    assert!(
+        body.ends_with("/load-tests/ci.md#a-red-night-in-one-minute)\n"),
+        "{body}"
+    );
+    assert_eq!(updated["comments"], json!([]));
+    // A job that was cut off has no report.
+    std::fs::remove_dir_all(nights.hub.join("artifacts/3")).unwrap();
+    nights.tell("cancelled");
+    let [cut_off] = nights.issues().try_into().unwrap();
+    assert_eq!(cut_off["title"], "Red night, load: no report says why");
+    holds(cut_off["body"].as_str().unwrap(), "by itself (cancelled)");
 }
 
 #[test]
-fn a_lost_or_foreign_history_is_a_notice() {
+fn a_repository_without_issues_is_told_so() {
+    let nights = Nights::new();
+    nights.change(|state| state["has_issues"] = json!(false));
+    let said = nights.tell("success");
+    holds(&said, "::error::the issues cannot be read");
+}
+
+#[test]
+fn a_lost_history_is_looked_for_and_a_foreign_one_is_a_notice() {
     let mut nights = Nights::new();
-    nights.run(&HEALTH, &[]);
-    let history = nights.cache.join("history.jsonl");
+    let first = nights.run(&HEALTH, &[]);
+    assert!(
+        first
+            .workspace
+            .join("load-tests/results/history.html")
+            .is_file()
+    );
     let fingerprint = nights.history()[0]["key"]["host"].to_string();
-    let moved = read(&history).replace(&fingerprint, "\"another machine\"");
-    std::fs::write(&history, moved).unwrap();
+    std::fs::remove_dir_all(&nights.cache).unwrap();
+    let kept = nights
+        .hub
+        .join("artifacts/1/load-test-history/history.jsonl");
+    let moved = read(&kept).replace(&fingerprint, "\"another machine\"");
+    std::fs::write(&kept, moved).unwrap();
     let moved = nights.run(&HEALTH, &[]);
     assert!(moved.green, "{}", moved.log);
+    holds(&moved.log, "it is taken from the artifact of run 1");
     let notice = "no comparable run before: the host was another machine, now it is";
     holds(&moved.summary, notice);
     holds(&moved.summary, "| ✅ | 0 % | &lt; 1 % | errors rate |");
+    // What the artifact had and what the night has added.
+    assert_eq!(nights.history().len(), 2);
 
+    // Kept on a branch, twice, it outlives the artifacts too.
+    nights.keep();
+    nights.keep();
+    assert_eq!(nights.origin("rev-list --count load-test-history"), "2");
+    let files = nights.origin("ls-tree --name-only load-test-history");
+    assert_eq!(files, "history.jsonl\nlast-green");
+    std::fs::remove_dir_all(nights.hub.join("artifacts")).unwrap();
+    let history = read(&nights.cache.join("history.jsonl"));
+    assert_eq!(nights.lost_history(), history);
+
+    nights.origin("branch --quiet -D load-test-history");
     std::fs::remove_dir_all(&nights.cache).unwrap();
     // A slow server is found without any history.
     let slow = ("TACHIKOMA_FAULTS", "GET /api/health: latency=200ms");
@@ -180,16 +303,18 @@ fn sunday_soaks_and_other_nights_load() {
             ("TIME_SCALE", ""),
             ("BASE_URL", ""),
         ];
-        let outputs = run(&step, Path::new("."), env).outputs;
-        let outputs = outputs
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"));
-        let expected = [
-            &format!("profile={profile}"),
-            &format!("show-past={}", profile == "load"),
-            "tests=all websocket",
-            "time-scale=1",
-        ];
-        assert!(outputs.eq(expected));
+        let outputs = run(&step, &root(), env).outputs;
+        assert_eq!(outputs["profile"], profile);
+        assert_eq!(outputs["show-past"], (profile == "load").to_string());
+        assert_eq!(outputs["time-scale"], "1");
+        let jobs: Value = serde_json::from_str(&outputs["jobs"]).unwrap();
+        let soak = ["health", "missions", "specs", "websocket"];
+        let expected = match profile {
+            "soak" => json!(soak.map(
+                |test| json!({"tests": test, "results": format!("load-test-results-{test}")})
+            )),
+            _ => json!([{"tests": "all websocket", "results": "load-test-results"}]),
+        };
+        assert_eq!(jobs, expected);
     }
 }

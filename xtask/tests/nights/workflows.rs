@@ -107,10 +107,10 @@ fn the_nightly_workflow_is_the_specifications() {
     assert_eq!(yaml["on"]["schedule"][0]["cron"], "0 2 * * *");
     assert!(yaml["on"]["workflow_dispatch"].is_object());
     assert_eq!(yaml["jobs"]["load-test"]["runs-on"], "ubuntu-latest");
-    let upload = steps("workflows/load-tests.yml").pop().unwrap();
-    assert_eq!(upload["name"], "Upload results");
+    // `load-test-results`, of a soak one for each test.
+    let upload = step("load-tests.yml", "Upload results");
     assert_eq!(upload["if"], "${{ always() }}");
-    assert_eq!(upload["with"]["name"], "load-test-results");
+    assert_eq!(upload["with"]["name"], "${{ matrix.results }}");
     let path = upload["with"]["path"].as_str().unwrap();
     assert!(path.starts_with("load-tests/results/\n"), "{path}");
 }
@@ -126,14 +126,35 @@ fn the_folder_of_k6_is_cached() {
 }
 
 #[test]
-fn every_job_has_a_time_limit_and_only_the_comment_may_write() {
+fn every_job_has_a_time_limit_and_three_may_write_one_thing_each() {
+    let writers = [
+        ("comment", "pull-requests"),
+        ("issue", "issues"),
+        ("keep", "contents"),
+    ];
     for file in files().iter().filter(|file| file.starts_with("workflows/")) {
         for (name, job) in object(&yaml(file)["jobs"]) {
             assert!(job["timeout-minutes"].is_u64(), "{file}: {name}");
-            let writes = job["permissions"].to_string().contains("write");
-            assert_eq!(writes, name == "comment", "{file}: {name}");
+            let may_write = object(&job["permissions"]).filter(|(_, right)| **right == "write");
+            let may_write: Vec<&str> = may_write.map(|(what, _)| what.as_str()).collect();
+            let expected = writers.iter().filter(|(writer, _)| writer == name);
+            let expected: Vec<&str> = expected.map(|(_, what)| *what).collect();
+            assert_eq!(may_write, expected, "{file}: {name}");
+            // None of these runs what it has checked out.
+            let steps = job["steps"].to_string();
+            let runs = ["cargo xtask", "cargo build", "uses\":\"./"];
+            let runs = runs.iter().any(|it| steps.contains(it));
+            assert!(expected.is_empty() || !runs, "{file}: {name}");
         }
     }
+}
+
+#[test]
+fn only_scheduled_nights_make_issues_and_the_branch_is_off_unless_wanted() {
+    let jobs = &yaml("workflows/load-tests.yml")["jobs"];
+    let condition = |job: &str| jobs[job]["if"].as_str().unwrap().to_owned();
+    assert!(condition("issue").contains("&& github.event_name == 'schedule'"));
+    assert!(condition("keep").contains("&& vars.LOAD_TEST_HISTORY_BRANCH == 'true' &&"));
 }
 
 #[test]
@@ -167,14 +188,58 @@ fn the_oldest_and_the_newest_pinned_k6_are_tested() {
 }
 
 #[test]
-fn the_oldest_rust_is_the_one_of_cargo_toml() {
-    let step = step("ci.yml", "Install the Rust that Cargo.toml names");
+fn the_oldest_rust_and_the_one_that_measures_is_the_one_of_cargo_toml() {
+    let named = env!("CARGO_PKG_RUST_VERSION");
     let dir = tempfile::tempdir().unwrap();
     let path = program(dir.path(), "rustup", "#!/bin/sh\necho \"$*\"\n");
-    let ran = run(&step, &root(), [("PATH", path)]);
-    let named = env!("CARGO_PKG_RUST_VERSION");
-    let said = ran.said;
-    assert!(said.ends_with(&format!("\ndefault {named}\n")), "{said}");
+    for (workflow, name) in [
+        ("ci.yml", "Install the Rust that Cargo.toml names"),
+        ("load-tests.yml", "Install Rust"),
+        ("compare.yml", "Install Rust"),
+    ] {
+        let said = run(&step(workflow, name), &root(), [("PATH", &path)]).said;
+        assert!(said.ends_with(&format!("\ndefault {named}\n")), "{said}");
+    }
     let guide = read(&root().join("load-tests/ci.md"));
     assert!(guide.contains(&format!("image: rust:{named}\n")));
+}
+
+/// How long the load of `profile` takes by the specification's table, in minutes.
+fn minutes(profile: &str) -> u64 {
+    let config = read(&root().join("load-tests/k6.config.js"));
+    let (_, stages) = config.split_once(&format!("  {profile}: {{")).unwrap();
+    let (stages, _) = stages.split_once("]").unwrap();
+    let durations = stages.split("duration: '").skip(1);
+    durations
+        .map(|rest| rest.split_once("m'").unwrap().0.parse::<u64>().unwrap())
+        .sum()
+}
+
+#[test]
+fn the_time_limit_is_enough_and_the_guide_tells_the_minutes_of_a_month() {
+    let (night, soak) = (4 * minutes("load"), minutes("soak"));
+    let job = &yaml("workflows/load-tests.yml")["jobs"]["load-test"];
+    let limit = job["timeout-minutes"].as_u64().unwrap();
+    // A suspect is measured once more; building, and whatever k6 waits for beyond the load, takes less than half an hour.
+    assert!(2 * soak + 30 <= limit, "a soak takes 2 * {soak} minutes");
+    assert!(limit < 4 * 2 * soak, "four in one job would do");
+    let comparison =
+        &step("load-tests.yml", "Compare with the last green night")["timeout-minutes"];
+    assert!(
+        night + comparison.as_u64().unwrap() + 30 <= limit,
+        "{night}"
+    );
+    // The guide's sum: 30.4 nights and 4.35 Sundays a month; ten minutes of comparison, five for all else of a job.
+    let nights = (30.4 * (night + 10 + 5) as f64).round();
+    let soaks = (4.35 * 4.0 * (soak + 5) as f64).round();
+    let guide = read(&root().join("load-tests/ci.md"));
+    for number in [nights, soaks, nights + soaks] {
+        let digits = number.to_string();
+        let text = format!(
+            "{},{}",
+            &digits[..digits.len() - 3],
+            &digits[digits.len() - 3..]
+        );
+        assert!(guide.contains(&text), "the guide lacks {text}");
+    }
 }
