@@ -215,17 +215,19 @@ fn worst_first(metric: &MetricRecord) -> (u8, f64) {
     (rank, -estimate)
 }
 
-/// How far the line that intervals are drawn on goes to either side: to the end of the widest one, unless that would
-/// press the others flat.
+/// How far the line that intervals are drawn on goes to either side: to the end of the widest one, or as far as
+/// changes go if that would press the others flat.
 fn limit(metrics: &[&MetricRecord]) -> f64 {
     let evidence = metrics.iter().filter_map(|metric| metric.evidence.as_ref());
+    let changes = evidence.clone().map(|it| it.estimate.abs() * 1.1);
+    let changes = changes.filter(|it| it.is_finite()).fold(0.15, f64::max);
     let ends: Vec<f64> = evidence
         .map(|it| it.low.abs().max(it.high.abs()))
         .filter(|end| end.is_finite())
         .collect();
     let widest = ends.iter().copied().fold(0.0, f64::max);
     let most = load_stats::median(&ends).map_or(widest, |middle| middle * 12.0);
-    let limit = widest.min(most.max(0.15)).max(0.01);
+    let limit = widest.min(most.max(changes)).max(0.01);
     // Two digits, rounded up, for its text.
     let step = 10_f64.powf(limit.log10().floor() - 1.0);
     (limit / step).ceil() * step
