@@ -159,7 +159,7 @@ impl Run<'_> {
         if self.config.probe_js().is_none() {
             let folder = self.config.folder.display();
             self.say(format!(
-                "nothing looks at what the server answers, for there is no {folder}/probe.js"
+                "nothing checks what the server answers, since there is no {folder}/probe.js"
             ));
         }
         server.watch()?;

@@ -136,7 +136,7 @@ fn read_at_most(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
     if file.take(limit + 1).read_to_end(&mut bytes)? as u64 > limit {
-        let what = format!("it has more than {} MiB, which no summary has", limit >> 20);
+        let what = format!("it is larger than {} MiB, which no summary is", limit >> 20);
         return Err(std::io::Error::other(what));
     }
     Ok(bytes)

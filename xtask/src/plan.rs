@@ -71,7 +71,7 @@ impl Plan {
         }
         if let Some(path) = args.server_bin().filter(|path| !path.is_file()) {
             return Err(UsageError(format!(
-                "--server-bin {} is no file: name a built server, or leave the option out and it is built",
+                "--server-bin {} is not a file: name a built server, or leave the option out and it is built",
                 path.display()
             )));
         }

@@ -153,7 +153,7 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
                 || "check --base-url".to_owned(),
                 |address| {
                     let port = address.port();
-                    format!("stop what holds port {port} (`ss -ltnp 'sport = :{port}'` or `lsof -i :{port}` names it), or take a free port with --base-url http://127.0.0.1:0")
+                    format!("stop what uses port {port} (`ss -ltnp 'sport = :{port}'` or `lsof -i :{port}` names it), or take a free port with --base-url http://127.0.0.1:0")
                 },
             );
             bail!("what answers at {url} is not {name}: {other}\n  {hint}")
@@ -366,7 +366,7 @@ impl Server {
             let in_order = ended == Ended::Code(0) || ended == Ended::Signal(how.signal.as_raw());
             if alive && !in_order {
                 problems.push(format!(
-                    "the server did not end in order when asked to: {ended}"
+                    "the server did not shut down cleanly when asked to: {ended}"
                 ));
             }
             problems.extend(started.log.problem());

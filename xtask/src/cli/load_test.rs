@@ -151,7 +151,7 @@ pub struct LoadTest {
     #[arg(help_heading = group::VERDICT, long, conflicts_with = "no_confirm")]
     pub show_past: bool,
 
-    /// Judge durations even if other programs take most of this machine's processor time.
+    /// Judge durations even if other programs take most of this machine's CPU time.
     ///
     /// Without it they fail no test then, which could not be measured (exit code 3).
     #[arg(help_heading = group::VERDICT, long)]

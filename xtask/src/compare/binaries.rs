@@ -81,7 +81,7 @@ fn program(option: &str, path: &Path) -> Result<Source, UsageError> {
         return Ok(Source::Program(path.to_owned()));
     }
     Err(UsageError(format!(
-        "{option} {} is no file: name a built server, or leave the option out and it is built",
+        "{option} {} is not a file: name a built server, or leave the option out and it is built",
         path.display()
     )))
 }
@@ -258,7 +258,7 @@ impl Place<'_> {
         let home = caches().join(format!("{:016x}", hasher.finish()));
         anyhow::ensure!(
             !home.starts_with(self.root),
-            "{} lies in the repository, whose configuration would apply to the base: set XDG_CACHE_HOME to a folder elsewhere",
+            "{} is inside the repository, whose configuration would apply to the base: set XDG_CACHE_HOME to a folder elsewhere",
             home.display()
         );
         std::fs::create_dir_all(&home)
@@ -301,7 +301,7 @@ impl Measuring {
             .is_none_or(|lock| !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
         Self {
             _lock: lock,
-            notice: (!is_alone).then(|| "another comparison measured on this machine meanwhile: both see less than one alone".into()),
+            notice: (!is_alone).then(|| "another comparison ran on this machine meanwhile: each finds less than it would alone".into()),
         }
     }
 }

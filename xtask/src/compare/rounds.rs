@@ -44,7 +44,7 @@ impl Rounds<'_> {
         let mut methods: Vec<(&str, Method)> = Vec::new();
         for test in &self.plan.tests {
             progress.says(&format!(
-                "{test}: writing down what it asks, and counting its checks"
+                "{test}: recording its requests and counting its checks"
             ));
             let Some(mut method) = self.record(test)? else {
                 return Ok(());

@@ -69,7 +69,7 @@ impl Server {
 #[serde(
     untagged,
     deny_unknown_fields,
-    expecting = "a build is a `package` (with `binary` and `sources` if need be), or a `command` and the `program` that it leaves"
+    expecting = "a build is a `package` (with `binary` and `sources` if needed), or a `command` and the `program` that it leaves"
 )]
 pub enum Build {
     /// Cargo builds a binary.
@@ -219,7 +219,7 @@ impl TryFrom<String> for Header {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let (name, value) = text
             .split_once(':')
-            .ok_or("a header is as in `Authorization: Bearer {api_key}`")?;
+            .ok_or("a header looks like `Authorization: Bearer {api_key}`")?;
         Ok(Self {
             name: name.trim().to_owned(),
             value: Template::try_from(value.trim().to_owned())?,
@@ -263,7 +263,7 @@ fn signal<'de, D: Deserializer<'de>>(from: D) -> Result<Signal, D::Error> {
         "INT" => Ok(Signal::INT),
         "QUIT" => Ok(Signal::QUIT),
         other => Err(serde::de::Error::custom(format!(
-            "`{other}` is none of TERM, INT and QUIT"
+            "`{other}` is not one of TERM, INT and QUIT"
         ))),
     }
 }

@@ -181,11 +181,11 @@ fn collect(
         (unreadable, "left out, and left as it is"),
         (
             future,
-            "later than now, so a clock is wrong: left out until then",
+            "in the future, so a clock is wrong: left out until then",
         ),
         (
             backward,
-            "before a run above it, so a clock jumped: taken by its date",
+            "before a run above it, so a clock jumped: ordered by its date",
         ),
     ] {
         let named = problems.iter().take(NAMED);
@@ -194,7 +194,7 @@ fn collect(
         if problems.len() > NAMED {
             let more = problems.len() - NAMED;
             past.notices
-                .push(format!("… and {more} lines more: {what}"));
+                .push(format!("… and {more} more: {what}"));
         }
     }
     Ok(past)

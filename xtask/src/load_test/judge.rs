@@ -102,7 +102,7 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     if ran.stopped == Some(Stopped::Overdue) {
         record
             .reasons
-            .insert(0, "k6 took much longer than its plan and was ended".into());
+            .insert(0, "k6 took much longer than planned and was stopped".into());
     }
     let told = |reason: &Reason| matches!(reason, Reason::ScriptEnded { .. });
     if !unmeasured && !verdict.reasons.iter().any(told) {
@@ -199,5 +199,5 @@ fn last_words(ran: &Ran, has_summary: bool) -> Option<String> {
     }
     let words = ran.said.last_error.clone();
     let words = words.or_else(|| ran.tail.lines().last().map(|line| line.trim().to_owned()))?;
-    Some(format!("k6's last words: {words}"))
+    Some(format!("the end of k6's output: {words}"))
 }

@@ -181,7 +181,7 @@ fn whole_documents_are_as_they_were() {
     unmeasured.outcome = Outcome::CouldNotRun;
     unmeasured.exit_code = 3;
     unmeasured.tests[0].outcome = Outcome::CouldNotRun;
-    let reason = "could not be measured: other programs took 96 % of this machine's processor time: repeat when it is idle";
+    let reason = "could not be measured: other programs took 96 % of this machine's CPU time: repeat when it is idle";
     unmeasured.tests[0].reasons = vec![reason.into()];
     unmeasured.reasons = vec![format!("missions: {reason}")];
     let fault = seen(&serde_json::from_str(include_str!("fixtures/fault.json")).unwrap());

@@ -37,7 +37,7 @@ pub fn markdown(document: &Document) -> anyhow::Result<String> {
     if out.matches("<details>").count() > out.matches("</details>").count() {
         out.push_str("\n</details>\n");
     }
-    out.push_str("\nCut here, for it is too long for GitHub: run.json has all of it.\n");
+    out.push_str("\nCut here, since it is too long for GitHub: run.json has all of it.\n");
     Ok(out)
 }
 

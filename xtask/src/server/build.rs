@@ -74,7 +74,7 @@ pub fn build(
             if checkout.is_none() || root.join("Cargo.lock").is_file() {
                 cmd = cmd.arg("--locked");
             } else {
-                ui::notice("there is no Cargo.lock: its dependencies are those of today");
+                ui::notice("there is no Cargo.lock: the newest dependencies are used");
             }
             let on_output = move |line: &str| {
                 if let Some(path) = executable(line, &wanted) {
@@ -216,7 +216,7 @@ fn wait(build: &mut Process, name: &str, instead: &str) -> anyhow::Result<()> {
     })?;
     anyhow::ensure!(
         ended.success(),
-        "failed to build {name} ({ended}): mend what the compiler says above, or give a ready one with {instead}"
+        "failed to build {name} ({ended}): fix what the compiler says above, or give a ready one with {instead}"
     );
     Ok(())
 }

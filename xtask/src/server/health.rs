@@ -93,7 +93,7 @@ impl Prober {
             }
         };
         if let Some(to) = http::redirection(&answer) {
-            return Health::Foreign(format!("it sends its callers elsewhere, to {to}"));
+            return Health::Foreign(format!("it redirects to {to}"));
         }
         let status = answer.status();
         let mut body = Vec::new();

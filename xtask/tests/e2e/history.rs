@@ -143,7 +143,7 @@ fn a_slow_route_is_measured_once_more_and_fails_by_metric_bound_and_value() {
     }
     done.says(reason).says("measured once more: 3");
     let page = read(&done.folder().join("report.html"));
-    assert!(page.contains("worse, and so when measured once more"));
+    assert!(page.contains("worse, and worse again when measured once more"));
     let summary = read(&done.folder().join("summary.md"));
     assert!(
         summary.contains("measured once more: 3") && summary.contains("duration median is 3"),

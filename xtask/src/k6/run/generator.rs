@@ -169,7 +169,7 @@ impl Generator {
         if share > MAX_BUSY {
             limits.slow = true;
             limits.sentences.push(format!(
-                "other programs took {:.0} % of this machine's processor time: repeat when it is idle",
+                "other programs took {:.0} % of this machine's CPU time: repeat when it is idle",
                 took * 100.0
             ));
         }
@@ -320,7 +320,7 @@ mod tests {
         }
         let limits = with(&[(0.0, 0.96), (0.04, 0.9)]);
         assert_eq!((limits.slow, limits.requests), (true, 0));
-        let said = "other programs took 93 % of this machine's processor time";
+        let said = "other programs took 93 % of this machine's CPU time";
         assert!(limits.sentences[0].starts_with(said), "{limits:?}");
     }
 

@@ -121,7 +121,7 @@ pub(super) fn inspect_with(command: Cmd<'_>, main_js: &Path) -> anyhow::Result<S
     let text = String::from_utf8_lossy(&captured.stdout);
     shape(&text).with_context(|| {
         format!(
-            "failed to understand what k6 inspect says of {}",
+            "failed to understand what k6 inspect says about {}",
             main_js.display()
         )
     })
@@ -129,7 +129,7 @@ pub(super) fn inspect_with(command: Cmd<'_>, main_js: &Path) -> anyhow::Result<S
 
 fn shape(text: &str) -> anyhow::Result<Shape> {
     let inspected: Inspected = serde_json::from_str(text)?;
-    let load = inspected.total_duration.context("k6 tells no duration")?;
+    let load = inspected.total_duration.context("k6 gives no duration")?;
     let limit = |none: Option<bool>, limit: Option<Duration>| match none {
         Some(true) => Duration::ZERO,
         _ => limit.unwrap_or(SETUP_LIMIT),

@@ -96,7 +96,7 @@ pub const OPTIONS: &[Known] = &[
     value(
         Some('c'),
         &["config"],
-        Ours("give k6's options behind `--`"),
+        Ours("give k6's options after `--`"),
     ),
     value(
         None,

@@ -321,7 +321,7 @@ fn description(chart: &Chart) -> String {
         let (name, count, range) = (&line.name, ys.len(), range_of(ys.iter().copied()));
         let [least, greatest, last] = [range.start, range.end, *ys.last()?].map(number);
         Some(format!(
-            "{name}: {count} values from {least} to {greatest}, the last {last}. "
+            "{name}: {count} values, minimum {least}, maximum {greatest}, the last {last}. "
         ))
     });
     let bounds = chart.bounds.iter().map(|(_, label)| format!("{label}. "));

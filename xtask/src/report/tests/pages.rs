@@ -107,7 +107,7 @@ fn the_past_is_shown_with_its_fence() {
         "+20.0 %",
         "±15.0 %",
         "31 comparable runs",
-        "worse, and so when measured once more",
+        "worse, and worse again when measured once more",
     ] {
         assert!(html.contains(text), "{text}");
     }

@@ -27,7 +27,7 @@ pub fn table(past: &PastRecord) -> Table {
             .metrics
             .iter()
             .filter(known)
-            .map(|metric| row(metric, "worse, and so when measured once more"))
+            .map(|metric| row(metric, "worse, and worse again when measured once more"))
             .collect(),
         hint: "Before is the median of the last comparable runs; the fence is the noise of their past, and the bar the change within it.",
         ..Table::default()
@@ -38,7 +38,7 @@ pub fn table(past: &PastRecord) -> Table {
 pub fn newest(metrics: &[Metric]) -> Table {
     let row = |metric: &Metric| Row {
         trail: metric.points.iter().map(|point| point.value).collect(),
-        ..row(&metric.last, "worse than its fence allows")
+        ..row(&metric.last, "beyond its fence")
     };
     Table {
         title: "The newest run".into(),

@@ -108,7 +108,7 @@ fn judged(test: &TestRecord) -> Table {
             .chain(most_telling(checks))
             .chain(test.growth.iter().map(growth))
             .collect(),
-        hint: "The bar is the value, the upright line its bound.",
+        hint: "The bar is the value, the vertical line its bound.",
         ..Table::default()
     }
 }
@@ -162,7 +162,7 @@ fn check(row: &CheckRow, test: &TestRecord) -> Row {
         _ if test.outcome != Outcome::Passed && too_few() => (Tone::Bad, ""),
         _ => (
             Tone::Warn,
-            "failed at times; the share of all checks decides",
+            "failed sometimes; the share of all checks decides",
         ),
     };
     Row {

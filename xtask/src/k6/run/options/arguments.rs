@@ -197,7 +197,7 @@ fn option_of(word: &str) -> Result<(Option<&'static Known>, String, Option<Strin
     }
     let Some(letter) = word.strip_prefix('-').and_then(|rest| rest.chars().next()) else {
         return Err(UsageError(format!(
-            "`{word}` behind `--` is no option of `k6 run`: load-tests/main.js is what runs"
+            "`{word}` after `--` is not an option of `k6 run`: load-tests/main.js is what runs"
         )));
     };
     let known = table::OPTIONS
@@ -207,7 +207,7 @@ fn option_of(word: &str) -> Result<(Option<&'static Known>, String, Option<Strin
     let rest = rest.strip_prefix('=').unwrap_or(rest);
     if !rest.is_empty() && known.is_some_and(|known| !known.takes_value) {
         return Err(UsageError(format!(
-            "`{word}` behind `--` joins several options: write each by itself"
+            "`{word}` after `--` joins several options: give each by itself"
         )));
     }
     let value = (!rest.is_empty()).then(|| rest.to_owned());
