@@ -11,8 +11,8 @@ use crate::secret;
 
 /// How often a step that goes on says so where there is no terminal.
 const BEAT: Duration = Duration::from_secs(30);
-/// How often a bar is drawn while nothing happens, for its clock to go on.
-const TICK: Duration = Duration::from_millis(250);
+/// How often a bar is drawn while nothing happens, for its clock, which has seconds, to go on.
+const TICK: Duration = Duration::from_secs(1);
 /// The least room for a bar, with its brackets and the blank behind them, in columns.
 const LEAST_BAR: usize = 8;
 /// A terminal that is narrower than this has words before it has a bar, in columns.
