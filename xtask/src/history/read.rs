@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(order, ["b", "a", "d"]);
         assert_eq!(past.notices.len(), 2, "{:?}", past.notices);
         assert!(
-            past.notices[0].contains("line 3: run c") && past.notices[0].contains("later than now")
+            past.notices[0].contains("line 3: run c") && past.notices[0].contains("in the future")
         );
         assert!(
             past.notices[1].contains("line 2: run b") && past.notices[1].contains("clock jumped")

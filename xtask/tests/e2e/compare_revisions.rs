@@ -233,7 +233,7 @@ fn a_base_is_built_as_whoever_checks_it_out_would_build_it() {
     run.signal_as_a_terminal(Signal::INT);
     run.done()
         .exits(130)
-        .says("another comparison measured on this machine meanwhile");
+        .says("another comparison ran on this machine meanwhile");
 }
 
 #[test]
