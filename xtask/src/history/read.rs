@@ -346,7 +346,7 @@ mod tests {
         let past = parse(&"{\n".repeat(9), "h", now());
         assert_eq!(past.notices.len(), NAMED + 1);
         assert!(
-            past.notices[NAMED].contains("4 lines more"),
+            past.notices[NAMED].contains("4 more"),
             "{:?}",
             past.notices
         );

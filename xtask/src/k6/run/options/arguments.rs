@@ -298,7 +298,7 @@ mod tests {
             ("--no-thresholds=true", "proves nothing"),
             ("--summary-mode disabled", "verdict"),
             ("--log-output none", "k6.log"),
-            ("--config my.json", "behind `--`"),
+            ("--config my.json", "after `--`"),
             ("-e BASE_URL=http://127.0.0.1:1", "--base-url"),
             ("-eTEST=specs", "behind the profile"),
             ("--env=API_KEY=not-to-be-shown", "variable API_KEY"),
