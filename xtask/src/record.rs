@@ -32,4 +32,4 @@ pub use run::{
 };
 pub use scrub::scrub;
 pub use versioned::versioned;
-pub use words::{above, percent, sentence, share, short_commit};
+pub use words::{above, percent, plural, sentence, share, short_commit};

@@ -284,7 +284,7 @@ impl fmt::Display for Reason {
                 requests,
             } => write!(
                 f,
-                "setup and teardown made all {} requests; {} iterations made none",
+                "setup and teardown made all requests ({}); {} iterations made none",
                 count(*requests),
                 count(*iterations)
             ),

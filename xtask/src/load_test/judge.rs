@@ -7,7 +7,7 @@ use k6_summary::{Evidence, K6Exit, Quantity, Reason, Unit, Verdict, brief};
 use crate::cli::LoadTest;
 use crate::k6::{Ran, Shape, Stopped};
 use crate::measure::{Measured, growth};
-use crate::record::{EndpointRecord, Outcome, SampledRecord, StageRecord, TestRecord};
+use crate::record::{EndpointRecord, Outcome, SampledRecord, StageRecord, TestRecord, plural};
 use crate::shell::Ended;
 
 /// How many endpoints a test's reasons name: its table has all of them.
@@ -131,7 +131,7 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     {
         record
             .reasons
-            .push(format!("{count} requests failed with: {error}"));
+            .push(format!("{} failed with: {error}", plural(count, "request")));
     }
     record.thresholds = verdict.thresholds;
     record.thresholds.extend(verdict.shares);
@@ -166,14 +166,13 @@ fn by_endpoint(endpoints: &[EndpointRecord], reasons: &[Reason]) -> (Vec<String>
 
 /// What failed of an endpoint, in a sentence; `limit` is the share of all requests that may, if more did.
 fn endpoint_failed(it: &EndpointRecord, limit: Option<f64>) -> String {
-    let count = |number: u64| Quantity::new(number as f64, Unit::Count);
     let share = |share| Quantity::new(share, Unit::Ratio);
     let failed = match it.requests {
         Some(all) if all >= it.failed() => {
             let part = share(it.failed() as f64 / all as f64);
-            format!("{part} of {} requests", count(all))
+            format!("{part} of {}", plural(all, "request"))
         }
-        _ => format!("{} requests", count(it.failed())),
+        _ => plural(it.failed(), "request"),
     };
     let what = brief(it.commonest.as_deref().unwrap_or("errors"), 4);
     let limit = limit.map(|limit| format!("; the limit for all is {}", share(limit)));
@@ -200,4 +199,68 @@ fn last_words(ran: &Ran, has_summary: bool) -> Option<String> {
     let words = ran.said.last_error.clone();
     let words = words.or_else(|| ran.tail.lines().last().map(|line| line.trim().to_owned()))?;
     Some(format!("the end of k6's output: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_where_is_told_in_few_words() {
+        let failed = |name: &str, requests, commonest: &str| EndpointRecord {
+            method: "POST".into(),
+            route: name.into(),
+            requests,
+            server_errors: 49,
+            commonest: Some(commonest.into()),
+            ..EndpointRecord::default()
+        };
+        let missions = failed("/api/missions", Some(540), "500");
+        assert_eq!(
+            endpoint_failed(&missions, Some(0.01)),
+            "POST /api/missions failed in 9.07 % of 540 requests with 500; the limit for all is 1 %"
+        );
+        let uncounted = failed("/a", None, "connect: connection refused");
+        assert_eq!(
+            endpoint_failed(&uncounted, None),
+            "POST /a failed in 49 requests with connect: connection refused"
+        );
+        let long = "one two three four five six";
+        for it in [
+            failed(long, Some(29_144), "500"),
+            failed(long, Some(29_144), long),
+        ] {
+            let text = format!("missions: {}", endpoint_failed(&it, Some(0.012_5)));
+            assert!(text.split_whitespace().count() <= 20, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_stands_for_what_says_no_more_than_that_requests_failed() {
+        let failing = EndpointRecord {
+            requests: Some(540),
+            server_errors: 49,
+            ..EndpointRecord::default()
+        };
+        let checks = Reason::ChecksBelowMinimum {
+            passes: 9,
+            total: 10,
+            minimum: 0.95,
+        };
+        let never = Reason::ChecksNeverPassed {
+            check: "a".into(),
+            total: 10,
+            more: 0,
+        };
+        let told = |endpoints: &[EndpointRecord], reasons: &[Reason]| {
+            let (sentences, left) = by_endpoint(endpoints, reasons);
+            (sentences.len(), left)
+        };
+        let both = [never.clone(), checks];
+        assert_eq!(told(std::slice::from_ref(&failing), &both), (1, vec![never]));
+        // What failed of the requests is not why the test did.
+        let slow = [Reason::NoChecks];
+        assert_eq!(told(&[failing], &slow), (0, slow.to_vec()));
+        assert_eq!(told(&[], &both), (0, both.to_vec()));
+    }
 }

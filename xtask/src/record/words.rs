@@ -1,5 +1,7 @@
 //! How a change and a commit are written, wherever they stand.
 
+use k6_summary::{Quantity, Unit, brief};
+
 /// The most words of a reason, so that with the name of its test there are 20: what is longer is not read on a phone.
 const MOST_WORDS: usize = 19;
 
@@ -11,6 +13,12 @@ pub fn percent(change: f64) -> String {
     } else {
         format!("{percent:+.0} %")
     }
+}
+
+/// So many of something: `1 request`, `1,204 requests`.
+pub fn plural(number: u64, one: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{} {one}{end}", Quantity::new(number as f64, Unit::Count))
 }
 
 /// A share as people read it: `5 %`, `99.8 %`.
@@ -34,9 +42,9 @@ pub fn sentence(reason: &str) -> String {
         Some((first, rest)) => (first, format!("\n{rest}")),
         None => (reason, String::new()),
     };
-    let brief = k6_summary::brief(first, MOST_WORDS);
+    let cut = brief(first, MOST_WORDS);
     match first.split_whitespace().count() > MOST_WORDS {
-        true => format!("{brief}\n  {first}{rest}"),
+        true => format!("{cut}\n  {first}{rest}"),
         false => reason.to_owned(),
     }
 }

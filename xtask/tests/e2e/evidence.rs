@@ -167,7 +167,7 @@ fn a_script_that_proves_nothing_is_no_pass_and_one_that_does_is() {
             "export function setup() { get(); } export default function () { check(1, { one: true }); sleep(0.1); }",
             "smoke",
             1,
-            "setup and teardown made all requests (1), ",
+            "setup and teardown made all requests (1); ",
         ),
         (
             "const errors = new Rate('mishaps'); export const options = { thresholds: { mishaps: ['rate<0.01'] } };

@@ -162,7 +162,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
     (
         "setup_only",
         0,
-        &["setup and teardown made all 3 requests; 15 iterations made none"],
+        &["setup and teardown made all requests (3); 15 iterations made none"],
     ),
     (
         "dropped",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::duration::{go_duration, short};
+use crate::record::plural;
 
 /// How long iterations that are counted take, as far as the length of load matters before it is known.
 const COUNTED: Duration = Duration::from_secs(30);
@@ -275,11 +276,6 @@ fn per(unit: Option<Duration>) -> String {
 /// So many virtual users, in words.
 pub fn users(count: u64) -> String {
     plural(count, "virtual user")
-}
-
-fn plural(count: u64, what: &str) -> String {
-    let end = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{end}")
 }
 
 fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

@@ -11,7 +11,7 @@ use super::{
     past, took,
 };
 use crate::history::Trend;
-use crate::record::{GrowthRow, Outcome, TestRecord};
+use crate::record::{GrowthRow, Outcome, TestRecord, plural};
 use crate::report::over_time::{Curves, Usage, distribution, over_time};
 use crate::report::view::run::files;
 
@@ -252,12 +252,12 @@ fn brief(test: &TestRecord) -> String {
     let mut parts = Vec::new();
     if let Some(metrics) = &test.metrics {
         if metrics.http_requests > 0 {
-            let count = Quantity::new(metrics.http_requests as f64, Unit::Count);
             let rate = Quantity::new(metrics.http_requests_per_second, Unit::PerSecond);
-            parts.push(format!("{count} requests at {rate}"));
+            let requests = plural(metrics.http_requests, "request");
+            parts.push(format!("{requests} at {rate}"));
         }
         if metrics.ws_sessions > 0 {
-            parts.push(format!("{} WebSocket sessions", metrics.ws_sessions));
+            parts.push(plural(metrics.ws_sessions, "WebSocket session"));
         }
         let failed = metrics.http_failed_ratio.filter(|share| *share > 0.0);
         parts.extend(failed.map(|share| format!("{} failed", Quantity::new(share, Unit::Ratio))));
