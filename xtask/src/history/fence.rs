@@ -36,7 +36,9 @@ impl Reference {
         places.sort_by_key(|(index, _)| *index);
         let mut notes = Vec::new();
         if !key.k6_args.is_empty() {
-            notes.push("not compared: a run with arguments for k6 is comparable with no other".to_owned());
+            notes.push(
+                "not compared: a run with arguments for k6 is comparable with no other".to_owned(),
+            );
         }
         if let Some((index, accepted)) = places.last() {
             notes.push(format!(

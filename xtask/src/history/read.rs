@@ -193,8 +193,7 @@ fn collect(
             .extend(named.map(|one| format!("{one}: {what}")));
         if problems.len() > NAMED {
             let more = problems.len() - NAMED;
-            past.notices
-                .push(format!("… and {more} more: {what}"));
+            past.notices.push(format!("… and {more} more: {what}"));
         }
     }
     Ok(past)
@@ -345,11 +344,7 @@ mod tests {
     fn many_problems_are_counted() {
         let past = parse(&"{\n".repeat(9), "h", now());
         assert_eq!(past.notices.len(), NAMED + 1);
-        assert!(
-            past.notices[NAMED].contains("4 more"),
-            "{:?}",
-            past.notices
-        );
+        assert!(past.notices[NAMED].contains("4 more"), "{:?}", past.notices);
     }
 
     #[test]

@@ -257,7 +257,10 @@ mod tests {
             (sentences.len(), left)
         };
         let both = [never.clone(), checks];
-        assert_eq!(told(std::slice::from_ref(&failing), &both), (1, vec![never]));
+        assert_eq!(
+            told(std::slice::from_ref(&failing), &both),
+            (1, vec![never])
+        );
         // What failed of the requests is not why the test did.
         let slow = [Reason::NoChecks];
         assert_eq!(told(&[failing], &slow), (0, slow.to_vec()));

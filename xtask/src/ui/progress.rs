@@ -70,7 +70,6 @@ impl Progress {
         }));
         let beat = match is_terminal() {
             true => {
-                bar.enable_steady_tick(TICK);
                 *lock(&ON_TERMINAL) = Some(bar.clone());
                 None
             }
@@ -87,6 +86,10 @@ impl Progress {
             _beat: beat,
         };
         progress.draw(None, Words::Behind(String::new()));
+        // Only now: before it has a style indicatif would draw its own.
+        if is_terminal() {
+            progress.bar.enable_steady_tick(TICK);
+        }
         progress
     }
 

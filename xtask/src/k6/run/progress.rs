@@ -231,9 +231,11 @@ impl Place {
         let requests = counted("s", "request");
         let in_short = counted("s", "req");
         let in_short = in_short.as_deref();
-        let all = (!users.is_empty()).then(|| format!("{users} VUs"));
-        let now = users.split('/').next().filter(|now| !now.is_empty());
-        let now = now.map(|now| format!("{now} VU{}", if now == "1" { "" } else { "s" }));
+        // k6 writes as many digits of the users that there are as of those that there may be.
+        let users: Vec<u64> = users.split('/').filter_map(|it| it.parse().ok()).collect();
+        let all = (users.len() == 2).then(|| format!("{}/{} VUs", users[0], users[1]));
+        let now = users.first();
+        let now = now.map(|now| format!("{now} VU{}", if *now == 1 { "" } else { "s" }));
         vec![
             joined(&[
                 Some(&format!("test {nth} of {of}, {test}")),
@@ -328,6 +330,9 @@ mod tests {
                 "2/4 missions, 4:10 left",
             ]
         );
+        let few = place.words("missions", elapsed, "01/10", totals);
+        assert!(few[0].contains(" 1/10 VUs,"), "{}", few[0]);
+        assert!(few[1].contains(", 1 VU,"), "{}", few[1]);
         assert_eq!(place.share(Duration::from_secs(35)), 0.25);
         // What takes longer than expected takes nothing from what follows.
         assert_eq!(place.share(Duration::from_secs(500)), 0.5);

@@ -93,11 +93,7 @@ pub const OPTIONS: &[Known] = &[
     value(None, &["dns"], Harmless),
     value(None, &["tag", "tags"], Harmless),
     value(Some('e'), &["env"], Harmless),
-    value(
-        Some('c'),
-        &["config"],
-        Ours("give k6's options after `--`"),
-    ),
+    value(Some('c'), &["config"], Ours("give k6's options after `--`")),
     value(
         None,
         &["logformat"],

@@ -106,7 +106,8 @@ fn long_series_are_thinned() {
 fn readers_are_told() {
     let svg = svg(&chart(&[(0.0, 1.0), (1.0, 2.5)]));
     assert!(
-        svg.contains("role=\"img\"") && svg.contains("s: 2 values, minimum 1, maximum 2.5, the last 2.5."),
+        svg.contains("role=\"img\"")
+            && svg.contains("s: 2 values, minimum 1, maximum 2.5, the last 2.5."),
         "{svg}"
     );
     assert!(svg.contains("<title>s: 2.5 ms at 1 s</title>"), "{svg}");
