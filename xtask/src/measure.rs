@@ -101,13 +101,15 @@ impl Measured {
     /// used the server too. `counts` says whether there should be one.
     pub fn count_notice(&self, counts: bool) -> Option<String> {
         let Some(requests) = &self.requests else {
-            return counts.then(|| "the server does not say how many requests it had, so nothing shows that all of them reached it".to_owned());
+            // One that is gone need not say it.
+            let asked = counts && !matches!(self.ran.stopped, Some(Stopped::Useless(_)));
+            return asked.then(|| "the server does not report how many requests it got, so nothing shows that all of them reached it".to_owned());
         };
         let made = self.summary.as_ref().ok()?;
         let made = made.counter("http_reqs") + made.counter("ws_sessions");
         let others = requests.total() - made as f64 - self.ran.took.as_secs_f64() * WATCHED_PER_S;
         (others > OTHERS * made as f64 + 10.0).then(|| {
-            format!("the server counted {requests} and k6 made {made}: others use it too, and times may be theirs")
+            format!("the server counted {requests} and k6 made {made}: others use it too, which may affect the times")
         })
     }
 

@@ -283,7 +283,7 @@ impl Server {
         let started = self.started.as_mut()?;
         match started.process.try_wait() {
             Ok(Some(ended)) => Some(format!(
-                "the server ended with {ended}; its last lines:{}",
+                "ended with {ended}\n  its last lines:{}",
                 started.process.tail().indented()
             )),
             Ok(None) => None,

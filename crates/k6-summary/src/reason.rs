@@ -388,7 +388,7 @@ pub(crate) fn say_once(reasons: &mut Vec<Reason>) {
     let all_failed = has(|it| matches!(it, Reason::AllRequestsFailed { .. }));
     let never = has(|it| matches!(it, Reason::ChecksNeverPassed { .. }));
     reasons.retain(|reason| match reason {
-        Reason::K6Exit { .. } | Reason::NoIteration { .. } => !ended,
+        Reason::K6Exit { .. } | Reason::NoIteration { .. } => !(ended || died),
         Reason::AllRequestsFailed { .. } => !died,
         Reason::ChecksBelowMinimum { .. } => !(died || all_failed || never),
         other => !((died || all_failed) && other.is_of_failed_requests()),

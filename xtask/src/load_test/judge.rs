@@ -193,7 +193,8 @@ fn exit(ended: Ended) -> K6Exit {
 
 /// What k6's log has to explain a failure that the summary does not explain: its last words of an error.
 fn last_words(ran: &Ran, has_summary: bool) -> Option<String> {
-    if has_summary && matches!(ran.ended, Ended::Code(0 | THRESHOLDS_CROSSED)) {
+    let by_us = matches!(ran.stopped, Some(Stopped::Useless(_)));
+    if by_us || has_summary && matches!(ran.ended, Ended::Code(0 | THRESHOLDS_CROSSED)) {
         return None;
     }
     let words = ran.said.last_error.clone();

@@ -48,7 +48,7 @@ fn signal_name(signal: i32) -> &'static str {
         4 => "SIGILL",
         6 => "SIGABRT",
         8 => "SIGFPE",
-        9 => "SIGKILL: killed from outside, perhaps by the kernel for lack of memory",
+        9 => "SIGKILL: killed from outside, or for lack of memory",
         11 => "SIGSEGV",
         13 => "SIGPIPE",
         15 => "SIGTERM",

@@ -314,7 +314,7 @@ fn a_server_that_is_started_anew_in_mid_run_fails_the_test() {
 #[test]
 fn a_server_without_a_count_or_with_others_requests_is_said() {
     for (answer, said) in [
-        (None, "the server does not say how many requests it had"),
+        (None, "the server does not report how many requests it got"),
         (Some(1_000), "others use it too"),
     ] {
         let counted = AtomicU64::new(0);

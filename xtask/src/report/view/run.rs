@@ -25,7 +25,7 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
         )
         .into(),
         reasons: lines(&run.reasons),
-        notices: lines(&run.notices),
+        notices: notices(run),
         remarks: history_remarks(run, trends),
         overview: Table {
             title: "Tests".into(),
@@ -52,26 +52,42 @@ pub fn title(run: &RunRecord) -> Text {
     format!("{} {tests}{scales} on {}", run.profile, run.target.base_url).into()
 }
 
-/// What is to be said of the history, each sentence once with the tests that it is about.
+/// What may explain a result, but for what a reason says already.
+fn notices(run: &RunRecord) -> Vec<Text> {
+    let said = run.notices.iter().map(|notice| {
+        let of_test = notice.split_once(": ");
+        let of_test = of_test.filter(|(name, _)| run.tests.iter().any(|test| test.name == *name));
+        of_test.map_or((None, notice.as_str()), |(name, note)| (Some(name), note))
+    });
+    let is_new = |note: &str| !run.reasons.iter().any(|reason| reason.ends_with(note));
+    once(said.filter(|(_, note)| is_new(note)))
+}
+
+/// What is to be said of the history.
 fn history_remarks(run: &RunRecord, trends: &[Trend]) -> Vec<Text> {
-    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (test, trend) in run.tests.iter().zip(trends) {
+    let notes = run.tests.iter().zip(trends).flat_map(|(test, trend)| {
         let short = test.past.as_ref().filter(|past| past.have < past.need);
         let past = short.map(|past| past.note.as_str());
-        for note in past.into_iter().chain([trend.note.as_str()]) {
-            match said.iter_mut().find(|(known, _)| *known == note) {
-                Some((_, names)) => names.push(&test.name),
-                None => said.push((note, vec![&test.name])),
-            }
+        let notes = past.into_iter().chain([trend.note.as_str()]);
+        notes.map(|note| (Some(test.name.as_str()), note))
+    });
+    once(notes.filter(|(_, note)| !note.is_empty()))
+}
+
+/// Each sentence once, with the tests that it is about.
+fn once<'a>(all: impl Iterator<Item = (Option<&'a str>, &'a str)>) -> Vec<Text> {
+    let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (test, note) in all {
+        match said.iter_mut().find(|(known, _)| *known == note) {
+            Some((_, names)) => names.extend(test),
+            None => said.push((note, test.into_iter().collect())),
         }
     }
-    said.into_iter()
-        .filter(|(note, _)| !note.is_empty())
-        .map(|(note, names)| {
-            let names = names.join(", ");
-            format!("{names}: {note}").into()
-        })
-        .collect()
+    let text = |(note, names): (&str, Vec<&str>)| match names.is_empty() {
+        true => Text::lines(note),
+        false => Text::lines(&format!("{}: {note}", names.join(", "))),
+    };
+    said.into_iter().map(text).collect()
 }
 
 /// Links to the run's files, and to its dashboard if there is one.
