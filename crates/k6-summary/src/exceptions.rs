@@ -73,7 +73,7 @@ impl Exceptions {
     fn first(self, evidence: &Evidence<'_>) -> Option<Exception> {
         let logged = evidence.log.first_exception().cloned();
         let waits = || Exception {
-            message: "a promise that it waits for is never settled".to_owned(),
+            message: "a promise that is never settled".to_owned(),
             place: None,
         };
         logged.or_else(|| (self.unsettled > 0).then(waits))

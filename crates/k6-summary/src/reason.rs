@@ -475,7 +475,7 @@ pub(crate) fn exceptions(
         Some(Exception { message, place }) => {
             let place = place.iter().map(|place| format!(" ({place})"));
             format!(
-                "{thrown} of {all} iterations threw {}{}",
+                "{thrown} of {all} iterations ended with {}{}",
                 brief(message, most),
                 place.collect::<String>()
             )

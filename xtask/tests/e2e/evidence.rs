@@ -17,7 +17,7 @@ fn an_exception_erases_no_evidence() {
         .against(&liar.url())
         .done();
     done.exits(1)
-        .says(" iterations threw SyntaxError")
+        .says(" iterations ended with SyntaxError")
         .says("(api-missions.js:61); at most 1 % may")
         .says("exceptions counted as errors");
     let metrics = &done.run()["tests"][0]["metrics"];
@@ -68,7 +68,10 @@ fn a_websocket_that_does_nothing_is_no_pass() {
             Lie::SocketSilent,
             "ws_messages_received count is 0; it must be at least 1",
         ),
-        (Lie::SocketGarbage, "1 of 1 iterations threw SyntaxError"),
+        (
+            Lie::SocketGarbage,
+            "1 of 1 iterations ended with SyntaxError",
+        ),
         (
             Lie::SocketError,
             "\"error\" where \"subscribed\" to \"missions\" was expected",
@@ -193,25 +196,25 @@ fn a_script_that_proves_nothing_is_no_pass_and_one_that_does_is() {
             "export default function () { get(); sleep(0.1); undefined.id; }",
             "smoke",
             1,
-            "ended with an exception: TypeError: Cannot read property 'id' of undefined, first at mine.js:3; at most 1 % may",
+            "ended with TypeError: Cannot read property 'id' of undefined (mine.js:3); at most 1 % may",
         ),
         (
             "export default async function () { get(); sleep(0.1); await new Promise(() => {}); undefined.id; }",
             "smoke",
             1,
-            "ended with an exception: a promise that it waits for is never settled; at most 1 % may",
+            "ended with a promise that is never settled; at most 1 % may",
         ),
         (
             "export default function () { get(); sleep(0.1); undefined.id; }",
             "smoke --max-exceptions 1",
             0,
-            "ended with an exception: TypeError: Cannot read property 'id' of undefined, first at mine.js:3",
+            "ended with TypeError: Cannot read property 'id' of undefined (mine.js:3)",
         ),
         (
             "export default function () { get(); sleep(0.3); }",
             "rate",
             1,
-            "did not begin, for no virtual user was free: the planned load was not made",
+            "planned iterations did not begin: no virtual user was free",
         ),
         (
             "export function setup() { get(); throw new Error('quota exceeded'); } export default function () { get(); }",

@@ -65,7 +65,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         "dies_midway",
         99,
         &[
-            "8 of 12 iterations threw TypeError: Cannot read property 'status' of undefined (api-health.js:25); at most 1 % may",
+            "8 of 12 iterations ended with TypeError: Cannot read property 'status' of undefined (api-health.js:25); at most 1 % may",
             "errors rate is 66.67 % (with 8 exceptions counted as errors); the limit is 1 %",
             "66.67 % of requests failed; the limit is 1 %",
             "33.33 % of checks passed (8 of 24); at least 95 % must",
@@ -77,7 +77,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         "html",
         0,
         &[
-            "3 of 3 iterations threw SyntaxError: invalid character '<' looking for beginning… (api-health.js:25); at most 1 % may",
+            "3 of 3 iterations ended with SyntaxError: invalid character '<' looking for beginning… (api-health.js:25); at most 1 % may",
             "check \"response has status field\" never passed (0 of 3)",
         ],
     ),
@@ -85,7 +85,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         "empty",
         0,
         &[
-            "3 of 3 iterations threw SyntaxError: Unexpected end of JSON input (EOF) (api-missions.js:46); at most 1 % may",
+            "3 of 3 iterations ended with SyntaxError: Unexpected end of JSON input (EOF) (api-missions.js:46); at most 1 % may",
             "check \"Mission CRUD › create status is 201\" never passed (0 of 3), nor did 1 other",
         ],
     ),
@@ -93,7 +93,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         "one_in_six",
         0,
         &[
-            "15 of 90 iterations threw SyntaxError: invalid character '<' looking for beginning… (api-missions.js:61); at most 1 % may",
+            "15 of 90 iterations ended with SyntaxError: invalid character '<' looking for beginning… (api-missions.js:61); at most 1 % may",
             "errors rate is 8.33 % (with 15 exceptions counted as errors); the limit is 5 %",
         ],
     ),
@@ -101,7 +101,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         "one_in_twelve",
         0,
         &[
-            "* of * iterations threw SyntaxError: invalid character '<' looking for beginning… (one-in-twelve.js:11); at most 1 % may",
+            "* of * iterations ended with SyntaxError: invalid character '<' looking for beginning… (one-in-twelve.js:11); at most 1 % may",
             "errors rate is * % (with * exceptions counted as errors); the limit is 1 %",
         ],
     ),
@@ -109,7 +109,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         "late",
         0,
         &[
-            "* of * iterations threw TypeError: Cannot read property 'x' of undefined (late.js:5); at most 1 % may",
+            "* of * iterations ended with TypeError: Cannot read property 'x' of undefined (late.js:5); at most 1 % may",
         ],
     ),
     (
@@ -147,7 +147,7 @@ const BAD_RUNS: [(&str, i32, &[&str]); 22] = [
         "websocket_garbage",
         0,
         &[
-            "1 of 1 iterations threw SyntaxError: invalid character 'o' in literal null… (websocket.js:35); at most 1 % may",
+            "1 of 1 iterations ended with SyntaxError: invalid character 'o' in literal null… (websocket.js:35); at most 1 % may",
             "check \"WebSocket connection successful\" was never made",
             "check \"message has type\" was never made",
             "no check was made: nothing shows that answers were right",
@@ -241,7 +241,7 @@ fn few_exceptions_are_told_and_fail_nothing() {
         let verdict = verdict(version, "rarely", 0);
         assert_eq!(verdict.outcome, Outcome::Passed, "{version}");
         let notice = verdict.notice.as_deref().unwrap_or_default();
-        let expected = "1 of * iterations threw Error: no session for user 7 (rarely.js:9)";
+        let expected = "1 of * iterations ended with Error: no session for user 7 (rarely.js:9)";
         assert!(reads_like(notice, expected), "{version}: {notice}");
         let iterations = summary(version, "rarely").counter("iterations");
         let errors = &verdict.thresholds[0];
