@@ -27,7 +27,7 @@ const FLAMES: [(&str, &str); 3] = [
 ];
 /// How wide the line of an interval is, and how far it stays from the edge, in px.
 const FOREST: (f64, f64) = (240.0, 6.0);
-const HINT: &str = "Change is head by base, of failed requests the difference. On the line the square is the change, the bar its interval and the grey field the floor. A metric is reported if p, corrected for all metrics and looks, is at most the level, and the near end of the interval lies beyond the floor.";
+const HINT: &str = "Change is the ratio of head to base; for failed requests, the difference. On the line the square is the change, the bar its interval and the grey field the floor. A metric is reported if p, corrected for all metrics and interim looks, is at most the significance level and the near end of the interval lies beyond the floor.";
 
 /// The report of `comparison`, which rests on `blocks`.
 pub fn comparison(comparison: &Comparison, blocks: &Blocks, folder: &Path) -> Document {
