@@ -36,7 +36,7 @@ fn row(found: &Found) -> Value {
         verdict => view::outcome(run.outcome),
         folder => Text::from(&found.folder),
         has_page => found.has_page,
-        begun => view::when(&run.started_at),
+        started => view::when(&run.started_at),
         profile => Text::from(run.profile.clone() + &view::scales(run.time_scale, run.vus_scale)),
         revision => Text::from(revision),
         tests,

@@ -59,7 +59,7 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks, folder: &Path) -> Do
             .unwrap_or_default(),
         sections,
         facts: vec![
-            ("begun", comparison.started_at.as_str().into()),
+            ("started", comparison.started_at.as_str().into()),
             ("method", method(comparison).into()),
             ("k6", comparison.k6.as_str().into()),
             ("host", comparison.host.fingerprint.as_str().into()),

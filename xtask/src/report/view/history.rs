@@ -64,7 +64,7 @@ fn section(series: &ComparableRuns) -> Section {
         details: vec![Table {
             title: "The runs as a table".into(),
             heads: Heads {
-                what: "Test begun (UTC)",
+                what: "Test started (UTC)",
                 more: &["Run", "Revision", "Versions", "Outcome"],
                 ..Heads::default()
             },

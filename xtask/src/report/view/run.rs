@@ -145,7 +145,7 @@ fn facts(run: &RunRecord) -> Vec<(&'static str, Text)> {
     });
     let or_unknown = |known: Option<String>| known.unwrap_or_else(|| "unknown".into());
     let facts = [
-        ("begun", run.started_at.clone()),
+        ("started", run.started_at.clone()),
         ("run", run.run.clone()),
         ("revision", or_unknown(revision)),
         ("target", run.target.base_url.clone()),
