@@ -96,25 +96,65 @@ for (const name of ['get', 'head', 'post', 'put', 'patch', 'del', 'options', 're
   };
 }
 
-// What this virtual user has told of each kind of failure, and when.
+// What this virtual user has told of each kind of failure, and when; beyond so many kinds they are told together.
 const told = new Map();
+const MOST_KINDS = 100;
+const initialized = Date.now();
 
 // Writes a failed answer to the log: the first 20 of a kind, and then no more than one a second, which stands for those
-// since the one before. Of the URL only the path is written, since a query may hold a key.
-function tellFailed({ request: { method, url }, status, error, body }) {
-  const path = `/${url}`.replace(/^\/[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*/, '') || '/';
-  // Ids have digits, and are another each time.
-  const kind = `${method} ${path.replace(/[^/]*\d[^/]*/g, '{}')} ${status} ${status === 0 ? error : ''}`;
-  const before = told.get(kind) || { lines: 0, untold: 0, at: 0 };
-  const now = Date.now();
-  if (before.lines < 20 || now - before.at >= 1000) {
-    const shown = before.lines === 0 && typeof body === 'string' ? body.slice(0, 200) : undefined;
-    const at = exec.instance.currentTestRunDuration;
-    console.log(`Failed answer: ${JSON.stringify({ method, path, status, error, body: shown, at, count: before.untold + 1 })}`);
-    told.set(kind, { lines: before.lines + 1, untold: 0, at: now });
-  } else {
-    told.set(kind, { ...before, untold: before.untold + 1 });
+// since the one before. Of the URL only the path is written, since a query may hold a key. Whatever is odd about an
+// answer, the script goes on as if nobody had looked.
+function tellFailed({ request, status, error, body }) {
+  try {
+    const { method = '', url = '' } = request || {};
+    const path = withoutKey(`/${url}`.replace(/^\/[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*/, '') || '/');
+    // Ids have digits, and are another each time; so have ports in k6's words.
+    const folded = path.replace(/[^/]*\d[^/]*/g, '{}');
+    let kind = `${method} ${folded} ${status} ${status === 0 ? `${error}`.replace(/\d+/g, '#') : ''}`;
+    const isOther = told.size >= MOST_KINDS && !told.has(kind);
+    if (isOther) {
+      kind = `${method} ${status}`;
+    }
+    const answer = { method, path: isOther ? '/…' : path, status, error: error && withoutKey(`${error}`) };
+    const before = told.get(kind) || { answer, lines: 0, untold: 0, at: 0 };
+    const now = Date.now();
+    if (before.lines < 20 || now - before.at >= 1000) {
+      // Cut only where the key can no longer be cut in two.
+      const shown = before.lines === 0 && typeof body === 'string' ? withoutKey(body.slice(0, 4096)).slice(0, 200) : undefined;
+      writeFailed({ ...answer, body: shown, count: before.untold + 1 });
+      told.set(kind, { answer, lines: before.lines + 1, untold: 0, at: now });
+    } else {
+      told.set(kind, { ...before, untold: before.untold + 1 });
+    }
+  } catch (problem) {
+    console.warn(`a failed answer was not told: ${problem}`);
   }
+}
+
+// Writes what was not told for want of another failure of its kind.
+function tellRest() {
+  const now = Date.now();
+  told.forEach((it, kind) => {
+    if (it.untold > 0 && now - it.at >= 1000) {
+      writeFailed({ ...it.answer, count: it.untold });
+      told.set(kind, { ...it, untold: 0, at: now });
+    }
+  });
+}
+
+function writeFailed(answer) {
+  let at = Date.now() - initialized;
+  try {
+    at = exec.instance.currentTestRunDuration;
+  } catch (_) {
+    // In `teardown` k6 does not tell how long the test runs; a virtual user is not older than that.
+  }
+  console.log(`Failed answer: ${JSON.stringify({ ...answer, at })}`);
+}
+
+// A server may answer with what it was sent.
+function withoutKey(text) {
+  return __ENV.API_KEY ? text.split(__ENV.API_KEY).join('***') : text;
 }
 
 const profileName = chooseProfile(__ENV.PROFILE || 'smoke');
@@ -168,6 +208,7 @@ let unsettled = false;
 
 // Runs the script's default function, which may return a promise, and counts its exceptions.
 export default function (data) {
+  tellRest();
   if (unsettled) {
     waitAfterException(0);
   }

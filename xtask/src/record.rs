@@ -26,9 +26,9 @@ pub use folder::{RunFolder, try_output, write_whole};
 pub use host::{Host, Revision};
 pub use measured::{Kind, Measure, measured};
 pub use run::{
-    EndpointRecord, FunctionRecord, GrowthRow, K6Record, Outcome, PastRecord, PastRow, PastState,
-    ProfileRecord, RunRecord, SCHEMA_VERSION, SampledRecord, ServerKind, ServerRecord, StageRecord,
-    TargetRecord, TestRecord, UsageRecord, unscaled,
+    EndpointRecord, FailingStatuses, FunctionRecord, GrowthRow, K6Record, Outcome, PastRecord,
+    PastRow, PastState, ProfileRecord, RunRecord, SCHEMA_VERSION, SampledRecord, ServerKind,
+    ServerRecord, StageRecord, TargetRecord, TestRecord, UsageRecord, unscaled,
 };
 pub use scrub::scrub;
 pub use versioned::versioned;

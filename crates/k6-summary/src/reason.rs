@@ -227,6 +227,8 @@ impl Reason {
             .is_some_and(|it| it.starts_with('<'));
         match row.value.zip(row.bound) {
             Some((value, bound)) if is_upper => value / bound,
+            // As of `count==0`.
+            Some((_, 0.0)) => f64::INFINITY,
             Some((value, bound)) => bound / value,
             None => 0.0,
         }
@@ -240,7 +242,15 @@ impl Reason {
             | Self::Exceptions { .. }
             | Self::ChecksNeverPassed { .. }
             | Self::ChecksBelowMinimum { .. } => true,
-            Self::ThresholdCrossed(row) => row.unit == Unit::Ratio,
+            // A rate of another kind, such as of hits of a cache, has its own reasons.
+            Self::ThresholdCrossed(row) => {
+                let is_upper = row
+                    .operator
+                    .as_deref()
+                    .is_some_and(|it| it.starts_with('<'));
+                let is_checks = row.metric.starts_with("checks");
+                row.unit == Unit::Ratio && (is_upper || is_checks)
+            }
             _ => false,
         }
     }
@@ -386,11 +396,18 @@ pub(crate) fn say_once(reasons: &mut Vec<Reason>) {
     let ended = has(|it| matches!(it, Reason::ScriptEnded { .. }));
     let died = has(|it| matches!(it, Reason::ServerDied { .. }));
     let all_failed = has(|it| matches!(it, Reason::AllRequestsFailed { .. }));
-    let never = has(|it| matches!(it, Reason::ChecksNeverPassed { .. }));
+    // How many checks failed at least of those that never passed.
+    let never = reasons.iter().find_map(|it| match it {
+        Reason::ChecksNeverPassed { total, more, .. } => Some(total * (*more as u64 + 1)),
+        _ => None,
+    });
     reasons.retain(|reason| match reason {
         Reason::K6Exit { .. } | Reason::NoIteration { .. } => !(ended || died),
         Reason::AllRequestsFailed { .. } => !died,
-        Reason::ChecksBelowMinimum { .. } => !(died || all_failed || never),
+        Reason::ChecksBelowMinimum { passes, total, .. } => {
+            let is_said = never.is_some_and(|never| 2 * never >= total - passes);
+            !(died || all_failed || is_said)
+        }
         other => !((died || all_failed) && other.is_of_failed_requests()),
     });
 }

@@ -2,12 +2,14 @@
 
 use std::time::UNIX_EPOCH;
 
-use k6_summary::{Evidence, K6Exit, Quantity, Reason, Unit, Verdict, brief};
+use k6_summary::{Evidence, K6Exit, Metrics, Quantity, Reason, ThresholdRow, Unit, Verdict, brief};
 
 use crate::cli::LoadTest;
 use crate::k6::{Ran, Shape, Stopped};
 use crate::measure::{Measured, growth};
-use crate::record::{EndpointRecord, Outcome, SampledRecord, StageRecord, TestRecord, plural};
+use crate::record::{
+    EndpointRecord, FailingStatuses, Outcome, SampledRecord, StageRecord, TestRecord, plural,
+};
 use crate::shell::Ended;
 
 /// How many endpoints a test's reasons name: its table has all of them.
@@ -88,7 +90,11 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     record.endpoints = measured.endpoints.clone();
     let (failed_here, reasons) = match unmeasured {
         true => (Vec::new(), verdict.reasons.clone()),
-        false => by_endpoint(&record.endpoints, &verdict.reasons),
+        false => by_endpoint(
+            &record.endpoints,
+            &verdict.reasons,
+            verdict.metrics.as_ref(),
+        ),
     };
     let is_told = !failed_here.is_empty();
     // Causes come before what follows from them, and what failed where before all that it crossed.
@@ -140,17 +146,38 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
 }
 
 /// What failed where, the most first, in the place of those of `reasons` that say no more than that requests failed.
-fn by_endpoint(endpoints: &[EndpointRecord], reasons: &[Reason]) -> (Vec<String>, Vec<Reason>) {
-    let failing = endpoints.iter().filter(|it| it.failed() > 0);
-    let failing: Vec<&EndpointRecord> = failing.take(MOST_ENDPOINTS).collect();
+fn by_endpoint(
+    endpoints: &[EndpointRecord],
+    reasons: &[Reason],
+    metrics: Option<&Metrics>,
+) -> (Vec<String>, Vec<Reason>) {
+    let statuses = FailingStatuses::of(endpoints, metrics);
+    let mut failing: Vec<(u64, &EndpointRecord)> = endpoints
+        .iter()
+        .map(|it| (statuses.at(it), it))
+        .filter(|(failed, _)| *failed > 0)
+        .collect();
+    failing.sort_by_key(|(failed, _)| std::cmp::Reverse(*failed));
+    failing.truncate(MOST_ENDPOINTS);
     if failing.is_empty() || !reasons.iter().any(Reason::is_of_failed_requests) {
         return (Vec::new(), reasons.to_vec());
     }
-    let always = failing.iter().any(|it| Some(it.failed()) >= it.requests);
+    let always = failing
+        .iter()
+        .any(|(failed, it)| it.all().is_some_and(|all| *failed >= all));
+    // A rate that is much greater than the share of failed requests has more than these for its reason.
+    let share = metrics.and_then(|it| it.http_failed_ratio);
+    let is_other = |row: &ThresholdRow| {
+        let is_of_k6 =
+            row.metric.starts_with("http_req_failed") || row.metric.starts_with("checks");
+        let explained = share.zip(row.value);
+        !is_of_k6 && explained.is_some_and(|(share, value)| value > 2.0 * share)
+    };
     let others = reasons.iter().filter(|reason| match reason {
         // An exception and a check that never passed may have another cause.
         Reason::Exceptions { .. } | Reason::AllRequestsFailed { .. } => true,
         Reason::ChecksNeverPassed { .. } => !always,
+        Reason::ThresholdCrossed(row) if is_other(row) => true,
         other => !other.is_of_failed_requests(),
     });
     let limit = reasons.iter().find_map(|reason| match reason {
@@ -159,20 +186,20 @@ fn by_endpoint(endpoints: &[EndpointRecord], reasons: &[Reason]) -> (Vec<String>
     });
     let sentences = failing
         .iter()
-        .map(|it| endpoint_failed(it, limit))
+        .map(|(failed, it)| endpoint_failed(it, *failed, limit))
         .collect();
     (sentences, others.cloned().collect())
 }
 
 /// What failed of an endpoint, in a sentence; `limit` is the share of all requests that may, if more did.
-fn endpoint_failed(it: &EndpointRecord, limit: Option<f64>) -> String {
+fn endpoint_failed(it: &EndpointRecord, failed: u64, limit: Option<f64>) -> String {
     let share = |share| Quantity::new(share, Unit::Ratio);
-    let failed = match it.requests {
-        Some(all) if all >= it.failed() => {
-            let part = share(it.failed() as f64 / all as f64);
+    let failed = match it.all() {
+        Some(all) if all >= failed => {
+            let part = share(failed as f64 / all as f64);
             format!("{part} of {}", plural(all, "request"))
         }
-        _ => plural(it.failed(), "request"),
+        _ => plural(failed, "request"),
     };
     let what = brief(it.commonest.as_deref().unwrap_or("errors"), 4);
     let limit = limit.map(|limit| format!("; the limit for all is {}", share(limit)));
@@ -218,12 +245,12 @@ mod tests {
         };
         let missions = failed("/api/missions", Some(540), "500");
         assert_eq!(
-            endpoint_failed(&missions, Some(0.01)),
+            endpoint_failed(&missions, missions.failed(), Some(0.01)),
             "POST /api/missions failed in 9.07 % of 540 requests with 500; the limit for all is 1 %"
         );
         let uncounted = failed("/a", None, "connect: connection refused");
         assert_eq!(
-            endpoint_failed(&uncounted, None),
+            endpoint_failed(&uncounted, uncounted.failed(), None),
             "POST /a failed in 49 requests with connect: connection refused"
         );
         let long = "one two three four five six";
@@ -231,7 +258,10 @@ mod tests {
             failed(long, Some(29_144), "500"),
             failed(long, Some(29_144), long),
         ] {
-            let text = format!("missions: {}", endpoint_failed(&it, Some(0.012_5)));
+            let text = format!(
+                "missions: {}",
+                endpoint_failed(&it, it.failed(), Some(0.012_5))
+            );
             assert!(text.split_whitespace().count() <= 20, "{text}");
         }
     }
@@ -254,7 +284,7 @@ mod tests {
             more: 0,
         };
         let told = |endpoints: &[EndpointRecord], reasons: &[Reason]| {
-            let (sentences, left) = by_endpoint(endpoints, reasons);
+            let (sentences, left) = by_endpoint(endpoints, reasons, None);
             (sentences.len(), left)
         };
         let both = [never.clone(), checks];
@@ -264,7 +294,55 @@ mod tests {
         );
         // What failed of the requests is not why the test did.
         let slow = [Reason::NoChecks];
-        assert_eq!(told(&[failing], &slow), (0, slow.to_vec()));
+        assert_eq!(
+            told(std::slice::from_ref(&failing), &slow),
+            (0, slow.to_vec())
+        );
         assert_eq!(told(&[], &both), (0, both.to_vec()));
+        // Nobody knows whether all of them failed where none were counted.
+        let uncounted = EndpointRecord {
+            requests: None,
+            ..failing.clone()
+        };
+        assert_eq!(told(&[uncounted], &both[..1]), (1, both[..1].to_vec()));
+    }
+
+    #[test]
+    fn statuses_that_a_script_expects_are_no_failures() {
+        let endpoint = |route: &str, client_errors, server_errors| EndpointRecord {
+            method: "GET".into(),
+            route: route.into(),
+            requests: Some(10_000),
+            client_errors,
+            server_errors,
+            ..EndpointRecord::default()
+        };
+        let all = [
+            endpoint("/missing", 10_000, 0),
+            endpoint("/items", 0, 49),
+            endpoint("/favicon.ico", 3, 0),
+        ];
+        let checks = [Reason::ChecksBelowMinimum {
+            passes: 9,
+            total: 10,
+            minimum: 0.95,
+        }];
+        let told = |failed| {
+            let summary = r#"{"duration_ms":1.0,"iterations":1,"dropped_iterations":0,"vus_max":1,"http_requests":20000,
+                "http_requests_per_second":1.0,"http_requests_failed":0,"http_failed_ratio":0.0,"checks_passed":9,
+                "checks_failed":1,"checks_ratio":0.9,"data_received_bytes":1,"data_sent_bytes":1,"ws_sessions":0,
+                "ws_messages_received":0,"ws_messages_sent":0,"http_req_duration":null,"trends":{}}"#;
+            let metrics = Metrics {
+                http_requests_failed: failed,
+                ..serde_json::from_str(summary).unwrap()
+            };
+            by_endpoint(&all, &checks, Some(&metrics)).0
+        };
+        assert_eq!(told(0), Vec::<String>::new());
+        assert_eq!(
+            told(49),
+            ["GET /items failed in 0.49 % of 10,000 requests with errors"]
+        );
+        assert_eq!(told(10_049).len(), 3);
     }
 }

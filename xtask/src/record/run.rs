@@ -311,14 +311,54 @@ pub struct EndpointRecord {
 }
 
 impl EndpointRecord {
-    /// Requests that failed.
+    /// Requests that failed, if every status from 400 on is a failure.
     pub fn failed(&self) -> u64 {
         self.client_errors + self.server_errors + self.network_errors
+    }
+
+    /// Requests, with those that no server can have counted.
+    pub fn all(&self) -> Option<u64> {
+        self.requests.map(|counted| counted + self.network_errors)
     }
 
     /// How it is called.
     pub fn name(&self) -> String {
         format!("{} {}", self.method, self.route).trim().to_owned()
+    }
+}
+
+/// Which of an endpoint's answers are failures: a script may expect a status that others call one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailingStatuses {
+    /// k6 counted none.
+    None,
+    /// k6 counted no more than those from 500 on and those without an answer.
+    FromServer,
+    /// Every status from 400 on.
+    All,
+}
+
+impl FailingStatuses {
+    /// By k6's own count, if there is one: a server also counts what others ask it.
+    pub fn of(endpoints: &[EndpointRecord], metrics: Option<&Metrics>) -> Self {
+        let hard: u64 = endpoints
+            .iter()
+            .map(|it| it.failed() - it.client_errors)
+            .sum();
+        match metrics {
+            Some(it) if it.ws_sessions == 0 && it.http_requests_failed == 0 => Self::None,
+            Some(it) if it.ws_sessions == 0 && it.http_requests_failed <= hard => Self::FromServer,
+            _ => Self::All,
+        }
+    }
+
+    /// How many requests to `endpoint` failed.
+    pub fn at(self, endpoint: &EndpointRecord) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::FromServer => endpoint.failed() - endpoint.client_errors,
+            Self::All => endpoint.failed(),
+        }
     }
 }
 

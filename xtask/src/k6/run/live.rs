@@ -34,13 +34,11 @@ pub struct Totals {
     pub p95_ms: Option<f64>,
 }
 
-/// Hands the totals to `each` as they come until the test ends, nobody answers at `dashboard`, or `each` says no.
-///
-/// k6 waits at its end for whoever looks at its dashboard, so that this hangs up at the event which says it.
+/// Asks the dashboard for its events.
 ///
 /// # Errors
 /// If there is no connection, or it breaks.
-pub fn follow(dashboard: SocketAddr, mut each: impl FnMut(Totals)) -> io::Result<()> {
+pub fn ask(dashboard: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect_timeout(&dashboard, LIMIT)?;
     stream.set_write_timeout(Some(LIMIT))?;
     // By version 1.0 the answer is not cut into chunks.
@@ -48,6 +46,17 @@ pub fn follow(dashboard: SocketAddr, mut each: impl FnMut(Totals)) -> io::Result
         stream,
         "GET /events HTTP/1.0\r\nHost: {dashboard}\r\nAccept: text/event-stream\r\n\r\n"
     )?;
+    Ok(stream)
+}
+
+/// Hands the totals to `each` as they come in `stream` until the test ends or the connection does.
+///
+/// k6 waits at its end for whoever looks at its dashboard, so that this hangs up at the event which says it; whoever has
+/// `stream` too may shut it before.
+///
+/// # Errors
+/// If the connection breaks.
+pub fn follow(stream: TcpStream, mut each: impl FnMut(Totals)) -> io::Result<()> {
     let mut lines = BufReader::new(stream);
     let (mut events, mut data) = (Events::default(), String::new());
     loop {
@@ -160,7 +169,8 @@ mod tests {
             asked
         });
         let mut seen = Vec::new();
-        follow(dashboard, |totals| seen.push(totals)).unwrap();
+        let stream = ask(dashboard).unwrap();
+        follow(stream, |totals| seen.push(totals)).unwrap();
         let first = Totals {
             requests: Some(10),
             ..Totals::default()

@@ -1,6 +1,6 @@
 //! What k6 says while it runs: its progress, its log, and where its dashboard is.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub struct Progress {
     /// Shows how far the whole run is; not where somebody else does.
     bar: Option<(Place, ui::Progress)>,
     totals: Arc<Mutex<Totals>>,
+    /// What the totals come from.
+    events: Option<TcpStream>,
     shown: u32,
     open: bool,
     opening: Option<JoinHandle<()>>,
@@ -75,6 +77,7 @@ impl Progress {
             test: test.to_owned(),
             bar,
             totals: Arc::default(),
+            events: None,
             shown: 0,
             open,
             opening: None,
@@ -137,11 +140,14 @@ impl Progress {
     fn dashboard(&mut self, address: &str) -> String {
         let socket = address.strip_prefix("http://");
         let socket = socket.and_then(|address| address.parse::<SocketAddr>().ok());
-        if let (Some(socket), Some(_)) = (socket, &self.bar) {
+        let events = socket.filter(|_| self.bar.is_some());
+        let events = events.and_then(|socket| live::ask(socket).ok());
+        if let Some(stream) = events {
             let totals = Arc::clone(&self.totals);
+            self.events = stream.try_clone().ok();
             // It ends with k6 at the latest. Without it the figures are missing from the progress, and nothing else.
             std::thread::spawn(move || {
-                live::follow(socket, |now| {
+                live::follow(stream, |now| {
                     *totals.lock().unwrap_or_else(PoisonError::into_inner) = now;
                 })
             });
@@ -171,6 +177,10 @@ impl Progress {
     /// Lets go whoever looks at the dashboard.
     pub fn close_dashboard(&mut self) {
         self.relay = None;
+        if let Some(events) = self.events.take() {
+            // It may have ended by itself.
+            let _closed = events.shutdown(Shutdown::Both);
+        }
     }
 
     /// What the log said.

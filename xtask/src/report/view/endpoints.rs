@@ -3,7 +3,7 @@
 use k6_summary::{Quantity, Unit};
 
 use super::{Heads, Row, Table, Tone};
-use crate::record::{EndpointRecord, Outcome, TestRecord};
+use crate::record::{EndpointRecord, FailingStatuses, Outcome, TestRecord};
 use crate::report::text::Text;
 
 const HEADS: Heads = Heads {
@@ -13,30 +13,35 @@ const HEADS: Heads = Heads {
     more: &["Requests", "p50 / p95 / p99", "4xx", "5xx", "No answer"],
 };
 const HINT: &str = "Requests, statuses and durations are the server's own, the durations interpolated within the buckets of its histogram; what had no answer, since when and the example are k6's.";
-const UNCOUNTED: &str = "The server's metrics do not tell requests by method, route and status: only what failed is known, by k6.";
+const UNCOUNTED: &str = "The server did not tell its requests by method, route and status: only what failed is known, by k6.";
 
 /// The endpoints of `test`.
 pub fn table(test: &TestRecord) -> Table {
+    let failing = FailingStatuses::of(&test.endpoints, test.metrics.as_ref());
     let is_counted = test.endpoints.iter().any(|it| it.requests.is_some());
     Table {
         title: "Endpoints".into(),
         heads: HEADS,
-        rows: test.endpoints.iter().map(|it| row(it, test)).collect(),
+        rows: test
+            .endpoints
+            .iter()
+            .map(|it| row(it, failing.at(it), test))
+            .collect(),
         hint: if is_counted { HINT } else { UNCOUNTED },
         ..Table::default()
     }
 }
 
-fn row(it: &EndpointRecord, test: &TestRecord) -> Row {
+fn row(it: &EndpointRecord, failures: u64, test: &TestRecord) -> Row {
     let count = |number: u64| Quantity::new(number as f64, Unit::Count).to_string();
     let or_dash = |text: Option<String>| Text::from(text.unwrap_or_else(|| "–".into()));
-    let failed = match it.requests {
-        _ if it.failed() == 0 => "0".to_owned(),
-        Some(all) if all >= it.failed() => {
-            let share = Quantity::new(it.failed() as f64 / all as f64, Unit::Ratio);
-            format!("{} of {} ({share})", count(it.failed()), count(all))
+    let failed = match it.all() {
+        _ if failures == 0 => "0".to_owned(),
+        Some(all) if all >= failures => {
+            let share = Quantity::new(failures as f64 / all as f64, Unit::Ratio);
+            format!("{} of {} ({share})", count(failures), count(all))
         }
-        _ => count(it.failed()),
+        _ => count(failures),
     };
     let rate = it
         .per_second
@@ -54,14 +59,11 @@ fn row(it: &EndpointRecord, test: &TestRecord) -> Row {
     let since = it.first_failure_s.map(|at| format!("since {at:.1} s"));
     let note = since
         .into_iter()
-        .chain(example.filter(|_| it.failed() > 0).cloned());
+        .chain(example.filter(|_| failures > 0).cloned());
     let note = note.collect::<Vec<_>>().join("; ");
-    // A script may expect a status that others call a failure.
-    let metrics = test.metrics.as_ref();
-    let is_expected = metrics.is_some_and(|it| it.http_requests_failed == 0 && it.ws_sessions == 0);
     Row {
         tone: match test.outcome {
-            _ if it.failed() == 0 || is_expected => Tone::Plain,
+            _ if failures == 0 => Tone::Plain,
             Outcome::Failed => Tone::Bad,
             _ => Tone::Warn,
         },
