@@ -210,6 +210,17 @@ fn a_script_that_proves_nothing_is_no_pass_and_one_that_does_is() {
             0,
             "ended with TypeError: Cannot read property 'id' of undefined (mine.js:3)",
         ),
+        // What is told of answers that failed ends neither an iteration nor the teardown.
+        (
+            "export default function () { get(); check(http.get('http://['), { 'no answer': (r) => r.status === 0 }); sleep(0.1); }
+             export function teardown() {
+               const gone = { responseCallback: http.expectedStatuses(404) };
+               http.get(`${__ENV.BASE_URL}/gone`, gone);
+             }",
+            "smoke",
+            0,
+            "passed",
+        ),
         (
             "export default function () { get(); sleep(0.3); }",
             "rate",
