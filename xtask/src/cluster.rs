@@ -90,12 +90,17 @@ fn address(load: &Load, config: &Config) -> Result<Address, UsageError> {
     })?;
     let ws_url = given(&load.ws_url);
     let target = Target::new(&base_url, ws_url.as_deref(), &config.table.server.ws_path)?;
-    if target.is_loopback() {
+    let address = target.as_given();
+    let own = match target.is_loopback() {
+        true => Some(&address.base_url),
+        false => address.is_ws_loopback().then_some(&address.ws_url),
+    };
+    if let Some(own) = own {
         return Err(UsageError(format!(
-            "`{base_url}` is each runner's own pod: give the address that the server has on the cluster, such as http://SERVICE.NAMESPACE:PORT"
+            "`{own}` is each runner's own pod: give the address that the server has on the cluster, such as http://SERVICE.NAMESPACE:PORT"
         )));
     }
-    Ok(target.as_given())
+    Ok(address)
 }
 
 /// What is to be said of a manifest without a key, if one of the `keyed` tests uses it.

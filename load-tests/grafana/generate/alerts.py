@@ -11,8 +11,8 @@ def text():
     """The whole file."""
     rules = [
         _rule(
-            "no-run", "no run for 26 h", f"absent_over_time({PASSED}[26h])",
-            "No load test has come to a verdict for 26 hours: the nightly run is missing, or could not be run.",
+            "no-run", "no run for 26 h", f'absent_over_time({PASSED}{{profile="load"}}[26h])',
+            "No test of the profile load has come to a verdict for 26 hours: the nightly run is missing, or could not be run.",
             f"Look whether it was begun at all. {DASHBOARD}",
         ),
         _rule(

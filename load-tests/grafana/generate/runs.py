@@ -11,16 +11,15 @@ CHOSEN = 'profile=~"$profile",test=~"$test"'
 BY_RUN = "by (testid, profile, revision)"
 
 
-def newest(window, matchers):
-    """Of each profile the newest run, by `testid` and `profile`."""
-    starts = f"min by (testid, profile) (last_over_time({START}{{{matchers}}}[{window}]))"
-    return f"{starts} == on (profile) group_left () max by (profile) ({starts})"
-
-
 def last_verdicts(window, matchers):
-    """1 for each profile whose newest run has passed, 0 if it has not; of a run under way, what is known so far."""
+    """1 for each profile whose newest run with a verdict has passed, 0 if it has not.
+
+    Of a run under way it is what is known so far. A second measurement and an interrupted run have no verdict.
+    """
     passed = f"min by (testid, profile) (last_over_time({PASSED}{{{matchers}}}[{window}]))"
-    return f"{passed} and on (testid, profile) ({newest(window, matchers)})"
+    starts = f"(min by (testid, profile) (last_over_time({START}{{{matchers}}}[{window}])) and on (testid, profile) {passed})"
+    newest = f"{starts} == on (profile) group_left () max by (profile) ({starts})"
+    return f"{passed} and on (testid, profile) ({newest})"
 
 
 def dashboard():
@@ -28,12 +27,12 @@ def dashboard():
     grid = Grid()
     grid.row("Now")
     grid.add(stat(
-        "Last run of each profile", "Whether all tests of the newest run passed.", "none",
+        "Last run of each profile", "Whether all tests of the newest run with a verdict passed.", "none",
         [query(last_verdicts("$lookback", CHOSEN), "{{profile}}", instant=True)], NEUTRAL,
         none="no run", mappings=verdict_numbers(),
     ), 12, 5)
     grid.add(stat(
-        "Since the last run", "How long ago a run ended; red after the 26 hours that a nightly run may take to return.", "s",
+        "Since the last run", "How long ago the newest run of the chosen profiles ended; red after the 26 hours that a nightly run may take to return.", "s",
         [query(f"time() - max({looked_back(END, CHOSEN)})", instant=True)],
         colors("green", ("red", 26 * 3600)), none="no run",
     ), 6, 5)

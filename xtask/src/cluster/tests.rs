@@ -53,6 +53,27 @@ fn read(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
 }
 
+#[test]
+fn a_runners_own_pod_is_no_server() {
+    for (urls, refused) in [
+        (
+            "--base-url http://a --ws-url ws://127.0.0.1:1/ws",
+            Some("`ws://127.0.0.1:1/ws` is each"),
+        ),
+        (
+            "--base-url http://localhost:1 --ws-url ws://a/ws",
+            Some("`http://localhost:1` is each"),
+        ),
+        ("--base-url http://a --ws-url ws://b/ws", None),
+    ] {
+        let args = args(&format!("{BARE} {urls}"));
+        let error = super::address(&args.load, &ours()).err();
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(error.is_empty(), refused.is_none(), "{urls}: {error}");
+        assert!(error.contains(refused.unwrap_or_default()), "{error}");
+    }
+}
+
 /// The TestRun's specification by these options.
 fn spec(line: &str) -> Value {
     let tags = tags(&[

@@ -45,9 +45,6 @@ impl Target {
                 "the base URL `{base_url}` has a query or fragment: leave it out"
             )));
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(UsageError("the base URL holds a user name or password: it would be written into the results; pass API_KEY in the environment instead".into()));
-        }
         if url.port() == Some(0) && local_address(&url).is_none() {
             return Err(UsageError(format!(
                 "`{base_url}`: port 0 is a free port of this machine, for a server that is started there"
@@ -146,6 +143,11 @@ impl Target {
 }
 
 impl Address {
+    /// Whether WebSockets connect to this machine, and nothing else.
+    pub fn is_ws_loopback(&self) -> bool {
+        Url::parse(&self.ws_url).is_ok_and(|url| http::is_loopback(&url))
+    }
+
     /// Whether it is known that the server is on another machine: its address is public and none of this machine's.
     /// Containers and virtual machines on this one have private addresses.
     pub fn is_elsewhere(&self) -> bool {
@@ -177,6 +179,11 @@ fn parse(what: &str, text: &str, schemes: &[&str]) -> Result<Url, UsageError> {
         return Err(UsageError(format!(
             "the {what} `{text}` must begin with {}://: give one like {example}",
             schemes.join(":// or ")
+        )));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UsageError(format!(
+            "the {what} holds a user name or password: it would be written into the results; pass API_KEY in the environment instead"
         )));
     }
     Ok(url)
@@ -317,6 +324,8 @@ mod tests {
             ("http://x/?a=b", None, "query"),
             ("http://u:p@x", None, "API_KEY"),
             ("http://x", Some("http://x"), "ws:// or wss://"),
+            ("http://x", Some("ws://u:p@x"), "WebSocket URL holds"),
+            ("http://x", Some("wss://u@x"), "API_KEY"),
         ] {
             let error = Target::new(base, ws, "").unwrap_err().to_string();
             assert!(error.contains(hint), "{base}: {error}");

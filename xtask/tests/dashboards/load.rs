@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use rustix::process::Signal;
+
 use crate::check::STEP;
 use crate::prometheus::{Prometheus, Window};
 use crate::support::{Done, Going, Run, Server, k6, read, wait_until};
@@ -65,6 +67,19 @@ pub fn push_interval(args: &str, server: &Server, prometheus: &Prometheus) -> St
     let run = Run::with_k6(args, &wrapper);
     feeding(run, server, prometheus).done().exits(1);
     read(&told)
+}
+
+/// Interrupts a run of the profile `load` of which Prometheus has heard: it has no verdict.
+pub fn interrupt(server: &Server, prometheus: &Prometheus) {
+    let began = now();
+    let run = feeding(Run::new("load health"), server, prometheus);
+    let going = run.start();
+    let newer = format!("tachikoma_load_test_start_time_seconds{{profile=\"load\"}} > {began}");
+    wait_until("the run has said that it begins", || {
+        !prometheus.query(&newer, now()).unwrap().is_empty()
+    });
+    going.signal(Signal::INT);
+    going.done().exits(130);
 }
 
 fn start(tests: &str, server: &Server, prometheus: &Prometheus) -> Going {

@@ -182,6 +182,8 @@ impl Nights {
             .map(|(name, value)| (format!("needs.plan.outputs.{name}"), plan.fill(value)))
             .chain(plan.inputs())
             .collect();
+        // However short it is here, it stands for a whole night.
+        values.insert("needs.plan.outputs.remember".into(), "true".into());
         let jobs: Vec<BTreeMap<String, String>> =
             serde_json::from_str(&values["needs.plan.outputs.jobs"]).unwrap();
         assert_eq!(jobs.len(), 1, "only a soak has more");
@@ -197,11 +199,19 @@ impl Nights {
 
     /// Runs the job that writes the issue about the last night, to which GitHub gave that `result`; what it said.
     pub fn tell(&self, result: &str) -> String {
-        let values = [
-            ("needs.plan.outputs.profile", "load"),
-            ("needs.load-test.result", result),
-        ];
-        let told = self.job("issue", values.iter().map(owned).collect(), &[]);
+        self.tell_as(result, &[])
+    }
+
+    /// The same for the night `run` if it is started again.
+    pub fn tell_again(&self, run: &str, result: &str) -> String {
+        let env = [("GITHUB_RUN_ID", run), ("GITHUB_RUN_ATTEMPT", "2")];
+        self.tell_as(result, &env)
+    }
+
+    fn tell_as(&self, result: &str, env: &[(&str, &str)]) -> String {
+        let profile = "github.event.schedule == '0 5 * * 0' && 'soak' || 'load'";
+        let values = [(profile, "load"), ("needs.load-test.result", result)];
+        let told = self.job("issue", values.iter().map(owned).collect(), env);
         assert!(told.green, "{}", told.log);
         told.log
     }
@@ -219,6 +229,20 @@ impl Nights {
         night.steps(&json!([step]));
         assert!(night.green, "{}", night.log);
         read(&night.workspace.join(HISTORY))
+    }
+
+    /// What a green night on `head` makes of the last green one.
+    pub fn remembered(&self, last: &str, head: &str, remember: &str) -> String {
+        let step = step::step("load-tests.yml", "Remember a green night");
+        let values = [("needs.plan.outputs.remember", remember)];
+        let mut night = self.fresh("load-test", values.iter().map(owned).collect(), &[]);
+        git(&night.workspace, &format!("checkout --quiet {head}"));
+        let file = night.workspace.join(RESULTS).join("last-green");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, last).unwrap();
+        night.steps(&json!([step]));
+        assert!(night.green, "{}", night.log);
+        read(&file).trim().to_owned()
     }
 
     /// Runs the job `name` of this night.
@@ -265,6 +289,7 @@ impl Nights {
             ("GITHUB_REPOSITORY", "tachikoma/tachikoma"),
             ("GITHUB_REF_NAME", "main"),
             ("GITHUB_RUN_ID", &run),
+            ("GITHUB_RUN_ATTEMPT", "1"),
             ("GITHUB_SHA", &git(&workspace, "rev-parse HEAD")),
         ];
         values.extend([owned(&("github.token", "token"))]);

@@ -23,8 +23,8 @@ pub fn holds(name: &str, text: &str) {
 /// Numbers stay that are part of a name or a bound.
 fn redacted(line: &str) -> String {
     // The last line of a summary is all about the machine and the time.
-    if line.starts_with("begun ") {
-        return "begun #".into();
+    if line.starts_with("started ") {
+        return "started #".into();
     }
     let mut out = String::new();
     let mut rest = line;

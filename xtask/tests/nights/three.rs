@@ -128,7 +128,16 @@ fn green_green_red() {
     );
     // Closed once and for all: the next green night finds nothing to say.
     nights.tell("success");
+    assert_eq!(nights.issues(), [issue.clone()]);
+    // An older night that is started again says nothing, the newest one does.
+    let said = nights.tell_again("3", "failure");
+    holds(
+        &said,
+        "::notice::the issue is left as it is: run 4 is newer",
+    );
     assert_eq!(nights.issues(), [issue]);
+    nights.tell_again("4", "failure");
+    assert_eq!(nights.issues().len(), 2);
 }
 
 /// The issue that the red night opens and another red one updates.
@@ -166,7 +175,8 @@ fn issue_of_the_red_night(nights: &mut Nights, red: &Night, green: &str) {
         "crates/tachikoma-server/src/lib.rs",
         "mine `$(touch owned)`",
     );
-    nights.commit("README.md", "later");
+    nights.commit("load-tests/README.md", "later");
+    nights.commit("load-tests/grafana/compose.yaml", "later");
     nights.tell("failure");
     let [updated] = nights.issues().try_into().unwrap();
     assert_eq!(updated["number"], issue["number"]);
@@ -188,6 +198,12 @@ fn issue_of_the_red_night(nights: &mut Nights, red: &Night, green: &str) {
     let [cut_off] = nights.issues().try_into().unwrap();
     assert_eq!(cut_off["title"], "Red night, load: no report says why");
     holds(cut_off["body"].as_str().unwrap(), "by itself (cancelled)");
+    // Of a green night that was rewritten, nothing is known.
+    nights.change(|state| state["runs"][1]["headSha"] = json!("0".repeat(40)));
+    nights.tell("failure");
+    let [lost] = nights.issues().try_into().unwrap();
+    let body = lost["body"].as_str().unwrap();
+    holds(body, "commit 000000000 is no longer in the repository");
 }
 
 #[test]
@@ -230,6 +246,9 @@ fn a_lost_history_is_looked_for_and_a_foreign_one_is_a_notice() {
     assert_eq!(nights.origin("rev-list --count load-test-history"), "2");
     let files = nights.origin("ls-tree --name-only load-test-history");
     assert_eq!(files, "history.jsonl\nlast-green");
+    let newest = nights.hub.join("artifacts/2/load-test-history");
+    std::fs::write(newest.join("history.jsonl"), "newer").unwrap();
+    assert_eq!(nights.lost_history(), "newer");
     std::fs::remove_dir_all(nights.hub.join("artifacts")).unwrap();
     let history = read(&nights.cache.join("history.jsonl"));
     assert_eq!(nights.lost_history(), history);
@@ -289,6 +308,40 @@ fn an_accepted_change_starts_anew_and_nobody_runs_its_reason() {
     assert_eq!(accepted["why"], why);
     assert_eq!(accepted["commit"], nights.last_green());
     assert!(!night.workspace.join("owned").exists());
+}
+
+#[test]
+fn the_last_green_night_is_a_whole_one_and_never_an_older_one() {
+    let plan = step("load-tests.yml", "Decide what to run");
+    for (index, other) in ["soak", "health", "0.5", "http://192.0.2.1", ""]
+        .into_iter()
+        .enumerate()
+    {
+        let mut env = [
+            ("PROFILE", "load"),
+            ("TESTS", "all websocket"),
+            ("TIME_SCALE", "1"),
+            ("BASE_URL", ""),
+            ("SCHEDULE", ""),
+        ];
+        env[index].1 = other;
+        let remember = &run(&plan, &root(), env).outputs["remember"];
+        assert_eq!(remember, &other.is_empty().to_string(), "{env:?}");
+    }
+
+    let nights = Nights::new();
+    let old = nights.origin("rev-parse HEAD");
+    nights.day();
+    let new = nights.origin("rev-parse HEAD");
+    let lost = "0".repeat(40);
+    for (last, head, remember, then) in [
+        (&old, &new, "true", &new),
+        (&old, &new, "false", &old),
+        (&new, &old, "true", &new),
+        (&lost, &old, "true", &old),
+    ] {
+        assert_eq!(&nights.remembered(last, head, remember), then);
+    }
 }
 
 #[test]
