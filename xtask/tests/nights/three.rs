@@ -128,7 +128,7 @@ fn green_green_red() {
     );
     // Closed once and for all: the next green night finds nothing to say.
     nights.tell("success");
-    assert_eq!(nights.issues(), [issue.clone()]);
+    assert_eq!(nights.issues(), std::slice::from_ref(&issue));
     // An older night that is started again says nothing, the newest one does.
     let said = nights.tell_again("3", "failure");
     holds(
