@@ -28,9 +28,7 @@ pub fn runs(server: &Server, prometheus: &Prometheus) -> (Window, Vec<Done>) {
     let mut going = Vec::new();
     for tests in RUNS {
         going.push(start(tests, server, prometheus));
-        // A run is named after the second of its begin.
-        let began = now().floor();
-        wait_until("the next second begins", || now() >= began + 1.0);
+        next_second();
     }
     let done: Vec<_> = going.into_iter().map(Going::done).collect();
     let names: Vec<_> = done.iter().map(name).collect();
@@ -45,6 +43,12 @@ pub fn runs(server: &Server, prometheus: &Prometheus) -> (Window, Vec<Done>) {
     let steps = ((to - from) / f64::from(STEP)).ceil();
     let from = to - steps * f64::from(STEP);
     (Window { from, to }, done)
+}
+
+/// Waits for a name that no run so far has: a run is named after the second of its begin.
+fn next_second() {
+    let began = now().floor();
+    wait_until("the next second begins", || now() >= began + 1.0);
 }
 
 /// The name of a run, which is its `testid`.
@@ -71,6 +75,7 @@ pub fn push_interval(args: &str, server: &Server, prometheus: &Prometheus) -> St
 
 /// Interrupts a run of the profile `load` of which Prometheus has heard: it has no verdict.
 pub fn interrupt(server: &Server, prometheus: &Prometheus) {
+    next_second();
     let began = now();
     let run = feeding(Run::new("load health"), server, prometheus);
     let going = run.start();
