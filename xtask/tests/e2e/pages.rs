@@ -235,6 +235,28 @@ fn audit(browser: &Path, axe: &str, pages: &[String]) -> Vec<Value> {
     seen
 }
 
+/// Renews the picture `name` of the guide: `page` in a frame of this `width`, in px.
+fn picture(browser: &Path, page: &Path, width: u32, name: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let frame = dir.path().join("picture.html");
+    let text = format!(
+        "<body style='margin: 0; background: #ddd; text-align: center'>\
+         <iframe src='file://{}' style='width: {width}px; height: 1100px; border: 0'></iframe>",
+        page.display()
+    );
+    std::fs::write(&frame, text).unwrap();
+    let to = root().join("load-tests/images").join(name);
+    let done = headless(browser, dir.path())
+        .arg("--hide-scrollbars")
+        // A window is never narrower than 500 px.
+        .arg(format!("--window-size={},1100", width.max(500)))
+        .arg(format!("--screenshot={}", to.display()))
+        .arg(format!("file://{}", frame.display()))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+}
+
 /// Opens `page` at `width` px and looks at it.
 #[track_caller]
 pub fn look(browser: &Path, page: &Path, width: u32) -> Seen {
@@ -356,6 +378,10 @@ fn every_kind_of_page_is_seen_in_a_browser() {
         "run before",
     ] {
         seen.says(text);
+    }
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some_and(|value| value == "1") {
+        picture(&browser, &report(&failed), 1280, "failed-run.png");
+        picture(&browser, &report(&failed), 390, "failed-run-phone.png");
     }
     let Some(axe) = axe() else { return };
     let bad = pages[2].replace(

@@ -124,8 +124,12 @@ fn what_failed_comes_first_and_what_passed_is_folded() {
     assert!(at("id=\"test-2\"") < at("id=\"test-1\""));
     assert!(at("href=\"#test-2\"") < at("href=\"#test-1\""));
     assert!(html.contains("<details>\n  <summary><h2>sound"), "{html}");
-    // The only test there is stays open.
-    assert!(page(&record()).contains("<details open>"));
+    // The only test there is stays open, and what is wrong with it is said once.
+    let mut only = record();
+    assert!(page(&only).contains("<details open>"));
+    only.tests[0].reasons = vec!["it broke".into()];
+    only.reasons = vec!["missions: it broke".into()];
+    assert_eq!(page(&only).matches("it broke").count(), 1);
 }
 
 #[test]
