@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -68,7 +68,8 @@ pub fn follow(stream: TcpStream, mut each: impl FnMut(Totals)) -> io::Result<()>
             text.clone_into(&mut data);
         } else if let Some(name) = line.strip_prefix("event: ") {
             match name.trim() {
-                "stop" => return Ok(()),
+                // Others may have the stream too: k6 waits until it is shut.
+                "stop" => return lines.get_ref().shutdown(Shutdown::Both),
                 name => {
                     if let Some(totals) = events.take(name, &data) {
                         each(totals);
@@ -170,6 +171,7 @@ mod tests {
         });
         let mut seen = Vec::new();
         let stream = ask(dashboard).unwrap();
+        let _others = stream.try_clone().unwrap();
         follow(stream, |totals| seen.push(totals)).unwrap();
         let first = Totals {
             requests: Some(10),
