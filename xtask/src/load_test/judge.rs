@@ -220,8 +220,10 @@ fn exit(ended: Ended) -> K6Exit {
 
 /// What k6's log has to explain a failure that the summary does not explain: its last words of an error.
 fn last_words(ran: &Ran, has_summary: bool) -> Option<String> {
-    let by_us = matches!(ran.stopped, Some(Stopped::Useless(_)));
-    if by_us || has_summary && matches!(ran.ended, Ended::Code(0 | THRESHOLDS_CROSSED)) {
+    // What was stopped by us says no more than that.
+    if ran.stopped.is_some()
+        || has_summary && matches!(ran.ended, Ended::Code(0 | THRESHOLDS_CROSSED))
+    {
         return None;
     }
     let words = ran.said.last_error.clone();
