@@ -294,6 +294,15 @@ mod tests {
             told(std::slice::from_ref(&failing), &both),
             (1, vec![never])
         );
+        // A rate of another kind has its own reasons.
+        let hits = r#"{"metric":"cache_hits","expression":"rate>0.9","aggregation":"rate","operator":">","bound":0.9,"value":0.5,
+            "unit":"ratio","state":"crossed"}"#;
+        let hits = Reason::ThresholdCrossed(serde_json::from_str(hits).unwrap());
+        let with_hits = [both[1].clone(), hits.clone()];
+        assert_eq!(
+            told(std::slice::from_ref(&failing), &with_hits),
+            (1, vec![hits])
+        );
         // What failed of the requests is not why the test did.
         let slow = [Reason::NoChecks];
         assert_eq!(
