@@ -6,6 +6,7 @@
 mod progress;
 #[cfg(test)]
 pub mod said;
+mod wrap;
 
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
@@ -13,6 +14,7 @@ use std::io::{IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 
 pub use progress::Progress;
+pub use wrap::wrap;
 
 use crate::{actions, secret};
 
@@ -66,35 +68,9 @@ pub fn error(text: &str) {
 /// The text on lines that the terminal need not break in the midst of a word; elsewhere as it is, for others to search.
 fn on_lines<'t>(prefix: &str, text: &'t str) -> Cow<'t, str> {
     match is_terminal() {
-        true => Cow::Owned(broken(text, prefix.len(), width())),
+        true => Cow::Owned(wrap(text, prefix.len(), (0, 2), width())),
         false => Cow::Borrowed(text),
     }
-}
-
-/// The text broken at blanks where its lines are longer than `width`, in columns, of which the first has `used`.
-fn broken(text: &str, used: usize, width: usize) -> String {
-    let mut out = String::new();
-    let mut column = used;
-    for (nth, line) in text.split('\n').enumerate() {
-        if nth > 0 {
-            out.push('\n');
-            column = 0;
-        }
-        let words = line.split(' ').enumerate();
-        for (nth, word) in words {
-            let length = word.chars().count();
-            if nth > 0 && column + 1 + length > width {
-                out.push_str("\n  ");
-                column = 2;
-            } else if nth > 0 {
-                out.push(' ');
-                column += 1;
-            }
-            out.push_str(word);
-            column += length;
-        }
-    }
-    out
 }
 
 /// Hands GitHub's runner a workflow command, on a line of its own.
@@ -138,20 +114,4 @@ fn write_line(line: &str) {
         let mut err = anstream::AutoStream::auto(std::io::stderr().lock());
         let _closed = writeln!(err, "{line}");
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_are_broken_at_blanks() {
-        let text = "one two three\n  four five";
-        assert_eq!(broken(text, 7, 80), text);
-        assert_eq!(broken(text, 7, 14), "one two\n  three\n  four five");
-        assert_eq!(
-            broken("a-word-as-long-as-this b", 0, 10),
-            "a-word-as-long-as-this\n  b"
-        );
-    }
 }

@@ -28,7 +28,7 @@ pub use expression::{Aggregation, Expression, ExpressionError, Operator};
 pub use limits::Limits;
 pub use log::{Exception, Log};
 pub use metric::{Contains, Metric, MetricKind, ThresholdResult};
-pub use reason::{Reason, spoken};
+pub use reason::{MOST_WORDS, Reason, spoken};
 pub use rule::{Rule, Rules};
 pub use summary::{LoadTest, Summary};
 pub use text::{brief, cut, harmless, one_line};

@@ -1,9 +1,6 @@
 //! How a change and a commit are written, wherever they stand.
 
-use k6_summary::{Quantity, Unit, brief};
-
-/// The most words of a reason, so that with the name of its test there are 20: what is longer is not read on a phone.
-const MOST_WORDS: usize = 19;
+use k6_summary::{MOST_WORDS, Quantity, Unit, brief};
 
 /// A relative change as people read it: `+12.3 %`, and `+140 %` without decimals.
 pub fn percent(change: f64) -> String {

@@ -1,15 +1,14 @@
 //! Reports on a terminal.
 
+mod grid;
+mod screen;
+
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anstyle::Style;
-use comfy_table::presets::NOTHING;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table as Grid, Width};
 
-use super::chart::{position, range_of};
 use super::text::Text;
 use super::view::{self, Document, Row, Section, Table, Tone};
 use crate::actions;
@@ -17,12 +16,8 @@ use crate::k6::{Shape, short};
 use crate::record::{Blocks, Outcome, RunRecord, TestRecord};
 use crate::ui::{self, BAD, BOLD, DIM, GOOD, WARN};
 
-/// The blocks of a sparkline, from the least to the greatest value.
-const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// Columns that a table takes without its sparkline.
-const OTHER_COLUMNS: usize = 96;
-/// The narrowest and the widest sparkline.
-const SPARK: (usize, usize) = (12, 60);
+use grid::table;
+pub use screen::Screen;
 
 /// What is about to run, before it does.
 pub fn announcement(run: &RunRecord, shapes: &[Shape]) -> String {
@@ -68,61 +63,6 @@ pub fn one_line(test: &TestRecord) -> String {
     )
 }
 
-/// What a report is laid out for.
-#[derive(Debug, Clone, Copy)]
-pub struct Screen {
-    /// Its columns; none if it is no terminal, where lines are as long as they are.
-    pub width: Option<usize>,
-    /// Whether everything is said, else what a page need not be opened for.
-    pub is_verbose: bool,
-    /// Whether it is known to take links.
-    pub takes_links: bool,
-}
-
-impl Screen {
-    /// Standard output as it is.
-    pub fn of_stdout(is_verbose: bool) -> Self {
-        let is_terminal = std::io::stdout().is_terminal();
-        Self {
-            width: is_terminal.then(ui::width),
-            is_verbose,
-            takes_links: is_terminal && takes_links(|name| std::env::var(name).ok()),
-        }
-    }
-
-    fn columns(self) -> usize {
-        self.width.unwrap_or_else(ui::width)
-    }
-}
-
-/// Whether the terminal that these variables are of shows links (OSC 8): those that say who they are, and do.
-///
-/// Source: <https://github.com/Alhadis/OSC8-Adoption>.
-fn takes_links(variable: impl Fn(&str) -> Option<String>) -> bool {
-    const PROGRAMS: [&str; 7] = [
-        "iTerm.app",
-        "WezTerm",
-        "vscode",
-        "ghostty",
-        "Hyper",
-        "Tabby",
-        "rio",
-    ];
-    const TERMS: [&str; 4] = ["xterm-kitty", "xterm-ghostty", "alacritty", "foot"];
-    let is = |name: &str, known: &[&str]| {
-        variable(name).is_some_and(|value| known.contains(&value.as_str()))
-    };
-    let vte = variable("VTE_VERSION").and_then(|version| version.parse::<u32>().ok());
-    // What runs within another screen has that one's variables and not its abilities.
-    let within = ["TMUX", "STY"].iter().any(|name| variable(name).is_some());
-    !within
-        && (is("TERM_PROGRAM", &PROGRAMS)
-            || is("TERM", &TERMS)
-            || vte.is_some_and(|version| version >= 5000)
-            || variable("WT_SESSION").is_some()
-            || variable("KONSOLE_VERSION").is_some())
-}
-
 /// The end of a run or a comparison: each test in a line, those that failed with what failed of them; the verdict with
 /// its reasons; and where the page is. When everything is asked for, each test is there with all of its tables.
 pub fn terminal(document: &Document, folder: &Path, screen: Screen) -> String {
@@ -161,7 +101,7 @@ pub fn terminal(document: &Document, folder: &Path, screen: Screen) -> String {
     }
     plain(&mut out, screen, &document.line);
     let page = folder.join("report.html");
-    let _ = writeln!(out, "  report: {}", link(&page, screen));
+    let _ = writeln!(out, "  report: {}", screen.link(&page));
     if let Some(link) = &document.dashboard {
         let _ = writeln!(out, "  grafana: {link}");
     }
@@ -169,16 +109,6 @@ pub fn terminal(document: &Document, folder: &Path, screen: Screen) -> String {
         out = actions::neutral(&out);
     }
     out
-}
-
-/// A path as a link where that is understood. Its text is the path, so that nothing is lost elsewhere.
-fn link(path: &Path, screen: Screen) -> String {
-    let url = std::path::absolute(path).ok();
-    let url = url.and_then(|path| reqwest::Url::from_file_path(path).ok());
-    match url.filter(|_| screen.takes_links) {
-        Some(url) => format!("\x1b]8;;{url}\x1b\\{}\x1b]8;;\x1b\\", path.display()),
-        None => path.display().to_string(),
-    }
 }
 
 /// A line that matters less.
@@ -200,48 +130,15 @@ fn signed(out: &mut String, screen: Screen, tone: Tone, sentences: &[Text]) {
 /// Writes `text` behind `begin`, which is there without and with its colours; it goes on below its own first word, and
 /// no word is broken. Lines that the text has itself stay apart.
 fn said(out: &mut String, screen: Screen, begin: (&str, &str), text: &str) {
-    let indent = " ".repeat(begin.0.chars().count().min(4));
-    let mut column = begin.0.chars().count();
+    let used = begin.0.chars().count();
+    let width = screen.width.unwrap_or(usize::MAX);
+    let text = ui::wrap(text, used, (used.min(4), used.min(4)), width);
     out.push_str(begin.1);
-    for (nth, line) in text.lines().enumerate() {
-        if nth > 0 {
-            let _ = write!(out, "\n{indent}");
-            column = indent.len();
-        }
-        let own = line.len() - line.trim_start().len();
-        out.push_str(&line[..own]);
-        column += own;
-        let mut space = "";
-        for word in words(line) {
-            let length = word.chars().count();
-            let ends = column + space.len() + length;
-            if column > indent.len() && screen.width.is_some_and(|width| ends > width) {
-                out.truncate(out.trim_end_matches(' ').len());
-                let _ = write!(out, "\n{indent}{word}");
-                column = indent.len() + length;
-            } else {
-                let _ = write!(out, "{space}{word}");
-                column = ends;
-            }
-            space = " ";
-        }
+    if text.is_empty() || text.starts_with('\n') {
+        out.truncate(out.trim_end_matches(' ').len());
     }
-    out.truncate(out.trim_end_matches(' ').len());
+    out.push_str(&text);
     out.push('\n');
-}
-
-/// The words of a line, each number with the unit behind it.
-fn words(line: &str) -> Vec<String> {
-    const UNITS: [&str; 7] = ["%", "ms", "s", "µs", "kB", "MB", "MiB"];
-    let mut words: Vec<String> = Vec::new();
-    for word in line.split_whitespace() {
-        let is_unit = UNITS.contains(&word.trim_end_matches([',', ';', ')', ']', ':']));
-        match words.last_mut().filter(|_| is_unit) {
-            Some(number) => *number += &format!(" {word}"),
-            None => words.push(word.to_owned()),
-        }
-    }
-    words
 }
 
 /// A test in a line, and what failed of it.
@@ -369,103 +266,6 @@ pub fn history(document: &Document) -> String {
     out
 }
 
-/// The rows of `tables` under common columns; where no word would fit, each row as a sentence.
-fn table(out: &mut String, tables: &[&Table], with_heads: bool, screen: Screen) {
-    let columns = screen.columns();
-    let tables = || tables.iter().filter(|table| !table.rows.is_empty());
-    let mut lines: Vec<Vec<String>> = Vec::new();
-    for table in tables() {
-        let heads = table.heads;
-        if with_heads {
-            let trail = table.rows.iter().any(|row| !row.trail.is_empty());
-            let trail = trail.then_some("Runs").into_iter();
-            let first = [" ", heads.what].into_iter().chain(trail);
-            let figures = [heads.bound, heads.value].into_iter();
-            let heads = first.chain(figures).chain(heads.more.iter().copied());
-            lines.push(heads.map(str::to_owned).collect());
-        }
-        lines.extend(table.rows.iter().map(|row| cells(row, columns)));
-    }
-    let longest_word = |nth: usize| {
-        let words = lines.iter().filter_map(|line| line.get(nth));
-        let words = words.flat_map(|cell| cell.split_whitespace());
-        words.map(|word| word.chars().count()).max().unwrap_or(0)
-    };
-    let count = lines.iter().map(Vec::len).max().unwrap_or(0);
-    // A column has a space on either side.
-    let least: Vec<usize> = (0..count).map(|nth| longest_word(nth) + 2).collect();
-    if least.iter().sum::<usize>() > columns {
-        for row in tables().flat_map(|table| &table.rows) {
-            signed(out, screen, row.tone, &[Text::from(row.sentence())]);
-        }
-        return;
-    }
-    let mut grid = Grid::new();
-    grid.load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(u16::try_from(columns).unwrap_or(u16::MAX));
-    lines.into_iter().for_each(|line| {
-        grid.add_row(line);
-    });
-    let least = least
-        .into_iter()
-        .map(|width| u16::try_from(width).unwrap_or(u16::MAX));
-    grid.set_constraints(least.map(|width| ColumnConstraint::LowerBoundary(Width::Fixed(width))));
-    for line in grid.lines() {
-        let _ = writeln!(out, "{}", coloured(line.trim_end()));
-    }
-}
-
-fn cells(row: &Row, columns: usize) -> Vec<String> {
-    let glyph = match row.tone {
-        Tone::Plain => " ",
-        tone => tone.look().glyph,
-    };
-    let mut cells = vec![glyph.to_owned(), row.what.to_string()];
-    if !row.trail.is_empty() {
-        let room = columns.saturating_sub(OTHER_COLUMNS);
-        cells.push(sparkline(&row.trail, room.clamp(SPARK.0, SPARK.1)));
-    }
-    cells.push(row.bound.to_string());
-    // A remark has a column of its own only behind further figures: it would take the others' room.
-    if row.more.is_empty() {
-        cells.push(row.found());
-    } else {
-        cells.push(row.value.to_string());
-        cells.extend(row.more.iter().map(Text::to_string));
-        cells.push(row.note.to_string());
-    }
-    cells
-}
-
-/// The newest values as blocks, at most `room` of them. Equal values are one low line.
-fn sparkline(values: &[f64], room: usize) -> String {
-    let newest = &values[values.len().saturating_sub(room)..];
-    let range = range_of(newest.iter().copied());
-    // Noise of a few percent must not look like mountains: the scale spans at least a fifth of the values.
-    let span = (range.end - range.start).max(range.end.abs() * 0.2);
-    let span = range.start..range.start + span.max(f64::MIN_POSITIVE);
-    let blocks = 0.0..(BLOCKS.len() - 1) as f64;
-    let block = |value: &f64| match value.is_finite() {
-        true => BLOCKS[position(&span, &blocks, *value).round() as usize],
-        false => ' ',
-    };
-    newest.iter().map(block).collect()
-}
-
-/// Colours the sign at the begin of a line; the table itself must not count escape sequences as width.
-fn coloured(line: &str) -> String {
-    let trimmed = line.trim_start();
-    for tone in [Tone::Good, Tone::Bad, Tone::Warn, Tone::Open] {
-        let (style, glyph) = (style(tone), tone.look().glyph);
-        let indent = line.len() - trimmed.len();
-        if let Some(rest) = trimmed.strip_prefix(glyph).filter(|_| indent == 1) {
-            return format!("  {style}{glyph}{style:#}{rest}");
-        }
-    }
-    format!(" {line}")
-}
-
 fn style(tone: Tone) -> Style {
     match tone {
         Tone::Good => GOOD,
@@ -473,56 +273,5 @@ fn style(tone: Tone) -> Style {
         Tone::Warn => WARN,
         Tone::Open => DIM,
         Tone::Plain => Style::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_are_for_terminals_that_show_them() {
-        let takes = |pairs: &[(&str, &str)]| {
-            takes_links(|name| {
-                let found = pairs.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| (*value).to_owned())
-            })
-        };
-        for (variables, expected) in [
-            (&[("TERM", "xterm-256color")][..], false),
-            (&[("TERM", "xterm-kitty")], true),
-            (&[("TERM_PROGRAM", "vscode")], true),
-            (&[("TERM_PROGRAM", "Apple_Terminal")], false),
-            (&[("VTE_VERSION", "7200")], true),
-            (&[("VTE_VERSION", "4205")], false),
-            (&[("VTE_VERSION", "7200"), ("TMUX", "/tmp/tmux,1,0")], false),
-        ] {
-            assert_eq!(takes(variables), expected, "{variables:?}");
-        }
-        let screen = |takes_links| Screen {
-            width: Some(80),
-            is_verbose: false,
-            takes_links,
-        };
-        let path = Path::new("/a b/report.html");
-        assert_eq!(link(path, screen(false)), "/a b/report.html");
-        assert_eq!(
-            link(path, screen(true)),
-            "\x1b]8;;file:///a%20b/report.html\x1b\\/a b/report.html\x1b]8;;\x1b\\"
-        );
-    }
-
-    #[test]
-    fn sparklines_rise_with_the_values() {
-        assert_eq!(
-            sparkline(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0], 20),
-            "▁▂▃▄▅▆▇█"
-        );
-        assert_eq!(sparkline(&[1.0, 2.0, 9.0, 1.0], 2), "█▁");
-        assert_eq!(sparkline(&[3.0; 4], 9), "▁▁▁▁");
-        assert_eq!(sparkline(&[0.0; 2], 9), "▁▁");
-        assert_eq!(sparkline(&[100.0, 102.0], 9), "▁▂");
-        assert_eq!(sparkline(&[1.0, f64::NAN], 9), "▁ ");
-        assert_eq!(sparkline(&[], 9), "");
     }
 }

@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::browser::{browser, look};
 use crate::faults::{faulty_server, program_with_faults};
-use crate::pages::{browser, look};
 use crate::support::{Busy, Done, Run, files, read, wait_until};
 
 /// The run whose past is made up, 3 s long, and judged whatever other tests do to the machine.

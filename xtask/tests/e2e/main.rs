@@ -11,6 +11,7 @@
 
 mod broken_k6;
 mod broken_servers;
+mod browser;
 mod compare;
 mod compare_revisions;
 mod environment;

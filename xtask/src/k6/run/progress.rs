@@ -9,6 +9,7 @@ use super::duration::{go_duration, short};
 use super::live::{self, Totals};
 use super::log::{Entry, Said};
 use super::relay::Relay;
+use crate::record::plural;
 use crate::{shell, ui};
 
 /// How many warnings and errors of k6 are shown while it runs; the log has them all.
@@ -211,13 +212,9 @@ impl Place {
             (0, minutes, seconds) => format!("{minutes}:{seconds:02} left"),
             (hours, minutes, seconds) => format!("{hours}:{minutes:02}:{seconds:02} left"),
         };
-        let counted = |many: &str, one: &str| {
-            let (count, what) = match (totals.requests, totals.sessions) {
-                (None, Some(sessions)) => (sessions, "session"),
-                (requests, _) => (requests?, one),
-            };
-            let s = if count == 1 { "" } else { many };
-            Some(format!("{} {what}{s}", thousands(count)))
+        let counted = |request: &str| match (totals.requests, totals.sessions) {
+            (None, Some(sessions)) => Some(plural(sessions, "session")),
+            (requests, _) => Some(plural(requests?, request)),
         };
         let failed = totals.failed.map(|share| {
             let percent = share * 100.0;
@@ -238,8 +235,8 @@ impl Place {
             parts.join(", ")
         };
         let (failed, p95) = (failed.as_deref(), p95.as_deref());
-        let requests = counted("s", "request");
-        let in_short = counted("s", "req");
+        let requests = counted("request");
+        let in_short = counted("req");
         let in_short = in_short.as_deref();
         // k6 writes as many digits of the users that there are as of those that there may be.
         let users: Vec<u64> = users.split('/').filter_map(|it| it.parse().ok()).collect();
@@ -269,19 +266,6 @@ impl Place {
             joined(&[Some(&place), Some(&clock)]),
         ]
     }
-}
-
-/// A number with its thousands apart.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 fn classify(line: &str) -> Line<'_> {
@@ -358,7 +342,6 @@ mod tests {
         let at_first = |users| place.words("health", Duration::ZERO, users, Totals::default());
         assert_eq!(at_first("1/1")[1], "2/4 health, 1 VU, 5:20 left");
         assert_eq!(at_first("")[1], "2/4 health, 5:20 left");
-        assert_eq!(thousands(1_234_567), "1,234,567");
     }
 
     #[test]
