@@ -1,6 +1,7 @@
 //! What is kept of a run: plain data, and the folder it is written to.
 
 mod blocks;
+mod capacity;
 mod comparison;
 mod folder;
 mod host;
@@ -17,6 +18,10 @@ mod words;
 pub use blocks::{
     Block, Blocks, CheckCounts, Counted, FORMAT, Failing, Function, Pair,
     SCHEMA_VERSION as BLOCKS_VERSION, Sampled, Side, SideRecord, in_functions,
+};
+pub use capacity::{
+    CapacityRecord, CauseRecord, Confirmed, Interval, LoadUnit, ResourcesRecord, SearchEnd,
+    StepOutcome, StepRecord, StepRole,
 };
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
