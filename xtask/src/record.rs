@@ -20,7 +20,7 @@ pub use blocks::{
     SCHEMA_VERSION as BLOCKS_VERSION, Sampled, Side, SideRecord, in_functions,
 };
 pub use capacity::{
-    CapacityRecord, CauseRecord, Confirmed, Interval, LoadUnit, ResourcesRecord, SearchEnd,
+    CapacityRecord, CauseRecord, Confirmed, Interval, LoadUnit, QueueRecord, ResourcesRecord, SearchEnd,
     StepOutcome, StepRecord, StepRole,
 };
 pub use comparison::{

@@ -161,33 +161,57 @@ pub struct CauseRecord {
     pub sentence: String,
 }
 
-/// What the server and the load generator used during a step; what is not known is left out.
+/// What the server and the load generator used during a step, while they were busiest; what is not known is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ResourcesRecord {
+    /// This machine's cores.
+    pub cores: Option<u64>,
     /// The share of all of this machine's cores that the server took in user mode, 0 to 1.
     pub server_user: Option<f64>,
     /// The share that it took in the kernel.
     pub server_system: Option<f64>,
+    /// The server's threads, at most.
+    pub threads: Option<u64>,
     /// The share of one core that its busiest thread took.
     pub busiest_thread: Option<f64>,
     /// What that thread is called.
     pub thread_name: Option<String>,
     /// The longest queue that the server itself reports.
-    pub queue: Option<f64>,
-    /// Flushes to disk each second.
+    pub queue: Option<QueueRecord>,
+    /// Flushes to disk each second, as the server itself reports.
     pub flushes_per_second: Option<f64>,
+    /// Flushes of one page that its disk does each second when nobody else uses it.
+    pub flushes_alone: Option<f64>,
+    /// The share of the time in which the server was committing, flushes included; above 1 if it does so in several threads.
+    pub committing: Option<f64>,
     /// The largest resident memory, in bytes.
     pub memory_bytes: Option<u64>,
+    /// How much more it was at the end than at the begin, in bytes.
+    pub memory_growth_bytes: Option<u64>,
     /// The most open files.
     pub open_files: Option<u64>,
+    /// How many it may have open.
+    pub open_files_limit: Option<u64>,
     /// The most connections.
     pub connections: Option<u64>,
     /// The share of all cores that the load generator took.
     pub generator_cpu: Option<f64>,
+    /// HTTP requests that it made for each second of one core.
+    pub requests_per_core_second: Option<f64>,
     /// The share of all cores that was idle.
     pub machine_idle: Option<f64>,
+}
+
+/// A queue of the server's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct QueueRecord {
+    /// What waits there, as `load-test.toml` calls it.
+    pub of: String,
+    /// How many.
+    pub length: f64,
 }
 
 impl LoadUnit {
