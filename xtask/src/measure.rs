@@ -101,7 +101,8 @@ impl Measured {
     pub fn resources(&self, watched: Resources) -> ResourcesRecord {
         let samples = &self.samples;
         let most = |of: fn(&Sample) -> u64| samples.iter().map(of).max();
-        let grown = |(first, last): (&Sample, &Sample)| last.rss_bytes.saturating_sub(first.rss_bytes);
+        let grown =
+            |(first, last): (&Sample, &Sample)| last.rss_bytes.saturating_sub(first.rss_bytes);
         let used = self.ran.used;
         let seen = watched.ended();
         let per_core_second = self.summary.as_ref().ok().and_then(|summary| {

@@ -52,9 +52,10 @@ impl FromStr for Mode {
                 ["jump", most, fast, slow] => {
                     Self::Jump(most.parse().ok()?, duration(fast)?, duration(slow)?)
                 }
-                ["leak", kib, mib] => {
-                    Self::Leak(kib.parse::<usize>().ok()? << 10, mib.parse::<usize>().ok()? << 20)
-                }
+                ["leak", kib, mib] => Self::Leak(
+                    kib.parse::<usize>().ok()? << 10,
+                    mib.parse::<usize>().ok()? << 20,
+                ),
                 ["thread", time] => Self::Thread(duration(time)?),
                 ["lock", time] => Self::Lock(duration(time)?),
                 _ => return None,
@@ -204,9 +205,8 @@ impl Server {
                 Ok(Some(path)) => {
                     let (status, body) = self.answer(&path, &mut is_known);
                     let length = body.len();
-                    let text = format!(
-                        "HTTP/1.1 {status} Stub\r\ncontent-length: {length}\r\n\r\n{body}"
-                    );
+                    let text =
+                        format!("HTTP/1.1 {status} Stub\r\ncontent-length: {length}\r\n\r\n{body}");
                     if let Err(error) = writer.write_all(text.as_bytes()) {
                         break Err(error);
                     }
@@ -293,8 +293,18 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(mode), "{text}");
         }
-        for wrong in ["", "tokens:0", "tokens", "workers:0:1ms", "thread:5s", "jump:1:2:3"] {
-            assert!(wrong.parse::<Mode>().unwrap_err().contains("tokens:200"), "{wrong}");
+        for wrong in [
+            "",
+            "tokens:0",
+            "tokens",
+            "workers:0:1ms",
+            "thread:5s",
+            "jump:1:2:3",
+        ] {
+            assert!(
+                wrong.parse::<Mode>().unwrap_err().contains("tokens:200"),
+                "{wrong}"
+            );
         }
     }
 

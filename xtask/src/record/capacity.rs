@@ -57,6 +57,9 @@ pub struct StepRecord {
     pub duration_s: f64,
     /// The most virtual users there were.
     pub virtual_users: u64,
+    /// The users that there were on average by the plan, ramps included; `None` where the plan is of rates.
+    #[serde(default)]
+    pub mean_users: Option<f64>,
     /// Iterations that ended each second.
     pub iterations_per_second: f64,
     /// HTTP requests each second.

@@ -137,10 +137,14 @@ fn summed_up(looks: &[Look], cores: f64) -> Seen {
     let used = |id: &u32| {
         let ns = |look: Option<&Look>| look.and_then(|look| look.threads.get(id)).copied();
         // One that began meanwhile had used nothing.
-        ns(looks.last()).unwrap_or(0).saturating_sub(ns(looks.first()).unwrap_or(0))
+        ns(looks.last())
+            .unwrap_or(0)
+            .saturating_sub(ns(looks.first()).unwrap_or(0))
     };
     let last = looks.last().map(|look| &look.threads);
-    let thread = last.and_then(|all| all.keys().max_by_key(|id| used(id))).copied();
+    let thread = last
+        .and_then(|all| all.keys().max_by_key(|id| used(id)))
+        .copied();
     let busiest_thread = thread.and_then(|id| {
         let shares = pairs().filter_map(|(from, to)| {
             let before = from.threads.get(&id).copied().unwrap_or(0);
@@ -221,7 +225,10 @@ fn ticks_per_second() -> f64 {
 fn connections(port: u16) -> Option<u64> {
     let port = format!(":{port:04X}");
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-    let tables: Vec<String> = tables.iter().filter_map(|it| fs::read_to_string(it).ok()).collect();
+    let tables: Vec<String> = tables
+        .iter()
+        .filter_map(|it| fs::read_to_string(it).ok())
+        .collect();
     let lines = tables.iter().flat_map(|table| table.lines());
     let ours = lines.filter(|line| {
         let mut words = line.split_whitespace().skip(1);
@@ -234,7 +241,9 @@ fn connections(port: u16) -> Option<u64> {
 /// How many files process `pid` may have open.
 fn open_files_limit(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -267,13 +276,16 @@ impl Metrics {
                 };
                 rest.split_whitespace().next()?.parse::<f64>().ok()
             });
-            values.filter(|value| value.is_finite()).reduce(|a, b| a + b)
+            values
+                .filter(|value| value.is_finite())
+                .reduce(|a, b| a + b)
         };
         let queues = table.queues.iter();
         let queues = queues.filter_map(|(name, gauge)| Some((name.clone(), sum(gauge)?)));
-        let commits = table.commits.as_ref().and_then(|name| {
-            sum(&format!("{name}_count")).zip(sum(&format!("{name}_sum")))
-        });
+        let commits = table
+            .commits
+            .as_ref()
+            .and_then(|name| sum(&format!("{name}_count")).zip(sum(&format!("{name}_sum"))));
         Self {
             queues: queues.collect(),
             commits,
@@ -305,12 +317,21 @@ mod tests {
         looks.extend((1..=8).map(|nth: u32| {
             let busy = f64::from(nth.saturating_sub(3)) * 0.5;
             let at = u64::from(nth) * 500;
-            look(start, at, (busy, busy / 5.0), (busy * 1e3) as u64, f64::from(nth))
+            look(
+                start,
+                at,
+                (busy, busy / 5.0),
+                (busy * 1e3) as u64,
+                f64::from(nth),
+            )
         }));
         let seen = summed_up(&looks, 2.0);
         let near = |value: Option<f64>, expected: f64| (value.unwrap() - expected).abs() < 1e-9;
         let record = seen.record;
-        assert!(near(record.server_user, 0.5) && near(record.server_system, 0.1), "{record:?}");
+        assert!(
+            near(record.server_user, 0.5) && near(record.server_system, 0.1),
+            "{record:?}"
+        );
         assert_eq!(seen.thread, Some(7));
         assert!(near(record.busiest_thread, 1.0), "{record:?}");
         let queue = record.queue.unwrap();
@@ -342,12 +363,20 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let _kept: Vec<_> = (0..3)
-            .map(|_| (std::net::TcpStream::connect(address).unwrap(), listener.accept().unwrap()))
+            .map(|_| {
+                (
+                    std::net::TcpStream::connect(address).unwrap(),
+                    listener.accept().unwrap(),
+                )
+            })
             .collect();
         assert_eq!(connections(address.port()), Some(3));
         let began = Instant::now();
         while cpu_s(pid).unwrap().0 + cpu_s(pid).unwrap().1 < 0.02 {
-            assert!(began.elapsed() < Duration::from_secs(60), "no CPU time is counted");
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "no CPU time is counted"
+            );
         }
         assert!(cpu_by_thread(pid).values().sum::<u64>() > 10_000_000);
         assert!(open_files_limit(pid).unwrap() > 10);

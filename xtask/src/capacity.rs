@@ -27,7 +27,8 @@ const GROWTH: (u64, f64) = (16 << 20, 0.25);
 /// makes durations grow no faster than the load.
 const JUMP: (f64, f64) = (1.25, 4.0);
 /// What is said where nothing was full.
-const NOTHING: &str = "nothing measured here was full: look at the server's own waiting, locks or downstream";
+const NOTHING: &str =
+    "nothing measured here was full: look at the server's own waiting, locks or downstream";
 
 /// What the generator is called as a cause.
 const GENERATOR: &str = "load generator";
@@ -40,7 +41,7 @@ struct Full {
 }
 
 /// What gave way at the edge that `steps` found; `None` if none of them was too much.
-pub fn of(steps: &[StepRecord], unit: LoadUnit) -> Option<CauseRecord> {
+pub fn cause(steps: &[StepRecord], unit: LoadUnit) -> Option<CauseRecord> {
     let came_to = |outcome| steps.iter().filter(move |step| step.outcome == outcome);
     let held = came_to(StepOutcome::Held).max_by_key(|step| step.load);
     let beyond = |step: &&StepRecord| held.is_none_or(|held| step.load > held.load);
@@ -70,7 +71,9 @@ fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Cause
         return generator(at, held, unit);
     }
     let found = full(at, held, unit);
-    let what = found.first().map_or("nothing that was measured", |full| full.what);
+    let what = found
+        .first()
+        .map_or("nothing that was measured", |full| full.what);
     let words = match found.split_first() {
         Some((first, [])) => first.words.clone(),
         Some((first, [next, ..])) => format!("{}; and {}", first.words, next.words),
@@ -84,7 +87,12 @@ fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Cause
     CauseRecord {
         what: what.into(),
         share: found.first().and_then(|full| full.share),
-        sentence: format!("At {} {}: {crossed}{}", at.load, unit.words(), capital(&words)),
+        sentence: format!(
+            "At {} {}: {crossed}{}",
+            at.load,
+            unit.words(),
+            capital(&words)
+        ),
     }
 }
 
@@ -102,7 +110,10 @@ fn full(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Vec<Full>
     ];
     let found: Vec<Full> = found.into_iter().flatten().collect();
     match found.is_empty() {
-        true => held.and_then(|held| jump(at, held, unit)).into_iter().collect(),
+        true => held
+            .and_then(|held| jump(at, held, unit))
+            .into_iter()
+            .collect(),
         false => found,
     }
 }
@@ -153,7 +164,8 @@ fn server(used: &ResourcesRecord) -> Option<f64> {
 }
 
 fn cores(used: &ResourcesRecord) -> String {
-    used.cores.map_or_else(|| "all cores".into(), |cores| plural(cores, "core"))
+    used.cores
+        .map_or_else(|| "all cores".into(), |cores| plural(cores, "core"))
 }
 
 /// Who took how much of the machine.
@@ -210,7 +222,10 @@ fn thread(used: &ResourcesRecord) -> Option<Full> {
     Some(Full {
         what: "one thread of the server",
         share: Some(took),
-        words: format!("one thread of the server{name} took {} of a core", share(took)),
+        words: format!(
+            "one thread of the server{name} took {} of a core",
+            share(took)
+        ),
     })
 }
 
@@ -255,7 +270,10 @@ fn disk(used: &ResourcesRecord) -> Option<Full> {
 }
 
 fn memory(at: &StepRecord) -> Option<Full> {
-    let (grew, all) = (at.resources.memory_growth_bytes?, at.resources.memory_bytes?);
+    let (grew, all) = (
+        at.resources.memory_growth_bytes?,
+        at.resources.memory_bytes?,
+    );
     let requests = at.requests_per_second * at.duration_s;
     let bytes = |number: f64| Quantity::new(number, Unit::Bytes);
     let is_much = grew >= GROWTH.0 && grew as f64 >= GROWTH.1 * all as f64 && requests > 0.0;
@@ -356,10 +374,15 @@ mod tests {
             reasons,
             duration_s: 10.0,
             virtual_users: load,
+            mean_users: None,
             iterations_per_second: 100.0,
             requests_per_second: 200.0,
             p50_ms: Some(80.0),
-            p95_ms: Some(if outcome == StepOutcome::Held { 90.0 } else { 132.0 }),
+            p95_ms: Some(if outcome == StepOutcome::Held {
+                90.0
+            } else {
+                132.0
+            }),
             p99_ms: None,
             iteration_ms: None,
             failed_ratio: Some(0.0),
@@ -377,14 +400,18 @@ mod tests {
             step(40, StepOutcome::Failed, idle()),
             step(22, StepOutcome::Failed, resources),
         ];
-        of(&steps, LoadUnit::Users).unwrap()
+        cause(&steps, LoadUnit::Users).unwrap()
     }
 
     #[test]
     fn each_thing_that_is_full_is_named_with_its_numbers() {
         type Change = fn(&mut ResourcesRecord);
         let cases: [(Change, &str, &str); 10] = [
-            (|it| it.open_files = Some(1020), "open files", "had 1020 of the 1024 files open"),
+            (
+                |it| it.open_files = Some(1020),
+                "open files",
+                "had 1020 of the 1024 files open",
+            ),
             (
                 |it| it.server_user = Some(0.8),
                 "server CPU",
@@ -400,13 +427,21 @@ mod tests {
                 "one thread of the server",
                 "`worker`, took 97 % of a core",
             ),
-            (|it| it.server_user = Some(0.2), "a lock of the server", "took 1.00 cores of 4"),
+            (
+                |it| it.server_user = Some(0.2),
+                "a lock of the server",
+                "took 1.00 cores of 4",
+            ),
             (
                 |it| (it.committing, it.flushes_per_second) = (Some(0.96), Some(800.0)),
                 "disk",
                 "96 % of the time, 800 flushes a second, and its disk does 900 alone",
             ),
-            (|it| it.committing = Some(0.96), "commits", "what else a commit does takes longer"),
+            (
+                |it| it.committing = Some(0.96),
+                "commits",
+                "what else a commit does takes longer",
+            ),
             (
                 |it| it.memory_growth_bytes = Some(20 << 20),
                 "memory",
@@ -417,7 +452,11 @@ mod tests {
                 "a queue of the server",
                 "15 requests waited to write in the server, at 200 a second for 75 ms each",
             ),
-            (|_| {}, "nothing that was measured", "look at the server's own waiting"),
+            (
+                |_| {},
+                "nothing that was measured",
+                "look at the server's own waiting",
+            ),
         ];
         for (change, what, words) in cases {
             let cause = with(change);
@@ -439,7 +478,10 @@ mod tests {
             it.queue.as_mut().unwrap().length = 15.0;
         });
         assert_eq!(both.what, "one thread of the server");
-        assert!(both.sentence.contains("; and 15 requests waited"), "{both:?}");
+        assert!(
+            both.sentence.contains("; and 15 requests waited"),
+            "{both:?}"
+        );
     }
 
     #[test]
@@ -457,18 +499,28 @@ mod tests {
         let mut lacks_files = step(22, StepOutcome::Generator, idle());
         lacks_files.reasons = vec!["the load generator had too few open files".into()];
         for (step, words) in [
-            (step(22, StepOutcome::Generator, busy.clone()), "k6 took 85 % of 4 cores"),
-            (step(22, StepOutcome::Failed, busy), "k6 took 85 % of 4 cores"),
+            (
+                step(22, StepOutcome::Generator, busy.clone()),
+                "k6 took 85 % of 4 cores",
+            ),
+            (
+                step(22, StepOutcome::Failed, busy),
+                "k6 took 85 % of 4 cores",
+            ),
             (step(22, StepOutcome::Failed, full), "k6 60 %, idle was 1 %"),
             (lacks_files, "too few open files"),
         ] {
             let held = self::step(20, StepOutcome::Held, idle());
-            let cause = of(&[held, step], LoadUnit::Users).unwrap();
+            let cause = super::cause(&[held, step], LoadUnit::Users).unwrap();
             assert!(is_generator(&cause), "{cause:?}");
             let begin = "At least 20 users: this machine cannot ask for more, since ";
             assert!(cause.sentence.starts_with(begin), "{cause:?}");
             // 40 users ask 364 times a second.
-            for words in [words, "5,000 requests for each second of a core", "about 1 core"] {
+            for words in [
+                words,
+                "5,000 requests for each second of a core",
+                "about 1 core",
+            ] {
                 assert!(cause.sentence.contains(words), "{words}: {cause:?}");
             }
         }
@@ -479,22 +531,26 @@ mod tests {
         let mut slow = step(31, StepOutcome::Failed, idle());
         slow.p95_ms = Some(402.0);
         let held = step(30, StepOutcome::Held, idle());
-        let cause = of(&[held.clone(), slow.clone()], LoadUnit::Users).unwrap();
+        let cause = super::cause(&[held.clone(), slow.clone()], LoadUnit::Users).unwrap();
         assert_eq!(cause.what, "connections");
         let words = "from 30 to 31 users the p95 of requests went from 90 ms to 402 ms";
         assert!(cause.sentence.contains(words), "{cause:?}");
         // Where nobody waits for answers, a queue alone does that; and from twice the load anything may come.
-        let open = of(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
+        let open =
+            super::cause(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
         assert_eq!(open.what, "nothing that was measured");
         slow.load = 60;
-        assert_ne!(of(&[held, slow], LoadUnit::Users).unwrap().what, "connections");
+        assert_ne!(
+            super::cause(&[held, slow], LoadUnit::Users).unwrap().what,
+            "connections"
+        );
     }
 
     #[test]
     fn where_nothing_failed_nothing_gave_way() {
         let held = [step(20, StepOutcome::Held, idle())];
-        assert_eq!(of(&held, LoadUnit::Users), None);
-        let unknown = of(
+        assert_eq!(cause(&held, LoadUnit::Users), None);
+        let unknown = cause(
             &[step(1, StepOutcome::Failed, ResourcesRecord::default())],
             LoadUnit::Users,
         );
