@@ -1,6 +1,7 @@
 //! `cargo xtask`: the orchestrator of the load tests.
 
 mod actions;
+mod capacity;
 mod cli;
 mod cluster;
 mod compare;

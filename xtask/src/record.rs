@@ -20,8 +20,8 @@ pub use blocks::{
     SCHEMA_VERSION as BLOCKS_VERSION, Sampled, Side, SideRecord, in_functions,
 };
 pub use capacity::{
-    CapacityRecord, CauseRecord, Confirmed, Followed, Interval, LoadUnit, ResourcesRecord,
-    SearchEnd, StepOutcome, StepRecord, StepRole,
+    CapacityRecord, CauseRecord, Confirmed, Followed, Interval, LoadUnit, QueueRecord,
+    ResourcesRecord, SearchEnd, StepOutcome, StepRecord, StepRole,
 };
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,

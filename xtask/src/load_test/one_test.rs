@@ -9,7 +9,7 @@ use crate::k6::{Invocation, Place, Shape};
 use crate::measure::probe::Probe;
 use crate::measure::{Measured, measure};
 use crate::prometheus::{self, Prometheus, Tags};
-use crate::record::{Outcome, TestRecord};
+use crate::record::{Outcome, ResourcesRecord, TestRecord};
 use crate::server::{Sampler, Server};
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, report, ui};
@@ -34,6 +34,8 @@ pub struct Tested {
     pub record: TestRecord,
     /// Why it says nothing of how the server withstands the load, if so: k6 died, or the server did.
     pub broken: Option<String>,
+    /// What was used meanwhile, of a step.
+    pub resources: ResourcesRecord,
 }
 
 impl Run<'_> {
@@ -133,6 +135,7 @@ impl Run<'_> {
             false => self.probe(&test, server, dir, "before")?,
         };
         let mut window = self.window(shape, server)?;
+        let watched = is_step.then(|| server.watch_resources()).transpose()?;
         let measured = measure(&invocation, server, |server| {
             if let Some(window) = &mut window {
                 window.tick();
@@ -157,9 +160,15 @@ impl Run<'_> {
         let (mut record, notice) =
             judge::judge(&test, shape, self.args, as_planned, &measured, probed);
         let broken = judge::broken(&measured);
+        let resources = watched.map(|watched| measured.resources(watched));
+        let resources = resources.unwrap_or_default();
         if is_step {
             // What explains a step stands in its record; thirty of them would bury what explains the search.
-            return Ok(Tested { record, broken });
+            return Ok(Tested {
+                record,
+                broken,
+                resources,
+            });
         }
         if unfinished {
             record.outcome = Outcome::Interrupted;
@@ -178,7 +187,11 @@ impl Run<'_> {
         let said = server.said().into_iter();
         let said = said.map(|notice| format!("{test}: {notice}"));
         self.record.notices.extend(said);
-        Ok(Tested { record, broken })
+        Ok(Tested {
+            record,
+            broken,
+            resources,
+        })
     }
 
     /// Where test `index` stands in the run.

@@ -13,7 +13,6 @@ use load_stats::capacity::{Answer, Ask, End, LEVEL, Options, Search, Step};
 
 use super::Run;
 use super::one_test::{Making, Tested};
-use crate::cli;
 use crate::config::Config;
 use crate::error::UsageError;
 use crate::k6::{K6, Place, short};
@@ -24,6 +23,7 @@ use crate::record::{
 };
 use crate::server::Server;
 use crate::shell::interrupt::{self, Interrupted};
+use crate::{capacity, cli};
 use crate::{github, report, ui};
 
 /// The profile in load-tests/main.js that makes a step's load, and the name of such runs.
@@ -103,7 +103,7 @@ impl Plan {
     pub fn announcement(&self, plan: &plan::Plan, k6: &K6) -> String {
         format!(
             "searching how many {} {} can take: to {}, within {} for each test, with k6 {}",
-            self.unit.words(2.0),
+            self.unit.words(),
             plan.tests.join(", "),
             share(self.resolution),
             short(self.budget),
@@ -188,7 +188,14 @@ impl Searching<'_> {
 
     /// The test's record: the step that stands for it, just below the edge, or the least that failed; and the search.
     fn conclude(&self, planned: &TestRecord, ended: SearchEnd) -> TestRecord {
-        let capacity = self.record(ended);
+        let mut capacity = self.record(ended);
+        capacity.cause = capacity::cause(&capacity.steps, capacity.unit);
+        if capacity.ended == SearchEnd::ResolutionReached
+            && capacity.cause.as_ref().is_some_and(capacity::is_generator)
+        {
+            capacity.ended = SearchEnd::Generator;
+            capacity.interval.below = None;
+        }
         let at_least = capacity.interval.at_least;
         let held = self
             .made
@@ -320,7 +327,7 @@ impl Run<'_> {
         let nth = searching.made.len() + 1;
         let lasts = Duration::from_secs_f64(step.seconds);
         let left = Duration::from_secs_f64(searching.finder.left_s());
-        let words = format!("{} {}", step.load, search.unit.words(step.load as f64));
+        let words = search.unit.counted(step.load as f64);
         ui::step(&format!(
             "{test}, step {nth}: {words} for {}, {} ({} left)",
             short(lasts),
@@ -362,7 +369,11 @@ impl Run<'_> {
             test_id: &self.folder.name.clone(),
             is_step: true,
         };
-        let Tested { record, broken } = self.run_test(index, &making, server)?;
+        let Tested {
+            record,
+            broken,
+            resources,
+        } = self.run_test(index, &making, server)?;
         let is_short_of_users = search.unit == LoadUnit::IterationsPerSecond
             && users_for(step.load, iteration_s).1 == MOST
             && only_dropped(&record);
@@ -373,7 +384,7 @@ impl Run<'_> {
             (Outcome::Failed, None) if !is_short_of_users => StepOutcome::Failed,
             _ => StepOutcome::Generator,
         };
-        let made = step_record(search.unit, step, outcome, &record);
+        let made = step_record(search.unit, step, outcome, &record, resources);
         ui::info(&told(&made));
         searching.made.push((made, record));
         let answer = match (outcome, broken) {
@@ -433,7 +444,13 @@ fn told(step: &StepRecord) -> String {
     }
 }
 
-fn step_record(unit: LoadUnit, step: Step, outcome: StepOutcome, test: &TestRecord) -> StepRecord {
+fn step_record(
+    unit: LoadUnit,
+    step: Step,
+    outcome: StepOutcome,
+    test: &TestRecord,
+    resources: ResourcesRecord,
+) -> StepRecord {
     let metrics = test.metrics.as_ref();
     let duration_s = test.duration_s.unwrap_or_default();
     let requests = metrics.and_then(|it| it.http_req_duration.as_ref());
@@ -462,6 +479,6 @@ fn step_record(unit: LoadUnit, step: Step, outcome: StepOutcome, test: &TestReco
         iteration_ms: iteration.and_then(|it| it.avg),
         failed_ratio: metrics.and_then(|it| it.http_failed_ratio),
         dropped_iterations: metrics.map_or(0, |it| it.dropped_iterations),
-        resources: ResourcesRecord::default(),
+        resources,
     }
 }

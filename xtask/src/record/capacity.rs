@@ -61,7 +61,7 @@ pub struct StepRecord {
     pub duration_s: f64,
     /// The most virtual users there were.
     pub virtual_users: u64,
-    /// The users that there were on average by the plan; `None` where the load is a rate.
+    /// The users that there were on average by the plan, ramps included; `None` where the plan is of rates.
     #[serde(default)]
     pub mean_users: Option<f64>,
     /// Iterations that ended each second.
@@ -131,33 +131,57 @@ pub struct CauseRecord {
     pub sentence: String,
 }
 
-/// What the server and the load generator used during a step; what is not known is left out.
+/// What the server and the load generator used during a step, while they were busiest; what is not known is left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ResourcesRecord {
+    /// This machine's cores.
+    pub cores: Option<u64>,
     /// The share of all of this machine's cores that the server took in user mode, 0 to 1.
     pub server_user: Option<f64>,
     /// The share that it took in the kernel.
     pub server_system: Option<f64>,
+    /// The server's threads, at most.
+    pub threads: Option<u64>,
     /// The share of one core that its busiest thread took.
     pub busiest_thread: Option<f64>,
     /// What that thread is called.
     pub thread_name: Option<String>,
     /// The longest queue that the server itself reports.
-    pub queue: Option<f64>,
-    /// Flushes to disk each second.
+    pub queue: Option<QueueRecord>,
+    /// Flushes to disk each second, as the server itself reports.
     pub flushes_per_second: Option<f64>,
+    /// Flushes of one page that its disk does each second when nobody else uses it.
+    pub flushes_alone: Option<f64>,
+    /// The share of the time in which the server was committing, flushes included; above 1 if it does so in several threads.
+    pub committing: Option<f64>,
     /// The largest resident memory, in bytes.
     pub memory_bytes: Option<u64>,
+    /// How much more it was at the end than at the begin, in bytes.
+    pub memory_growth_bytes: Option<u64>,
     /// The most open files.
     pub open_files: Option<u64>,
+    /// How many it may have open.
+    pub open_files_limit: Option<u64>,
     /// The most connections.
     pub connections: Option<u64>,
     /// The share of all cores that the load generator took.
     pub generator_cpu: Option<f64>,
+    /// HTTP requests that it made for each second of one core.
+    pub requests_per_core_second: Option<f64>,
     /// The share of all cores that was idle.
     pub machine_idle: Option<f64>,
+}
+
+/// A queue of the server's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct QueueRecord {
+    /// What waits there, as `load-test.toml` calls it.
+    pub of: String,
+    /// How many.
+    pub length: f64,
 }
 
 /// A capacity that runs are compared by.
@@ -184,7 +208,7 @@ impl CapacityRecord {
     pub fn conditions(&self) -> String {
         format!(
             "{}, to {}, steps of {} s, confirmed for {} s",
-            self.unit.words(2.0),
+            self.unit.words(),
             share(self.resolution),
             self.step_s,
             self.confirm_s
@@ -202,7 +226,7 @@ impl CapacityRecord {
     /// What is known, in a sentence.
     pub fn sentence(&self) -> String {
         let Interval { at_least, below } = self.interval;
-        let words = |load: f64| format!("{} {}", amount(load), self.unit.words(load));
+        let words = |load| self.unit.counted(load);
         let known = match below {
             Some(below) if at_least == 0.0 && below <= 1.0 => {
                 format!("does not even hold {}", words(1.0))
@@ -241,14 +265,22 @@ fn amount(load: f64) -> String {
 }
 
 impl LoadUnit {
-    /// What so much load is counted in: `user`, `iterations a second`.
-    pub fn words(self, load: f64) -> &'static str {
-        match (self, load) {
-            (Self::Users, 1.0) => "user",
-            (Self::Users, _) => "users",
-            (Self::IterationsPerSecond, 1.0) => "iteration a second",
-            (Self::IterationsPerSecond, _) => "iterations a second",
+    /// What loads are counted in, in words: `users`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::IterationsPerSecond => "iterations a second",
         }
+    }
+
+    /// So much load in words: `1 user`, `340 iterations a second`.
+    pub fn counted(self, load: f64) -> String {
+        let words = match (self, load) {
+            (Self::Users, 1.0) => "user",
+            (Self::IterationsPerSecond, 1.0) => "iteration a second",
+            _ => self.words(),
+        };
+        format!("{} {words}", amount(load))
     }
 }
 
