@@ -36,9 +36,11 @@ import { Rate } from 'k6/metrics';
 import * as config from './k6.config.js';
 
 // Add a profile here, in any form that k6 takes as options: `vus` and `duration`, `stages`,
-// `iterations`, or `scenarios`.
+// `iterations`, or `scenarios`. One with `abortOnFail: true` ends at the first threshold that is crossed.
 export const profiles = {
   ...config.profiles,
+  // Rises until a threshold is crossed, and ends there
+  breakpoint: { stages: [{ duration: '20m', target: 500 }], abortOnFail: true },
 };
 
 // What comparisons ask for: no profile to run a test under.
@@ -177,7 +179,7 @@ const scriptOptions = script.options || {};
 // Apart from `options`, whose parts k6 replaces by its own once it has read them.
 const thresholds = mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
 const ownThresholds = mergeThresholds(scriptOptions.thresholds);
-const whole = scaleDurations({ ...comparing, ...profiles }[profileName]);
+const { abortOnFail, ...whole } = scaleDurations({ ...comparing, ...profiles }[profileName]);
 const load = withGracefulStop(profileName in profiles ? scaleUsers(whole) : whole, settings.gracefulStop);
 
 export const options = {
@@ -189,7 +191,7 @@ export const options = {
   ...load,
   ...settings.options,
   summaryTrendStats: trendStats(),
-  thresholds: { ...thresholds, ...requestsApart() },
+  thresholds: { ...(abortOnFail ? mapValues(thresholds, aborting) : thresholds), ...requestsApart() },
   tags: {
     ...config.options.tags,
     ...scriptOptions.tags,
@@ -553,6 +555,11 @@ function mergeThresholds(base = {}, extra = {}) {
     }
   }
   return mapValues(merged, (byExpression) => [...byExpression.values()]);
+}
+
+// The same thresholds, each of which ends the test once it is crossed, but for the first answers, which are few.
+function aborting(list) {
+  return list.map((threshold) => ({ delayAbortEval: scaleDuration('10s', 1000), ...(typeof threshold === 'string' ? { threshold } : threshold), abortOnFail: true }));
 }
 
 // The expression of a threshold, which is a string or `{threshold, abortOnFail, ...}`.
