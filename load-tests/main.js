@@ -38,9 +38,11 @@ import { Rate } from 'k6/metrics';
 import * as config from './k6.config.js';
 
 // Add a profile here, in any form that k6 takes as options: `vus` and `duration`, `stages`,
-// `iterations`, or `scenarios`.
+// `iterations`, or `scenarios`. One with `abortOnFail: true` ends at the first threshold that is crossed.
 export const profiles = {
   ...config.profiles,
+  // Rises until a threshold is crossed, and ends there
+  breakpoint: { stages: [{ duration: '20m', target: 500 }], abortOnFail: true },
 };
 
 // What comparisons and searches ask for: no profile to run a test under.
@@ -201,7 +203,7 @@ const scriptOptions = script.options || {};
 // Apart from `options`, whose parts k6 replaces by its own once it has read them.
 const thresholds = mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
 const ownThresholds = mergeThresholds(scriptOptions.thresholds);
-const whole = scaleDurations({ ...internal, ...profiles }[profileName]);
+const { abortOnFail, ...whole } = scaleDurations({ ...internal, ...profiles }[profileName]);
 const load = withGracefulStop(profileName in profiles ? scaleUsers(whole) : whole, settings.gracefulStop);
 
 export const options = {
@@ -213,7 +215,7 @@ export const options = {
   ...load,
   ...settings.options,
   summaryTrendStats: trendStats(),
-  thresholds: { ...thresholds, ...requestsApart() },
+  thresholds: { ...(abortOnFail ? mapValues(thresholds, aborting) : thresholds), ...requestsApart() },
   tags: {
     ...config.options.tags,
     ...scriptOptions.tags,
@@ -577,6 +579,11 @@ function mergeThresholds(base = {}, extra = {}) {
     }
   }
   return mapValues(merged, (byExpression) => [...byExpression.values()]);
+}
+
+// The same thresholds, each of which ends the test once it is crossed, but for the first answers, which are few.
+function aborting(list) {
+  return list.map((threshold) => ({ delayAbortEval: scaleDuration('10s', 1000), ...(typeof threshold === 'string' ? { threshold } : threshold), abortOnFail: true }));
 }
 
 // The expression of a threshold, which is a string or `{threshold, abortOnFail, ...}`.

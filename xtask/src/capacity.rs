@@ -511,7 +511,7 @@ mod tests {
             (lacks_files, "too few open files"),
         ] {
             let held = self::step(20, StepOutcome::Held, idle());
-            let cause = super::cause(&[held, step], LoadUnit::Users).unwrap();
+            let cause = cause(&[held, step], LoadUnit::Users).unwrap();
             assert!(is_generator(&cause), "{cause:?}");
             let begin = "At least 20 users: this machine cannot ask for more, since ";
             assert!(cause.sentence.starts_with(begin), "{cause:?}");
@@ -531,17 +531,17 @@ mod tests {
         let mut slow = step(31, StepOutcome::Failed, idle());
         slow.p95_ms = Some(402.0);
         let held = step(30, StepOutcome::Held, idle());
-        let cause = super::cause(&[held.clone(), slow.clone()], LoadUnit::Users).unwrap();
+        let cause = cause(&[held.clone(), slow.clone()], LoadUnit::Users).unwrap();
         assert_eq!(cause.what, "connections");
         let words = "from 30 to 31 users the p95 of requests went from 90 ms to 402 ms";
         assert!(cause.sentence.contains(words), "{cause:?}");
         // Where nobody waits for answers, a queue alone does that; and from twice the load anything may come.
         let open =
-            super::cause(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
+            cause(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
         assert_eq!(open.what, "nothing that was measured");
         slow.load = 60;
         assert_ne!(
-            super::cause(&[held, slow], LoadUnit::Users).unwrap().what,
+            cause(&[held, slow], LoadUnit::Users).unwrap().what,
             "connections"
         );
     }
