@@ -87,7 +87,9 @@ fn command(config: Option<&Config>) -> clap::Command {
                 .mut_arg("k6_args", |arg| arg)
         })
         .mut_subcommand("manifest", elsewhere)
-        .mut_subcommand("cluster", |command| command.mut_subcommand("run", elsewhere))
+        .mut_subcommand("cluster", |command| {
+            command.mut_subcommand("run", elsewhere)
+        })
         .mut_subcommand("compare", |command| {
             command.mut_arg("tests", |arg| arg.value_parser(test()))
         })

@@ -18,8 +18,16 @@ const OLDEST: Version = Version::new(1, 5, 0);
 const WITH_ARGS: Version = Version::new(1, 6, 0);
 /// The rights that it takes: the API group, the resource, and the verbs.
 const RIGHTS: [(&str, &str, &[&str]); 6] = [
-    ("k6.io", "testruns", &["create", "get", "list", "watch", "delete"]),
-    ("", "configmaps", &["create", "get", "list", "patch", "delete"]),
+    (
+        "k6.io",
+        "testruns",
+        &["create", "get", "list", "watch", "delete"],
+    ),
+    (
+        "",
+        "configmaps",
+        &["create", "get", "list", "patch", "delete"],
+    ),
     ("batch", "jobs", &["get", "list", "watch"]),
     ("", "pods", &["get", "list", "watch"]),
     ("", "events", &["get", "list", "watch"]),
@@ -138,9 +146,11 @@ fn namespace(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
     found.findings.push(match seen {
         Ok(_) => Finding::new("namespace", true, name.as_str()),
         // Namespaces are a cluster's, and many users may not look at them.
-        Err(refused) if refused.kind == Kind::Rights => {
-            Finding::new("namespace", None, format!("{name} (you may not see whether it is there)"))
-        }
+        Err(refused) if refused.kind == Kind::Rights => Finding::new(
+            "namespace",
+            None,
+            format!("{name} (you may not see whether it is there)"),
+        ),
         Err(refused) => Finding::new("namespace", false, refused.to_string()),
     });
     Ok(())
@@ -171,15 +181,25 @@ fn operator(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
     let image = seen.ok().and_then(|text| operators_image(&text));
     let version = image.as_deref().and_then(version_of);
     let (is_good, said) = match (&image, &version) {
-        (None, _) => (None, "you may not see it: it must be 1.5.0 or newer, and is written for 1.6.0".to_owned()),
-        (Some(image), None) => (None, format!("{image}, whose version does not show: it must be 1.5.0 or newer")),
+        (None, _) => (
+            None,
+            "you may not see it: it must be 1.5.0 or newer, and is written for 1.6.0".to_owned(),
+        ),
+        (Some(image), None) => (
+            None,
+            format!("{image}, whose version does not show: it must be 1.5.0 or newer"),
+        ),
         (Some(image), Some(version)) if *version < OLDEST => (
             Some(false),
-            format!("{image}: update it to 1.6.0, since before 1.5.0 runners are killed without their summaries"),
+            format!(
+                "{image}: update it to 1.6.0, since before 1.5.0 runners are killed without their summaries"
+            ),
         ),
         (Some(image), Some(version)) if *version < WITH_ARGS => (
             None,
-            format!("{image}: before 1.6.0 a TestRun has no `args`, and the cluster may refuse ours"),
+            format!(
+                "{image}: before 1.6.0 a TestRun has no `args`, and the cluster may refuse ours"
+            ),
         ),
         (Some(image), Some(_)) => (Some(true), image.clone()),
     };
@@ -285,7 +305,10 @@ mod tests {
     #[test]
     fn the_operators_version_is_that_of_its_image() {
         for (image, version) in [
-            ("ghcr.io/grafana/k6-operator:controller-v1.6.0", Some("1.6.0")),
+            (
+                "ghcr.io/grafana/k6-operator:controller-v1.6.0",
+                Some("1.6.0"),
+            ),
             ("localhost:5000/k6-operator:v1.4.1@sha256:0f", Some("1.4.1")),
             ("mirror/k6-operator:1.5.0", Some("1.5.0")),
             ("ghcr.io/grafana/k6-operator:latest", None),
@@ -297,7 +320,10 @@ mod tests {
                 {"spec": {"template": {"spec": {"containers": [{"image": "other:1"}]}}}},
                 {"spec": {"template": {"spec": {"containers": [{"image": image}]}}}},
             ]});
-            assert_eq!(operators_image(&deployments.to_string()).as_deref(), Some(image));
+            assert_eq!(
+                operators_image(&deployments.to_string()).as_deref(),
+                Some(image)
+            );
         }
     }
 }

@@ -26,7 +26,12 @@ pub fn clean(which: &Which, yes: bool) -> anyhow::Result<u8> {
     }
     let mut objects = Vec::new();
     for object in &found {
-        let text = |at: &str| object.pointer(at).and_then(Value::as_str).unwrap_or_default();
+        let text = |at: &str| {
+            object
+                .pointer(at)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
         let (kind, name) = (text("/kind"), text("/metadata/name"));
         let resource = match kind {
             "TestRun" => "testruns.k6.io",

@@ -82,10 +82,7 @@ fn in_short(record: RunnerRecord, end: &RunnerEnd, dir: &Path) -> RunnerRecord {
 }
 
 /// What is wrong with a runner, without its number.
-fn problem(
-    end: &RunnerEnd,
-    summary: &Result<RunnerSummary, LineProblem>,
-) -> Option<(u32, String)> {
+fn problem(end: &RunnerEnd, summary: &Result<RunnerSummary, LineProblem>) -> Option<(u32, String)> {
     let words = match (end.is_whole(), summary) {
         (true, Ok(_)) => return None,
         (false, Ok(_)) => end.words.clone(),

@@ -47,7 +47,10 @@ impl<'a> Watches<'a> {
             wanted: [
                 (
                     Kind::TestRuns,
-                    get("testruns.k6.io", format!("--field-selector=metadata.name={name}")),
+                    get(
+                        "testruns.k6.io",
+                        format!("--field-selector=metadata.name={name}"),
+                    ),
                 ),
                 (Kind::Jobs, get("jobs", format!("--selector=k6_cr={name}"))),
                 (Kind::Pods, get("pods", format!("--selector=k6_cr={name}"))),

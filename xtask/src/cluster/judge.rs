@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use k6_summary::{
-    DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, Limits, MergeError, Outcome as Verdict,
-    ServerState, SummaryProblem,
+    DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, Limits, MergeError,
+    Outcome as Verdict, ServerState, SummaryProblem,
 };
 
 use super::collect::Collected;
@@ -42,7 +42,9 @@ pub fn judge(
         },
         log: &collected.said.log,
         // How each runner ended is said by its own sentence; a threshold that one of them crossed may be kept by all.
-        exit: merged.as_ref().map_or(K6Exit::Code(0), k6_summary::Merged::exit),
+        exit: merged
+            .as_ref()
+            .map_or(K6Exit::Code(0), k6_summary::Merged::exit),
         min_checks: DEFAULT_MIN_CHECKS,
         max_exceptions: DEFAULT_MAX_EXCEPTIONS,
         // A plan of rates has no stages, and k6 takes as many virtual users as it needs.
@@ -75,10 +77,15 @@ pub fn judge(
         && let Some((error, count)) = collected.said.commonest()
     {
         let requests = plural(count, "request");
-        record.reasons.push(format!("{requests} failed with: {error}"));
+        record
+            .reasons
+            .push(format!("{requests} failed with: {error}"));
     }
     record.k6_exit = Some(evidence.exit.to_string());
-    record.duration_s = merged.as_ref().ok().map(|it| it.summary.duration().as_secs_f64());
+    record.duration_s = merged
+        .as_ref()
+        .ok()
+        .map(|it| it.summary.duration().as_secs_f64());
     let seconds = record.duration_s.unwrap_or_default();
     record.endpoints = endpoints::joined(Vec::new(), &collected.said, seconds);
     record.thresholds = verdict.thresholds;

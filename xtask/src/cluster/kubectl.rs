@@ -73,7 +73,9 @@ impl fmt::Display for Refused {
             Kind::Server => "the cluster's API server cannot be reached",
             Kind::User => "the cluster does not know you: log in as its provider says",
             Kind::Rights => "you lack a right on the cluster: load-tests/cluster.md lists them",
-            Kind::Namespace => "there is no such namespace: create it, or name another with --namespace",
+            Kind::Namespace => {
+                "there is no such namespace: create it, or name another with --namespace"
+            }
             Kind::Crd => "the cluster knows no TestRuns: install k6-operator",
             Kind::NotFound => "there is no such object",
             Kind::Other => "kubectl failed",
@@ -107,12 +109,7 @@ impl Refused {
                 Kind::Context
             }
             () if has(&["(Forbidden)", "is forbidden"]) => Kind::Rights,
-            () if has(&[
-                "(Unauthorized)",
-                "must be logged in",
-                "getting credentials",
-            ]) =>
-            {
+            () if has(&["(Unauthorized)", "must be logged in", "getting credentials"]) => {
                 Kind::User
             }
             () if has(&[
@@ -174,8 +171,9 @@ impl Kubectl {
     /// # Errors
     /// A [`Refused`] if there is no such context; an error if there is no kubectl.
     pub fn find(context: Option<&str>, namespace: Option<&str>) -> anyhow::Result<Self> {
-        let program = which::which("kubectl")
-            .context("kubectl is not on the PATH: install it (https://kubernetes.io/docs/tasks/tools)")?;
+        let program = which::which("kubectl").context(
+            "kubectl is not on the PATH: install it (https://kubernetes.io/docs/tasks/tools)",
+        )?;
         let sh = shell::here()?;
         let named = context.map(|name| ["--context", name]);
         let named = named.into_iter().flatten();
@@ -292,11 +290,7 @@ impl Kubectl {
     /// # Errors
     /// If kubectl cannot be started.
     pub fn watch(&self, args: &[&str], changes: Sender<Change>) -> anyhow::Result<Process> {
-        let args = [
-            args,
-            &["--watch", "--output-watch-events", "-o", "json"],
-        ]
-        .concat();
+        let args = [args, &["--watch", "--output-watch-events", "-o", "json"]].concat();
         let mut bytes = Vec::new();
         let sh = shell::here()?;
         shell::spawn_raw(self.endless(&sh, &args), move |chunk| {
@@ -322,12 +316,7 @@ impl Kubectl {
     }
 
     /// A command that is to end within a time.
-    fn command<'s>(
-        &self,
-        sh: &'s shell::Shell,
-        args: &[&str],
-        here: bool,
-    ) -> shell::Cmd<'s> {
+    fn command<'s>(&self, sh: &'s shell::Shell, args: &[&str], here: bool) -> shell::Cmd<'s> {
         let (program, context) = (&self.program, &self.context);
         let namespace = here.then(|| ["--namespace", &self.namespace]);
         let namespace = namespace.into_iter().flatten();
@@ -409,33 +398,60 @@ mod tests {
     #[test]
     fn kubectls_failures_are_told_apart() {
         for (words, kind) in [
-            ("error: current-context must exist in order to minify", Kind::Context),
+            (
+                "error: current-context must exist in order to minify",
+                Kind::Context,
+            ),
             ("error: cannot locate context nope", Kind::Context),
             ("error: context \"nope\" does not exist", Kind::Context),
             (
                 "E1126 23:09:44.492824   29931 memcache.go:265] \"Unhandled Error\" err=\"(Forbidden)\"\nThe connection to the server 127.0.0.1:9 was refused - did you specify the right host or port?",
                 Kind::Server,
             ),
-            ("Unable to connect to the server: dial tcp: lookup a.invalid: no such host", Kind::Server),
-            ("error: You must be logged in to the server (Unauthorized)", Kind::User),
+            (
+                "Unable to connect to the server: dial tcp: lookup a.invalid: no such host",
+                Kind::Server,
+            ),
+            (
+                "error: You must be logged in to the server (Unauthorized)",
+                Kind::User,
+            ),
             (
                 "Error from server (Forbidden): pods is forbidden: User \"u\" cannot list resource \"pods\" in API group \"\" in the namespace \"load\"",
                 Kind::Rights,
             ),
-            ("Error from server (NotFound): error when creating \"a.yaml\": namespaces \"load\" not found", Kind::Namespace),
-            ("Error from server (NotFound): the server could not find the requested resource", Kind::Crd),
+            (
+                "Error from server (NotFound): error when creating \"a.yaml\": namespaces \"load\" not found",
+                Kind::Namespace,
+            ),
+            (
+                "Error from server (NotFound): the server could not find the requested resource",
+                Kind::Crd,
+            ),
             (
                 "error: resource mapping not found for name: \"a\" namespace: \"\" from \"a.yaml\": no matches for kind \"TestRun\" in version \"k6.io/v1alpha1\"",
                 Kind::Crd,
             ),
-            ("error: the server doesn't have a resource type \"testruns\"", Kind::Crd),
-            ("Error from server (NotFound): pods \"a\" not found", Kind::NotFound),
+            (
+                "error: the server doesn't have a resource type \"testruns\"",
+                Kind::Crd,
+            ),
+            (
+                "Error from server (NotFound): pods \"a\" not found",
+                Kind::NotFound,
+            ),
             ("error: something else", Kind::Other),
         ] {
             assert_eq!(Refused::by(words).kind, kind, "{words}");
         }
-        let refused = Refused::by("E1126 23:09:44.4 1 a.go:2] \"b\"\nUnable to connect to the server: x");
-        assert!(refused.to_string().ends_with("says: Unable to connect to the server: x"), "{refused}");
+        let refused =
+            Refused::by("E1126 23:09:44.4 1 a.go:2] \"b\"\nUnable to connect to the server: x");
+        assert!(
+            refused
+                .to_string()
+                .ends_with("says: Unable to connect to the server: x"),
+            "{refused}"
+        );
     }
 
     #[test]
@@ -453,7 +469,11 @@ mod tests {
             (kubectl("a", "b", "shop-live"), true),
             (kubectl("staging", "reproduction", "olive"), false),
         ] {
-            assert_eq!(kubectl.looks_like_production().is_some(), word, "{kubectl:?}");
+            assert_eq!(
+                kubectl.looks_like_production().is_some(),
+                word,
+                "{kubectl:?}"
+            );
             assert_eq!(refuse_production(&kubectl, false).is_err(), word);
             assert!(refuse_production(&kubectl, true).is_ok());
         }

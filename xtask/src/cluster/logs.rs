@@ -9,8 +9,8 @@ use super::kubectl::Kubectl;
 use super::objects::Pod;
 use crate::k6::{Entry, Said};
 use crate::secret::Secret;
-use crate::shell::{self, Process};
 use crate::shell::logs::LogFile;
+use crate::shell::{self, Process};
 
 /// How long to wait before a log that broke is followed again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -67,7 +67,8 @@ impl Read {
         let mut chunk = chunk;
         if self.repeated > 0 {
             let (known, room) = (self.again.len(), self.beginning.len() - self.again.len());
-            self.again.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            self.again
+                .extend_from_slice(&chunk[..chunk.len().min(room)]);
             if self.beginning.starts_with(&self.again) {
                 let skipped = chunk.len().min(self.repeated);
                 self.repeated -= skipped;
@@ -86,7 +87,8 @@ impl Read {
 
     fn add(&mut self, bytes: &[u8]) {
         let room = BEGINNING.saturating_sub(self.beginning.len());
-        self.beginning.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.beginning
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.bytes += bytes.len();
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(part);
@@ -261,11 +263,21 @@ mod tests {
             for again in text.as_bytes().chunks(700) {
                 read.take(again);
             }
-            assert_eq!(read.rest, format!("{summary}\nlast k3y ws://b/?token=c\n"), "{cut}");
+            assert_eq!(
+                read.rest,
+                format!("{summary}\nlast k3y ws://b/?token=c\n"),
+                "{cut}"
+            );
             assert_eq!(read.said.lock().unwrap().commonest().unwrap().1, 1, "{cut}");
             let file = std::fs::read_to_string(dir.path().join("runner-1.log")).unwrap();
-            assert!(!file.contains("unknown") && !file.contains("k3y") && !file.contains("=c"), "{file}");
-            assert!(file.contains("last *** ws://b/?…\n") && file.contains("bytes)\n"), "{file}");
+            assert!(
+                !file.contains("unknown") && !file.contains("k3y") && !file.contains("=c"),
+                "{file}"
+            );
+            assert!(
+                file.contains("last *** ws://b/?…\n") && file.contains("bytes)\n"),
+                "{file}"
+            );
         }
     }
 

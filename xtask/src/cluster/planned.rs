@@ -19,7 +19,7 @@ use crate::server::target::Address;
 pub const ANNOTATION: &str = "load-test/plan";
 
 /// A test that is to run, or runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Planned {
     /// The name of its objects.
     pub name: String,

@@ -15,7 +15,7 @@ use super::watch::{Conclusion, Step, Wanted};
 use super::{check, judge, yaml};
 use crate::cli::{ClusterRun, Follow, Which};
 use crate::config::Config;
-use crate::error::{COULD_NOT_RUN, USAGE, UsageError};
+use crate::error::{COULD_NOT_RUN, USAGE};
 use crate::history::{self, Key, Past, Reference};
 use crate::k6::{self, FindOptions};
 use crate::load_test::{self, Keeping};
@@ -64,14 +64,19 @@ pub fn run(args: &ClusterRun, root: &Path, config: &Config) -> anyhow::Result<u8
     }
     let plans: Vec<Planned> = packed.iter().map(|(planned, _)| planned.clone()).collect();
     let mut run = Run::begin(kubectl, &args.follow, root, config, &plans, found.operator)?;
-    run.record.notices.extend(without_key.inspect(|it| ui::notice(it)));
+    run.record
+        .notices
+        .extend(without_key.inspect(|it| ui::notice(it)));
     let mut ended = Ok(());
     for (index, (planned, objects)) in packed.iter().enumerate() {
         if interrupt::pending().is_some() {
             break;
         }
         let _group = github::group(&format!("{} {}", planned.profile, planned.test));
-        ui::step(&format!("{}: {}, by {} runners", planned.test, planned.load, planned.runners));
+        ui::step(&format!(
+            "{}: {}, by {} runners",
+            planned.test, planned.load, planned.runners
+        ));
         ended = run.test(index, planned, Some(objects));
         if ended.is_err() || run.record.tests[index].outcome == Outcome::CouldNotRun {
             break;
@@ -93,7 +98,9 @@ pub fn attach(
 ) -> anyhow::Result<u8> {
     let kubectl = find(which)?;
     let test_run: Value = kubectl.get(&["get", "testruns.k6.io", name])?;
-    let plan = test_run.pointer("/metadata/annotations").and_then(|all| all[ANNOTATION].as_str());
+    let plan = test_run
+        .pointer("/metadata/annotations")
+        .and_then(|all| all[ANNOTATION].as_str());
     let plan = plan.with_context(|| {
         format!("TestRun {name} has no annotation {ANNOTATION}: it was not made by `cluster run` or `manifest` of this version")
     })?;
@@ -101,7 +108,10 @@ pub fn attach(
         .with_context(|| format!("failed to understand the annotation {ANNOTATION} of {name}"))?;
     let plans = [planned];
     let mut run = Run::begin(kubectl, follow, root, config, &plans, None)?;
-    ui::step(&format!("{}: {}, attached to {name}", plans[0].test, plans[0].load));
+    ui::step(&format!(
+        "{}: {}, attached to {name}",
+        plans[0].test, plans[0].load
+    ));
     let ended = run.test(0, &plans[0], None);
     run.conclude(ended)
 }
@@ -137,7 +147,9 @@ impl<'a> Run<'a> {
         operator: Option<String>,
     ) -> anyhow::Result<Self> {
         let first = plans.first().context("there is no test to run")?;
-        let results = follow.results().map_or_else(|| config.results(), Path::to_owned);
+        let results = follow
+            .results()
+            .map_or_else(|| config.results(), Path::to_owned);
         let now = SystemTime::now();
         let folder = RunFolder::create(&results, &first.profile, now)?;
         let tag = first.image.rsplit('/').next().unwrap_or_default();
@@ -197,12 +209,17 @@ impl<'a> Run<'a> {
         };
         match history::read(&history::history_path(&run.results), now) {
             Ok(past) => {
-                past.notices.iter().for_each(|notice| run.say(notice.clone()));
+                past.notices
+                    .iter()
+                    .for_each(|notice| run.say(notice.clone()));
                 run.before = Some(past);
             }
             Err(error) => run.say(format!("nothing is compared with past runs: {error:#}")),
         }
-        run.say("the server is not watched from here: what is wrong with it shows in its answers only".into());
+        run.say(
+            "the server is not watched from here: what is wrong with it shows in its answers only"
+                .into(),
+        );
         Ok(run)
     }
 
@@ -276,12 +293,24 @@ impl<'a> Run<'a> {
             }
         }
         let collected = collect(&mut following, &wanted, conclusion.as_ref(), &dir);
-        let heard = collected.runners.iter().filter(|it| it.heard == Heard::InFull).count();
+        let heard = collected
+            .runners
+            .iter()
+            .filter(|it| it.heard == Heard::InFull)
+            .count();
         if let Some(cluster) = &mut self.record.cluster {
             let heard = u32::try_from(heard).unwrap_or(u32::MAX);
-            cluster.heard = if index == 0 { heard } else { cluster.heard.min(heard) };
+            cluster.heard = if index == 0 {
+                heard
+            } else {
+                cluster.heard.min(heard)
+            };
         }
-        let problems: Vec<String> = following.logs.values().filter_map(|log| log.problem()).collect();
+        let problems: Vec<String> = following
+            .logs
+            .values()
+            .filter_map(|log| log.problem())
+            .collect();
         problems.into_iter().for_each(|problem| self.say(problem));
         let (mut test, notice) = judge::judge(planned, conclusion.as_ref(), collected, started_at);
         if let Some(notice) = notice {
@@ -372,8 +401,19 @@ fn create(
         "uid": made["metadata"]["uid"],
     }]}});
     let patch = owner.to_string();
-    let args = ["patch", "configmap", &planned.name, "--type=merge", "-p", &patch, "-o", "name"];
-    kubectl.ask(&args).context("failed to hand the ConfigMap over to the TestRun")?;
+    let args = [
+        "patch",
+        "configmap",
+        &planned.name,
+        "--type=merge",
+        "-p",
+        &patch,
+        "-o",
+        "name",
+    ];
+    kubectl
+        .ask(&args)
+        .context("failed to hand the ConfigMap over to the TestRun")?;
     ui::info(&format!("created {}", planned.name));
     Ok(())
 }
@@ -383,13 +423,14 @@ fn keep_objects(kubectl: &Kubectl, name: &str, dir: &Path) {
     let of_it = format!("--selector=k6_cr={name}");
     for (file, args) in [
         ("objects.json", ["get", "jobs,pods", of_it.as_str()]),
-        ("events.json", ["get", "events", "--field-selector=type=Warning"]),
+        (
+            "events.json",
+            ["get", "events", "--field-selector=type=Warning"],
+        ),
     ] {
         if let Ok(objects) = kubectl.get::<Value>(&args) {
-            let _for_people_only = record::write_whole(
-                &dir.join(file),
-                format!("{objects:#}\n").as_bytes(),
-            );
+            let _for_people_only =
+                record::write_whole(&dir.join(file), format!("{objects:#}\n").as_bytes());
         }
     }
 }

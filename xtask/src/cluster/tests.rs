@@ -375,9 +375,7 @@ fn names_are_unique_labels_of_51_characters_that_begin_with_a_letter() {
 fn more_runners_than_virtual_users_are_refused() {
     use super::planned::refuse_too_many;
     assert!(refuse_too_many(2, 2, "health").is_ok());
-    let said = refuse_too_many(7, 1, "health")
-        .unwrap_err()
-        .to_string();
+    let said = refuse_too_many(7, 1, "health").unwrap_err().to_string();
     assert!(
         said.contains("1 virtual user, too few for 7 runners"),
         "{said}"

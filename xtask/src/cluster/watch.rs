@@ -75,7 +75,9 @@ impl Seen {
     pub fn apply(&mut self, change: Change) {
         let is_gone = change.kind == "DELETED";
         if let Some(new) = change.object.meta()
-            && self.meta(&change.object).is_some_and(|known| new.is_before(known))
+            && self
+                .meta(&change.object)
+                .is_some_and(|known| new.is_before(known))
         {
             return;
         }
@@ -195,9 +197,7 @@ impl Seen {
     /// The latest warning with one of these reasons about an object.
     fn warning(&self, name: &str, reasons: &[&str]) -> Option<&Event> {
         let mut of_it = self.events.iter().rev();
-        of_it.find(|event| {
-            event.involved_object.name == name && reasons.contains(&&*event.reason)
-        })
+        of_it.find(|event| event.involved_object.name == name && reasons.contains(&&*event.reason))
     }
 }
 
@@ -722,7 +722,11 @@ fn stuck(seen: &Seen, job: &str, pod: Option<&Pod>, who: &str) -> Option<Trouble
     }
     let event = seen.warning(
         name,
-        &["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"],
+        &[
+            "FailedMount",
+            "FailedAttachVolume",
+            "FailedCreatePodSandBox",
+        ],
     )?;
     let why = one_line(&event.message, LONGEST);
     let words = format!("{who} cannot start: {}: {why}", event.reason);

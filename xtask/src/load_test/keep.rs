@@ -94,10 +94,7 @@ pub fn conclude(
 ///
 /// # Errors
 /// If `run.json` cannot be written; all else is tried even so.
-fn keep(
-    record: &mut RunRecord,
-    keeping: &Keeping<'_>,
-) -> (report::Document, anyhow::Result<()>) {
+fn keep(record: &mut RunRecord, keeping: &Keeping<'_>) -> (report::Document, anyhow::Result<()>) {
     let folder = keeping.folder;
     match history::append(keeping.results, record) {
         Ok(None) => {}

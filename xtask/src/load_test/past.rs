@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::Run;
 use crate::history::{
-    Confirmation, Key, Reference, SecondMeasurement, confirm, has_suspects,
-    leave_open, only_show, withdraw_verdicts, withhold_times,
+    Confirmation, Key, Reference, SecondMeasurement, confirm, has_suspects, leave_open, only_show,
+    withdraw_verdicts, withhold_times,
 };
 use crate::k6::Place;
 use crate::record::{Outcome, PastRecord, TestRecord, measured};

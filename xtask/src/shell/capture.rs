@@ -70,7 +70,8 @@ fn capture_by(
     }
     let mut process = Process::new(child, group, tail.clone(), readers);
     let seconds = limit.as_secs_f64();
-    let ended = wait(&mut process, limit)?.with_context(|| format!("`{shown}` did not end within {seconds} s"))?;
+    let ended = wait(&mut process, limit)?
+        .with_context(|| format!("`{shown}` did not end within {seconds} s"))?;
     drop(process);
     let stdout = rest(&output, until)?
         .with_context(|| {

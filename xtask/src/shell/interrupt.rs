@@ -68,7 +68,10 @@ fn arrived(signal: i32) {
     }
     // The user does not want to wait: no drain, no report, but no process left either.
     groups::kill_all();
-    let left = LEFT_TO_DO.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let left = LEFT_TO_DO
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     say(format!(
         "{} again: stopped at once; nothing more was kept{}",
         name(signal),

@@ -32,9 +32,23 @@ macro_rules! recorded {
 }
 
 const RECORDED: [(&str, &str); 17] = recorded![
-    "aborts", "cleanup-post", "crossed", "deleted", "init-throws-in-runner", "no-configmap",
-    "no-initializer-image", "no-runner-image", "no-secret", "no-starter-image", "ok", "oom",
-    "out-in-one-word", "podgone", "restricted", "separate", "too-parallel",
+    "aborts",
+    "cleanup-post",
+    "crossed",
+    "deleted",
+    "init-throws-in-runner",
+    "no-configmap",
+    "no-initializer-image",
+    "no-runner-image",
+    "no-secret",
+    "no-starter-image",
+    "ok",
+    "oom",
+    "out-in-one-word",
+    "podgone",
+    "restricted",
+    "separate",
+    "too-parallel",
 ];
 
 fn wanted(name: &str, runners: u32) -> Wanted {
@@ -48,7 +62,10 @@ fn wanted(name: &str, runners: u32) -> Wanted {
 
 /// The step at which a test ended, what it came to, and when.
 fn replay(name: &str, text: &str) -> (Step, Conclusion, Duration) {
-    let lines: Vec<Line> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Line> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let log = lines.iter().find_map(|line| match line {
         Line::Log { log } => Some(log.clone()),
         Line::Change(_) => None,
@@ -100,8 +117,18 @@ fn every_recording_ends_at_its_stage_with_its_code_and_its_sentence() {
     let table: [(&str, Step, u8, &str); 17] = [
         ("ok", Step::Ended, 0, ""),
         ("cleanup-post", Step::Ended, 0, ""),
-        ("crossed", Step::Ended, 1, "runner 1: k6 exited with 99: thresholds were crossed"),
-        ("aborts", Step::Ended, 1, "runner 1: k6 exited with 108: the script aborted the test"),
+        (
+            "crossed",
+            Step::Ended,
+            1,
+            "runner 1: k6 exited with 99: thresholds were crossed",
+        ),
+        (
+            "aborts",
+            Step::Ended,
+            1,
+            "runner 1: k6 exited with 108: the script aborted the test",
+        ),
         (
             "oom",
             Step::Ended,
@@ -114,7 +141,12 @@ fn every_recording_ends_at_its_stage_with_its_code_and_its_sentence() {
             1,
             "runner 1: the pod was deleted or evicted while k6 ran (exit code 105)",
         ),
-        ("deleted", Step::Ended, 1, "the TestRun was deleted while the load ran"),
+        (
+            "deleted",
+            Step::Ended,
+            1,
+            "the TestRun was deleted while the load ran",
+        ),
         (
             "init-throws-in-runner",
             Step::Creating,
@@ -125,7 +157,9 @@ fn every_recording_ends_at_its_stage_with_its_code_and_its_sentence() {
             "no-runner-image",
             Step::Creating,
             3,
-            &format!("runner 1 cannot start: ErrImageNeverPull: {pull}, which keeps all others waiting"),
+            &format!(
+                "runner 1 cannot start: ErrImageNeverPull: {pull}, which keeps all others waiting"
+            ),
         ),
         (
             "no-initializer-image",
@@ -143,7 +177,9 @@ fn every_recording_ends_at_its_stage_with_its_code_and_its_sentence() {
             "no-starter-image",
             Step::Starting,
             3,
-            &format!("the starter, which has the runners begin, cannot start: ErrImageNeverPull: {pull}"),
+            &format!(
+                "the starter, which has the runners begin, cannot start: ErrImageNeverPull: {pull}"
+            ),
         ),
         (
             "no-secret",
@@ -184,7 +220,8 @@ fn every_recording_ends_at_its_stage_with_its_code_and_its_sentence() {
         assert_eq!((at, code), (*step, *exit), "{name}: {told}");
         match name {
             "restricted" => assert!(
-                told.starts_with(sentence) && told.contains("violates PodSecurity \"restricted:latest\""),
+                told.starts_with(sentence)
+                    && told.contains("violates PodSecurity \"restricted:latest\""),
                 "{told}"
             ),
             _ => assert_eq!(told, *sentence, "{name}"),
