@@ -8,6 +8,10 @@ mod one_test;
 mod past;
 mod sampled;
 
+pub use begin::settle;
+pub use command::line as command_line;
+pub use keep::{Keeping, conclude};
+
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::{Instant, SystemTime};

@@ -1,0 +1,123 @@
+//! What a test left on the cluster: each runner's summary, from its log or in short from its termination message.
+
+use std::path::Path;
+
+use k6_summary::{LineProblem, MergeError, Merged, RunnerSummary, merge};
+
+use super::follow::Following;
+use super::watch::{Conclusion, RunnerEnd, Wanted};
+use crate::k6::Said;
+use crate::record::RunnerRecord;
+
+/// What was heard of all runners.
+#[derive(Debug)]
+pub struct Collected {
+    /// Each runner that should have been.
+    pub runners: Vec<RunnerRecord>,
+    /// Why the verdict cannot be green, in sentences: runners that were not heard in full, or did not come to their end.
+    pub problems: Vec<String>,
+    /// What those measured together that were heard in full.
+    pub merged: Result<Merged, MergeError>,
+    /// What their logs say.
+    pub said: Said,
+}
+
+/// Collects what is there after `conclusion`, or none if the test was interrupted.
+pub fn collect(
+    following: &mut Following<'_>,
+    wanted: &Wanted,
+    conclusion: Option<&Conclusion>,
+    dir: &Path,
+) -> Collected {
+    let ends = match conclusion {
+        Some(Conclusion::Ran { ends, .. }) => ends.clone(),
+        _ => following.seen.ends(wanted),
+    };
+    let mut heard = Vec::new();
+    let (mut runners, mut problems) = (Vec::new(), Vec::new());
+    for end in &ends {
+        let node = following.seen.node(end);
+        let text = following.logs.get_mut(&end.runner);
+        let text = text.map(super::logs::RunnerLog::rest).unwrap_or_default();
+        let summary = RunnerSummary::from_log(&text);
+        let record = RunnerRecord {
+            node,
+            ..RunnerRecord::silent(&end.runner.to_string(), &*end.words, end.exit)
+        };
+        problems.extend(problem(end, &summary));
+        let (record, summary) = match summary {
+            Ok(summary) => (record.in_full(&summary), Some(summary)),
+            Err(_) => (in_short(record, end, dir), None),
+        };
+        runners.push(record);
+        heard.extend(summary.map(|summary| (end.runner.to_string(), summary)));
+    }
+    let named: Vec<(&str, RunnerSummary)> = heard
+        .iter()
+        .map(|(name, summary)| (name.as_str(), summary.clone()))
+        .collect();
+    let said = following.said.lock();
+    let said = said.map(|said| said.clone()).unwrap_or_default();
+    Collected {
+        runners,
+        problems: together(&problems),
+        merged: merge(&named),
+        said,
+    }
+}
+
+/// The record with what Kubernetes kept of the container.
+fn in_short(record: RunnerRecord, end: &RunnerEnd, dir: &Path) -> RunnerRecord {
+    let Some(message) = &end.message else {
+        return record;
+    };
+    let _for_people_only = std::fs::write(
+        dir.join(format!("runner-{}-short.json", end.runner)),
+        message,
+    );
+    match RunnerSummary::from_termination_message(message) {
+        Ok(short) => record.in_short(&short),
+        Err(_) => record,
+    }
+}
+
+/// What is wrong with a runner, without its number.
+fn problem(end: &RunnerEnd, summary: &Result<RunnerSummary, LineProblem>) -> Option<(u32, String)> {
+    let words = match (end.is_whole(), summary) {
+        (true, Ok(_)) => return None,
+        (false, Ok(_)) => end.words.clone(),
+        (true, Err(problem)) => format!("no summary was heard: {problem}"),
+        (false, Err(_)) => format!("{}; no summary was heard", end.words),
+    };
+    Some((end.runner, words))
+}
+
+/// One sentence for all runners with the same problem.
+fn together(problems: &[(u32, String)]) -> Vec<String> {
+    let mut said: Vec<(&str, Vec<String>)> = Vec::new();
+    for (runner, words) in problems {
+        match said.iter_mut().find(|(known, _)| known == words) {
+            Some((_, runners)) => runners.push(runner.to_string()),
+            None => said.push((words, vec![runner.to_string()])),
+        }
+    }
+    let sentence = |(words, runners): (&str, Vec<String>)| match runners.as_slice() {
+        [one] => format!("runner {one}: {words}"),
+        some => format!("runners {}: {words}", some.join(", ")),
+    };
+    said.into_iter().map(sentence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_that_fared_alike_are_named_together() {
+        let of = |runner, words: &str| (runner, words.to_owned());
+        assert_eq!(
+            together(&[of(1, "a"), of(2, "b"), of(4, "a")]),
+            ["runners 1, 4: a", "runner 2: b"]
+        );
+    }
+}
