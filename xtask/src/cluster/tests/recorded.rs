@@ -207,7 +207,7 @@ fn every_recording_ends_at_its_stage_with_its_code_and_its_sentence() {
         ),
         (
             "too-parallel",
-            Step::Initializing,
+            Step::Creating,
             2,
             "the test has 4 virtual users, too few for 7 runners: take fewer, or more users with --vus-scale",
         ),
