@@ -151,7 +151,7 @@ fn parsed(path: &str) -> Option<Path> {
     }
     let kind = KINDS
         .iter()
-        .find(|kind| kind.group == group && kind.plural == rest[0])?;
+        .find(|kind| kind.group == group && Some(&kind.plural) == rest.first())?;
     let rest = |at: usize| rest.get(at).map(|&part| part.to_owned());
     Some(Path {
         kind,
@@ -433,13 +433,13 @@ fn log(
         let mut cut = follows
             .then(|| inner.store.change(|state| state.faults.cut_log.take()))
             .flatten();
-        let mut told = tail.map_or(0, |tail| log.text(0, false).len().saturating_sub(tail));
+        let mut told = tail.map_or(0, |tail| log.pieces(0, false).len().saturating_sub(tail));
         loop {
             // Asked before what is written is read: then nothing comes after it.
             let has_ended = log.has_ended();
-            let lines = log.text(told, with_times);
-            told += lines.len();
-            let mut text = lines.concat();
+            let pieces = log.pieces(told, with_times);
+            told += pieces.len();
+            let mut text = pieces.concat();
             if let Some(left) = &mut cut {
                 text.truncate(*left);
                 *left -= text.len();

@@ -43,29 +43,29 @@ pub struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What a container writes.
+/// What a container writes, in the pieces that a node keeps.
 #[derive(Default)]
 pub struct Log {
-    lines: Mutex<Vec<(String, Vec<u8>)>>,
+    pieces: Mutex<Vec<(String, Vec<u8>)>>,
     ended: AtomicBool,
 }
 
-/// The most that a node keeps in one piece, in bytes.
-const PART: usize = 16 * 1024;
+/// The most that a node keeps in one piece, in bytes; else each line is one.
+const PIECE: u64 = 16 * 1024;
 
 impl Log {
     /// Keeps what is read from there, until its end.
     pub fn keep(&self, from: impl Read) {
         let mut from = BufReader::new(from);
         loop {
-            let mut line = Vec::new();
+            let mut piece = Vec::new();
             // What a killed process has begun to write is kept too.
-            let _broken = from.read_until(b'\n', &mut line);
-            if line.is_empty() {
+            let _broken = from.by_ref().take(PIECE).read_until(b'\n', &mut piece);
+            if piece.is_empty() {
                 return;
             }
             let at = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
-            self.lines.lock().unwrap().push((at, line));
+            self.pieces.lock().unwrap().push((at, piece));
         }
     }
 
@@ -79,23 +79,18 @@ impl Log {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// The lines from the one `from` on. With times as nodes before 1.27 tell them: before each part of a long line.
-    pub fn text(&self, from: usize, with_times: bool) -> Vec<Vec<u8>> {
-        let line = |(at, line): &(String, Vec<u8>)| match with_times {
-            true => {
-                let parts = line
-                    .chunks(PART)
-                    .map(|part| [at.as_bytes(), b" ", part].concat());
-                parts.collect::<Vec<_>>().concat()
-            }
-            false => line.clone(),
+    /// The pieces from the one `from` on. Times stand before each of them, as nodes before 1.27 tell them.
+    pub fn pieces(&self, from: usize, with_times: bool) -> Vec<Vec<u8>> {
+        let piece = |(at, piece): &(String, Vec<u8>)| match with_times {
+            true => [at.as_bytes(), b" ", piece].concat(),
+            false => piece.clone(),
         };
-        self.lines
+        self.pieces
             .lock()
             .unwrap()
             .iter()
             .skip(from)
-            .map(line)
+            .map(piece)
             .collect()
     }
 }

@@ -18,6 +18,7 @@ mod operator;
 #[path = "../e2e/processes.rs"]
 mod processes;
 mod recordings;
+mod scenarios;
 #[path = "../../src/cluster/tests/schema.rs"]
 mod schema;
 mod store;

@@ -2,7 +2,6 @@
 //!
 //! A pod has an address of loopback of its own, so that k6 listens on the operator's port in each of them.
 
-use std::io::PipeWriter;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -133,13 +132,16 @@ impl Life<'_> {
                     pod,
                     address: &self.address,
                 };
-                let (said, writes) = std::io::pipe().unwrap();
-                let child = container.spawn(&store.lock(), writes);
-                let kept = Arc::clone(&log);
-                let reading = std::thread::spawn(move || kept.keep(said));
+                let mut child = container.spawn(&store.lock());
+                let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+                let (log_of_out, log_of_err) = (Arc::clone(&log), Arc::clone(&log));
+                let readers = [
+                    std::thread::spawn(move || log_of_out.keep(out)),
+                    std::thread::spawn(move || log_of_err.keep(err)),
+                ];
                 self.show_container("Running", json!({"running": {"startedAt": self.begun}}));
                 let exit = self.run(pod, child);
-                reading.join().unwrap();
+                readers.into_iter().for_each(|reader| reader.join().unwrap());
                 exit
             }
             Work::Unpause(addresses) => {
@@ -419,7 +421,7 @@ struct Container<'a> {
 
 impl Container<'_> {
     /// Starts its process with its files, its variables, and nothing else.
-    fn spawn(&self, state: &State, log: PipeWriter) -> Child {
+    fn spawn(&self, state: &State) -> Child {
         let container = &self.pod["spec"]["containers"][0];
         let namespace = self.pod["metadata"]["namespace"].as_str().unwrap();
         self.mount(state, namespace);
@@ -463,8 +465,8 @@ impl Container<'_> {
             .envs(variables)
             .current_dir(self.dir)
             .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap()
     }

@@ -52,7 +52,7 @@ impl Care<'_> {
             let has_run = phase == "Succeeded";
             (has_run || phase == "Failed").then(|| (has_run, self.inner.log(pod)))
         })?;
-        let plan: Option<Value> = serde_json::from_slice(&log?.text(0, false).concat()).ok();
+        let plan: Option<Value> = serde_json::from_slice(&log?.pieces(0, false).concat()).ok();
         let users = plan
             .and_then(|plan| plan["maxVUs"].as_u64())
             .filter(|_| has_run);
