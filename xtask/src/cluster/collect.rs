@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use k6_summary::{LineProblem, MergeError, Merged, RunnerSummary, merge};
+use k6_summary::{K6Exit, LineProblem, MergeError, Merged, RunnerSummary, merge};
 
 use super::follow::Following;
 use super::watch::{Conclusion, RunnerEnd, Wanted};
 use crate::k6::Said;
 use crate::record::RunnerRecord;
+
+/// k6's exit code after a signal asked it to stop.
+const STOPPED_BY_SIGNAL: i32 = 105;
 
 /// What was heard of all runners.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Collected {
     pub runners: Vec<RunnerRecord>,
     /// Why the verdict cannot be green, in sentences: runners that were not heard in full, or did not come to their end.
     pub problems: Vec<String>,
+    /// How k6 ended where it did not come to its end; of a runner that is lost nobody knows more than that it was stopped.
+    pub cut_short: Option<K6Exit>,
     /// What those measured together that were heard in full.
     pub merged: Result<Merged, MergeError>,
     /// What their logs say.
@@ -58,9 +63,17 @@ pub fn collect(
         .collect();
     let said = following.said.lock();
     let said = said.map(|said| said.clone()).unwrap_or_default();
+    let cut_short = ends.iter().find(|end| !end.is_whole());
+    let cut_short = cut_short.map(|end| K6Exit::Code(end.exit.unwrap_or(STOPPED_BY_SIGNAL)));
+    // What all k6 did by themselves is judged as if they were one.
+    let alike = cut_short.filter(|exit| {
+        let own = problems.iter().filter(|(_, words)| *words == exit.to_string());
+        own.count() == ends.len()
+    });
     Collected {
         runners,
-        problems: together(&problems),
+        problems: if alike.is_some() { Vec::new() } else { together(&problems) },
+        cut_short,
         merged: merge(&named),
         said,
     }

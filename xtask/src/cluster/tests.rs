@@ -2,6 +2,7 @@
 
 mod recorded;
 mod schema;
+mod unseen;
 
 use std::collections::BTreeMap;
 
