@@ -280,7 +280,9 @@ impl Conclusion {
             Self::Fault { exit, sentence } => (*exit, sentence.clone()),
             Self::Ran { ends, cause } => {
                 let odd = ends.iter().find(|end| end.exit != Some(0));
-                let sentence = cause.clone().or_else(|| odd.map(|end| format!("runner {}: {}", end.runner, end.words)));
+                let sentence = cause
+                    .clone()
+                    .or_else(|| odd.map(|end| format!("runner {}: {}", end.runner, end.words)));
                 (u8::from(sentence.is_some()), sentence.unwrap_or_default())
             }
         }

@@ -25,14 +25,19 @@ fn seen(stage: &str, objects: &[Value]) -> Seen {
     let mut seen = Seen::default();
     let test_run = json!({"kind": "TestRun", "metadata": {"name": "t", "uid": "u"}, "status": {"stage": stage}});
     let initializer = (!stage.is_empty()).then(|| job("initializer", "u", json!({"succeeded": 1})));
-    for object in [test_run].into_iter().chain(initializer).chain(objects.iter().cloned()) {
+    for object in [test_run]
+        .into_iter()
+        .chain(initializer)
+        .chain(objects.iter().cloned())
+    {
         tell(&mut seen, "ADDED", object);
     }
     seen
 }
 
 fn job(part: &str, owner: &str, status: Value) -> Value {
-    let metadata = json!({"name": format!("t-{part}"), "ownerReferences": [{"name": "t", "uid": owner}]});
+    let metadata =
+        json!({"name": format!("t-{part}"), "ownerReferences": [{"name": "t", "uid": owner}]});
     json!({"kind": "Job", "metadata": metadata, "status": status})
 }
 
@@ -43,18 +48,27 @@ fn pod(part: &str, status: Value) -> Value {
 }
 
 fn running(part: &str) -> Value {
-    pod(part, json!({"phase": "Running", "containerStatuses": [{"name": "k6", "state": {"running": {}}}]}))
+    pod(
+        part,
+        json!({"phase": "Running", "containerStatuses": [{"name": "k6", "state": {"running": {}}}]}),
+    )
 }
 
 fn waiting(part: &str, reason: &str) -> Value {
     let state = json!({"waiting": {"reason": reason, "message": "as it says"}});
-    pod(part, json!({"phase": "Pending", "containerStatuses": [{"name": "k6", "state": state}]}))
+    pod(
+        part,
+        json!({"phase": "Pending", "containerStatuses": [{"name": "k6", "state": state}]}),
+    )
 }
 
 fn ended(part: &str, code: i32, reason: &str) -> Value {
     let state = json!({"terminated": {"exitCode": code, "reason": reason}});
     let phase = if code == 0 { "Succeeded" } else { "Failed" };
-    pod(part, json!({"phase": phase, "containerStatuses": [{"name": "k6", "state": state}]}))
+    pod(
+        part,
+        json!({"phase": phase, "containerStatuses": [{"name": "k6", "state": state}]}),
+    )
 }
 
 fn event(about: &str, reason: &str, message: &str) -> Value {
@@ -65,7 +79,9 @@ fn event(about: &str, reason: &str, message: &str) -> Value {
 fn end(seen: &Seen) -> (Step, u8, String, u64) {
     let mut watcher = Watcher::new(wanted());
     for second in 0..3600 {
-        let State { step, conclusion, .. } = watcher.observe(seen, Duration::from_secs(second));
+        let State {
+            step, conclusion, ..
+        } = watcher.observe(seen, Duration::from_secs(second));
         if let Some(conclusion) = conclusion {
             let (exit, sentence) = conclusion.told();
             return (step, exit, sentence, second);
@@ -92,7 +108,13 @@ fn what_stands_still_is_named() {
     ];
     use Step::{Accepted, Creating, Ended, Running, Starting};
     for (seen, step, exit, said, seconds) in [
-        (seen("", &[]), Accepted, 3, "the operator has not taken up the TestRun", 300),
+        (
+            seen("", &[]),
+            Accepted,
+            3,
+            "the operator has not taken up the TestRun",
+            300,
+        ),
         (
             seen("initialized", &[]),
             Creating,
@@ -108,7 +130,10 @@ fn what_stands_still_is_named() {
             300,
         ),
         (
-            seen("created", &with(&[running("1"), waiting("2", "ImagePullBackOff")])),
+            seen(
+                "created",
+                &with(&[running("1"), waiting("2", "ImagePullBackOff")]),
+            ),
             Creating,
             3,
             "runner 2 cannot start: ImagePullBackOff: as it says, which keeps all others waiting",
@@ -122,36 +147,75 @@ fn what_stands_still_is_named() {
             30,
         ),
         (
-            seen("created", &with(&[running("1"), event("t-2", "FailedCreate", quota)])),
+            seen(
+                "created",
+                &with(&[running("1"), event("t-2", "FailedCreate", quota)]),
+            ),
             Creating,
             3,
             "runner 2 gets no pod: exceeded quota: small",
             30,
         ),
         (
-            seen("created", &with(&[running("1"), waiting("2", "ContainerCreating")])),
+            seen(
+                "created",
+                &with(&[running("1"), waiting("2", "ContainerCreating")]),
+            ),
             Creating,
             3,
             "runner 2 does not run, and nothing shows why (waited for 5 min)",
             300,
         ),
-        (seen("created", &with(&two())), Starting, 3, "does not start the runners, though all run", 300),
         (
-            seen("started", &with(&[&two()[..], &[job("starter", "u", json!({"failed": 1})), ended("starter", 7, "Error")]].concat())),
+            seen("created", &with(&two())),
+            Starting,
+            3,
+            "does not start the runners, though all run",
+            300,
+        ),
+        (
+            seen(
+                "started",
+                &with(
+                    &[
+                        &two()[..],
+                        &[
+                            job("starter", "u", json!({"failed": 1})),
+                            ended("starter", 7, "Error"),
+                        ],
+                    ]
+                    .concat(),
+                ),
+            ),
             Starting,
             3,
             "the starter failed with exit code 7",
             10,
         ),
         (
-            seen("started", &begun(&[ended("1", 0, "Completed"), running("2")])),
+            seen(
+                "started",
+                &begun(&[ended("1", 0, "Completed"), running("2")]),
+            ),
             Running,
             3,
             "runner 2 did not end: it may never have been told to begin",
             360,
         ),
-        (seen("finished", &lost("NodeLost")), Ended, 1, "runner 1: the pod ended by NodeLost: the node is no more", 0),
-        (seen("finished", &lost("Evicted")), Ended, 1, "runner 1: the pod ended by Evicted: the node is no more", 0),
+        (
+            seen("finished", &lost("NodeLost")),
+            Ended,
+            1,
+            "runner 1: the pod ended by NodeLost: the node is no more",
+            0,
+        ),
+        (
+            seen("finished", &lost("Evicted")),
+            Ended,
+            1,
+            "runner 1: the pod ended by Evicted: the node is no more",
+            0,
+        ),
         (
             seen("finished", &begun(&liveness)),
             Ended,
@@ -160,7 +224,13 @@ fn what_stands_still_is_named() {
             0,
         ),
         (
-            seen("finished", &[job("1", "u", json!({"failed": 1})), job("2", "u", json!({"succeeded": 1}))]),
+            seen(
+                "finished",
+                &[
+                    job("1", "u", json!({"failed": 1})),
+                    job("2", "u", json!({"succeeded": 1})),
+                ],
+            ),
             Ended,
             1,
             "runner 1: no pod of it was ever seen",
@@ -177,15 +247,25 @@ fn what_stands_still_is_named() {
 fn what_mends_itself_is_no_fault() {
     let mut watcher = Watcher::new(wanted());
     let jobs = [job("1", "u", json!({})), job("2", "u", json!({}))];
-    let mut seen = seen("created", &[&jobs[..], &[running("1"), waiting("2", "ErrImagePull")]].concat());
+    let mut seen = seen(
+        "created",
+        &[&jobs[..], &[running("1"), waiting("2", "ErrImagePull")]].concat(),
+    );
     let at = |seconds| Duration::from_secs(seconds);
     let mut observe = |seen: &Seen, seconds| watcher.observe(seen, at(seconds));
     let state = observe(&seen, 0);
-    assert!(state.progress.contains("ErrImagePull"), "{}", state.progress);
+    assert!(
+        state.progress.contains("ErrImagePull"),
+        "{}",
+        state.progress
+    );
     assert_eq!(observe(&seen, 29).conclusion, None);
     tell(&mut seen, "MODIFIED", waiting("2", "ContainerCreating"));
     let state = observe(&seen, 35);
-    assert_eq!((state.conclusion, &*state.progress), (None, "1 of 2 runners are ready"));
+    assert_eq!(
+        (state.conclusion, &*state.progress),
+        (None, "1 of 2 runners are ready")
+    );
     // The same again is looked at from the beginning.
     tell(&mut seen, "MODIFIED", waiting("2", "ErrImagePull"));
     assert_eq!(observe(&seen, 40).conclusion, None);
@@ -200,8 +280,15 @@ fn what_mends_itself_is_no_fault() {
 #[test]
 fn a_runner_may_end_before_its_starter_is_seen_to() {
     let mut watcher = Watcher::new(wanted());
-    let jobs = [job("1", "u", json!({})), job("2", "u", json!({})), job("starter", "u", json!({}))];
-    let mut seen = seen("started", &[&jobs[..], &[ended("1", 0, "Completed"), running("2")]].concat());
+    let jobs = [
+        job("1", "u", json!({})),
+        job("2", "u", json!({})),
+        job("starter", "u", json!({})),
+    ];
+    let mut seen = seen(
+        "started",
+        &[&jobs[..], &[ended("1", 0, "Completed"), running("2")]].concat(),
+    );
     let state = watcher.observe(&seen, Duration::ZERO);
     assert_eq!((state.step, state.conclusion), (Step::Creating, None));
     tell(&mut seen, "ADDED", ended("starter", 0, "Completed"));
@@ -216,7 +303,11 @@ fn a_list_tells_what_is_gone_and_an_old_change_nothing() {
         pod["metadata"]["resourceVersion"] = version.into();
         pod
     };
-    let jobs = [job("1", "u", json!({})), job("2", "u", json!({})), ended("starter", 0, "Completed")];
+    let jobs = [
+        job("1", "u", json!({})),
+        job("2", "u", json!({})),
+        ended("starter", 0, "Completed"),
+    ];
     let mut seen = seen("started", &jobs);
     tell(&mut seen, "ADDED", of("8", running("1")));
     tell(&mut seen, "ADDED", of("9", ended("2", 0, "Completed")));
