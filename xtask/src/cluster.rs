@@ -61,6 +61,7 @@ pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result
     let packer = Packer {
         load: &args.load,
         namespace: args.namespace.as_deref(),
+        exact: false,
         runners: &args.runners,
         config,
         address,

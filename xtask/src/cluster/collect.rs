@@ -1,13 +1,18 @@
 //! What a test left on the cluster: each runner's summary, from its log or in short from its termination message.
 
+use std::fs::File;
 use std::path::Path;
 
-use k6_summary::{LineProblem, MergeError, Merged, RunnerSummary, merge};
+use k6_summary::{K6Exit, LineProblem, MergeError, Merged, RunnerSummary, merge, merge_exact};
 
 use super::follow::Following;
+use super::logs::RunnerLog;
 use super::watch::{Conclusion, RunnerEnd, Wanted};
 use crate::k6::Said;
 use crate::record::RunnerRecord;
+
+/// k6's exit code after a signal asked it to stop.
+const STOPPED_BY_SIGNAL: i32 = 105;
 
 /// What was heard of all runners.
 #[derive(Debug)]
@@ -16,6 +21,8 @@ pub struct Collected {
     pub runners: Vec<RunnerRecord>,
     /// Why the verdict cannot be green, in sentences: runners that were not heard in full, or did not come to their end.
     pub problems: Vec<String>,
+    /// How k6 ended where it did not come to its end; of a runner that is lost nobody knows more than that it was stopped.
+    pub cut_short: Option<K6Exit>,
     /// What those measured together that were heard in full.
     pub merged: Result<Merged, MergeError>,
     /// What their logs say.
@@ -38,7 +45,7 @@ pub fn collect(
     for end in &ends {
         let node = following.seen.node(end);
         let text = following.logs.get_mut(&end.runner);
-        let text = text.map(super::logs::RunnerLog::rest).unwrap_or_default();
+        let text = text.map(RunnerLog::rest).unwrap_or_default();
         let summary = RunnerSummary::from_log(&text);
         let record = RunnerRecord {
             node,
@@ -56,12 +63,39 @@ pub fn collect(
         .iter()
         .map(|(name, summary)| (name.as_str(), summary.clone()))
         .collect();
+    let samples = named.iter().map(|(name, _)| {
+        let log = name
+            .parse()
+            .ok()
+            .and_then(|runner| following.logs.get_mut(&runner));
+        log.map_or(Ok(None), RunnerLog::samples).ok().flatten()
+    });
+    let samples: Vec<Option<File>> = samples.collect();
+    // Without any nobody asked for them; one that is missing is told.
+    let merged = match samples.iter().all(Option::is_none) {
+        true => merge(&named),
+        false => merge_exact(&named, samples.into_iter().flatten()),
+    };
     let said = following.said.lock();
     let said = said.map(|said| said.clone()).unwrap_or_default();
+    let cut_short = ends.iter().find(|end| !end.is_whole());
+    let cut_short = cut_short.map(|end| K6Exit::Code(end.exit.unwrap_or(STOPPED_BY_SIGNAL)));
+    // What all k6 did by themselves is judged as if they were one.
+    let alike = cut_short.filter(|exit| {
+        let own = problems
+            .iter()
+            .filter(|(_, words)| *words == exit.to_string());
+        own.count() == ends.len()
+    });
     Collected {
         runners,
-        problems: together(&problems),
-        merged: merge(&named),
+        problems: if alike.is_some() {
+            Vec::new()
+        } else {
+            together(&problems)
+        },
+        cut_short,
+        merged,
         said,
     }
 }

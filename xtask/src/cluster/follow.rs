@@ -135,7 +135,7 @@ pub struct Following<'a> {
 }
 
 impl<'a> Following<'a> {
-    /// Begins to follow a test; the logs go to the folder `dir`.
+    /// Begins to follow a test; the logs go to the folder `dir`, and are read for samples too if it is an `exact` one.
     ///
     /// # Errors
     /// If a file cannot be made.
@@ -144,10 +144,14 @@ impl<'a> Following<'a> {
         wanted: Wanted,
         dir: &Path,
         key: &Secret,
+        exact: bool,
     ) -> anyhow::Result<Self> {
         let said = AllSaid::default();
         let logs = (1..=wanted.runners)
-            .map(|number| Ok((number, RunnerLog::create(dir, number, key, &said)?)))
+            .map(|number| {
+                let log = RunnerLog::create(dir, number, key, &said, exact)?;
+                Ok((number, log))
+            })
             .collect::<anyhow::Result<_>>()?;
         Ok(Self {
             kubectl,
@@ -164,7 +168,7 @@ impl<'a> Following<'a> {
     ///
     /// # Errors
     /// If the cluster no longer answers, or a right is missing.
-    pub fn to_its_end(&mut self) -> anyhow::Result<Option<Conclusion>> {
+    pub fn conclude(&mut self) -> anyhow::Result<Option<Conclusion>> {
         match self.follow() {
             Err(error) if error.is::<Interrupted>() => Ok(None),
             other => other,

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use k6_summary::{
     DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, Limits, MergeError,
-    Outcome as Verdict, ServerState, SummaryProblem,
+    Outcome as Verdict, Reason, ServerState, SummaryProblem,
 };
 
 use super::collect::Collected;
@@ -41,10 +41,12 @@ pub fn judge(
             Err(problem) => Err(SummaryProblem::Unreadable(problem.to_string())),
         },
         log: &collected.said.log,
-        // How each runner ended is said by its own sentence; a threshold that one of them crossed may be kept by all.
-        exit: merged
-            .as_ref()
-            .map_or(K6Exit::Code(0), k6_summary::Merged::exit),
+        exit: collected.cut_short.unwrap_or_else(|| {
+            // A threshold that one runner crossed may be kept by all.
+            merged
+                .as_ref()
+                .map_or(K6Exit::Code(0), k6_summary::Merged::exit)
+        }),
         min_checks: DEFAULT_MIN_CHECKS,
         max_exceptions: DEFAULT_MAX_EXCEPTIONS,
         // A plan of rates has no stages, and k6 takes as many virtual users as it needs.
@@ -65,9 +67,12 @@ pub fn judge(
         None => Vec::new(),
         Some(_) => collected.problems,
     };
+    // How each runner ended is said by its own sentence.
+    let is_told = !problems.is_empty();
+    let reasons = verdict.reasons.iter();
+    let reasons = reasons.filter(|it| !(is_told && matches!(it, Reason::K6Exit { .. })));
     record.reasons = cause.into_iter().chain(problems).collect();
-    let reasons = verdict.reasons.iter().map(ToString::to_string);
-    record.reasons.extend(reasons);
+    record.reasons.extend(reasons.map(ToString::to_string));
     record.outcome = match verdict.outcome {
         Verdict::Interrupted => Outcome::Interrupted,
         Verdict::Passed if is_sound => Outcome::Passed,

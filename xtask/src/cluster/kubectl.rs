@@ -268,7 +268,7 @@ impl Kubectl {
         let mut args = vec!["delete", "--ignore-not-found", "--wait=false"];
         args.extend(objects.iter().map(String::as_str));
         let sh = shell::here()?;
-        outcome(shell::capture_anyway(
+        outcome(&shell::capture_anyway(
             self.command(&sh, &args, true),
             LIMIT,
         )?)
@@ -364,10 +364,10 @@ fn whole(bytes: &mut Vec<u8>) -> Vec<Change> {
 }
 
 fn answer(command: shell::Cmd<'_>) -> anyhow::Result<String> {
-    outcome(shell::capture(command, LIMIT)?)
+    outcome(&shell::capture(command, LIMIT)?)
 }
 
-fn outcome(captured: shell::Captured) -> anyhow::Result<String> {
+fn outcome(captured: &shell::Captured) -> anyhow::Result<String> {
     match captured.ended.success() {
         true => Ok(String::from_utf8_lossy(&captured.stdout).into_owned()),
         false => Err(Refused::by(&captured.stderr.lines().join("\n")).into()),

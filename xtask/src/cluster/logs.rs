@@ -1,9 +1,13 @@
 //! The runners' logs, each followed from its beginning by a kubectl of its own, so that a deletion takes nothing that was
 //! read.
 
+use std::fs::File;
+use std::io::{BufWriter, IntoInnerError, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
 
 use super::kubectl::Kubectl;
 use super::objects::Pod;
@@ -54,6 +58,8 @@ struct Read {
     line: Vec<u8>,
     /// What is no entry of k6's log.
     rest: String,
+    /// Takes the samples, if there are any; it has no name, since samples may hold a key.
+    samples: Option<BufWriter<File>>,
 }
 
 impl Read {
@@ -105,6 +111,13 @@ impl Read {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = Entry::of(line) else {
             said.take_line(line);
+            if let Some(samples) = &mut self.samples {
+                // What cannot be written is missing in the count.
+                let _counted_later = writeln!(samples, "{line}");
+                if is_sample(line) {
+                    return;
+                }
+            }
             if self.rest.len() > HELD {
                 self.rest.clear();
             }
@@ -131,7 +144,15 @@ impl RunnerLog {
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub fn create(dir: &Path, number: u32, key: &Secret, said: &AllSaid) -> anyhow::Result<Self> {
+    pub fn create(
+        dir: &Path,
+        number: u32,
+        key: &Secret,
+        said: &AllSaid,
+        exact: bool,
+    ) -> anyhow::Result<Self> {
+        let samples = exact.then(tempfile::tempfile).transpose();
+        let samples = samples.context("failed to make a file for samples")?;
         let file = LogFile::create(&dir.join(format!("runner-{number}.log")), key)?;
         Ok(Self {
             read: Arc::new(Mutex::new(Read {
@@ -143,6 +164,7 @@ impl RunnerLog {
                 again: Vec::new(),
                 line: Vec::new(),
                 rest: String::new(),
+                samples: samples.map(BufWriter::new),
             })),
             process: None,
             again: Instant::now(),
@@ -200,9 +222,32 @@ impl RunnerLog {
         std::mem::take(&mut read.rest)
     }
 
+    /// The samples, if they were asked for, from their beginning.
+    ///
+    /// # Errors
+    /// If they could not be kept.
+    pub fn samples(&mut self) -> std::io::Result<Option<File>> {
+        let Some(samples) = lock(&self.read).samples.take() else {
+            return Ok(None);
+        };
+        let mut file = samples.into_inner().map_err(IntoInnerError::into_error)?;
+        file.rewind()?;
+        Ok(Some(file))
+    }
+
     /// What went wrong in writing the file, if anything.
     pub fn problem(&self) -> Option<String> {
         lock(&self.read).file.problem()
+    }
+}
+
+/// Whether a line is a sample as `k6 run --out csv` writes it, or names the columns of samples.
+fn is_sample(line: &str) -> bool {
+    let mut parts = line.split(',').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some("timestamp"), Some("metric_value")) => true,
+        (Some(time), Some(value)) => time.parse::<u64>().is_ok() && value.parse::<f64>().is_ok(),
+        _ => false,
     }
 }
 
@@ -246,6 +291,7 @@ mod tests {
             again: Vec::new(),
             line: Vec::new(),
             rest: String::new(),
+            samples: Some(BufWriter::new(tempfile::tempfile().unwrap())),
         }
     }
 
@@ -254,7 +300,8 @@ mod tests {
     #[test]
     fn a_log_that_breaks_anywhere_is_read_once() {
         let summary = format!("load-test-summary {}", "x".repeat(40_000));
-        let text = format!("{ENTRY}\n{summary}\nlast k3y ws://b/?token=c\n");
+        let sample = "http_reqs,1795647600,1.000000,,true,,,200,GET,http://a/?token=c";
+        let text = format!("{ENTRY}\n{sample}\n{summary}\nlast k3y ws://b/?token=c\n");
         for cut in [0, 1, 50, 200, 20_000, text.len() - 3, text.len()] {
             let dir = tempfile::tempdir().unwrap();
             let mut read = read(dir.path());
@@ -269,6 +316,10 @@ mod tests {
                 "{cut}"
             );
             assert_eq!(read.said.lock().unwrap().commonest().unwrap().1, 1, "{cut}");
+            let mut samples = read.samples.take().unwrap().into_inner().unwrap();
+            samples.rewind().unwrap();
+            let samples = std::io::read_to_string(samples).unwrap();
+            assert_eq!(samples.matches(sample).count(), 1, "{cut}");
             let file = std::fs::read_to_string(dir.path().join("runner-1.log")).unwrap();
             assert!(
                 !file.contains("unknown") && !file.contains("k3y") && !file.contains("=c"),

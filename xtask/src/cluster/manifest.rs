@@ -35,6 +35,8 @@ pub struct Packed<'a> {
     pub tar: &'a [u8],
     /// The tags that its samples have by the script's options.
     pub tags: &'a BTreeMap<String, String>,
+    /// Whether every sample is written to the runners' logs.
+    pub exact: bool,
     /// Its load and where it goes, for people.
     pub about: BTreeMap<&'static str, String>,
 }
@@ -77,7 +79,7 @@ pub fn objects(args: &Runners, image: &str, run: &str, test: &Packed<'_>) -> [Va
         "spec": {
             "parallelism": args.runners,
             "script": {"configMap": {"name": test.name, "file": FILE}},
-            "args": arguments(test.tags),
+            "args": arguments(test),
             // One that is left out is a copy of the runner, whose variables then stand in its arguments: the key too.
             "initializer": initializer(args, image),
             "starter": pod(args, &args.starter_image),
@@ -87,11 +89,16 @@ pub fn objects(args: &Runners, image: &str, run: &str, test: &Packed<'_>) -> [Va
     [config_map, test_run]
 }
 
-/// The operator adds tags of its own as arguments, which replace those of the script: so they are said once more.
-fn arguments(tags: &BTreeMap<String, String>) -> Vec<String> {
-    let tags = tags.iter().map(|(name, value)| format!("{name}={value}"));
-    tags.flat_map(|tag| ["--tag".to_owned(), escaped(&tag)])
-        .collect()
+/// The operator adds tags of its own as arguments, which replace those of the script: so they are said once more. As one
+/// word an output reaches `k6 archive`, which knows none.
+fn arguments(test: &Packed<'_>) -> Vec<String> {
+    let tags = test
+        .tags
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    let tags = tags.flat_map(|tag| ["--tag".to_owned(), escaped(&tag)]);
+    let samples = test.exact.then(|| ["--out", "csv=-"].map(str::to_owned));
+    tags.chain(samples.into_iter().flatten()).collect()
 }
 
 /// Kubernetes puts variables in the place of `$(NAME)`, and one dollar in that of two.

@@ -41,6 +41,8 @@ pub struct Planned {
     pub at_most_s: f64,
     /// How many runners share it.
     pub runners: u32,
+    /// Whether they write every sample to their logs.
+    pub exact: bool,
     /// The runners' image.
     pub image: String,
     /// Where the server is.
@@ -56,6 +58,8 @@ pub struct Packer<'a> {
     pub load: &'a Load,
     /// The objects' namespace, if not the one where kubectl is.
     pub namespace: Option<&'a str>,
+    /// Whether the runners write every sample to their logs.
+    pub exact: bool,
     /// Which runners.
     pub runners: &'a Runners,
     /// Which scripts.
@@ -103,6 +107,7 @@ impl Packer<'_> {
             stages: shape.stages.iter().map(StageRecord::from).collect(),
             at_most_s: shape.at_most.as_secs_f64(),
             runners: self.runners.runners,
+            exact: self.exact,
             image: self.image.clone(),
             base_url: self.address.base_url.clone(),
             ws_url: self.address.ws_url.clone(),
@@ -112,6 +117,7 @@ impl Packer<'_> {
             namespace: self.namespace,
             tar: &tar,
             tags: &shape.tags,
+            exact: self.exact,
             about: BTreeMap::from([
                 ("load-test/load", planned.load.clone()),
                 ("load-test/target", planned.base_url.clone()),

@@ -10,6 +10,7 @@ use signal_hook::consts::SIGHUP;
 use super::collect::collect;
 use super::follow::Following;
 use super::kubectl::{Kubectl, refuse_production};
+use super::logs::RunnerLog;
 use super::planned::{ANNOTATION, Packer, Planned};
 use super::watch::{Conclusion, Step, Wanted};
 use super::{check, judge, yaml};
@@ -49,6 +50,7 @@ pub fn run(args: &ClusterRun, root: &Path, config: &Config) -> anyhow::Result<u8
     let packer = Packer {
         load: &args.load,
         namespace: None,
+        exact: args.exact,
         runners: &args.runners,
         config,
         address,
@@ -255,8 +257,9 @@ impl<'a> Run<'a> {
         };
         let created = objects.map_or(Ok(()), |objects| create(&kubectl, planned, objects, &dir));
         let followed = created.and_then(|()| {
-            let mut following = Following::begin(&kubectl, wanted.clone(), &dir, &self.key)?;
-            let conclusion = following.to_its_end()?;
+            let mut following =
+                Following::begin(&kubectl, wanted.clone(), &dir, &self.key, planned.exact)?;
+            let conclusion = following.conclude()?;
             Ok((following, conclusion))
         });
         let (mut following, conclusion) = match followed {
@@ -309,7 +312,7 @@ impl<'a> Run<'a> {
         let problems: Vec<String> = following
             .logs
             .values()
-            .filter_map(|log| log.problem())
+            .filter_map(RunnerLog::problem)
             .collect();
         problems.into_iter().for_each(|problem| self.say(problem));
         let (mut test, notice) = judge::judge(planned, conclusion.as_ref(), collected, started_at);

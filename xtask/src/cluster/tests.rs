@@ -2,6 +2,7 @@
 
 mod recorded;
 mod schema;
+mod unseen;
 
 use std::collections::BTreeMap;
 
@@ -42,6 +43,7 @@ fn text(line: &str, name: &str, tags: &BTreeMap<String, String>) -> String {
         namespace: args.namespace.as_deref(),
         tar: b"what k6 packed",
         tags,
+        exact: false,
         about: BTreeMap::from([("load-test/load", "1 virtual user: 30 s".to_owned())]),
     };
     yaml::stream(&objects(

@@ -270,11 +270,6 @@ impl RunnerEnd {
     pub fn is_whole(&self) -> bool {
         matches!(self.exit, Some(0 | 99))
     }
-
-    /// How it ended, in a sentence.
-    pub fn sentence(&self) -> String {
-        format!("runner {}: {}", self.runner, self.words)
-    }
 }
 
 #[cfg(test)]
@@ -285,7 +280,9 @@ impl Conclusion {
             Self::Fault { exit, sentence } => (*exit, sentence.clone()),
             Self::Ran { ends, cause } => {
                 let odd = ends.iter().find(|end| end.exit != Some(0));
-                let sentence = cause.clone().or_else(|| odd.map(RunnerEnd::sentence));
+                let sentence = cause
+                    .clone()
+                    .or_else(|| odd.map(|end| format!("runner {}: {}", end.runner, end.words)));
                 (u8::from(sentence.is_some()), sentence.unwrap_or_default())
             }
         }

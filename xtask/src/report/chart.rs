@@ -29,8 +29,10 @@ pub struct Chart {
     pub x: Axis,
     /// The lines, by rising x.
     pub lines: Vec<Line>,
-    /// Place, lower and upper edge of the noise of the past. An edge that is no finite number is a gap.
+    /// Place, lower and upper edge of what `band_name` says. An edge that is no finite number is a gap.
     pub band: Vec<(f64, f64, f64)>,
+    /// What the band is.
+    pub band_name: &'static str,
     /// Horizontal lines. One far above every value is named in the legend instead of drawn.
     pub bounds: Vec<(f64, Text)>,
     /// Vertical lines.
@@ -135,6 +137,7 @@ impl Chart {
             x,
             lines: Vec::new(),
             band: Vec::new(),
+            band_name: "fence",
             bounds: Vec::new(),
             marks: Vec::new(),
             are_pairs: false,

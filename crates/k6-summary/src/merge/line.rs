@@ -14,8 +14,7 @@ use crate::summary::Summary;
 
 /// How the line begins. Its length in bytes, its SHA-256 and the JSON follow, each after a space.
 const MARK: &str = "load-test-summary ";
-/// How a line of k6's own log begins. Kubernetes may put one into the midst of ours, since it collects standard output and
-/// error apart, in pieces of 16 KiB.
+/// How a line of k6's own log begins, unless it is JSON.
 const LOGGED: &str = "time=\"";
 
 /// The summary of a k6 that made a part of a load, as `load-tests/main.js` writes it to standard output if `RUNNER_SUMMARY`
@@ -211,7 +210,7 @@ fn intact(rest: &str) -> Option<Result<String, LineProblem>> {
         {
             return Some(Ok(whole));
         }
-        match line.rfind(LOGGED) {
+        match stranger(line) {
             Some(at) if json.len() + at <= stated => json.push_str(&line[..at]),
             _ => {
                 return Some(Err(match found.cmp(&stated) {
@@ -224,4 +223,19 @@ fn intact(rest: &str) -> Option<Result<String, LineProblem>> {
     }
     let found = json.len();
     Some(Err(LineProblem::CutShort { found, stated }))
+}
+
+/// Where an entry of k6's own log begins that goes on to the end of this line, if there is one: Kubernetes collects standard
+/// output and error apart, in pieces of 16 KiB, and so may put an entry into the midst of our line.
+fn stranger(line: &str) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(rename = "level")]
+        _level: String,
+        #[serde(rename = "msg")]
+        _msg: String,
+    }
+    let is_entry = |at: &usize| serde_json::from_str::<Entry>(&line[*at..]).is_ok();
+    let mut objects = line.rmatch_indices("{\"").map(|(at, _)| at);
+    objects.find(is_entry).or_else(|| line.rfind(LOGGED))
 }

@@ -220,9 +220,14 @@ proptest! {
         // What k6 logs beside it may come between its pieces.
         let from = line.find('{').unwrap();
         let between = from + at.index(line.len() - from);
-        let mut torn = line.clone();
-        torn.insert_str(between, "time=\"2\" level=error msg=crossed\ntime=\"3\" level=info msg=end\n");
-        prop_assert_eq!(&RunnerSummary::from_log(&torn), &whole);
+        for entries in [
+            "time=\"2\" level=error msg=crossed\ntime=\"3\" level=info msg=end\n",
+            "{\"level\":\"error\",\"msg\":\"{\\\"a\\\":1} crossed\",\"time\":\"2\"}\n",
+        ] {
+            let mut torn = line.clone();
+            torn.insert_str(between, entries);
+            prop_assert_eq!(&RunnerSummary::from_log(&torn), &whole);
+        }
         let digit = from + changed.index(line.len() - from - 1);
         let mut other = line.into_bytes();
         other[digit] = if other[digit] == b'7' { b'8' } else { b'7' };

@@ -91,6 +91,7 @@ pub fn figure(chart: &Chart) -> Value {
         notes => &chart.notes,
         values => values(chart),
         bands => bands(chart, &scale),
+        band_name => chart.band_name,
         bounds => bounds.collect::<Vec<_>>(),
         marks => marks.collect::<Vec<_>>(),
         stems => stems(chart, &scale),
@@ -166,7 +167,7 @@ fn legend(chart: &Chart, y: &Range<f64>) -> Vec<Value> {
         entry(&line.name, kind, colour, shape)
     });
     let band = chart.band.iter().any(is_edge);
-    let band = band.then(|| entry("fence", "band", 0, Shape::Hidden));
+    let band = band.then(|| entry(chart.band_name, "band", 0, Shape::Hidden));
     let far = chart.bounds.iter().filter(|(bound, _)| !y.contains(bound));
     let far = far.map(|(_, label)| {
         let name = format!("{label} (beyond the chart)");
