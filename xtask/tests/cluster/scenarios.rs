@@ -124,13 +124,17 @@ fn own_tests() -> TempDir {
     dir
 }
 
-/// The processes of this machine that have the key in their arguments.
-fn with_key_in_arguments() -> Vec<String> {
+/// No process has the key in its arguments while both runners have it in their environment.
+#[track_caller]
+fn no_key_in_arguments(name: &str) {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.map(command_line)
-        .filter(|line| line.contains(KEY))
-        .collect()
+    let lines: Vec<String> = pids.map(command_line).collect();
+    let runner = format!("--tag testrun_name={name}");
+    let runners = lines.iter().filter(|line| line.contains(&runner)).count();
+    assert_eq!(runners, 2, "{lines:#?}");
+    let with_key: Vec<_> = lines.iter().filter(|line| line.contains(KEY)).collect();
+    assert!(with_key.is_empty(), "{with_key:#?}");
 }
 
 /// The key is in no file of a run, in nothing it said, and in no object but the Secret.
@@ -168,8 +172,8 @@ fn a_test_passes_though_streams_break() {
         return;
     };
     let mut run = stage.run("missions", 2, "--time-scale 0.1").start();
-    stage.wait_for_load(&mut run);
-    assert_eq!(with_key_in_arguments(), Vec::<String>::new());
+    let name = stage.wait_for_load(&mut run);
+    no_key_in_arguments(&name);
     let done = run.done();
     done.exits(0).says("context stand-in");
     let state = stage.cluster.inner.store.lock();
@@ -281,9 +285,12 @@ fn a_run_whose_terminal_is_gone_is_gone_on_with() {
     let name = stage.wait_for_load(&mut run);
     run.signal(Signal::KILL);
     assert_eq!(run.done().code, None);
-    let done = stage.cluster.run(&format!("attach {name}")).done();
+    let done = stage.cluster.run(&format!("attach {name} --keep")).done();
     done.exits(0);
     assert_eq!(done.run()["cluster"]["heard"], 2);
+    let clean = stage.cluster.run("clean").done();
+    clean.exits(2).says(&name).says("say --yes");
+    stage.cluster.run("clean --yes").done().exits(0).says("deleted 2 objects");
     stage.is_empty();
 }
 
