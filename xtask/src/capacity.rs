@@ -13,6 +13,9 @@ use crate::record::{
 const FULL_CPU: f64 = 0.8;
 /// The idle share of all cores below which whoever wants one waits for it.
 const MIN_IDLE: f64 = 0.05;
+/// The share of all cores that the load generator and the server must take together for a machine without idle time to be
+/// full of them, and not of other programs.
+const OURS: f64 = 0.5;
 /// The share of one core, of the time or of a limit from which on a thread, the commits or the open files are full.
 const FULL: f64 = 0.9;
 /// How far from one core threads that take turns may be all together, and the share of one that none of them takes alone.
@@ -65,8 +68,9 @@ pub fn is_generator(cause: &CauseRecord) -> bool {
 fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> CauseRecord {
     let used = &at.resources;
     let takes_more = |cpu: f64| cpu > server(used).unwrap_or(0.0);
-    let is_full = used.machine_idle.is_some_and(|idle| idle <= MIN_IDLE);
     let cpu = used.generator_cpu;
+    let ours = cpu.unwrap_or(0.0) + server(used).unwrap_or(0.0);
+    let is_full = ours >= OURS && used.machine_idle.is_some_and(|idle| idle <= MIN_IDLE);
     if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (is_full && takes_more(cpu))) {
         return generator(at, held, unit);
     }
@@ -536,8 +540,7 @@ mod tests {
         let words = "from 30 to 31 users the p95 of requests went from 90 ms to 402 ms";
         assert!(cause.sentence.contains(words), "{cause:?}");
         // Where nobody waits for answers, a queue alone does that; and from twice the load anything may come.
-        let open =
-            cause(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
+        let open = cause(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
         assert_eq!(open.what, "nothing that was measured");
         slow.load = 60;
         assert_ne!(
