@@ -241,6 +241,7 @@ impl CapacityRecord {
                 words(below),
                 share(self.level)
             ),
+            None if at_least == 0.0 => "has no load that is known to hold".into(),
             None => format!("holds at least {}", words(at_least)),
         };
         let ended = match &self.ended {
@@ -365,6 +366,12 @@ mod tests {
                 None,
                 Generator,
                 "holds at least 320 users; this machine cannot ask for more",
+            ),
+            (
+                0.0,
+                None,
+                Interrupted,
+                "has no load that is known to hold, when it was interrupted",
             ),
             (
                 320.0,
