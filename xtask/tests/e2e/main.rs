@@ -30,6 +30,7 @@ mod processes;
 mod prometheus;
 mod readme;
 mod results;
+mod runners;
 mod scripts;
 mod stub;
 mod support;
