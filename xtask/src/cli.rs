@@ -1,5 +1,6 @@
 //! Every command-line type, and nothing else: the doc comments are the help.
 
+mod capacity;
 mod compare;
 mod completions;
 mod history;
@@ -14,10 +15,11 @@ use semver::Version;
 
 use crate::config::Config;
 
+pub use capacity::{Capacity, Search};
 pub use compare::{Compare, Use};
 pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};
-pub use load_test::{DEFAULT_GRAFANA_URL, FindK6, Load, LoadTest, MessageFormat};
+pub use load_test::{DEFAULT_GRAFANA_URL, Extra, FindK6, Load, LoadTest, MessageFormat, Running};
 pub use manifest::{Manifest, Spread};
 pub use report::Report;
 
@@ -84,6 +86,13 @@ fn command(config: Option<&Config>) -> clap::Command {
                     arg.help("Where the runners find the server")
                 })
         })
+        .mut_subcommand("capacity", |command| {
+            command
+                .mut_arg("tests", |arg| arg.value_parser(test()))
+                .mut_arg("base_url", |arg| {
+                    arg.default_value(config.table.server.base_url.clone())
+                })
+        })
         .mut_subcommand("compare", |command| {
             command.mut_arg("tests", |arg| arg.value_parser(test()))
         })
@@ -138,6 +147,8 @@ pub struct Cli {
 pub enum Command {
     /// Run load tests against the server of load-test.toml, starting it if nothing healthy answers.
     LoadTest(Box<LoadTest>),
+    /// Search for the highest load at which every threshold, check and rule of a test holds.
+    Capacity(Box<Capacity>),
     /// Compare this working tree with another revision, on this machine, now.
     Compare(Box<Compare>),
     /// Write the tests for k6-operator on Kubernetes, for `kubectl create -f -`.

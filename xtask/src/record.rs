@@ -20,8 +20,8 @@ pub use blocks::{
     SCHEMA_VERSION as BLOCKS_VERSION, Sampled, Side, SideRecord, in_functions,
 };
 pub use capacity::{
-    CapacityRecord, CauseRecord, Confirmed, Interval, LoadUnit, QueueRecord, ResourcesRecord,
-    SearchEnd, StepOutcome, StepRecord, StepRole,
+    CapacityRecord, CauseRecord, Followed, LoadUnit, QueueRecord, ResourcesRecord, SearchEnd,
+    StepOutcome, StepRecord, StepRole,
 };
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
@@ -29,7 +29,7 @@ pub use comparison::{
 };
 pub use folder::{RunFolder, try_output, write_whole};
 pub use host::{Host, Revision};
-pub use measured::{Kind, Measure, measured};
+pub use measured::{Kind, Measure, followed, measured};
 pub use run::{
     EndpointRecord, FailingStatuses, FunctionRecord, GrowthRow, K6Record, Outcome, PastRecord,
     PastRow, PastState, ProfileRecord, RunRecord, SCHEMA_VERSION, SampledRecord, ServerKind,

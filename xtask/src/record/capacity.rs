@@ -1,6 +1,11 @@
 //! How much load a server withstands: every step of the search, what is known of the edge, and what gave way there.
 
+use k6_summary::{Quantity, Unit};
+pub use load_stats::capacity::Role as StepRole;
+use load_stats::capacity::{Confirmed, Interval};
 use serde::{Deserialize, Serialize};
+
+use super::share;
 
 /// What a search for the capacity of one test found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,7 +36,7 @@ pub struct CapacityRecord {
 }
 
 /// What a load is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LoadUnit {
@@ -57,7 +62,7 @@ pub struct StepRecord {
     pub duration_s: f64,
     /// The most virtual users there were.
     pub virtual_users: u64,
-    /// The users that there were on average by the plan, ramps included; `None` where the plan is of rates.
+    /// The users that there were on average by the plan; `None` where the load is a rate.
     #[serde(default)]
     pub mean_users: Option<f64>,
     /// Iterations that ended each second.
@@ -81,23 +86,6 @@ pub struct StepRecord {
     pub resources: ResourcesRecord,
 }
 
-/// What a step was measured for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum StepRole {
-    /// To find loads that hold and that do not, by doubling or halving.
-    Grow,
-    /// To narrow what lies between them.
-    Bisect,
-    /// A load that was made before, near the edge, where chance decides.
-    Repeat,
-    /// A longer step just below the edge.
-    ConfirmBelow,
-    /// A longer step just above it.
-    ConfirmAbove,
-}
-
 /// What came of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -113,26 +101,6 @@ pub enum StepOutcome {
     Broken,
     /// The user interrupted it.
     Interrupted,
-}
-
-/// Where the edge lies: the highest load that holds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Interval {
-    /// At this load or above; 0 if none held.
-    pub at_least: f64,
-    /// Below this load; `None` if no load was too much.
-    pub below: Option<f64>,
-}
-
-/// What the longer steps at the end said.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Confirmed {
-    /// The load just below the edge held for longer.
-    pub below: bool,
-    /// The load just above it did not hold again.
-    pub above: bool,
 }
 
 /// Why a search ended.
@@ -217,12 +185,212 @@ pub struct QueueRecord {
     pub length: f64,
 }
 
-impl LoadUnit {
-    /// So much load, in words: `340 users`.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Users => "users",
-            Self::IterationsPerSecond => "iterations a second",
+/// A capacity that runs are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Followed {
+    /// What it is counted in.
+    pub unit: LoadUnit,
+    /// The middle of the interval with the edge.
+    pub value: f64,
+}
+
+impl CapacityRecord {
+    /// The number that is followed from run to run; none unless the edge is known as well as was asked.
+    pub fn followed(&self) -> Option<Followed> {
+        let below = self.interval.below?;
+        let is_known = self.ended == SearchEnd::ResolutionReached && self.interval.at_least > 0.0;
+        is_known.then(|| Followed {
+            unit: self.unit,
+            value: (self.interval.at_least * below).sqrt(),
+        })
+    }
+
+    /// What searches must share for their numbers to be comparable. How long they may take does not change the number.
+    pub fn conditions(&self) -> String {
+        format!(
+            "{}, to {}, steps of {} s, confirmed for {} s",
+            self.unit.words(2.0),
+            share(self.resolution),
+            self.step_s,
+            self.confirm_s
+        )
+    }
+
+    /// The lowest load at or above the edge that failed, and why.
+    fn first_crossed(&self) -> Option<(u64, &str)> {
+        let failed = |step: &&StepRecord| step.outcome == StepOutcome::Failed;
+        let beyond = |step: &&StepRecord| step.load as f64 >= self.interval.at_least;
+        let step = (self.steps.iter().filter(failed).filter(beyond)).min_by_key(|it| it.load)?;
+        Some((step.load, step.reasons.first()?.lines().next()?))
+    }
+
+    /// The load that it holds, in a few words.
+    pub fn answer(&self) -> String {
+        let Interval { at_least, below } = self.interval;
+        let words = |load: f64| format!("{} {}", amount(load), self.unit.words(load));
+        match below {
+            Some(below) if at_least == 0.0 => format!("less than {}", words(below)),
+            Some(below) if below - at_least <= 1.0 => words(at_least),
+            Some(below) => format!("{} to {}", amount(at_least), words(below)),
+            None => format!("at least {}", words(at_least)),
         }
+    }
+
+    /// What is known, in a sentence.
+    pub fn sentence(&self) -> String {
+        let Interval { at_least, below } = self.interval;
+        let known = match below {
+            Some(below) if at_least == 0.0 && below <= 1.0 => {
+                format!("does not even hold 1 {}", self.unit.words(1.0))
+            }
+            Some(_) if at_least > 0.0 => {
+                format!("holds {} ({})", self.answer(), share(self.level))
+            }
+            _ => format!("holds {}", self.answer()),
+        };
+        let ended = match &self.ended {
+            SearchEnd::ResolutionReached => String::new(),
+            SearchEnd::Budget => ", when the time was up".into(),
+            SearchEnd::Generator => "; this machine cannot ask for more".into(),
+            SearchEnd::Broken(why) => {
+                let why = why.lines().next().unwrap_or_default();
+                format!(", and then the search ended: {why}")
+            }
+            SearchEnd::Interrupted => ", when it was interrupted".into(),
+        };
+        let crossed = self.first_crossed();
+        let crossed =
+            crossed.map(|(load, why)| format!("; at {} first crossed: {why}", amount(load as f64)));
+        format!("{known}{ended}{}", crossed.unwrap_or_default())
+    }
+}
+
+fn amount(load: f64) -> String {
+    Quantity::new(load, Unit::Count).to_string()
+}
+
+impl LoadUnit {
+    /// What so much load is counted in: `user`, `iterations a second`.
+    pub fn words(self, load: f64) -> &'static str {
+        match (self, load) {
+            (Self::Users, 1.0) => "user",
+            (Self::Users, _) => "users",
+            (Self::IterationsPerSecond, 1.0) => "iteration a second",
+            (Self::IterationsPerSecond, _) => "iterations a second",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(at_least: f64, below: Option<f64>, ended: SearchEnd) -> CapacityRecord {
+        let step = |load, outcome, reasons: &[&str]| StepRecord {
+            load,
+            role: StepRole::Bisect,
+            outcome,
+            reasons: reasons.iter().map(|&it| it.to_owned()).collect(),
+            duration_s: 10.0,
+            virtual_users: load,
+            mean_users: None,
+            iterations_per_second: 1.0,
+            requests_per_second: 1.0,
+            p50_ms: None,
+            p95_ms: None,
+            p99_ms: None,
+            iteration_ms: None,
+            failed_ratio: None,
+            dropped_iterations: 0,
+            resources: ResourcesRecord::default(),
+        };
+        CapacityRecord {
+            unit: LoadUnit::Users,
+            resolution: 0.05,
+            budget_s: 600.0,
+            step_s: 10.0,
+            confirm_s: 60.0,
+            steps: vec![
+                step(640, StepOutcome::Failed, &["p95 of requests is 900 ms"]),
+                step(320, StepOutcome::Held, &[]),
+                step(
+                    352,
+                    StepOutcome::Failed,
+                    &["p95 of requests is 512 ms\n  more"],
+                ),
+            ],
+            interval: Interval { at_least, below },
+            level: 0.95,
+            confirmed: Confirmed::default(),
+            ended,
+            cause: None,
+        }
+    }
+
+    #[test]
+    fn it_is_said_in_one_sentence() {
+        use SearchEnd::{Broken, Budget, Generator, Interrupted, ResolutionReached};
+        let crossed = "; at 352 first crossed: p95 of requests is 512 ms";
+        for (at_least, below, ended, said) in [
+            (
+                340.0,
+                Some(356.0),
+                ResolutionReached,
+                "holds 340 to 356 users (95 %)",
+            ),
+            (1.0, Some(2.0), ResolutionReached, "holds 1 user (95 %)"),
+            (
+                0.0,
+                Some(1.0),
+                ResolutionReached,
+                "does not even hold 1 user",
+            ),
+            (
+                320.0,
+                Some(640.0),
+                Budget,
+                "holds 320 to 640 users (95 %), when the time was up",
+            ),
+            (
+                0.0,
+                Some(25.0),
+                Budget,
+                "holds less than 25 users, when the time was up",
+            ),
+            (
+                320.0,
+                None,
+                Generator,
+                "holds at least 320 users; this machine cannot ask for more",
+            ),
+            (
+                320.0,
+                None,
+                Interrupted,
+                "holds at least 320 users, when it was interrupted",
+            ),
+            (
+                320.0,
+                None,
+                Broken("it ended\n  log".into()),
+                "holds at least 320 users, and then the search ended: it ended",
+            ),
+        ] {
+            let record = record(at_least, below, ended);
+            assert_eq!(record.sentence(), format!("{said}{crossed}"));
+        }
+    }
+
+    #[test]
+    fn only_an_edge_that_is_known_is_followed() {
+        let value = |at_least, below, ended| {
+            let followed = record(at_least, below, ended).followed();
+            followed.map(|it| it.value)
+        };
+        let known = value(100.0, Some(121.0), SearchEnd::ResolutionReached);
+        assert!((known.unwrap() - 110.0).abs() < 1e-9);
+        assert_eq!(value(100.0, Some(121.0), SearchEnd::Budget), None);
+        assert_eq!(value(100.0, None, SearchEnd::Generator), None);
+        assert_eq!(value(0.0, Some(1.0), SearchEnd::ResolutionReached), None);
     }
 }
