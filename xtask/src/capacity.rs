@@ -88,9 +88,8 @@ fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Cause
         what: what.into(),
         share: found.first().and_then(|full| full.share),
         sentence: format!(
-            "At {} {}: {crossed}{}",
-            at.load,
-            unit.words(at.load as f64),
+            "At {}: {crossed}{}",
+            unit.counted(at.load as f64),
             capital(&words)
         ),
     }
@@ -145,8 +144,8 @@ fn generator(step: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Ca
         what: GENERATOR.into(),
         share: used.generator_cpu,
         sentence: format!(
-            "At least {known} {}: this machine cannot ask for more, since {words}{}",
-            unit.words(known as f64),
+            "At least {}: this machine cannot ask for more, since {words}{}",
+            unit.counted(known as f64),
             needs.unwrap_or_default()
         ),
     }

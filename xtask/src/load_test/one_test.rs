@@ -34,7 +34,7 @@ pub struct Tested {
     pub record: TestRecord,
     /// Why it says nothing of how the server withstands the load, if so: k6 died, or the server did.
     pub broken: Option<String>,
-    /// What the server and the load generator used, if it is a step.
+    /// What was used meanwhile, of a step.
     pub resources: ResourcesRecord,
 }
 
@@ -160,7 +160,8 @@ impl Run<'_> {
         let (mut record, notice) =
             judge::judge(&test, shape, self.args, as_planned, &measured, probed);
         let broken = judge::broken(&measured);
-        let resources = watched.map(|it| measured.resources(it)).unwrap_or_default();
+        let resources = watched.map(|watched| measured.resources(watched));
+        let resources = resources.unwrap_or_default();
         if is_step {
             // What explains a step stands in its record; thirty of them would bury what explains the search.
             return Ok(Tested {

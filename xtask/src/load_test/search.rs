@@ -13,7 +13,6 @@ use load_stats::capacity::{Answer, Ask, End, LEVEL, Options, Search, Step};
 
 use super::Run;
 use super::one_test::{Making, Tested};
-use crate::cli;
 use crate::config::Config;
 use crate::error::UsageError;
 use crate::k6::{K6, Place, short};
@@ -24,7 +23,8 @@ use crate::record::{
 };
 use crate::server::Server;
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{capacity, github, report, ui};
+use crate::{capacity, cli};
+use crate::{github, report, ui};
 
 /// The profile in load-tests/main.js that makes a step's load, and the name of such runs.
 const PROFILE: &str = "capacity";
@@ -103,7 +103,7 @@ impl Plan {
     pub fn announcement(&self, plan: &plan::Plan, k6: &K6) -> String {
         format!(
             "searching how many {} {} can take: to {}, within {} for each test, with k6 {}",
-            self.unit.words(2.0),
+            self.unit.words(),
             plan.tests.join(", "),
             share(self.resolution),
             short(self.budget),
@@ -190,12 +190,11 @@ impl Searching<'_> {
     fn conclude(&self, planned: &TestRecord, ended: SearchEnd) -> TestRecord {
         let mut capacity = self.record(ended);
         capacity.cause = capacity::cause(&capacity.steps, capacity.unit);
-        if capacity.cause.as_ref().is_some_and(capacity::is_generator) {
-            // What crossed a threshold there is no limit of the server.
+        if capacity.ended == SearchEnd::ResolutionReached
+            && capacity.cause.as_ref().is_some_and(capacity::is_generator)
+        {
+            capacity.ended = SearchEnd::Generator;
             capacity.interval.below = None;
-            if capacity.ended == SearchEnd::ResolutionReached {
-                capacity.ended = SearchEnd::Generator;
-            }
         }
         let at_least = capacity.interval.at_least;
         let held = self
@@ -328,7 +327,7 @@ impl Run<'_> {
         let nth = searching.made.len() + 1;
         let lasts = Duration::from_secs_f64(step.seconds);
         let left = Duration::from_secs_f64(searching.finder.left_s());
-        let words = format!("{} {}", step.load, search.unit.words(step.load as f64));
+        let words = search.unit.counted(step.load as f64);
         ui::step(&format!(
             "{test}, step {nth}: {words} for {}, {} ({} left)",
             short(lasts),
@@ -385,8 +384,7 @@ impl Run<'_> {
             (Outcome::Failed, None) if !is_short_of_users => StepOutcome::Failed,
             _ => StepOutcome::Generator,
         };
-        let mut made = step_record(search.unit, step, outcome, &record);
-        made.resources = resources;
+        let made = step_record(search.unit, step, outcome, &record, resources);
         ui::info(&told(&made));
         searching.made.push((made, record));
         let answer = match (outcome, broken) {
@@ -446,7 +444,13 @@ fn told(step: &StepRecord) -> String {
     }
 }
 
-fn step_record(unit: LoadUnit, step: Step, outcome: StepOutcome, test: &TestRecord) -> StepRecord {
+fn step_record(
+    unit: LoadUnit,
+    step: Step,
+    outcome: StepOutcome,
+    test: &TestRecord,
+    resources: ResourcesRecord,
+) -> StepRecord {
     let metrics = test.metrics.as_ref();
     let duration_s = test.duration_s.unwrap_or_default();
     let requests = metrics.and_then(|it| it.http_req_duration.as_ref());
@@ -475,6 +479,6 @@ fn step_record(unit: LoadUnit, step: Step, outcome: StepOutcome, test: &TestReco
         iteration_ms: iteration.and_then(|it| it.avg),
         failed_ratio: metrics.and_then(|it| it.http_failed_ratio),
         dropped_iterations: metrics.map_or(0, |it| it.dropped_iterations),
-        resources: ResourcesRecord::default(),
+        resources,
     }
 }

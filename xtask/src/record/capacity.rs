@@ -62,7 +62,7 @@ pub struct StepRecord {
     pub duration_s: f64,
     /// The most virtual users there were.
     pub virtual_users: u64,
-    /// The users that there were on average by the plan; `None` where the load is a rate.
+    /// The users that there were on average by the plan, ramps included; `None` where the plan is of rates.
     #[serde(default)]
     pub mean_users: Option<f64>,
     /// Iterations that ended each second.
@@ -209,7 +209,7 @@ impl CapacityRecord {
     pub fn conditions(&self) -> String {
         format!(
             "{}, to {}, steps of {} s, confirmed for {} s",
-            self.unit.words(2.0),
+            self.unit.words(),
             share(self.resolution),
             self.step_s,
             self.confirm_s
@@ -227,7 +227,7 @@ impl CapacityRecord {
     /// The load that it holds, in a few words.
     pub fn answer(&self) -> String {
         let Interval { at_least, below } = self.interval;
-        let words = |load: f64| format!("{} {}", amount(load), self.unit.words(load));
+        let words = |load| self.unit.counted(load);
         match below {
             Some(below) if at_least == 0.0 => format!("less than {}", words(below)),
             Some(below) if below - at_least <= 1.0 => words(at_least),
@@ -241,7 +241,7 @@ impl CapacityRecord {
         let Interval { at_least, below } = self.interval;
         let known = match below {
             Some(below) if at_least == 0.0 && below <= 1.0 => {
-                format!("does not even hold 1 {}", self.unit.words(1.0))
+                format!("does not even hold {}", self.unit.counted(1.0))
             }
             Some(_) if at_least > 0.0 => {
                 format!("holds {} ({})", self.answer(), share(self.level))
@@ -270,14 +270,22 @@ fn amount(load: f64) -> String {
 }
 
 impl LoadUnit {
-    /// What so much load is counted in: `user`, `iterations a second`.
-    pub fn words(self, load: f64) -> &'static str {
-        match (self, load) {
-            (Self::Users, 1.0) => "user",
-            (Self::Users, _) => "users",
-            (Self::IterationsPerSecond, 1.0) => "iteration a second",
-            (Self::IterationsPerSecond, _) => "iterations a second",
+    /// What loads are counted in, in words: `users`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::IterationsPerSecond => "iterations a second",
         }
+    }
+
+    /// So much load in words: `1 user`, `340 iterations a second`.
+    pub fn counted(self, load: f64) -> String {
+        let words = match (self, load) {
+            (Self::Users, 1.0) => "user",
+            (Self::IterationsPerSecond, 1.0) => "iteration a second",
+            _ => self.words(),
+        };
+        format!("{} {words}", amount(load))
     }
 }
 

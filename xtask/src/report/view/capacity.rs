@@ -248,7 +248,7 @@ type Of = fn(&StepRecord) -> Option<f64>;
 /// Durations, throughput, failures and CPU by load, each with the interval.
 fn charts(found: &CapacityRecord, all: &[Vec<&StepRecord>]) -> Vec<Chart> {
     let chart = |title: &str, unit: &str, parts: &[(&str, Of)]| {
-        let mut chart = Chart::new(title, unit, Axis::Load(found.unit.words(2.0)));
+        let mut chart = Chart::new(title, unit, Axis::Load(found.unit.words()));
         let known = parts.iter().map(|(name, of)| line_of(name, all, *of));
         chart.lines = known.filter(|line| !line.points.is_empty()).collect();
         let points = chart.lines.iter().flat_map(|line| &line.points);
