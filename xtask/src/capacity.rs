@@ -92,9 +92,8 @@ fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Cause
         what: what.into(),
         share: found.first().and_then(|full| full.share),
         sentence: format!(
-            "At {} {}: {crossed}{}",
-            at.load,
-            unit.words(),
+            "At {}: {crossed}{}",
+            unit.counted(at.load as f64),
             capital(&words)
         ),
     }
@@ -149,8 +148,8 @@ fn generator(step: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Ca
         what: GENERATOR.into(),
         share: used.generator_cpu,
         sentence: format!(
-            "At least {known} {}: this machine cannot ask for more, since {words}{}",
-            unit.words(),
+            "At least {}: this machine cannot ask for more, since {words}{}",
+            unit.counted(known as f64),
             needs.unwrap_or_default()
         ),
     }
@@ -535,10 +534,10 @@ mod tests {
         let mut slow = step(31, StepOutcome::Failed, idle());
         slow.p95_ms = Some(402.0);
         let held = step(30, StepOutcome::Held, idle());
-        let cause = cause(&[held.clone(), slow.clone()], LoadUnit::Users).unwrap();
-        assert_eq!(cause.what, "connections");
+        let found = cause(&[held.clone(), slow.clone()], LoadUnit::Users).unwrap();
+        assert_eq!(found.what, "connections");
         let words = "from 30 to 31 users the p95 of requests went from 90 ms to 402 ms";
-        assert!(cause.sentence.contains(words), "{cause:?}");
+        assert!(found.sentence.contains(words), "{found:?}");
         // Where nobody waits for answers, a queue alone does that; and from twice the load anything may come.
         let open = cause(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
         assert_eq!(open.what, "nothing that was measured");
