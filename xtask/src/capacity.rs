@@ -13,6 +13,9 @@ use crate::record::{
 const FULL_CPU: f64 = 0.8;
 /// The idle share of all cores below which whoever wants one waits for it.
 const MIN_IDLE: f64 = 0.05;
+/// The share of all cores that the load generator and the server must take together for a machine without idle time to be
+/// full of them, and not of other programs.
+const OURS: f64 = 0.5;
 /// The share of one core, of the time or of a limit from which on a thread, the commits or the open files are full.
 const FULL: f64 = 0.9;
 /// How far from one core threads that take turns may be all together, and the share of one that none of them takes alone.
@@ -65,8 +68,9 @@ pub fn is_generator(cause: &CauseRecord) -> bool {
 fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> CauseRecord {
     let used = &at.resources;
     let takes_more = |cpu: f64| cpu > server(used).unwrap_or(0.0);
-    let is_full = used.machine_idle.is_some_and(|idle| idle <= MIN_IDLE);
     let cpu = used.generator_cpu;
+    let ours = cpu.unwrap_or(0.0) + server(used).unwrap_or(0.0);
+    let is_full = ours >= OURS && used.machine_idle.is_some_and(|idle| idle <= MIN_IDLE);
     if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (is_full && takes_more(cpu))) {
         return generator(at, held, unit);
     }
@@ -88,9 +92,8 @@ fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Cause
         what: what.into(),
         share: found.first().and_then(|full| full.share),
         sentence: format!(
-            "At {} {}: {crossed}{}",
-            at.load,
-            unit.words(),
+            "At {}: {crossed}{}",
+            unit.counted(at.load as f64),
             capital(&words)
         ),
     }
@@ -145,8 +148,8 @@ fn generator(step: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Ca
         what: GENERATOR.into(),
         share: used.generator_cpu,
         sentence: format!(
-            "At least {known} {}: this machine cannot ask for more, since {words}{}",
-            unit.words(),
+            "At least {}: this machine cannot ask for more, since {words}{}",
+            unit.counted(known as f64),
             needs.unwrap_or_default()
         ),
     }
@@ -531,13 +534,12 @@ mod tests {
         let mut slow = step(31, StepOutcome::Failed, idle());
         slow.p95_ms = Some(402.0);
         let held = step(30, StepOutcome::Held, idle());
-        let cause = cause(&[held.clone(), slow.clone()], LoadUnit::Users).unwrap();
-        assert_eq!(cause.what, "connections");
+        let found = cause(&[held.clone(), slow.clone()], LoadUnit::Users).unwrap();
+        assert_eq!(found.what, "connections");
         let words = "from 30 to 31 users the p95 of requests went from 90 ms to 402 ms";
-        assert!(cause.sentence.contains(words), "{cause:?}");
+        assert!(found.sentence.contains(words), "{found:?}");
         // Where nobody waits for answers, a queue alone does that; and from twice the load anything may come.
-        let open =
-            cause(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
+        let open = cause(&[held.clone(), slow.clone()], LoadUnit::IterationsPerSecond).unwrap();
         assert_eq!(open.what, "nothing that was measured");
         slow.load = 60;
         assert_ne!(

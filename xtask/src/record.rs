@@ -21,9 +21,11 @@ pub use blocks::{
     SCHEMA_VERSION as BLOCKS_VERSION, Sampled, Side, SideRecord, in_functions,
 };
 pub use capacity::{
-    CapacityRecord, CauseRecord, Confirmed, Followed, Interval, LoadUnit, QueueRecord,
-    ResourcesRecord, SearchEnd, StepOutcome, StepRecord, StepRole,
+    CapacityRecord, CauseRecord, Followed, LoadUnit, QueueRecord, ResourcesRecord, SearchEnd,
+    StepOutcome, StepRecord, StepRole,
 };
+#[cfg(test)]
+pub use capacity::{Confirmed, Interval};
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
     TestRecord as TestComparison,

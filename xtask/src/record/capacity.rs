@@ -1,7 +1,8 @@
 //! How much load a server withstands: every step of the search, what is known of the edge, and what gave way there.
 
 use k6_summary::{Quantity, Unit};
-pub use load_stats::capacity::{Confirmed, Interval, Role as StepRole};
+pub use load_stats::capacity::Role as StepRole;
+use load_stats::capacity::{Confirmed, Interval};
 use serde::{Deserialize, Serialize};
 
 use super::share;
@@ -223,25 +224,30 @@ impl CapacityRecord {
         Some((step.load, step.reasons.first()?.lines().next()?))
     }
 
+    /// The load that it holds, in a few words.
+    pub fn answer(&self) -> String {
+        let Interval { at_least, below } = self.interval;
+        let words = |load| self.unit.counted(load);
+        match below {
+            Some(below) if at_least == 0.0 => format!("less than {}", words(below)),
+            Some(below) if below - at_least <= 1.0 => words(at_least),
+            Some(below) => format!("{} to {}", amount(at_least), words(below)),
+            None => format!("at least {}", words(at_least)),
+        }
+    }
+
     /// What is known, in a sentence.
     pub fn sentence(&self) -> String {
         let Interval { at_least, below } = self.interval;
-        let words = |load| self.unit.counted(load);
         let known = match below {
             Some(below) if at_least == 0.0 && below <= 1.0 => {
-                format!("does not even hold {}", words(1.0))
+                format!("does not even hold {}", self.unit.counted(1.0))
             }
-            Some(below) if at_least == 0.0 => format!("holds less than {}", words(below)),
-            Some(below) if below - at_least <= 1.0 => {
-                format!("holds {} ({})", words(at_least), share(self.level))
+            Some(_) if at_least > 0.0 => {
+                format!("holds {} ({})", self.answer(), share(self.level))
             }
-            Some(below) => format!(
-                "holds {} to {} ({})",
-                amount(at_least),
-                words(below),
-                share(self.level)
-            ),
-            None => format!("holds at least {}", words(at_least)),
+            None if at_least == 0.0 => "has no load that is known to hold".into(),
+            _ => format!("holds {}", self.answer()),
         };
         let ended = match &self.ended {
             SearchEnd::ResolutionReached => String::new(),
@@ -365,6 +371,12 @@ mod tests {
                 None,
                 Generator,
                 "holds at least 320 users; this machine cannot ask for more",
+            ),
+            (
+                0.0,
+                None,
+                Interrupted,
+                "has no load that is known to hold, when it was interrupted",
             ),
             (
                 320.0,

@@ -6,6 +6,7 @@ mod pages;
 use std::path::Path;
 
 use k6_summary::{CheckRow, ThresholdState, Unit};
+use load_stats::capacity::{Confirmed, Interval};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
@@ -14,9 +15,9 @@ use super::{Document, Screen, comparison_view, junit, markdown, terminal, view};
 use crate::history::Trend;
 use crate::record::testing::{blocks, pair};
 use crate::record::{
-    Blocks, CapacityRecord, CauseRecord, ClusterRecord, Comparison, Confirmed, Heard, Interval,
-    LoadUnit, Measure, Outcome, PastRecord, PastRow, PastState, ResourcesRecord, RunRecord,
-    RunnerRecord, SearchEnd, StepOutcome, StepRecord, StepRole, TestRecord,
+    Blocks, CapacityRecord, CauseRecord, ClusterRecord, Comparison, Heard, LoadUnit, Measure,
+    Outcome, PastRecord, PastRow, PastState, ResourcesRecord, RunRecord, RunnerRecord, SearchEnd,
+    StepOutcome, StepRecord, StepRole, TestRecord,
 };
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";

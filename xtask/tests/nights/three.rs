@@ -369,7 +369,9 @@ fn sunday_soaks_and_other_nights_load() {
                 let job = |(tests, name, profile)| json!({"tests": tests, "results": format!("load-test-results-{name}"), "profile": profile});
                 jobs.map(job).collect()
             }
-            _ => json!([{"tests": "all websocket", "results": "load-test-results", "profile": "load"}]),
+            _ => {
+                json!([{"tests": "all websocket", "results": "load-test-results", "profile": "load"}])
+            }
         };
         assert_eq!(jobs, expected);
     }

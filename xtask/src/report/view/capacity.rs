@@ -33,7 +33,7 @@ const DISAGREES: f64 = 0.1;
 /// The report of `found` in `test`, whose files are in the run's `folder`.
 pub fn section(test: &TestRecord, found: &CapacityRecord, folder: &Path) -> Section {
     let all = by_load(&found.steps);
-    let (answer, cause) = (answer(found), found.cause.as_ref());
+    let (answer, cause) = (found.answer(), found.cause.as_ref());
     let gave_way = cause.map_or_else(String::new, |cause| format!("; full: {}", cause.what));
     Section {
         name: test.name.as_str().into(),
@@ -71,7 +71,7 @@ pub fn overview(tests: &[TestRecord]) -> Option<Table> {
             tone: Tone::of(test.outcome),
             what: test.name.as_str().into(),
             more: vec![
-                found.map_or_else(|| "–".into(), |found| answer(found).into()),
+                found.map_or_else(|| "–".into(), |found| found.answer().into()),
                 found
                     .and_then(|found| found.cause.as_ref())
                     .map_or_else(|| "–".into(), |cause| cause.what.as_str().into()),
@@ -90,18 +90,6 @@ pub fn overview(tests: &[TestRecord]) -> Option<Table> {
         rows,
         ..Table::default()
     })
-}
-
-/// The answer in a few words, such as `340 to 356 users`.
-pub fn answer(found: &CapacityRecord) -> String {
-    let unit = found.unit.words();
-    let count = |load: f64| Quantity::new(load.round(), Unit::Count);
-    let (least, below) = (found.interval.at_least, found.interval.below);
-    match below.filter(|_| found.ended != SearchEnd::Generator) {
-        Some(below) if least > 0.0 => format!("{} to {} {unit}", count(least), count(below)),
-        Some(below) => format!("fewer than {} {unit}", count(below)),
-        None => format!("at least {} {unit}", count(least)),
-    }
 }
 
 /// How it was searched for, and how sure the answer is.
@@ -200,7 +188,7 @@ fn by_load(steps: &[StepRecord]) -> Vec<Vec<&StepRecord>> {
 }
 
 /// The mean of what is known of steps.
-fn mean(steps: &[&StepRecord], of: impl Fn(&StepRecord) -> Option<f64>) -> Option<f64> {
+fn mean(steps: &[&StepRecord], of: Of) -> Option<f64> {
     let values: Vec<f64> = steps.iter().filter_map(|step| of(step)).collect();
     let count = values.len() as f64;
     (count > 0.0).then(|| values.iter().sum::<f64>() / count)
@@ -218,11 +206,11 @@ fn held(steps: &[&StepRecord]) -> (usize, usize) {
 }
 
 fn row(steps: &[&StepRecord]) -> Row {
-    let text = |of: &dyn Fn(&StepRecord) -> Option<f64>, unit| {
+    let text = |of: Of, unit| {
         let value = mean(steps, of).map(|value| Quantity::new(value, unit).to_string());
         Text::from(value.unwrap_or_else(|| "–".into()))
     };
-    let part = |of: &dyn Fn(&StepRecord) -> Option<f64>| {
+    let part = |of: Of| {
         Text::from(
             mean(steps, of).map_or_else(|| "–".into(), |part| format!("{:.0} %", part * 100.0)),
         )
@@ -237,14 +225,14 @@ fn row(steps: &[&StepRecord]) -> Row {
             _ => Tone::Warn,
         },
         what: Quantity::new(load as f64, Unit::Count).to_string().into(),
-        value: text(&|step| Some(step.requests_per_second), Unit::PerSecond),
+        value: text(|step| Some(step.requests_per_second), Unit::PerSecond),
         more: vec![
-            text(&|step| step.p50_ms, Unit::None),
-            text(&|step| step.p95_ms, Unit::None),
-            text(&|step| step.p99_ms, Unit::None),
-            text(&|step| step.failed_ratio, Unit::Ratio),
-            part(&|step| server(&step.resources)),
-            part(&|step| step.resources.generator_cpu),
+            text(|step| step.p50_ms, Unit::None),
+            text(|step| step.p95_ms, Unit::None),
+            text(|step| step.p99_ms, Unit::None),
+            text(|step| step.failed_ratio, Unit::Ratio),
+            part(|step| server(&step.resources)),
+            part(|step| step.resources.generator_cpu),
         ],
         note: match judged {
             0 | 1 => Text::default(),
@@ -254,19 +242,20 @@ fn row(steps: &[&StepRecord]) -> Row {
     }
 }
 
+/// A figure of a step.
+type Of = fn(&StepRecord) -> Option<f64>;
+
 /// Durations, throughput, failures and CPU by load, each with the interval.
 fn charts(found: &CapacityRecord, all: &[Vec<&StepRecord>]) -> Vec<Chart> {
-    type Of = fn(&StepRecord) -> Option<f64>;
-    let percent = |part: Option<f64>| part.map(|part| part * 100.0);
-    let chart = |title: &str, unit: &str, parts: &[(&str, &dyn Fn(&StepRecord) -> Option<f64>)]| {
+    let chart = |title: &str, unit: &str, parts: &[(&str, Of)]| {
         let mut chart = Chart::new(title, unit, Axis::Load(found.unit.words()));
-        let known = parts.iter().map(|(name, of)| line_of(name, all, of));
+        let known = parts.iter().map(|(name, of)| line_of(name, all, *of));
         chart.lines = known.filter(|line| !line.points.is_empty()).collect();
         let points = chart.lines.iter().flat_map(|line| &line.points);
         let top = points.map(|point| point.y).fold(0.0, f64::max);
         let (from, to) = (found.interval.at_least, found.interval.below);
         chart.band = to.map_or_else(Vec::new, |to| vec![(from, 0.0, top), (to, 0.0, top)]);
-        chart.band_name = format!("the edge: {}", answer(found)).into();
+        chart.band_name = format!("the edge: {}", found.answer()).into();
         chart
     };
     let durations: [(&str, Of); 3] = [
@@ -274,34 +263,22 @@ fn charts(found: &CapacityRecord, all: &[Vec<&StepRecord>]) -> Vec<Chart> {
         ("p95", |step| step.p95_ms),
         ("p99", |step| step.p99_ms),
     ];
+    let throughput: [(&str, Of); 2] = [
+        ("requests", |step| Some(step.requests_per_second)),
+        ("iterations", |step| Some(step.iterations_per_second)),
+    ];
+    let cpu: [(&str, Of); 2] = [
+        ("server", |step| percent(server(&step.resources))),
+        ("k6", |step| percent(step.resources.generator_cpu)),
+    ];
     let charts = [
-        chart(
-            "Duration of requests by load",
-            "ms",
-            &durations
-                .each_ref()
-                .map(|(name, of)| (*name, of as &dyn Fn(&StepRecord) -> _)),
-        ),
-        chart(
-            "Throughput by load",
-            "a second",
-            &[
-                ("requests", &|step| Some(step.requests_per_second)),
-                ("iterations", &|step| Some(step.iterations_per_second)),
-            ],
-        ),
-        chart(
-            "CPU by load",
-            "% of all cores",
-            &[
-                ("server", &|step| percent(server(&step.resources))),
-                ("k6", &|step| percent(step.resources.generator_cpu)),
-            ],
-        ),
+        chart("Duration of requests by load", "ms", &durations),
+        chart("Throughput by load", "a second", &throughput),
+        chart("CPU by load", "% of all cores", &cpu),
         chart(
             "Failed requests by load",
             "%",
-            &[("failed requests", &|step| percent(step.failed_ratio))],
+            &[("failed requests", |step| percent(step.failed_ratio))],
         ),
     ];
     charts
@@ -310,12 +287,16 @@ fn charts(found: &CapacityRecord, all: &[Vec<&StepRecord>]) -> Vec<Chart> {
         .collect()
 }
 
-fn line_of(name: &str, all: &[Vec<&StepRecord>], of: impl Fn(&StepRecord) -> Option<f64>) -> Line {
+fn percent(part: Option<f64>) -> Option<f64> {
+    part.map(|part| part * 100.0)
+}
+
+fn line_of(name: &str, all: &[Vec<&StepRecord>], of: Of) -> Line {
     let points = all.iter().filter_map(|steps| {
         let (held, judged) = held(steps);
         Some(Point {
             x: steps.first()?.load as f64,
-            y: mean(steps, &of)?,
+            y: mean(steps, of)?,
             title: None,
             shape: match held == judged {
                 true => Shape::Dot,
