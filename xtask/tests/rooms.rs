@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("shell", &["secret", "ui"]),
     ("http", &[]),
     ("record", &["error", "secret", "shell"]),
+    ("capacity", &["record"]),
     ("repo", &["record", "shell"]),
     ("config", &["error", "shell"]),
     ("cli", &["config", "record"]),
@@ -39,12 +40,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "server",
         ],
     ),
-    (
-        "cluster",
-        &[
-            "cli", "config", "error", "k6", "plan", "repo", "server", "shell", "ui",
-        ],
-    ),
     ("measure", &["k6", "record", "secret", "server", "shell"]),
     ("history", &["cli", "error", "record", "repo", "ui"]),
     (
@@ -64,6 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "load_test",
         &[
+            "capacity",
             "cli",
             "config",
             "error",
@@ -74,6 +70,27 @@ const ROOMS: &[(&str, &[&str])] = &[
             "plan",
             "profile",
             "prometheus",
+            "record",
+            "repo",
+            "report",
+            "secret",
+            "server",
+            "shell",
+            "ui",
+        ],
+    ),
+    (
+        "cluster",
+        &[
+            "cli",
+            "config",
+            "error",
+            "github",
+            "history",
+            "k6",
+            "load_test",
+            "measure",
+            "plan",
             "record",
             "repo",
             "report",

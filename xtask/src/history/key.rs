@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::record::{RunRecord, ServerKind, unscaled};
+use crate::record::{CapacityRecord, RunRecord, ServerKind, unscaled};
 
 /// What two lines must share to be comparable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,12 @@ pub struct Key {
     /// were not built for the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rust: Option<String>,
+    /// How the capacity was searched for, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// How many k6 of a cluster made the load, and of which; none if it was made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runners: Option<String>,
 }
 
 impl Key {
@@ -47,7 +53,9 @@ impl Key {
     pub fn of(run: &RunRecord, test: &str) -> Self {
         let target = run.server.as_ref().map(|server| server.kind);
         let before = run.tests.iter().take_while(|before| before.name != test);
-        Self {
+        let own = run.tests.iter().find(|own| own.name == test);
+        let capacity = own.and_then(|own| own.capacity.as_ref());
+        let key = Self {
             test: test.to_owned(),
             profile: run.profile.clone(),
             time_scale: run.time_scale,
@@ -57,14 +65,28 @@ impl Key {
             url: (target == Some(ServerKind::Url)).then(|| run.target.base_url.clone()),
             after: before.map(|before| before.name.clone()).collect(),
             k6: major_and_minor(&run.k6.version),
-            host: run.host.fingerprint.clone(),
-            machine: run.host.machine.clone(),
+            // Whatever machine asks a cluster for runners: the cluster makes the load.
+            host: run.cluster.as_ref().map_or_else(
+                || run.host.fingerprint.clone(),
+                |cluster| format!("cluster of {}", cluster.context),
+            ),
+            machine: run.host.machine.clone().filter(|_| run.cluster.is_none()),
             rust: run
                 .server
                 .as_ref()
                 .and_then(|server| server.compiler.as_deref())
                 .and_then(|compiler| compiler.split_whitespace().nth(1))
                 .map(major_and_minor),
+            search: capacity.map(CapacityRecord::conditions),
+            runners: run
+                .cluster
+                .as_ref()
+                .map(|cluster| format!("{} in {}", cluster.runners, cluster.namespace)),
+        };
+        // Each step of a search has a server of its own.
+        match capacity {
+            Some(_) => key.measured_again(),
+            None => key,
         }
     }
 
@@ -109,10 +131,14 @@ impl Key {
             host: _,
             machine: _,
             rust,
+            search,
+            runners,
         } = other;
         (test, profile, k6_args) == (&self.test, &self.profile, &self.k6_args)
             && (time_scale, vus_scale) == (&self.time_scale, &self.vus_scale)
+            && *search == self.search
             && (target, url, after, k6) == (&self.target, &self.url, &self.after, &self.k6)
+            && runners == &self.runners
             && agree(self.rust.as_ref(), rust.as_ref())
             && k6_args.is_empty()
     }
@@ -167,18 +193,20 @@ fn major_and_minor(version: &str) -> String {
 mod tests {
     use super::super::testing;
     use super::*;
+    use crate::record::ClusterRecord;
 
     #[test]
     fn every_part_of_the_key_counts() {
         let key = || Key {
             machine: Some("one".into()),
             rust: Some("1.94".into()),
+            search: None,
             ..testing::line(0).key
         };
         assert!(key().is_comparable_with(&key()));
         // The line is from before there was such a scale.
         assert_eq!(key().vus_scale, 1.0);
-        let changes: [fn(&mut Key); 12] = [
+        let changes: [fn(&mut Key); 13] = [
             |key| key.test = "other".into(),
             |key| key.profile = "other".into(),
             |key| key.time_scale = 0.5,
@@ -190,6 +218,7 @@ mod tests {
             |key| key.host = "another".into(),
             |key| key.machine = Some("another".into()),
             |key| key.rust = Some("1.95".into()),
+            |key| key.runners = Some("4 in load".into()),
             |key| key.k6_args = vec!["--vus".into()],
         ];
         for change in changes {
@@ -241,5 +270,25 @@ mod tests {
         let server = run.server.as_mut().unwrap();
         server.compiler = Some("rustc 1.95.0 (59807616e 2026-04-14)".into());
         assert_eq!(Key::of(&run, "missions").rust, Some("1.95".into()));
+    }
+
+    #[test]
+    fn runs_on_a_cluster_compare_with_those_of_as_many_runners_whatever_machine_asked() {
+        let run: RunRecord =
+            serde_json::from_str(include_str!("../report/fixtures/run.json")).unwrap();
+        let of = |runners, machine: &str| {
+            let mut run = run.clone();
+            run.host.machine = Some(machine.into());
+            run.host.fingerprint = machine.into();
+            run.cluster = Some(ClusterRecord {
+                context: "staging".into(),
+                runners,
+                ..ClusterRecord::default()
+            });
+            Key::of(&run, "missions")
+        };
+        assert!(of(4, "one").is_comparable_with(&of(4, "another")));
+        assert!(!of(4, "one").is_comparable_with(&of(2, "one")));
+        assert!(!of(4, "one").is_comparable_with(&Key::of(&run, "missions")));
     }
 }
