@@ -28,7 +28,7 @@ use health::Prober;
 use target::{Address, Target};
 use watch::Watch;
 
-pub use build::{BuildAhead, Checkout, build, compiler};
+pub use build::{BuildAhead, Checkout, build, build_tool, compiler};
 pub use data_dir::DataDir;
 pub use health::{Alive, Health};
 pub use key::api_key;
