@@ -2,6 +2,7 @@
 
 mod begin;
 mod command;
+mod consent;
 mod judge;
 mod keep;
 mod one_test;
@@ -77,6 +78,7 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
             )
         })
     })?;
+    consent::ask(args.yes, &plan, &shapes)?;
     let lock = lock_for(&plan, root, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, &plan.profile, now)?;
@@ -235,7 +237,7 @@ impl Run<'_> {
             faults: server.alive.faults,
             compiler: server.compiler.clone(),
         });
-        if let Some(notice) = &server.notice {
+        for notice in &server.notices {
             self.say(notice.clone());
         }
         if self.perf.is_some() {
