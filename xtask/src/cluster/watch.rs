@@ -637,7 +637,8 @@ impl Runner<'_> {
             .job
             .is_some_and(|job| job.status.failed + job.status.succeeded > 0);
         match self.pod {
-            Some(pod) => pod.has_ended() || seen.is_gone(pod) || by_job,
+            // Its Job may be heard of first, and does not tell how it ended.
+            Some(pod) => pod.has_ended() || seen.is_gone(pod),
             None => by_job,
         }
     }
