@@ -5,6 +5,8 @@
 //   PROFILE       which load to make: a name in `profiles` below (default: smoke)
 //   TEST          which test to run: NAME is the script tests/NAME.js or tests/api-NAME.js
 //   BLOCK_VUS, BLOCK_DURATION  the load of a comparison's block (default: 10 virtual users, 3s)
+//   STEP_LOAD, STEP_DURATION, STEP_GRACE, STEP_VUS  the load of a step of `cargo xtask capacity`: so many virtual users,
+//                 or with STEP_VUS=READY,MOST so many iterations a second; begun iterations may take STEP_GRACE more
 //   MARKS         asks this URL for `load` after the script's setup and for `teardown` before its teardown
 //   TIME_SCALE    multiplies every duration of the profile, 0.001 to 10 (default: 1)
 //   VUS_SCALE     multiplies the virtual users and rates of the profile, 0.01 to 10000 (default: 1)
@@ -39,20 +41,44 @@ import { Rate } from 'k6/metrics';
 import * as config from './k6.config.js';
 
 // Add a profile here, in any form that k6 takes as options: `vus` and `duration`, `stages`,
-// `iterations`, or `scenarios`.
+// `iterations`, or `scenarios`. One with `abortOnFail: true` ends at the first threshold that is crossed.
 export const profiles = {
   ...config.profiles,
+  // Rises until a threshold is crossed, and ends there
+  breakpoint: { stages: [{ duration: '20m', target: 500 }], abortOnFail: true },
 };
 
-// What comparisons ask for: no profile to run a test under.
-const comparing = {
+// What comparisons and searches ask for: no profile to run a test under.
+const internal = {
   // A block of a comparison: BLOCK_VUS virtual users for BLOCK_DURATION. They begin one after the other within
   // a second, since together they would go on in step and queue up behind each other.
   block: {
     stages: [
-      { duration: '1s', target: readVus(__ENV.BLOCK_VUS) },
-      { duration: __ENV.BLOCK_DURATION || '3s', target: readVus(__ENV.BLOCK_VUS) },
+      { duration: '1s', target: readCount('BLOCK_VUS', 10) },
+      { duration: __ENV.BLOCK_DURATION || '3s', target: readCount('BLOCK_VUS', 10) },
     ],
+  },
+  // A step of a search for the capacity. Users begin within a second; a rate has so many that one is always free.
+  capacity: {
+    scenarios: {
+      default: __ENV.STEP_VUS ? {
+        executor: 'constant-arrival-rate',
+        rate: readCount('STEP_LOAD', 10),
+        timeUnit: '1s',
+        duration: __ENV.STEP_DURATION || '10s',
+        preAllocatedVUs: Number(__ENV.STEP_VUS.split(',')[0]),
+        maxVUs: Number(__ENV.STEP_VUS.split(',')[1]),
+        gracefulStop: __ENV.STEP_GRACE || '5s',
+      } : {
+        executor: 'ramping-vus',
+        stages: [
+          { duration: '1s', target: readCount('STEP_LOAD', 10) },
+          { duration: __ENV.STEP_DURATION || '10s', target: readCount('STEP_LOAD', 10) },
+        ],
+        gracefulStop: __ENV.STEP_GRACE || '5s',
+        gracefulRampDown: __ENV.STEP_GRACE || '5s',
+      },
+    },
   },
   // The iterations whose requests a comparison writes down: 200, each by a user of its own and nearly one after the other.
   record: {
@@ -180,7 +206,7 @@ const scriptOptions = script.options || {};
 // Apart from `options`, whose parts k6 replaces by its own once it has read them.
 const thresholds = mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
 const ownThresholds = mergeThresholds(scriptOptions.thresholds);
-const whole = scaleDurations({ ...comparing, ...profiles }[profileName]);
+const { abortOnFail, ...whole } = scaleDurations({ ...internal, ...profiles }[profileName]);
 const load = withGracefulStop(profileName in profiles ? scaleUsers(whole) : whole, settings.gracefulStop);
 
 export const options = {
@@ -192,7 +218,7 @@ export const options = {
   ...load,
   ...settings.options,
   summaryTrendStats: [...new Set([...trendStats(), ...runnerGrid().map((p) => `p(${p})`)])],
-  thresholds: { ...thresholds, ...requestsApart() },
+  thresholds: { ...(abortOnFail ? mapValues(thresholds, aborting) : thresholds), ...requestsApart() },
   tags: {
     ...config.options.tags,
     ...scriptOptions.tags,
@@ -397,7 +423,7 @@ function ascii(value) {
 
 function chooseProfile(name) {
   const names = Object.keys(profiles);
-  if (!names.includes(name) && !Object.keys(comparing).includes(name)) {
+  if (!names.includes(name) && !Object.keys(internal).includes(name)) {
     throw new Error(`unknown PROFILE "${name}": give one of ${names.join(', ')}, as in \`-e PROFILE=${names[0]}\``);
   }
   return name;
@@ -515,12 +541,12 @@ function ignoredParts() {
   return ignored;
 }
 
-function readVus(text) {
-  const vus = Number(text || 10);
-  if (!(Number.isInteger(vus) && vus > 0)) {
-    throw new Error(`BLOCK_VUS is "${text}": give a whole number of virtual users, as in \`-e BLOCK_VUS=10\``);
+function readCount(name, otherwise) {
+  const count = Number(__ENV[name] || otherwise);
+  if (!(Number.isInteger(count) && count > 0)) {
+    throw new Error(`${name} is "${__ENV[name]}": give a whole number, as in \`-e ${name}=${otherwise}\``);
   }
-  return vus;
+  return count;
 }
 
 function readScale(name, least, most) {
@@ -653,6 +679,11 @@ function mergeThresholds(base = {}, extra = {}) {
     }
   }
   return mapValues(merged, (byExpression) => [...byExpression.values()]);
+}
+
+// The same thresholds, each of which ends the test once it is crossed, but for the first answers, which are few.
+function aborting(list) {
+  return list.map((threshold) => ({ delayAbortEval: scaleDuration('10s', 1000), ...(typeof threshold === 'string' ? { threshold } : threshold), abortOnFail: true }));
 }
 
 // The expression of a threshold, which is a string or `{threshold, abortOnFail, ...}`.

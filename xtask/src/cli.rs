@@ -1,5 +1,6 @@
 //! Every command-line type, and nothing else: the doc comments are the help.
 
+mod capacity;
 mod cluster;
 mod compare;
 mod completions;
@@ -15,11 +16,12 @@ use semver::Version;
 
 use crate::config::Config;
 
+pub use capacity::{Capacity, Search};
 pub use cluster::{Cluster, ClusterAction, ClusterRun, Follow, Which};
 pub use compare::{Compare, Use};
 pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};
-pub use load_test::{DEFAULT_GRAFANA_URL, FindK6, Load, LoadTest, MessageFormat};
+pub use load_test::{DEFAULT_GRAFANA_URL, Extra, FindK6, Load, LoadTest, MessageFormat, Running};
 pub use manifest::{Manifest, Runners, Spread};
 pub use report::Report;
 
@@ -90,6 +92,13 @@ fn command(config: Option<&Config>) -> clap::Command {
         .mut_subcommand("cluster", |command| {
             command.mut_subcommand("run", elsewhere)
         })
+        .mut_subcommand("capacity", |command| {
+            command
+                .mut_arg("tests", |arg| arg.value_parser(test()))
+                .mut_arg("base_url", |arg| {
+                    arg.default_value(config.table.server.base_url.clone())
+                })
+        })
         .mut_subcommand("compare", |command| {
             command.mut_arg("tests", |arg| arg.value_parser(test()))
         })
@@ -144,6 +153,8 @@ pub struct Cli {
 pub enum Command {
     /// Run load tests against the server of load-test.toml, starting it if nothing healthy answers.
     LoadTest(Box<LoadTest>),
+    /// Search for the highest load at which every threshold, check and rule of a test holds.
+    Capacity(Box<Capacity>),
     /// Compare this working tree with another revision, on this machine, now.
     Compare(Box<Compare>),
     /// Write the tests for k6-operator on Kubernetes, for `kubectl create -f -`.

@@ -95,10 +95,10 @@ pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result
 /// Where the runners find the server.
 fn address(load: &Load, config: &Config) -> Result<Address, UsageError> {
     let given = |url: &'_ Option<String>| url.clone().filter(|url| !url.is_empty());
-    let base_url = given(&load.base_url).ok_or_else(|| {
+    let base_url = given(&load.to.base_url).ok_or_else(|| {
         UsageError("say with --base-url where the runners find the server: there is no default on a cluster".into())
     })?;
-    let ws_url = given(&load.ws_url);
+    let ws_url = given(&load.to.ws_url);
     let target = Target::new(&base_url, ws_url.as_deref(), &config.table.server.ws_path)?;
     let address = target.as_given();
     let own = match target.is_loopback() {

@@ -14,7 +14,7 @@ use crate::error::UsageError;
 /// The profiles as far as the source of `main.js` tells, since k6 may not be there yet; it has the last word.
 pub use javascript::Keys as Profiles;
 pub use scripts::Script;
-pub use table::{Build, Health, Requests, Server, Start, Table};
+pub use table::{Build, Health, Requests, Server, Start, Table, Waiting};
 pub use template::Values;
 
 /// Stands for the tests that `default_tests` names.

@@ -1,4 +1,4 @@
-//! The pipeline of `load-test`: plan → k6 → server → measure → verdict → keep.
+//! The pipeline of `load-test` and `capacity`: plan → k6 → server → measure → verdict → keep.
 
 mod begin;
 mod command;
@@ -7,6 +7,7 @@ mod keep;
 mod one_test;
 mod past;
 mod sampled;
+mod search;
 
 pub use begin::settle;
 pub use command::line as command_line;
@@ -16,7 +17,7 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use crate::cli::{LoadTest, Use};
+use crate::cli::{Capacity, Extra, Load, LoadTest, Running, Use};
 use crate::config::Config;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
@@ -30,7 +31,11 @@ use crate::{github, record, repo, report, ui};
 
 /// A run under way.
 struct Run<'a> {
-    args: &'a LoadTest,
+    load: &'a Load,
+    args: &'a Running,
+    extra: &'a Extra,
+    /// How the capacity is searched for, if it is.
+    search: Option<search::Plan>,
     /// What the user says to k6.
     options: k6::Options,
     root: &'a Path,
@@ -58,10 +63,53 @@ struct Run<'a> {
 /// # Errors
 /// If the run could not be made or its results not be kept: a wrong command line, no k6, no server, no room.
 pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> {
+    let LoadTest {
+        load,
+        running,
+        extra,
+    } = args;
+    let plan = Plan::new(load, running, config)?;
+    run_plan(load, running, extra, plan, None, root, config)
+}
+
+/// Searches for the capacity as the command line says and returns the exit code.
+///
+/// # Errors
+/// As [`run`].
+pub fn capacity(args: &Capacity, root: &Path, config: &Config) -> anyhow::Result<u8> {
+    let load = Load {
+        tests: args.tests.clone(),
+        to: args.to.clone(),
+        time_scale: 1.0,
+        vus_scale: 1.0,
+        profile: None,
+    };
+    let mut plan = Plan::new(&load, &args.running, config)?;
+    let search = search::Plan::new(&args.search, &mut plan, config)?;
+    let extra = Extra::default();
+    run_plan(
+        &load,
+        &args.running,
+        &extra,
+        plan,
+        Some(search),
+        root,
+        config,
+    )
+}
+
+fn run_plan(
+    load: &Load,
+    args: &Running,
+    extra: &Extra,
+    plan: Plan,
+    search: Option<search::Plan>,
+    root: &Path,
+    config: &Config,
+) -> anyhow::Result<u8> {
     interrupt::listen()?;
-    let plan = Plan::new(args, config)?;
-    let options = k6::Options::read(&args.k6_args, args.ca_cert.as_deref())?;
-    let wanted = if args.sample { Use::On } else { Use::Off };
+    let options = k6::Options::read(&extra.k6_args, args.ca_cert.as_deref())?;
+    let wanted = if extra.sample { Use::On } else { Use::Off };
     let perf = Perf::find(wanted, "--profile")?.and_then(Result::ok);
     if let Some(path) = args.junit() {
         // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
@@ -89,7 +137,10 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
     }
     let record = begin::begin(&options, &plan, &k6, &shapes, revision, &folder.name, now);
     let mut run = Run {
+        load,
         args,
+        extra,
+        search,
         options,
         root,
         config,
@@ -110,7 +161,7 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
 
 /// Begins to build the server where both it and k6 have yet to be made: a build needs the processor, a download does not.
 fn build_ahead(
-    args: &LoadTest,
+    args: &Running,
     plan: &Plan,
     root: &Path,
     config: &Config,
@@ -127,7 +178,7 @@ fn build_ahead(
         .flatten())
 }
 
-fn find_k6(args: &LoadTest, root: &Path) -> anyhow::Result<K6> {
+fn find_k6(args: &Running, root: &Path) -> anyhow::Result<K6> {
     let target_dir = repo::target_dir(root);
     k6::ensure(&k6::FindOptions::new(&args.k6, &target_dir))
 }
@@ -149,12 +200,15 @@ impl Run<'_> {
         if let Some(build) = self.build.take() {
             build.wait(&self.config.table.server)?;
         }
-        let mut server = self.acquire_server(&self.folder.path, self.args.server_bin())?;
+        let mut server = self.acquire_server(&self.folder.path, self.args.server_bin(), false)?;
         drop(starting);
         let binary = server.binary().map(Path::to_owned);
         self.note(&server);
-        ui::step(&report::announcement(&self.record, &self.shapes));
-        if !self.args.load.names_profile(self.config) {
+        match &self.search {
+            Some(search) => ui::step(&search.announcement(&self.plan, &self.k6)),
+            None => ui::step(&report::announcement(&self.record, &self.shapes)),
+        }
+        if self.search.is_none() && !self.load.names_profile(self.config) {
             ui::info(&format!(
                 "no profile is named, so this is {}: --help lists the others",
                 self.record.profile
@@ -168,10 +222,15 @@ impl Run<'_> {
         }
         server.watch()?;
         let began = Instant::now();
-        let tested = self.run_tests(&mut server);
+        let (tested, server) = match self.search.take() {
+            Some(search) => self.search_tests(&search, server, binary.as_deref()),
+            None => (self.run_tests(&mut server), Some(server)),
+        };
         self.record.duration_s = began.elapsed().as_secs_f64();
         let ending = Instant::now();
-        self.record.notices.extend(server.stop());
+        self.record
+            .notices
+            .extend(server.map_or_else(Vec::new, Server::stop));
         self.record.teardown_s = ending.elapsed().as_secs_f64();
         tested?;
         self.confirm_suspects(binary.as_deref());
@@ -210,8 +269,13 @@ impl Run<'_> {
         }
     }
 
-    /// Finds or starts the server of the plan; its log and its usage go to `dir`.
-    fn acquire_server(&self, dir: &Path, binary: Option<&Path>) -> anyhow::Result<Server> {
+    /// Finds or starts the server of the plan; its log and its usage go to `dir`. One of many is started without a word.
+    fn acquire_server(
+        &self,
+        dir: &Path,
+        binary: Option<&Path>,
+        quiet: bool,
+    ) -> anyhow::Result<Server> {
         server::acquire_server(&server::ServerOptions {
             root: self.root,
             config: self.config,
@@ -223,7 +287,7 @@ impl Run<'_> {
             may_start: !self.args.no_start_server,
             binary,
             pid: self.args.server_pid,
-            quiet: false,
+            quiet,
         })
     }
 

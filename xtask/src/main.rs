@@ -1,6 +1,7 @@
 //! `cargo xtask`: the orchestrator of the load tests.
 
 mod actions;
+mod capacity;
 mod cli;
 mod cluster;
 mod compare;
@@ -48,7 +49,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return wrong(&error),
     };
-    let runs_load = matches!(cli.command, Command::LoadTest(_) | Command::Compare(_));
+    let runs_load = matches!(
+        cli.command,
+        Command::LoadTest(_) | Command::Capacity(_) | Command::Compare(_)
+    );
     match dispatch(cli, &root, config) {
         Ok(code) => code.into(),
         Err(error) => {
@@ -80,6 +84,7 @@ fn wrong(error: &clap::Error) -> ExitCode {
 fn dispatch(cli: Cli, root: &Path, config: Result<Config, UsageError>) -> anyhow::Result<u8> {
     match cli.command {
         Command::LoadTest(args) => load_test::run(&args, root, &config?),
+        Command::Capacity(args) => load_test::capacity(&args, root, &config?),
         Command::Compare(args) => compare::run(&args, root, &config?),
         Command::Manifest(args) => cluster::manifest(&args, root, &config?),
         Command::Cluster(args) => cluster::cluster(&args, root, &config?),

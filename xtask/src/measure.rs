@@ -12,14 +12,14 @@ use std::time::SystemTime;
 use k6_summary::{ServerState, Summary, SummaryProblem};
 
 use crate::k6::{Invocation, Ran, Stopped};
-use crate::record::{EndpointRecord, UsageRecord};
-use crate::server::{Requests, Sample, Sampler, Server};
+use crate::record::{EndpointRecord, ResourcesRecord, UsageRecord};
+use crate::server::{Requests, Resources, Sample, Sampler, Server};
 
 /// The most of k6's summary that is read, in bytes: one with 5,000 checks has 2 MB.
 const MAX_SUMMARY: u64 = 64 << 20;
 
 /// How often the watch and the metrics ask the server, at most.
-const WATCHED_PER_S: f64 = 2.0;
+const WATCHED_PER_S: f64 = 4.0;
 /// The share of others' requests from which on they are named.
 const OTHERS: f64 = 0.1;
 
@@ -95,6 +95,30 @@ impl Measured {
             max_threads: samples.iter().map(|sample| sample.threads).max()?,
             max_open_files: samples.iter().map(|sample| sample.open_files).max()?,
         })
+    }
+
+    /// What the server and the load generator used, by `watched` and by what was sampled and counted besides.
+    pub fn resources(&self, watched: Resources) -> ResourcesRecord {
+        let samples = &self.samples;
+        let most = |of: fn(&Sample) -> u64| samples.iter().map(of).max();
+        let grown =
+            |(first, last): (&Sample, &Sample)| last.rss_bytes.saturating_sub(first.rss_bytes);
+        let used = self.ran.used;
+        let seen = watched.ended();
+        let per_core_second = self.summary.as_ref().ok().and_then(|summary| {
+            let core_seconds = used.cpu? * seen.cores? as f64 * summary.duration().as_secs_f64();
+            (core_seconds > 0.0).then(|| summary.counter("http_reqs") as f64 / core_seconds)
+        });
+        ResourcesRecord {
+            threads: most(|sample| sample.threads),
+            memory_bytes: most(|sample| sample.rss_bytes),
+            memory_growth_bytes: samples.first().zip(samples.last()).map(grown),
+            open_files: most(|sample| sample.open_files),
+            generator_cpu: used.cpu,
+            requests_per_core_second: per_core_second,
+            machine_idle: used.idle,
+            ..seen
+        }
     }
 
     /// What is to be known of the server's count of requests, though it fails nothing: that there is none, or that others

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{DEFAULT_GRAFANA_URL, LoadTest};
+use crate::cli::{DEFAULT_GRAFANA_URL, Load, Running};
 use crate::config::Config;
 use crate::error::UsageError;
 use crate::k6;
@@ -22,6 +22,8 @@ pub struct Plan {
     pub time_scale: f64,
     /// Multiplies the virtual users and rates of the profile.
     pub vus_scale: f64,
+    /// What else chooses the load.
+    pub load_env: Vec<(&'static str, String)>,
     /// Whether one of the tests shows the server the key.
     pub needs_key: bool,
     /// Where the load goes.
@@ -54,13 +56,12 @@ impl Plan {
     ///
     /// # Errors
     /// A [`UsageError`] that says what is wrong and what to give instead.
-    pub fn new(args: &LoadTest, config: &Config) -> Result<Self, UsageError> {
-        let load = &args.load;
+    pub fn new(load: &Load, args: &Running, config: &Config) -> Result<Self, UsageError> {
         let tests = config.chosen(&load.tests(config));
         // A variable that is set to nothing, as workflows like to do, counts as not set.
-        let base_url = load.base_url.as_deref().filter(|url| !url.is_empty());
+        let base_url = load.to.base_url.as_deref().filter(|url| !url.is_empty());
         let server = &config.table.server;
-        let ws_url = load.ws_url.as_deref().filter(|url| !url.is_empty());
+        let ws_url = load.to.ws_url.as_deref().filter(|url| !url.is_empty());
         let target = Target::new(
             base_url.unwrap_or(&server.base_url),
             ws_url,
@@ -90,6 +91,7 @@ impl Plan {
             tests,
             time_scale: load.time_scale,
             vus_scale: load.vus_scale,
+            load_env: Vec::new(),
             target,
             key,
             results,
@@ -99,7 +101,9 @@ impl Plan {
 
     /// The variables that choose the load and the script, for `k6 inspect`.
     pub fn script_env(&self, test: &str) -> Vec<(&'static str, String)> {
-        script_env(&self.profile, test, self.time_scale, self.vus_scale)
+        let mut env = script_env(&self.profile, test, self.time_scale, self.vus_scale);
+        env.extend(self.load_env.iter().cloned());
+        env
     }
 
     /// All variables for the script but the key.
@@ -118,6 +122,24 @@ impl Plan {
         env
     }
 
+    /// The load of `test`, as k6 understands it.
+    ///
+    /// # Errors
+    /// If k6 finds fault with its script.
+    pub fn shape(
+        &self,
+        test: &str,
+        k6: &Path,
+        main_js: &Path,
+        options: &k6::Options,
+    ) -> anyhow::Result<k6::Shape> {
+        let address = self.target.as_given();
+        let mut env = self.script_env(test);
+        env.push(("BASE_URL", address.base_url));
+        env.push(("WS_URL", address.ws_url));
+        k6::inspect(k6, main_js, &env, &self.key, options)
+    }
+
     /// The load of each test, as k6 understands it.
     ///
     /// # Errors
@@ -128,13 +150,7 @@ impl Plan {
         main_js: &Path,
         options: &k6::Options,
     ) -> anyhow::Result<Vec<k6::Shape>> {
-        let address = self.target.as_given();
-        let inspect = |test: &String| {
-            let mut env = self.script_env(test);
-            env.push(("BASE_URL", address.base_url.clone()));
-            env.push(("WS_URL", address.ws_url.clone()));
-            k6::inspect(k6, main_js, &env, &self.key, options)
-        };
+        let inspect = |test: &String| self.shape(test, k6, main_js, options);
         // All at once: each takes a tenth of a second, most of it k6's start.
         std::thread::scope(|scope| {
             let inspect = &inspect;

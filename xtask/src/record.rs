@@ -1,6 +1,7 @@
 //! What is kept of a run: plain data, and the folder it is written to.
 
 mod blocks;
+mod capacity;
 mod comparison;
 mod folder;
 mod host;
@@ -19,13 +20,19 @@ pub use blocks::{
     Block, Blocks, CheckCounts, Counted, FORMAT, Failing, Function, Pair,
     SCHEMA_VERSION as BLOCKS_VERSION, Sampled, Side, SideRecord, in_functions,
 };
+pub use capacity::{
+    CapacityRecord, CauseRecord, Followed, LoadUnit, QueueRecord, ResourcesRecord, SearchEnd,
+    StepOutcome, StepRecord, StepRole,
+};
+#[cfg(test)]
+pub use capacity::{Confirmed, Interval};
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
     TestRecord as TestComparison,
 };
 pub use folder::{RunFolder, try_output, write_whole};
 pub use host::{Host, Revision};
-pub use measured::{Kind, Measure, measured};
+pub use measured::{Kind, Measure, followed, measured};
 pub use run::{
     EndpointRecord, FailingStatuses, FunctionRecord, GrowthRow, K6Record, Outcome, PastRecord,
     PastRow, PastState, ProfileRecord, RunRecord, SCHEMA_VERSION, SampledRecord, ServerKind,

@@ -6,6 +6,7 @@ mod health;
 mod key;
 pub mod lock;
 mod requests;
+mod resources;
 mod start;
 pub mod target;
 mod usage;
@@ -33,6 +34,7 @@ pub use data_dir::DataDir;
 pub use health::{Alive, Health};
 pub use key::api_key;
 pub use requests::Requests;
+pub use resources::Resources;
 pub use usage::{Sample, Sampler};
 
 /// How long the first look at an address may take.
@@ -89,7 +91,7 @@ struct Started {
     binary: PathBuf,
     process: Process,
     log: LogFile,
-    _data: DataDir,
+    data: DataDir,
 }
 
 /// Finds or starts the server that is wanted.
@@ -248,7 +250,7 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
             binary,
             process,
             log,
-            _data: data,
+            data,
         }),
         sampler: Some(sampler),
         watch: None,
@@ -348,6 +350,16 @@ impl Server {
     /// Samples of its process, if it is sampled.
     pub fn sampler(&self) -> Option<&Sampler> {
         self.sampler.as_ref()
+    }
+
+    /// Begins to look at what may be full of it: its threads, connections, queues and flushes.
+    ///
+    /// # Errors
+    /// If the thread that looks cannot be started.
+    pub fn watch_resources(&self) -> anyhow::Result<Resources> {
+        let pid = self.sampler.as_ref().map(Sampler::pid);
+        let data = self.started.as_ref().map(|started| started.data.path());
+        Resources::watch(pid, self.address.port(), self.prober.clone(), data)
     }
 
     /// Ends it if we started it, in order: what is under way is answered first. Returns what went wrong, in sentences.

@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("shell", &["secret", "ui"]),
     ("http", &[]),
     ("record", &["error", "secret", "shell"]),
+    ("capacity", &["record"]),
     ("repo", &["record", "shell"]),
     ("config", &["error", "shell"]),
     ("cli", &["config", "record"]),
@@ -58,6 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "load_test",
         &[
+            "capacity",
             "cli",
             "config",
             "error",

@@ -35,6 +35,8 @@ pub struct Limits {
     /// Whether it waited for itself, or it and the server for other programs, so that times are longer
     /// than the server's.
     pub slow: bool,
+    /// Whether it was other programs that took the processor.
+    pub others: bool,
     /// Whether it ended for want of memory.
     pub crashed: bool,
     /// All of that in sentences, with what to do about it.

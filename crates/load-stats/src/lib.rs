@@ -7,8 +7,10 @@
 //! | Does one side fail more often than the other? | [`fisher`] |
 //! | Is tonight's value outside of the noise of past nights? | [`fence`] |
 //! | Has it become worse in small steps, each of which was let pass? | [`drift`] |
+//! | How much load does a server withstand? | [`capacity`] |
 //! | Since when is a series at another level? | [`change_points`], built on [`energy`] |
 
+pub mod capacity;
 pub mod change_points;
 pub mod decide;
 pub mod drift;

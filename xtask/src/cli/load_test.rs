@@ -54,7 +54,7 @@ Exit codes:
 The guide is load-tests/README.md.";
 
 /// Which load is made, and where it goes.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Load {
     /// How much load, and for how long [default: smoke]. It may be left out: a test may come first.
     pub profile: Option<String>,
@@ -63,13 +63,9 @@ pub struct Load {
     #[arg(value_name = "TEST")]
     pub tests: Vec<String>,
 
-    /// Where the server is, or is to be started: port 0 takes a free one.
-    #[arg(help_heading = group::SERVER, long, value_name = "URL", env = "BASE_URL")]
-    pub base_url: Option<String>,
-
-    /// Where WebSockets connect [default: derived from the base URL].
-    #[arg(help_heading = group::SERVER, long, value_name = "URL", env = "WS_URL")]
-    pub ws_url: Option<String>,
+    /// Where it goes.
+    #[command(flatten)]
+    pub to: To,
 
     /// Multiplies every duration of the profile: 0.001 to 10.
     #[arg(help_heading = group::LOAD, long, value_name = "F", default_value = "1", value_parser = time_scale)]
@@ -82,6 +78,18 @@ pub struct Load {
     pub vus_scale: f64,
 }
 
+/// Where load goes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct To {
+    /// Where the server is, or is to be started: port 0 takes a free one.
+    #[arg(help_heading = group::SERVER, long, value_name = "URL", env = "BASE_URL")]
+    pub base_url: Option<String>,
+
+    /// Where WebSockets connect [default: derived from the base URL].
+    #[arg(help_heading = group::SERVER, long, value_name = "URL", env = "WS_URL")]
+    pub ws_url: Option<String>,
+}
+
 /// Arguments of `load-test`.
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER, after_help = "Examples and exit codes are in --help.")]
@@ -90,6 +98,44 @@ pub struct LoadTest {
     #[command(flatten)]
     pub load: Load,
 
+    /// How it is run and judged.
+    #[command(flatten)]
+    pub running: Running,
+
+    /// What only a load test can do.
+    #[command(flatten)]
+    pub extra: Extra,
+}
+
+/// What only a load test can do.
+#[derive(Debug, Default, Args)]
+pub struct Extra {
+    /// Do not measure a test once more whose values are worse than their past.
+    ///
+    /// The first measurement alone then decides: a suspect fails the test at once.
+    #[arg(help_heading = group::VERDICT, long, conflicts_with = "show_past")]
+    pub no_confirm: bool,
+
+    /// Sample where the server's CPU time goes, with perf, over the steady part of each test.
+    ///
+    /// That costs the server up to a fifth of its CPU time: such a run is no reference for later ones.
+    #[arg(help_heading = group::RESULTS, long = "profile")]
+    pub sample: bool,
+
+    /// Open k6's own live dashboard in the browser, once for each test.
+    #[arg(help_heading = group::RESULTS, long)]
+    pub open: bool,
+
+    /// Options of `k6 run`, k6's own, such as `--vus 5` or `--http-debug`: behind `--`.
+    ///
+    /// `k6 run --help` lists them. One that changes the load, as `--vus` does, makes a run that is compared with no other.
+    #[arg(last = true, value_name = "K6_ARGS", help_heading = group::K6)]
+    pub k6_args: Vec<String>,
+}
+
+/// How load is run and judged, of all commands that find or start one server.
+#[derive(Debug, Args)]
+pub struct Running {
     /// Trust the certificates in this PEM file, and no others, for the server at an https address.
     ///
     /// k6 gets it as SSL_CERT_FILE. A certificate that signed itself may be its own authority.
@@ -139,16 +185,10 @@ pub struct LoadTest {
     #[arg(help_heading = group::SERVER, long)]
     pub wait: bool,
 
-    /// Do not measure a test once more whose values are worse than their past.
-    ///
-    /// The first measurement alone then decides: a suspect fails the test at once.
-    #[arg(help_heading = group::VERDICT, long)]
-    pub no_confirm: bool,
-
     /// Show how values compare with past runs, and let nothing fail for it.
     ///
     /// For nights whose verdict comes from `cargo xtask compare`, which sees more on machines that differ.
-    #[arg(help_heading = group::VERDICT, long, conflicts_with = "no_confirm")]
+    #[arg(help_heading = group::VERDICT, long)]
     pub show_past: bool,
 
     /// Judge durations even if other programs take most of this machine's CPU time.
@@ -157,19 +197,9 @@ pub struct LoadTest {
     #[arg(help_heading = group::VERDICT, long)]
     pub judge_when_busy: bool,
 
-    /// Sample where the server's CPU time goes, with perf, over the steady part of each test.
-    ///
-    /// That costs the server up to a fifth of its CPU time: such a run is no reference for later ones.
-    #[arg(help_heading = group::RESULTS, long = "profile")]
-    pub sample: bool,
-
     /// Where the results go [default: load-tests/results].
     #[arg(help_heading = group::RESULTS, long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
     pub results: Option<PathBuf>,
-
-    /// Open k6's own live dashboard in the browser, once for each test.
-    #[arg(help_heading = group::RESULTS, long)]
-    pub open: bool,
 
     /// Send k6's metrics, the server's use of the machine and the verdicts to this Prometheus.
     ///
@@ -196,12 +226,6 @@ pub struct LoadTest {
     /// Options for finding k6.
     #[command(flatten)]
     pub k6: FindK6,
-
-    /// Options of `k6 run`, k6's own, such as `--vus 5` or `--http-debug`: behind `--`.
-    ///
-    /// `k6 run --help` lists them. One that changes the load, as `--vus` does, makes a run that is compared with no other.
-    #[arg(last = true, value_name = "K6_ARGS", help_heading = group::K6)]
-    pub k6_args: Vec<String>,
 }
 
 /// How to find k6.
@@ -251,7 +275,7 @@ impl Load {
     }
 }
 
-impl LoadTest {
+impl Running {
     /// The server binary that is given, if one is.
     pub fn server_bin(&self) -> Option<&Path> {
         self.server_bin
@@ -360,10 +384,11 @@ mod tests {
             (args.load.time_scale, args.load.vus_scale),
             (0.02, 10_000.0)
         );
-        assert_eq!(args.k6_args, ["--vus", "3"]);
+        assert_eq!(args.extra.k6_args, ["--vus", "3"]);
         assert_eq!(
             parse("load-test --max-memory-growth off")
                 .unwrap()
+                .running
                 .max_memory_growth,
             GrowthBound(None)
         );

@@ -26,6 +26,8 @@ pub struct Table {
     pub key: Key,
     /// What it counts itself.
     pub requests: Option<Requests>,
+    /// What waits inside it, by its own metrics.
+    pub waiting: Option<Waiting>,
 }
 
 /// `[server]`.
@@ -250,6 +252,19 @@ pub struct Requests {
     pub method: Option<String>,
     /// The label that holds the status.
     pub status: Option<String>,
+}
+
+/// `[waiting]`: metrics of the server's own, in Prometheus' text, that tell what it waits for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waiting {
+    /// What follows the base URL where the metrics are.
+    pub path: String,
+    /// What waits, in words, and the gauge that counts it.
+    #[serde(default)]
+    pub queues: BTreeMap<String, String>,
+    /// A histogram or summary in seconds whose every sample is a commit that is flushed to disk.
+    pub commits: Option<String>,
 }
 
 fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {

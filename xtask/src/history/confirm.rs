@@ -15,6 +15,8 @@ pub enum SecondMeasurement<'a> {
     Impossible(&'a str),
     /// It was not wanted.
     SwitchedOff,
+    /// It is not needed: a search repeats and confirms what it finds.
+    Searched,
 }
 
 /// What is said of a test's suspects.
@@ -36,7 +38,10 @@ pub fn has_suspects(past: &PastRecord) -> bool {
 /// Leaves suspect durations and CPU times without a verdict, since they say nothing of the server for the reason `why`.
 pub fn withhold_times(past: &mut PastRecord, why: &str) {
     for row in &mut past.metrics {
-        let of_time = matches!(row.metric.kind(), Kind::Median | Kind::P95 | Kind::Cpu);
+        let of_time = matches!(
+            row.metric.kind(),
+            Kind::Median | Kind::P95 | Kind::Cpu | Kind::Capacity
+        );
         if of_time && row.state == PastState::Regression {
             row.state = PastState::Shown;
             row.note = format!("beyond its fence, but not judged: {why}");
@@ -95,6 +100,7 @@ pub fn confirm(past: &mut PastRecord, again: &SecondMeasurement<'_>) -> Confirma
                 (true, format!("it could not be measured once more: {why}"))
             }
             SecondMeasurement::SwitchedOff => (true, "not measured once more, as asked".to_owned()),
+            SecondMeasurement::Searched => (true, "confirmed by the search itself".to_owned()),
         };
         let sentence = suspicion(row, have);
         if confirmed {
@@ -141,12 +147,15 @@ fn suspicion(row: &PastRow, have: usize) -> String {
     let value = quantity(row.value);
     match (row.reference, row.change, row.fence) {
         (Some(reference), Some(change), Some(fence)) => {
-            let bound = reference * (1.0 + fence);
+            let usual = format!("the usual {}", quantity(reference));
+            let (bound, words) = match row.metric.kind().more_is_better() {
+                true => (1.0 - fence, format!("{} below {usual}", share(-change))),
+                false => (1.0 + fence, above(change, &usual)),
+            };
             format!(
-                "{} is {}, {} ({} is noise)",
+                "{} is {}, {words} ({} is noise)",
                 row.metric.spoken(),
-                value.distinct_from(bound),
-                above(change, &format!("the usual {}", quantity(reference))),
+                value.distinct_from(reference * bound),
                 share(fence),
             )
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k6_summary::Quantity;
-use load_stats::fence::{self, Fence, judge_by_fence};
+use load_stats::fence::{self, Fence, FenceLine, judge_by_fence};
 
 use super::key::Key;
 use super::read::{Entry, Past};
@@ -102,7 +102,7 @@ impl Reference {
             return failed_row(value, levels);
         }
         let mut note = String::new();
-        let (state, line) = match judge_by_fence(levels, value, measure.kind().floor_by_night()) {
+        let (state, line) = match judge(levels, value, measure.kind()) {
             Fence::NotEnough => (PastState::Shown, None),
             Fence::Shown(line) => (PastState::Shown, Some(line)),
             Fence::Within(line) => (PastState::Within, Some(line)),
@@ -129,6 +129,28 @@ impl Reference {
             state,
             note,
         }
+    }
+}
+
+/// Judges a value of this kind. Where more is better that is done with what a unit of it costs: its inverse.
+pub fn judge(levels: &[Vec<f64>], value: f64, kind: Kind) -> Fence {
+    let floor = kind.floor_by_night();
+    if !kind.more_is_better() {
+        return judge_by_fence(levels, value, floor);
+    }
+    let inverse = |level: &Vec<f64>| level.iter().map(|value| value.recip()).collect();
+    let levels: Vec<Vec<f64>> = levels.iter().map(inverse).collect();
+    let back = |line: FenceLine| FenceLine {
+        reference: line.reference.recip(),
+        change: (1.0 + line.change).recip() - 1.0,
+        fence: line.fence / (1.0 + line.fence),
+    };
+    match judge_by_fence(&levels, value.recip(), floor) {
+        Fence::Shown(line) => Fence::Shown(back(line)),
+        Fence::Within(line) => Fence::Within(back(line)),
+        Fence::Better(line) => Fence::Better(back(line)),
+        Fence::Suspect(line) => Fence::Suspect(back(line)),
+        other @ (Fence::NotEnough | Fence::NotComparable { .. }) => other,
     }
 }
 
@@ -356,6 +378,34 @@ mod tests {
                 .note
                 .starts_with(&format!("the level is new: {have} of 3; the level"));
             assert_eq!(short, have < 3, "{}", record.note);
+        }
+    }
+
+    #[test]
+    fn a_capacity_is_worse_where_it_is_less() {
+        let users = Measure::Capacity(crate::record::LoadUnit::Users);
+        let found = |night: usize, value: f64| {
+            let mut line = testing::line(night);
+            line.metrics = None;
+            line.capacity = Some(crate::record::Followed {
+                unit: crate::record::LoadUnit::Users,
+                value,
+            });
+            line
+        };
+        let usual = |night: usize| 300.0 + (night % 5) as f64;
+        let past = testing::of((0..31).map(|night| found(night, usual(night))).collect());
+        for (value, expected) in [
+            (250.0, PastState::Regression),
+            (290.0, PastState::Within),
+            (360.0, PastState::Better),
+        ] {
+            let record = judged(&past, &found(31, value));
+            let row = &record.metrics[0];
+            assert_eq!((&row.metric, row.state), (&users, expected), "{row:?}");
+            let (reference, change) = (row.reference.unwrap(), row.change.unwrap());
+            assert!((reference - 302.0).abs() < 1e-9, "{reference}");
+            assert!((change - (value / 302.0 - 1.0)).abs() < 1e-9, "{change}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::record::{RunRecord, ServerKind, unscaled};
+use crate::record::{CapacityRecord, RunRecord, ServerKind, unscaled};
 
 /// What two lines must share to be comparable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Key {
     /// were not built for the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rust: Option<String>,
+    /// How the capacity was searched for, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
     /// How many k6 of a cluster made the load, and of which; none if it was made here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runners: Option<String>,
@@ -50,7 +53,9 @@ impl Key {
     pub fn of(run: &RunRecord, test: &str) -> Self {
         let target = run.server.as_ref().map(|server| server.kind);
         let before = run.tests.iter().take_while(|before| before.name != test);
-        Self {
+        let own = run.tests.iter().find(|own| own.name == test);
+        let capacity = own.and_then(|own| own.capacity.as_ref());
+        let key = Self {
             test: test.to_owned(),
             profile: run.profile.clone(),
             time_scale: run.time_scale,
@@ -72,10 +77,16 @@ impl Key {
                 .and_then(|server| server.compiler.as_deref())
                 .and_then(|compiler| compiler.split_whitespace().nth(1))
                 .map(major_and_minor),
+            search: capacity.map(CapacityRecord::conditions),
             runners: run
                 .cluster
                 .as_ref()
                 .map(|cluster| format!("{} in {}", cluster.runners, cluster.namespace)),
+        };
+        // Each step of a search has a server of its own.
+        match capacity {
+            Some(_) => key.measured_again(),
+            None => key,
         }
     }
 
@@ -120,10 +131,12 @@ impl Key {
             host: _,
             machine: _,
             rust,
+            search,
             runners,
         } = other;
         (test, profile, k6_args) == (&self.test, &self.profile, &self.k6_args)
             && (time_scale, vus_scale) == (&self.time_scale, &self.vus_scale)
+            && *search == self.search
             && (target, url, after, k6) == (&self.target, &self.url, &self.after, &self.k6)
             && runners == &self.runners
             && agree(self.rust.as_ref(), rust.as_ref())
@@ -187,6 +200,7 @@ mod tests {
         let key = || Key {
             machine: Some("one".into()),
             rust: Some("1.94".into()),
+            search: None,
             ..testing::line(0).key
         };
         assert!(key().is_comparable_with(&key()));

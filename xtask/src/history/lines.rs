@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{Ratio, RatioLine};
 use super::key::Key;
-use crate::record::{Measure, Outcome, RunRecord, TestRecord, UsageRecord, measured};
+use crate::record::{
+    CapacityRecord, Followed, Measure, Outcome, RunRecord, TestRecord, UsageRecord, followed,
+    measured,
+};
 
 /// The file's name in the results folder.
 pub const FILE: &str = "history.jsonl";
@@ -60,15 +63,18 @@ pub struct Line {
     pub metrics: Option<Metrics>,
     /// What the server spent on the test.
     pub server_usage: Option<UsageRecord>,
+    /// The load that the server withstands, if that was searched for and found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Followed>,
 }
 
 impl Line {
     /// The numbers that are followed; none if nothing was measured.
     pub fn measured(&self) -> BTreeMap<Measure, f64> {
-        let metrics = self.metrics.as_ref();
-        metrics.map_or_else(BTreeMap::new, |metrics| {
-            measured(metrics, self.server_usage.as_ref())
-        })
+        match &self.metrics {
+            Some(metrics) => measured(metrics, self.server_usage.as_ref()),
+            None => followed(self.capacity),
+        }
     }
 }
 
@@ -227,8 +233,10 @@ fn line(run: &RunRecord, test: &TestRecord) -> Line {
         slowed: test.slowed,
         profiled: test.profile.is_some(),
         key: Key::of(run, &test.name),
-        metrics: test.metrics.clone(),
+        // Those of a search's steps are of one load or another.
+        metrics: test.metrics.clone().filter(|_| test.capacity.is_none()),
         server_usage: test.server_usage,
+        capacity: test.capacity.as_ref().and_then(CapacityRecord::followed),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Every run's value of one metric, and the fence that each of them had.
 
-use load_stats::fence::{self, Fence, judge_by_fence};
+use load_stats::fence::{self, Fence};
 use serde::Serialize;
 
-use super::fence::failed_bound;
+use super::fence::{failed_bound, judge};
 use super::read::Entry;
 use super::references::unfit;
 use crate::record::{Kind, Measure, Outcome};
@@ -98,7 +98,7 @@ fn edges(kind: Kind, levels: &[Vec<f64>]) -> Option<Edges> {
     }
     // The fence is the same whatever value it is asked about.
     let any = *levels.iter().flatten().next_back()?;
-    let judged = judge_by_fence(levels, any, kind.floor_by_night());
+    let judged = judge(levels, any, kind);
     match judged {
         Fence::Shown(line) | Fence::Within(line) | Fence::Better(line) | Fence::Suspect(line) => {
             Some(Edges {
@@ -112,10 +112,15 @@ fn edges(kind: Kind, levels: &[Vec<f64>]) -> Option<Edges> {
 }
 
 impl Point {
-    /// Whether the value lies above its fence, and there were enough runs for a verdict.
-    pub fn is_beyond(&self) -> bool {
-        self.fence
-            .is_some_and(|fence| fence.verdict && self.value > fence.upper)
+    /// Whether the value lies on the worse side of its fence, and there were enough runs for a verdict.
+    pub fn is_beyond(&self, kind: Kind) -> bool {
+        self.fence.is_some_and(|fence| {
+            let worse = match kind.more_is_better() {
+                true => self.value < fence.lower,
+                false => self.value > fence.upper,
+            };
+            fence.verdict && worse
+        })
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::UNIX_EPOCH;
 
-use k6_summary::{Evidence, K6Exit, Metrics, Quantity, Reason, ThresholdRow, Unit, Verdict, brief};
+use k6_summary::{
+    Evidence, K6Exit, Metrics, Quantity, Reason, ServerState, ThresholdRow, Unit, Verdict, brief,
+};
 
-use crate::cli::LoadTest;
+use crate::cli::Running;
 use crate::k6::{Ran, Shape, Stopped};
 use crate::measure::{Measured, growth};
 use crate::record::{
@@ -33,7 +35,7 @@ pub fn planned(test: &str, shape: &Shape) -> TestRecord {
 pub fn judge(
     test: &str,
     shape: &Shape,
-    args: &LoadTest,
+    args: &Running,
     as_planned: bool,
     measured: &Measured,
     probed: Vec<String>,
@@ -209,6 +211,21 @@ fn endpoint_failed(it: &EndpointRecord, failed: u64, limit: Option<f64>) -> Stri
         brief(&it.name(), 3),
         limit.unwrap_or_default()
     )
+}
+
+/// Why `measured` is no measurement, if so: k6 or the server came to its end.
+pub fn broken(measured: &Measured) -> Option<String> {
+    let Measured { ran, summary, .. } = measured;
+    match (&ran.stopped, &measured.server) {
+        (Some(Stopped::Interrupted(_)), _) => None,
+        (Some(Stopped::Overdue), _) => Some("k6 took much longer than planned".into()),
+        (_, ServerState::Dead(why)) => Some(why.clone()),
+        _ if summary.is_err() || !matches!(ran.ended, Ended::Code(0 | THRESHOLDS_CROSSED)) => {
+            let words = last_words(ran, false).unwrap_or_default();
+            Some(format!("k6 ended with {}; {words}", ran.ended))
+        }
+        _ => None,
+    }
 }
 
 fn exit(ended: Ended) -> K6Exit {

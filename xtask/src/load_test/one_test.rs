@@ -9,10 +9,36 @@ use crate::k6::{Invocation, Place, Shape};
 use crate::measure::probe::Probe;
 use crate::measure::{Measured, measure};
 use crate::prometheus::{self, Prometheus, Tags};
-use crate::record::{Outcome, TestRecord};
+use crate::record::{Outcome, ResourcesRecord, TestRecord};
 use crate::server::{Sampler, Server};
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, report, ui};
+
+/// How a test is measured once.
+pub struct Making<'a> {
+    /// What it is called where its progress is shown.
+    pub name: &'a str,
+    /// Its place in what is to be done.
+    pub place: Place,
+    /// Where its files go.
+    pub dir: &'a Path,
+    /// The tag of its metrics.
+    pub test_id: &'a str,
+    /// Whether it is a step of a search, which has no page of its own and whose server's answers are probed elsewhere.
+    pub is_step: bool,
+}
+
+/// A test that was measured.
+pub struct Tested {
+    /// What came of it.
+    pub record: TestRecord,
+    /// Why it says nothing of how the server withstands the load, if so: k6 died, or the server did.
+    pub broken: Option<String>,
+    /// Whether other programs took the processor.
+    pub beside_others: bool,
+    /// What was used meanwhile, of a step.
+    pub resources: ResourcesRecord,
+}
 
 impl Run<'_> {
     /// Runs every test of the plan against `server`.
@@ -36,7 +62,15 @@ impl Run<'_> {
             let running = github::group(&format!("{} {name}", self.record.profile));
             let dir = self.folder.test_dir(&name)?;
             let place = self.place(index);
-            let mut test = self.run_test(index, place, server, &dir, &self.folder.name.clone())?;
+            let making = Making {
+                name: &name,
+                place,
+                dir: &dir,
+                test_id: &self.folder.name.clone(),
+                is_step: false,
+            };
+            ui::step(&format!("{name}: {}", self.shapes[index]));
+            let mut test = self.run_test(index, &making, server)?.record;
             drop(running);
             ui::info(&report::one_line(&test));
             self.compare_with_history(&mut test);
@@ -45,19 +79,22 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Measures test `index` once, at `place` of what is to be done, with its files in `dir` and its metrics tagged
-    /// `test_id`, and judges it.
+    /// Measures test `index` once, as `making` says, and judges it.
     pub(super) fn run_test(
         &mut self,
         index: usize,
-        place: Place,
+        making: &Making<'_>,
         server: &mut Server,
-        dir: &Path,
-        test_id: &str,
-    ) -> anyhow::Result<TestRecord> {
+    ) -> anyhow::Result<Tested> {
+        let &Making {
+            place,
+            dir,
+            test_id,
+            is_step,
+            ..
+        } = making;
         let test = self.plan.tests[index].clone();
         let shape = &self.shapes[index];
-        ui::step(&format!("{test}: {shape}"));
         let revision = prometheus::revision(&self.record);
         let mut env = self
             .plan
@@ -80,7 +117,7 @@ impl Run<'_> {
         let invocation = Invocation {
             k6: &self.k6.path,
             main_js: &self.config.main_js(),
-            test: &test,
+            test: making.name,
             dir,
             env: &env,
             key: &self.plan.key,
@@ -88,15 +125,19 @@ impl Run<'_> {
             options: &self.options,
             tags: &shape.tags,
             excuse_others: !self.args.judge_when_busy,
-            dashboard: true,
-            open: self.args.open,
+            dashboard: !is_step,
+            open: self.extra.open,
             load: shape.duration(),
             place: Some(place),
             at_most: shape.at_most,
             teardown_limit: shape.teardown_limit,
         };
-        let mut probed = self.probe(&test, server, dir, "before")?;
+        let mut probed = match is_step {
+            true => Vec::new(),
+            false => self.probe(&test, server, dir, "before")?,
+        };
         let mut window = self.window(shape, server)?;
+        let watched = is_step.then(|| server.watch_resources()).transpose()?;
         let measured = measure(&invocation, server, |server| {
             if let Some(window) = &mut window {
                 window.tick();
@@ -110,7 +151,7 @@ impl Run<'_> {
             live.ends(server.sampler());
         }
         let mut unfinished = false;
-        if measured.ran.stopped.is_none() && measured.server == ServerState::Healthy {
+        if !is_step && measured.ran.stopped.is_none() && measured.server == ServerState::Healthy {
             match self.probe(&test, server, dir, "after") {
                 Ok(failures) => probed.extend(failures),
                 Err(error) if error.is::<Interrupted>() => unfinished = true,
@@ -120,6 +161,19 @@ impl Run<'_> {
         let as_planned = self.options.as_planned;
         let (mut record, notice) =
             judge::judge(&test, shape, self.args, as_planned, &measured, probed);
+        let broken = judge::broken(&measured);
+        let beside_others = measured.ran.limits.others;
+        let resources = watched.map(|watched| measured.resources(watched));
+        let resources = resources.unwrap_or_default();
+        if is_step {
+            // What explains a step stands in its record; thirty of them would bury what explains the search.
+            return Ok(Tested {
+                record,
+                broken,
+                beside_others,
+                resources,
+            });
+        }
         if unfinished {
             record.outcome = Outcome::Interrupted;
         }
@@ -137,7 +191,12 @@ impl Run<'_> {
         let said = server.said().into_iter();
         let said = said.map(|notice| format!("{test}: {notice}"));
         self.record.notices.extend(said);
-        Ok(record)
+        Ok(Tested {
+            record,
+            broken,
+            beside_others,
+            resources,
+        })
     }
 
     /// Where test `index` stands in the run.
@@ -153,7 +212,7 @@ impl Run<'_> {
     }
 
     /// What is wrong with the server's answers before or after a test, in sentences.
-    fn probe(
+    pub(super) fn probe(
         &self,
         test: &str,
         server: &Server,

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Run;
+use super::one_test::Making;
 use crate::history::{
     Confirmation, Key, Reference, SecondMeasurement, confirm, has_suspects, leave_open, only_show,
     withdraw_verdicts, withhold_times,
 };
 use crate::k6::Place;
-use crate::record::{Outcome, PastRecord, TestRecord, measured};
+use crate::record::{Outcome, PastRecord, TestRecord};
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, report, ui};
 
@@ -44,8 +45,14 @@ impl Run<'_> {
         }
         if test.outcome != Outcome::Passed {
             withdraw_verdicts(&mut past);
+        } else if test.capacity.is_some() {
+            let confirmation = confirm(&mut past, &SecondMeasurement::Searched);
+            if !confirmation.reasons.is_empty() {
+                test.outcome = Outcome::Failed;
+                test.reasons.extend(confirmation.reasons);
+            }
         } else if has_suspects(&past) {
-            let then = if self.args.no_confirm {
+            let then = if self.extra.no_confirm {
                 "it is not measured once more, as asked"
             } else {
                 "it is measured once more after the other tests"
@@ -57,9 +64,8 @@ impl Run<'_> {
 
     fn judged(&self, key: &Key, test: &TestRecord) -> Option<PastRecord> {
         let before = self.before.as_ref()?;
-        let now = measured(test.metrics.as_ref()?, test.server_usage.as_ref());
-        let reference = Reference::of(before, key);
-        Some(reference.compare(&now))
+        let now = test.measured();
+        (!now.is_empty()).then(|| Reference::of(before, key).compare(&now))
     }
 
     /// Measures every test with a suspect once more, on a fresh server if servers are started here, and settles it.
@@ -72,7 +78,7 @@ impl Run<'_> {
             }
             let again = match interrupt::pending() {
                 Some(interrupted) => Some(Err(interrupted.into())),
-                None if self.args.no_confirm => None,
+                None if self.extra.no_confirm => None,
                 None => {
                     let began = Instant::now();
                     let again = self.measure_again(index, binary);
@@ -91,7 +97,7 @@ impl Run<'_> {
         let _group = github::group(&format!("{} {test_name}, once more", self.record.profile));
         ui::step(&format!("{test_name}: once more"));
         let dir = self.folder.test_dir(&name)?;
-        let mut server = self.acquire_server(&dir, binary)?;
+        let mut server = self.acquire_server(&dir, binary, false)?;
         server.watch()?;
         let test_id = format!("{}-confirm", self.folder.name);
         let place = Place {
@@ -101,9 +107,16 @@ impl Run<'_> {
             lasts: self.shapes[index].lasts(),
             behind: Duration::ZERO,
         };
-        let test = self.run_test(index, place, &mut server, &dir, &test_id);
+        let making = Making {
+            name: &test_name,
+            place,
+            dir: &dir,
+            test_id: &test_id,
+            is_step: false,
+        };
+        let test = self.run_test(index, &making, &mut server);
         self.record.notices.extend(server.stop());
-        test
+        test.map(|tested| tested.record)
     }
 
     /// Settles the suspects of test `index` by its second measurement; none if it was not wanted.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use k6_summary::{Metrics, Unit, spoken};
 use serde::{Deserialize, Serialize};
 
-use super::UsageRecord;
+use super::{Followed, LoadUnit, TestRecord, UsageRecord};
 
 /// Trends of k6's own that are parts of `http_req_duration` or hardly depend on the server. `ws_connecting` is followed.
 const PARTS: [&str; 5] = [
@@ -22,14 +22,19 @@ const PARTS: [&str; 5] = [
 const REQUESTS: &str = "http_req_duration";
 
 /// The names of what is no trend.
-const NAMES: [(&str, Measure); 4] = [
+const NAMES: [(&str, Measure); 6] = [
     ("server CPU per request", Measure::CpuPerRequest),
     ("server peak memory", Measure::PeakMemory),
     ("bytes per response", Measure::BytesPerResponse),
     ("failed requests", Measure::FailedRequests),
+    ("capacity users", Measure::Capacity(LoadUnit::Users)),
+    (
+        "capacity iterations per second",
+        Measure::Capacity(LoadUnit::IterationsPerSecond),
+    ),
 ];
 
-/// A number that is followed from run to run and compared between revisions. More is worse, whichever it is.
+/// A number that is followed from run to run and compared between revisions. More is worse, but of a capacity.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
@@ -49,6 +54,8 @@ pub enum Measure {
     BytesPerResponse,
     /// The share of failed requests, 0 to 1.
     FailedRequests,
+    /// The highest load that holds, in its unit.
+    Capacity(LoadUnit),
 }
 
 /// A statistic of a trend.
@@ -81,6 +88,8 @@ pub enum Kind {
     Instructions,
     /// The share of failed requests.
     Failed,
+    /// The highest load that holds: more is better.
+    Capacity,
 }
 
 impl Measure {
@@ -125,6 +134,7 @@ impl Measure {
             Self::PeakMemory => Kind::Memory,
             Self::BytesPerResponse => Kind::Bytes,
             Self::FailedRequests => Kind::Failed,
+            Self::Capacity(_) => Kind::Capacity,
         }
     }
 
@@ -134,7 +144,8 @@ impl Measure {
             Self::Trend {
                 statistic: Statistic::Instructions,
                 ..
-            } => Unit::None,
+            }
+            | Self::Capacity(_) => Unit::None,
             Self::Trend { .. } | Self::CpuPerRequest => Unit::Milliseconds,
             Self::PeakMemory | Self::BytesPerResponse => Unit::Bytes,
             Self::FailedRequests => Unit::Ratio,
@@ -170,6 +181,11 @@ impl Kind {
         Self::Instructions,
     ];
 
+    /// Whether more is better.
+    pub fn more_is_better(self) -> bool {
+        self == Self::Capacity
+    }
+
     /// What `--floor` calls it.
     pub fn name(self) -> &'static str {
         match self {
@@ -180,6 +196,7 @@ impl Kind {
             Self::Bytes => "bytes",
             Self::Instructions => "instructions",
             Self::Failed => "failed",
+            Self::Capacity => "capacity",
         }
     }
 
@@ -190,7 +207,7 @@ impl Kind {
             Self::Median => 0.03,
             Self::P95 => 0.10,
             Self::Cpu => 0.02,
-            Self::Memory => 0.05,
+            Self::Memory | Self::Capacity => 0.05,
             Self::Bytes | Self::Instructions => 0.01,
             Self::Failed => 0.001,
         }
@@ -201,10 +218,28 @@ impl Kind {
     pub fn floor_by_night(self) -> f64 {
         match self {
             Self::Median | Self::Cpu | Self::Bytes | Self::Instructions => 0.05,
-            Self::P95 | Self::Memory => 0.10,
+            // A capacity is known to 5 % as a rule, and so is its past.
+            Self::P95 | Self::Memory | Self::Capacity => 0.10,
             Self::Failed => 0.002,
         }
     }
+}
+
+impl TestRecord {
+    /// The numbers that are followed. A search for the capacity made many loads, and only what it found is.
+    pub fn measured(&self) -> BTreeMap<Measure, f64> {
+        match (&self.capacity, &self.metrics) {
+            (Some(capacity), _) => followed(capacity.followed()),
+            (None, Some(metrics)) => measured(metrics, self.server_usage.as_ref()),
+            (None, None) => BTreeMap::new(),
+        }
+    }
+}
+
+/// A capacity as the only number.
+pub fn followed(capacity: Option<Followed>) -> BTreeMap<Measure, f64> {
+    let number = |it: Followed| (Measure::Capacity(it.unit), it.value);
+    capacity.map(number).into_iter().collect()
 }
 
 /// The numbers of a test that are followed; of the server's own, those that were sampled.
@@ -349,7 +384,11 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written_and_as_they_were() {
-        for measure in measured(&passing(), Some(&usage())).into_keys() {
+        let capacities = NAMES.map(|(_, measure)| measure);
+        for measure in measured(&passing(), Some(&usage()))
+            .into_keys()
+            .chain(capacities)
+        {
             assert_eq!(measure.to_string().parse(), Ok(measure));
         }
         let p95 = Measure::p95_of_requests();

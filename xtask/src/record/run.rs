@@ -3,7 +3,7 @@
 use k6_summary::{CheckRow, Metrics, ThresholdRow, Unit};
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterRecord, Host, Measure, Revision, RunnerRecord};
+use super::{CapacityRecord, ClusterRecord, Host, Measure, Revision, RunnerRecord};
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -179,6 +179,9 @@ pub struct TestRecord {
     /// The numbers against those of comparable past runs, if there was a history to look at.
     #[serde(default)]
     pub past: Option<PastRecord>,
+    /// How much load the server withstands in this test, if that was searched for.
+    #[serde(default)]
+    pub capacity: Option<CapacityRecord>,
 }
 
 /// A test's numbers against those of comparable past runs.

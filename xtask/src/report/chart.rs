@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 
+pub use draw::number;
 pub use scale::{position, range_of};
 
 use super::text::Text;
@@ -32,7 +33,7 @@ pub struct Chart {
     /// Place, lower and upper edge of what `band_name` says. An edge that is no finite number is a gap.
     pub band: Vec<(f64, f64, f64)>,
     /// What the band is.
-    pub band_name: &'static str,
+    pub band_name: Text,
     /// Horizontal lines. One far above every value is named in the legend instead of drawn.
     pub bounds: Vec<(f64, Text)>,
     /// Vertical lines.
@@ -48,6 +49,8 @@ pub struct Chart {
 pub enum Axis {
     /// Seconds since the start, over at least this span, so that several charts share one axis; y begins at zero.
     Seconds(Range<f64>),
+    /// A load in this unit; y begins at zero.
+    Load(&'static str),
     /// Things in a row, one at each whole number from 0 on; y begins near the least value.
     Items {
         /// What they are.
@@ -137,7 +140,7 @@ impl Chart {
             x,
             lines: Vec::new(),
             band: Vec::new(),
-            band_name: "fence",
+            band_name: "fence".into(),
             bounds: Vec::new(),
             marks: Vec::new(),
             are_pairs: false,

@@ -1,6 +1,7 @@
 //! Reports on a terminal.
 
 mod grid;
+mod plot;
 mod screen;
 
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use crate::record::{Blocks, Outcome, RunRecord, TestRecord};
 use crate::ui::{self, BAD, BOLD, DIM, GOOD, WARN};
 
 use grid::table;
+use plot::plot;
 pub use screen::Screen;
 
 /// What is about to run, before it does.
@@ -157,6 +159,7 @@ fn outline(out: &mut String, one: &Section, widths: (usize, usize), screen: Scre
     let words = format!("{glyph} {:name$} {:verdict$}", one.name, one.verdict);
     let styled = format!("{style}{words}{style:#} ");
     said(out, screen, (&format!("{words} "), &styled), &one.brief);
+    curve(out, one, screen);
     let failed: Vec<Text> = rows()
         .filter(|row| row.tone == Tone::Bad)
         .map(|row| Text::from(row.sentence()))
@@ -170,6 +173,20 @@ fn outline(out: &mut String, one: &Section, widths: (usize, usize), screen: Scre
     one.functions
         .iter()
         .for_each(|table| lines(out, table, screen));
+}
+
+/// What loads came to, drawn and as a table, and what is to be said of it.
+fn curve(out: &mut String, one: &Section, screen: Screen) {
+    if one.curve.rows.is_empty() {
+        return;
+    }
+    signed(out, screen, Tone::Warn, &one.notes);
+    out.push('\n');
+    for (chart, line) in one.charts.iter().zip(["p95", "requests"]) {
+        plot(out, chart, line, screen);
+    }
+    table(out, &[&one.curve], true, screen);
+    plain(out, screen, &one.line);
 }
 
 /// The endpoints for which a test failed, each with an answer.
@@ -212,7 +229,10 @@ fn section(out: &mut String, one: &Section, screen: Screen) {
         // Those of a run's tests stand below all.
         signed(out, screen, Tone::Bad, &one.reasons);
     }
-    signed(out, screen, Tone::Warn, &one.notes);
+    match one.curve.rows.is_empty() {
+        true => signed(out, screen, Tone::Warn, &one.notes),
+        false => curve(out, one, screen),
+    }
     table(out, &[&one.judged, &one.measured], false, screen);
     let without_notes = |it: &Table| {
         let mut table = it.clone();

@@ -3,6 +3,7 @@
 //! A view is built once for a document. It holds the rows in their order with what is made of each, so that no report
 //! has to look for one, and the same row has the same tone in all of them.
 
+mod capacity;
 mod comparison;
 mod endpoints;
 mod functions;
@@ -238,6 +239,8 @@ pub struct Section {
     pub reasons: Vec<Text>,
     /// What else is to be said of it.
     pub notes: Vec<Text>,
+    /// What each load came to, by rising load.
+    pub curve: Table,
     /// Thresholds, checks and growth.
     pub judged: Table,
     /// What the server was asked, and what failed of it.

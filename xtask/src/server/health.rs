@@ -1,6 +1,7 @@
 //! Asks a server whether it is healthy, and tells apart the ways in which it may not be.
 
 use std::fmt;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::secret::Secret;
 
 /// The most of a health answer that is read, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
+/// The most of its metrics that is read, in bytes.
+const MAX_METRICS: u64 = 8 << 20;
 
 /// How long what is asked once or twice a run may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -97,9 +100,7 @@ impl Prober {
         }
         let status = answer.status();
         let mut body = Vec::new();
-        if let Err(error) =
-            std::io::Read::read_to_end(&mut std::io::Read::take(answer, MAX_BODY), &mut body)
-        {
+        if let Err(error) = answer.take(MAX_BODY).read_to_end(&mut body) {
             let cause = error.get_ref().and_then(|it| it.downcast_ref());
             return match cause.is_some_and(reqwest::Error::is_timeout) {
                 true => Health::Silent,
@@ -112,10 +113,22 @@ impl Prober {
     /// How many requests the server has counted; `None` if it has no such metrics, or shows them to others only.
     pub fn requests(&self) -> Option<Requests> {
         let table = self.table.requests.as_ref()?;
-        let answer = self.get(&table.path, LIMIT).send();
-        let mut counted = Requests::read(table, answer.ok()?.error_for_status().ok()?)?;
+        let mut counted = Requests::read(table, &self.metrics(&table.path, LIMIT)?)?;
         counted.own = self.asked.load(Ordering::Relaxed);
         Some(counted)
+    }
+
+    /// The server's metrics at `path`, for which at most `limit` is waited.
+    pub fn metrics(&self, path: &str, limit: Duration) -> Option<String> {
+        let answer = self.get(path, limit).send().ok()?.error_for_status().ok()?;
+        let mut text = String::new();
+        answer.take(MAX_METRICS).read_to_string(&mut text).ok()?;
+        Some(text)
+    }
+
+    /// Which of the metrics tell what waits inside the server, if the table says so.
+    pub fn waiting(&self) -> Option<&config::Waiting> {
+        self.table.waiting.as_ref()
     }
 
     /// Asks whether the key is the server's, if the table says how.

@@ -2,13 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 
 use crate::config;
 use crate::record::EndpointRecord;
-
-/// The most of them that is read, in bytes.
-const MAX_BODY: u64 = 8 * 1024 * 1024;
 
 /// Requests by method, route and status.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,10 +31,8 @@ struct Counts {
 
 impl Requests {
     /// Reads the server's metrics; `None` if they do not have the counter.
-    pub fn read(table: &config::Requests, answer: impl Read) -> Option<Self> {
-        let mut text = String::new();
-        answer.take(MAX_BODY).read_to_string(&mut text).ok()?;
-        let found = parse(table, &text);
+    pub fn read(table: &config::Requests, text: &str) -> Option<Self> {
+        let found = parse(table, text);
         (!found.series.is_empty()).then_some(found)
     }
 

@@ -148,6 +148,11 @@ impl Address {
         Url::parse(&self.ws_url).is_ok_and(|url| http::is_loopback(&url))
     }
 
+    /// The port.
+    pub fn port(&self) -> Option<u16> {
+        Url::parse(&self.base_url).ok()?.port_or_known_default()
+    }
+
     /// Whether it is known that the server is on another machine: its address is public and none of this machine's.
     /// Containers and virtual machines on this one have private addresses.
     pub fn is_elsewhere(&self) -> bool {

@@ -199,25 +199,27 @@ impl Reader {
         })
     }
 
-    /// CPU time from the scheduler's own nanosecond counters, where the kernel has them (Linux): the process table's
-    /// ticks of 10 ms are too coarse for short runs.
-    ///
-    /// Source: <https://docs.kernel.org/scheduler/sched-stats.html>, `/proc/<pid>/task/<tid>/schedstat`, first field.
+    /// CPU time where the kernel counts nanoseconds: the process table's ticks of 10 ms are too coarse for short runs.
     fn fine_cpu_s(&mut self) -> Option<f64> {
-        for entry in std::fs::read_dir(format!("/proc/{}/task", self.pid))
-            .ok()?
-            .flatten()
-        {
-            let thread = entry.file_name().to_str()?.parse().ok()?;
-            let Ok(text) = std::fs::read_to_string(entry.path().join("schedstat")) else {
-                continue;
-            };
-            let ns = text.split_whitespace().next()?.parse().ok()?;
-            self.thread_ns.insert(thread, ns);
-        }
+        self.thread_ns.extend(cpu_by_thread(self.pid.as_u32()));
         let sum: u64 = self.thread_ns.values().sum();
         (sum > 0).then(|| Duration::from_nanos(sum).as_secs_f64())
     }
+}
+
+/// The CPU time of the threads that process `pid` has, in nanoseconds, by the scheduler's own counters; none where the
+/// kernel does not have them (all but Linux).
+///
+/// Source: <https://docs.kernel.org/scheduler/sched-stats.html>, `/proc/<pid>/task/<tid>/schedstat`, first field.
+pub fn cpu_by_thread(pid: u32) -> HashMap<u32, u64> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter();
+    let used = threads.flatten().flatten().filter_map(|entry| {
+        let thread = entry.file_name().to_str()?.parse().ok()?;
+        let text = std::fs::read_to_string(entry.path().join("schedstat")).ok()?;
+        let ns = text.split_whitespace().next()?.parse().ok()?;
+        Some((thread, ns))
+    });
+    used.collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 mod broken_k6;
 mod broken_servers;
 mod browser;
+mod capacity;
 mod compare;
 mod compare_revisions;
 mod environment;

@@ -363,10 +363,15 @@ fn sunday_soaks_and_other_nights_load() {
         let jobs: Value = serde_json::from_str(&outputs["jobs"]).unwrap();
         let soak = ["health", "missions", "specs", "websocket"];
         let expected = match profile {
-            "soak" => json!(soak.map(
-                |test| json!({"tests": test, "results": format!("load-test-results-{test}")})
-            )),
-            _ => json!([{"tests": "all websocket", "results": "load-test-results"}]),
+            "soak" => {
+                let jobs = soak.iter().map(|test| (*test, *test, "soak"));
+                let jobs = jobs.chain([("all", "capacity", "capacity")]);
+                let job = |(tests, name, profile)| json!({"tests": tests, "results": format!("load-test-results-{name}"), "profile": profile});
+                jobs.map(job).collect()
+            }
+            _ => {
+                json!([{"tests": "all websocket", "results": "load-test-results", "profile": "load"}])
+            }
         };
         assert_eq!(jobs, expected);
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use k6_summary::Limits;
+use load_stats::median;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::log::Said;
@@ -26,6 +27,15 @@ const MAX_MEMORY: f64 = 0.5;
 const MIN_IDLE: f64 = 0.05;
 /// The share of all cores from which on it is other programs that leave a busy machine no time.
 const MIN_OTHERS: f64 = 1.0 / 3.0;
+
+/// What the load generator left of its machine; unknown if it ran for less than two looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Used {
+    /// The share of all cores that it took, the median over time.
+    pub cpu: Option<f64>,
+    /// The share of all cores that was idle, the median over time.
+    pub idle: Option<f64>,
+}
 
 /// Looks at k6 and its machine while it runs.
 #[derive(Debug)]
@@ -122,6 +132,19 @@ impl Generator {
         }
     }
 
+    /// What k6 used. Its start, when it compiles the script, counts only where there is nothing else.
+    pub fn used(&self) -> Used {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let pairs: Vec<&[Look]> = self.looks.windows(2).collect();
+        let pairs = &pairs[usize::from(pairs.len() > 2)..];
+        let cpu: Vec<f64> = pairs.iter().map(|pair| busy(pair, cores).0).collect();
+        let idle: Vec<f64> = pairs.iter().map(|pair| pair[1].idle).collect();
+        Used {
+            cpu: median(&cpu),
+            idle: median(&idle),
+        }
+    }
+
     /// The limits that were reached; `killed` says whether somebody other than we killed k6.
     pub fn limits(&self, said: &Said, killed: bool) -> Limits {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -168,6 +191,7 @@ impl Generator {
         let (took, share) = others(&self.looks);
         if share > MAX_BUSY {
             limits.slow = true;
+            limits.others = true;
             limits.sentences.push(format!(
                 "other programs took {:.0} % of this machine's CPU time: repeat when it is idle",
                 took * 100.0
@@ -252,6 +276,19 @@ mod tests {
     }
 
     #[test]
+    fn what_it_used_is_that_of_the_time_after_its_start() {
+        let start = Instant::now();
+        let mut generator = Generator::watch(std::process::id(), None);
+        assert_eq!(generator.used(), Used::default());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        let looks = [(0, 0), (2, 4), (4, 5), (6, 6), (8, 7)];
+        generator.looks = looks.map(|(at, cpu)| look(start, at, cpu, 0.5, 0.1)).into();
+        let used = generator.used();
+        assert!((used.cpu.unwrap() - 0.5 / cores).abs() < 1e-9, "{used:?}");
+        assert_eq!(used.idle, Some(0.5));
+    }
+
+    #[test]
     fn each_limit_is_named_as_the_generators() {
         let start = Instant::now();
         let mut generator = Generator::watch(std::process::id(), None);
@@ -319,7 +356,10 @@ mod tests {
             assert_eq!(with(unexcused), Limits::default(), "{unexcused:?}");
         }
         let limits = with(&[(0.0, 0.96), (0.04, 0.9)]);
-        assert_eq!((limits.slow, limits.requests), (true, 0));
+        assert_eq!(
+            (limits.slow, limits.others, limits.requests),
+            (true, true, 0)
+        );
         let said = "other programs took 93 % of this machine's CPU time";
         assert!(limits.sentences[0].starts_with(said), "{limits:?}");
     }

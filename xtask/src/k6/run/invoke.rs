@@ -12,7 +12,7 @@ use crate::shell::interrupt::{self, Interrupted};
 use crate::shell::logs::LogFile;
 use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd};
 
-use super::generator::Generator;
+use super::generator::{Generator, Used};
 use super::log::Said;
 use super::options::Options;
 use super::progress::{Place, Progress};
@@ -83,6 +83,8 @@ pub struct Ran {
     pub said: Said,
     /// What limited the load generator itself.
     pub limits: Limits,
+    /// What it used.
+    pub used: Used,
     /// What went wrong in writing its log.
     pub log_problem: Option<String>,
 }
@@ -156,6 +158,7 @@ impl Invocation<'_> {
             stopped,
             tail: process.tail().clone(),
             limits: generator.limits(&said, killed),
+            used: generator.used(),
             said,
             log_problem: log.problem(),
         })

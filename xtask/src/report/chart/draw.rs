@@ -91,7 +91,7 @@ pub fn figure(chart: &Chart) -> Value {
         notes => &chart.notes,
         values => values(chart),
         bands => bands(chart, &scale),
-        band_name => chart.band_name,
+        band_name => &chart.band_name,
         bounds => bounds.collect::<Vec<_>>(),
         marks => marks.collect::<Vec<_>>(),
         stems => stems(chart, &scale),
@@ -118,6 +118,11 @@ fn ranges(chart: &Chart) -> Option<(Range<f64>, Range<f64>)> {
             let padding = (y.end - y.start) * 0.06;
             let padding_below = if y.start == 0.0 { 0.0 } else { padding };
             Some((x, y.start - padding_below..y.end + padding))
+        }
+        Axis::Load(_) => {
+            let padding = (x.end - x.start) * 0.03;
+            let end = y.end.max(f64::MIN_POSITIVE);
+            Some((x.start - padding..x.end + padding, 0.0..end * 1.06))
         }
         Axis::Bins { .. } => {
             let end = y.end.max(f64::MIN_POSITIVE);
@@ -167,7 +172,7 @@ fn legend(chart: &Chart, y: &Range<f64>) -> Vec<Value> {
         entry(&line.name, kind, colour, shape)
     });
     let band = chart.band.iter().any(is_edge);
-    let band = band.then(|| entry(chart.band_name, "band", 0, Shape::Hidden));
+    let band = band.then(|| entry(&chart.band_name, "band", 0, Shape::Hidden));
     let far = chart.bounds.iter().filter(|(bound, _)| !y.contains(bound));
     let far = far.map(|(_, label)| {
         let name = format!("{label} (beyond the chart)");
@@ -192,6 +197,11 @@ fn x_ticks(chart: &Chart, scale: &Scale) -> (String, Vec<(f64, String)>) {
             let all = time_ticks(&scale.x, 7).into_iter();
             let all = all.map(|at| (scale.x(at), number(at / per)));
             (format!("time since the start, {unit}"), all.collect())
+        }
+        Axis::Load(unit) => {
+            let all = ticks(&scale.x, 7).into_iter();
+            let all = all.map(|at| (scale.x(at), number(at)));
+            ((*unit).to_owned(), all.collect())
         }
         Axis::Items { label, names } | Axis::Bins { label, names } => {
             let widest = names.iter().map(|name| name.chars().count()).max();
@@ -305,6 +315,10 @@ fn title(chart: &Chart, line: &Line, point: &Point, scale: &Scale) -> Text {
                 let (per, unit) = time_unit(&scale.x);
                 let x = number(point.x / per);
                 format!("{}: {y} {} at {x} {unit}", line.name, chart.unit).into()
+            }
+            Axis::Load(load) => {
+                let x = number(point.x);
+                format!("{}: {y} {} at {x} {load}", line.name, chart.unit).into()
             }
             Axis::Items { names, .. } | Axis::Bins { names, .. } => {
                 let name = names.get(point.x as usize).cloned().unwrap_or_default();

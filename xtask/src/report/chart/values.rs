@@ -16,8 +16,25 @@ const MOST: usize = 40;
 pub fn values(chart: &Chart) -> Value {
     match &chart.x {
         Axis::Seconds(span) => over_time(chart, span),
+        Axis::Load(unit) => by_load(chart, unit),
         Axis::Items { label, names } | Axis::Bins { label, names } => items(chart, label, names),
     }
+}
+
+fn by_load(chart: &Chart, unit: &str) -> Value {
+    let points = chart.lines.iter().flat_map(|line| &line.points);
+    let mut loads: Vec<f64> = points.filter(is_finite).map(|point| point.x).collect();
+    loads.sort_by(f64::total_cmp);
+    loads.dedup();
+    let rows = loads.into_iter().map(|load| {
+        let at = |line: &Line| {
+            let mut points = line.points.iter().filter(is_finite);
+            points.find(|point| point.x == load).map(|it| it.y)
+        };
+        row(number(load).into(), chart.lines.iter().map(at))
+    });
+    let rows: Vec<Vec<Text>> = rows.collect();
+    context! { heads => heads(chart, unit), rows }
 }
 
 fn items(chart: &Chart, label: &str, names: &[Text]) -> Value {

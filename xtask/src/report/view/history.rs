@@ -173,7 +173,7 @@ fn title(metric: &Metric, point: &Point) -> Text {
     let quantity = |number| amount(&metric.last.metric, number);
     let fence = point.fence.map(|fence| {
         let (lower, upper) = (quantity(fence.lower), quantity(fence.upper));
-        match (fence.verdict, point.is_beyond()) {
+        match (fence.verdict, point.is_beyond(metric.kind)) {
             (true, true) => format!(" · beyond its fence of {lower} to {upper}"),
             (true, false) => format!(" · its fence: {lower} to {upper}"),
             (false, _) => format!(" · its fence, without a verdict: {lower} to {upper}"),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Document, Link, Table, Tone, lines, outcome, scales, section, test, took};
+use super::{Document, Link, Table, Tone, capacity, lines, outcome, scales, section, test, took};
 use crate::history::Trend;
 use crate::record::{Revision, RunRecord, ServerKind};
 use crate::report::over_time::Usage;
@@ -27,12 +27,12 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
         reasons: lines(&run.reasons),
         notices: notices(run),
         remarks: history_remarks(run, trends),
-        overview: Table {
+        overview: capacity::overview(&run.tests).unwrap_or_else(|| Table {
             title: "Tests".into(),
             heads: test::OVERVIEW,
             rows: run.tests.iter().map(test::overview).collect(),
             ..Table::default()
-        },
+        }),
         sections: tests
             .map(|(nth, test)| section(test, trends.get(nth), folder, usage.as_ref()))
             .collect(),

@@ -7,8 +7,8 @@ use k6_summary::{
 };
 
 use super::{
-    Heads, Row, Section, Table, Tone, endpoints, functions, lines, micros, most_telling, outcome,
-    past, runners, took,
+    Heads, Row, Section, Table, Tone, capacity, endpoints, functions, lines, micros, most_telling,
+    outcome, past, runners, took,
 };
 use crate::history::Trend;
 use crate::record::{GrowthRow, Outcome, TestRecord, plural};
@@ -28,6 +28,9 @@ pub fn section(
     folder: &Path,
     usage: Option<&Usage>,
 ) -> Section {
+    if let Some(found) = &test.capacity {
+        return capacity::section(test, found, folder);
+    }
     let curves = Curves::read(&folder.join(&test.name));
     let before = trend.and_then(|trend| trend.before_in(folder));
     let before = before.map(|run| Curves::read(&run.join(&test.name)));

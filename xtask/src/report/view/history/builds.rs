@@ -77,7 +77,7 @@ fn chart(added: &AddedUp) -> Chart {
             form: Form::Joined,
         }],
         band: band.collect(),
-        band_name: "95 % interval",
+        band_name: "95 % interval".into(),
         ..Chart::new(
             format!("{}, change since the first", added.measure),
             "%",

@@ -1,0 +1,11 @@
+export const options = {
+  thresholds: {
+    http_req_duration: ['p(95)<100'],
+    http_req_failed: ['rate<0.01'],
+  },
+};
+
+export const profiles = {
+  // Where a search begins
+  start: { vus: 2, duration: '3s' },
+};
