@@ -171,7 +171,14 @@ impl Care<'_> {
             command.extend(["-e".into(), format!("{name}=$({name})")]);
         }
         command.extend(["-O".into(), archive]);
-        command.extend(self.arguments());
+        // `--out` in a word of its own is not for `k6 archive`.
+        let mut arguments = self.arguments();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--out" => drop(arguments.next()),
+                _ => command.push(argument),
+            }
+        }
         self.start(
             "initializer",
             block,
