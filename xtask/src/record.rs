@@ -24,8 +24,6 @@ pub use capacity::{
     CapacityRecord, CauseRecord, Followed, LoadUnit, QueueRecord, ResourcesRecord, SearchEnd,
     StepOutcome, StepRecord, StepRole,
 };
-#[cfg(test)]
-pub use capacity::{Confirmed, Interval};
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
     TestRecord as TestComparison,

@@ -102,7 +102,8 @@ fn one_two_and_four_runners_make_the_same_load_and_are_merged_to_the_truth() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     let all = std::thread::scope(|scope| {
-        let run = |count| scope.spawn(|| run(count, &PACED, &server, KEY, dir));
+        let server = &server;
+        let run = |count| scope.spawn(move || run(count, &PACED, server, KEY, dir));
         [1, 2, 4].map(run).map(|going| going.join().unwrap())
     });
     for outputs in all {
