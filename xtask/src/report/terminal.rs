@@ -208,7 +208,8 @@ fn failing_endpoints(out: &mut String, one: &Section, screen: Screen) {
 
 /// The runners that did not do their part.
 fn lost_runners(out: &mut String, one: &Section, screen: Screen) {
-    let rows = one.runners.rows.iter().filter(|row| row.tone == Tone::Bad);
+    let rows = one.runners.rows.iter();
+    let rows = rows.filter(|row| row.tone == Tone::Bad && !row.note.is_empty());
     let rows = rows.map(|row| Text::from(format!("{}: {}", row.what, row.note)));
     signed(out, screen, Tone::Bad, &rows.collect::<Vec<_>>());
 }

@@ -91,6 +91,11 @@ impl Run {
         Self::command("manifest", args, k6())
     }
 
+    /// `cluster` with `args` (words).
+    pub fn cluster(args: &str) -> Self {
+        Self::command("cluster", args, k6())
+    }
+
     /// `history` with `args` (words).
     pub fn history(args: &str) -> Self {
         Self::command("history", args, k6())

@@ -197,9 +197,8 @@ impl RunnerSummary {
 fn intact(rest: &str) -> Option<Result<String, LineProblem>> {
     let mut parts = rest.splitn(3, ' ');
     let stated: usize = parts.next()?.parse().ok()?;
-    let (hash, rest) = match (parts.next(), parts.next()) {
-        (Some(hash), Some(rest)) => (hash, rest),
-        _ => return Some(Err(LineProblem::CutShort { found: 0, stated })),
+    let (Some(hash), Some(rest)) = (parts.next(), parts.next()) else {
+        return Some(Err(LineProblem::CutShort { found: 0, stated }));
     };
     let mut json = String::with_capacity(stated);
     for line in rest.split('\n').map(|line| line.trim_end_matches('\r')) {

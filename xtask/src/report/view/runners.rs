@@ -18,7 +18,7 @@ const HEADS: Heads = Heads {
         "Node",
     ],
 };
-const HINT: &str = "Percentiles of all runners together are estimates; in the row of a threshold is between what the exact one lies for certain.";
+const HINT: &str = "Percentiles of all runners together are estimates; the row of a threshold says between which values the exact one lies for certain.";
 
 /// All runners together, and each.
 pub fn table(test: &TestRecord) -> Table {
