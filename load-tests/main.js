@@ -11,6 +11,8 @@
 //   TIME_SCALE    multiplies every duration of the profile, 0.001 to 10 (default: 1)
 //   VUS_SCALE     multiplies the virtual users and rates of the profile, 0.01 to 10000 (default: 1)
 //   SUMMARY_PATH  where to write the summary as JSON; without it k6 prints its own text
+//   RUNNER_SUMMARY  1: write the summary to stdout in a line that can be merged with those of other k6 (see cluster.md)
+//   TERMINATION_LOG  where to write its short form then, such as /dev/termination-log; none if not set
 //   TESTID        tag `testid` on every sample: tells this run from others in a time series database
 //   REVISION      tag `revision` on every sample: the version of the server under test
 //
@@ -30,6 +32,7 @@
 //     rules       by metric, as thresholds are: "STATISTIC OPERATOR BOUND", where the bound is a
 //                 number or another metric's statistic: "count >= ws_sessions count"
 
+import crypto from 'k6/crypto';
 import exec from 'k6/execution';
 import http from 'k6/http';
 import ws from 'k6/ws';
@@ -214,7 +217,7 @@ export const options = {
   ...withoutLoad(scriptOptions),
   ...load,
   ...settings.options,
-  summaryTrendStats: trendStats(),
+  summaryTrendStats: [...new Set([...trendStats(), ...runnerGrid().map((p) => `p(${p})`)])],
   thresholds: { ...(abortOnFail ? mapValues(thresholds, aborting) : thresholds), ...requestsApart() },
   tags: {
     ...config.options.tags,
@@ -296,10 +299,10 @@ function mark(phase, data) {
   return data;
 }
 
-// Writes k6's data to SUMMARY_PATH and nothing to stdout; without SUMMARY_PATH it returns nothing,
-// upon which k6 prints its own text summary.
+// Writes k6's data to SUMMARY_PATH and nothing to stdout, or to stdout in one line for RUNNER_SUMMARY; without either it
+// returns nothing, upon which k6 prints its own text summary.
 export function handleSummary(data) {
-  if (!__ENV.SUMMARY_PATH) {
+  if (!isSummedUp()) {
     return undefined;
   }
   // k6 leaves a metric out that has no samples; that no iteration came to its end is worth knowing.
@@ -318,7 +321,104 @@ export function handleSummary(data) {
     own_thresholds: mapValues(ownThresholds, (list) => list.map(expressionOf)),
     evidence: settings.evidence,
   };
-  return { [__ENV.SUMMARY_PATH]: `${JSON.stringify(summary, null, 2)}\n` };
+  const whole = __ENV.SUMMARY_PATH ? { [__ENV.SUMMARY_PATH]: `${JSON.stringify(summary, null, 2)}\n` } : {};
+  return { ...whole, ...runnerSummary(summary) };
+}
+
+// Whether the summary is ours.
+function isSummedUp() {
+  return Boolean(__ENV.SUMMARY_PATH || __ENV.RUNNER_SUMMARY);
+}
+
+// The percentiles of each trend by which those of several k6 are merged, in ascending order: the closer they are, the
+// narrower is the interval in which the merged percentile lies for certain. Those that somebody asks for are among them.
+function runnerGrid() {
+  if (!__ENV.RUNNER_SUMMARY) {
+    return [];
+  }
+  const steps = (from, to, count) => Array.from({ length: count }, (_, i) => Number((from + (i * (to - from)) / count).toFixed(3)));
+  const asked = trendStats().flatMap((stat) => (stat === 'med' ? 50 : Number((stat.match(/^p\((.*)\)$/) || [])[1] || 0)));
+  const grid = new Set([...steps(0, 90, 180), ...steps(90, 99, 90), ...steps(99, 100, 100), 100, ...asked]);
+  return [...grid].sort((a, b) => a - b);
+}
+
+// The summary in one line for stdout, with what it takes to see that nothing of it is missing, and its short form.
+function runnerSummary({ metrics, root_group, state, load_test }) {
+  if (!__ENV.RUNNER_SUMMARY) {
+    return {};
+  }
+  const grid = runnerGrid();
+  const line = ascii({
+    grid,
+    stats: trendStats(),
+    // k6 names each percentile of each trend: the line names them once.
+    metrics: mapValues(metrics, ({ type, contains, values, thresholds }) => (type === 'trend'
+      ? {
+        type,
+        contains,
+        thresholds,
+        values: { avg: values.avg, count: values.count },
+        grid: values.count > 0 ? grid.map((p) => values[`p(${p})`]) : [],
+      }
+      : { type, contains, thresholds, values })),
+    root_group,
+    state: { testRunDurationMs: state.testRunDurationMs },
+    load_test,
+  });
+  const files = { stdout: `load-test-summary ${line.length} ${crypto.sha256(line, 'hex')} ${line}\n` };
+  if (__ENV.TERMINATION_LOG) {
+    files[__ENV.TERMINATION_LOG] = shortForm({ metrics, root_group, state, load_test });
+  }
+  return files;
+}
+
+// What Kubernetes keeps of a container that ended is at most 4,096 bytes, so the least telling parts are left out.
+function shortForm({ metrics, root_group, state, load_test }) {
+  const MOST = 4000;
+  const short = {
+    profile: load_test.profile,
+    test: load_test.test,
+    duration_ms: state.testRunDurationMs,
+    checks: [0, 0],
+    thresholds: {},
+    trends: {},
+    counters: {},
+    rates: {},
+    left_out: 0,
+  };
+  const count = ({ checks, groups }) => {
+    checks.forEach(({ passes, fails }) => { short.checks = [short.checks[0] + passes, short.checks[1] + fails]; });
+    groups.forEach(count);
+  };
+  count(root_group);
+  const parts = [];
+  for (const [name, { type, values, thresholds }] of Object.entries(metrics)) {
+    Object.entries(thresholds || {}).forEach(([expression, { ok }]) => parts.push([ok ? 1 : 0, 'thresholds', `${name} ${expression}`, ok]));
+    if (type === 'trend') {
+      const round = (value) => Number((value ?? NaN).toPrecision(6));
+      const figures = ['p(0)', 'p(50)', 'p(95)', 'p(99)', 'p(100)'].map((stat) => round(values[stat]));
+      // Those of k6 are many, and parts of one another.
+      parts.push([/^http_req_(?!duration)/.test(name) ? 4 : 2, 'trends', name, [values.count, ...figures]]);
+    } else if (type === 'counter') {
+      parts.push([/^data_/.test(name) ? 3 : 0, 'counters', name, values.count]);
+    } else if (type === 'rate') {
+      parts.push([0, 'rates', name, [values.passes, values.fails]]);
+    }
+  }
+  parts.sort(([a], [b]) => a - b);
+  for (const [, kind, name, figures] of parts) {
+    short[kind][name] = figures;
+    if (ascii(short).length > MOST - 10) {
+      delete short[kind][name];
+      short.left_out += 1;
+    }
+  }
+  return ascii(short);
+}
+
+// JSON on one line in which a byte is a character.
+function ascii(value) {
+  return JSON.stringify(value).replace(/[\u007f-\uffff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function chooseProfile(name) {
@@ -416,7 +516,7 @@ function trendStats() {
 // Has k6 sum up what `setup` and `teardown` request apart from the load: it does so for a tag that
 // a threshold names, and this one always holds.
 function requestsApart() {
-  if (!__ENV.SUMMARY_PATH) {
+  if (!isSummedUp()) {
     return {};
   }
   const phases = [script.setup && 'setup', script.teardown && 'teardown'].filter(Boolean);

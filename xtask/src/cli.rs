@@ -1,6 +1,7 @@
 //! Every command-line type, and nothing else: the doc comments are the help.
 
 mod capacity;
+mod cluster;
 mod compare;
 mod completions;
 mod history;
@@ -16,11 +17,12 @@ use semver::Version;
 use crate::config::Config;
 
 pub use capacity::{Capacity, Search};
+pub use cluster::{Cluster, ClusterAction, ClusterRun, Follow, Which};
 pub use compare::{Compare, Use};
 pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};
 pub use load_test::{DEFAULT_GRAFANA_URL, Extra, FindK6, Load, LoadTest, MessageFormat, Running};
-pub use manifest::{Manifest, Spread};
+pub use manifest::{Manifest, Runners, Spread};
 pub use report::Report;
 
 /// Reads this process's command line; help is one of the errors.
@@ -67,6 +69,14 @@ fn command(config: Option<&Config>) -> clap::Command {
     };
     let profile = || names::profiles(config);
     let test = || names::tests(config);
+    let elsewhere = |command: clap::Command| {
+        command
+            .mut_arg("profile", |arg| arg.value_parser(profile().or(test())))
+            .mut_arg("tests", |arg| arg.value_parser(test()))
+            .mut_arg("base_url", |arg| {
+                arg.help("Where the runners find the server")
+            })
+    };
     command
         .mut_subcommand("load-test", |command| {
             command
@@ -78,13 +88,9 @@ fn command(config: Option<&Config>) -> clap::Command {
                 // An argument that is changed goes to the end, and this one is to stay behind those.
                 .mut_arg("k6_args", |arg| arg)
         })
-        .mut_subcommand("manifest", |command| {
-            command
-                .mut_arg("profile", |arg| arg.value_parser(profile().or(test())))
-                .mut_arg("tests", |arg| arg.value_parser(test()))
-                .mut_arg("base_url", |arg| {
-                    arg.help("Where the runners find the server")
-                })
+        .mut_subcommand("manifest", elsewhere)
+        .mut_subcommand("cluster", |command| {
+            command.mut_subcommand("run", elsewhere)
         })
         .mut_subcommand("capacity", |command| {
             command
@@ -153,6 +159,8 @@ pub enum Command {
     Compare(Box<Compare>),
     /// Write the tests for k6-operator on Kubernetes, for `kubectl create -f -`.
     Manifest(Box<Manifest>),
+    /// Run the tests on Kubernetes, by k6-operator, and judge them.
+    Cluster(Box<Cluster>),
     /// Show the past of the load tests, take over runs from elsewhere, or accept a change.
     History(History),
     /// Write the HTML pages of a run, and the index of all runs, once more.

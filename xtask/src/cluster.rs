@@ -1,23 +1,52 @@
 //! The same tests on Kubernetes, by k6-operator.
 
+mod check;
+mod clean;
+mod collect;
+mod follow;
+mod judge;
+mod kubectl;
+mod logs;
 mod manifest;
+mod objects;
+mod planned;
+mod run;
+mod watch;
 mod yaml;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use manifest::{MOST_BYTES, Packed, RUN_LABEL};
+use manifest::RUN_LABEL;
+use planned::Packer;
 
-use crate::cli::{Load, Manifest};
+use crate::cli::{Cluster, ClusterAction, Load, Manifest, Runners};
 use crate::config::Config;
 use crate::error::UsageError;
-use crate::k6::{self, Archive, FindOptions};
+use crate::k6::{self, FindOptions, K6};
 use crate::server::target::{Address, Target};
 use crate::shell::interrupt;
-use crate::{plan, repo, ui};
+use crate::{repo, ui};
+
+/// Does what the command line says on a cluster, and returns the exit code.
+///
+/// # Errors
+/// If the command line is wrong, or the cluster, the operator or k6 is in the way.
+pub fn cluster(args: &Cluster, root: &Path, config: &Config) -> anyhow::Result<u8> {
+    interrupt::listen()?;
+    match &args.action {
+        ClusterAction::Check { cluster } => check::check(cluster),
+        ClusterAction::Run(args) => run::run(args, root, config),
+        ClusterAction::Attach {
+            name,
+            cluster,
+            follow,
+        } => run::attach(name, cluster, follow, root, config),
+        ClusterAction::Clean { cluster, yes } => clean::clean(cluster, *yes),
+    }
+}
 
 /// Writes the tests of the command line as a manifest to standard output and returns the exit code.
 ///
@@ -26,43 +55,23 @@ use crate::{plan, repo, ui};
 pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let address = address(&args.load, config)?;
-    let profile = args.load.profile(config);
     let tests = config.chosen(&args.load.tests(config));
-    let keyed: Vec<&str> = tests
-        .iter()
-        .map(String::as_str)
-        .filter(|test| config.needs_key(test))
-        .collect();
-    let without_key = without_key(args, &keyed)?;
+    let without_key = without_key(&args.runners, config, &tests)?;
     let k6 = k6::ensure(&FindOptions::new(&args.k6, &repo::target_dir(root)))?;
-    let image = args.image.clone();
-    let image = image.unwrap_or_else(|| format!("grafana/k6:{}", k6.version));
-    let run = suffix();
+    let packer = Packer {
+        load: &args.load,
+        namespace: args.namespace.as_deref(),
+        exact: false,
+        runners: &args.runners,
+        config,
+        address,
+        image: image(&args.runners, &k6),
+        k6,
+        run: suffix(),
+    };
     let mut objects = Vec::new();
     for test in &tests {
-        let name = manifest::name(profile, test, &suffix());
-        let mut env = plan::script_env(profile, test, args.load.time_scale, args.load.vus_scale);
-        env.push(("BASE_URL", address.base_url.clone()));
-        env.push(("WS_URL", address.ws_url.clone()));
-        env.push(("TESTID", name.clone()));
-        let Archive { tar, shape } = k6::archive(&k6.path, &config.main_js(), &env)?;
-        refuse_too_many(args.runners, shape.max_vus, test)?;
-        anyhow::ensure!(
-            tar.len() <= MOST_BYTES,
-            "{test} and what it reads are {} KiB: a ConfigMap holds {} KiB",
-            tar.len() / 1024,
-            MOST_BYTES / 1024
-        );
-        let packed = Packed {
-            name: &name,
-            tar: &tar,
-            tags: &shape.tags,
-            about: BTreeMap::from([
-                ("load-test/load", shape.to_string()),
-                ("load-test/target", address.base_url.clone()),
-            ]),
-        };
-        objects.extend(manifest::objects(args, &image, &run, &packed));
+        objects.extend(packer.pack(test)?.1);
     }
     ui::print_data(&yaml::stream(&objects))?;
     if let [_, _, ..] = tests.as_slice() {
@@ -77,7 +86,8 @@ pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result
     let namespace = args.namespace.as_ref();
     let namespace = namespace.map_or_else(String::new, |name| format!("--namespace {name} "));
     ui::info(&format!(
-        "once created, it is seen with `kubectl {namespace}get testruns,jobs,pods`, and taken away with `kubectl {namespace}delete testruns,configmaps -l {RUN_LABEL}={run}`"
+        "once created, it is seen with `kubectl {namespace}get testruns,jobs,pods`, and taken away with `kubectl {namespace}delete testruns,configmaps -l {RUN_LABEL}={}`",
+        packer.run
     ));
     Ok(0)
 }
@@ -103,9 +113,24 @@ fn address(load: &Load, config: &Config) -> Result<Address, UsageError> {
     Ok(address)
 }
 
-/// What is to be said of a manifest without a key, if one of the `keyed` tests uses it.
-fn without_key(args: &Manifest, keyed: &[&str]) -> Result<Option<String>, UsageError> {
-    if keyed.is_empty() || args.api_key_secret.is_some() {
+/// The runners' image.
+fn image(runners: &Runners, k6: &K6) -> String {
+    let image = runners.image.clone();
+    image.unwrap_or_else(|| format!("grafana/k6:{}", k6.version))
+}
+
+/// What is to be said of `tests` without a key, if one of them uses it.
+fn without_key(
+    runners: &Runners,
+    config: &Config,
+    tests: &[String],
+) -> Result<Option<String>, UsageError> {
+    let keyed: Vec<&str> = tests
+        .iter()
+        .map(String::as_str)
+        .filter(|test| config.needs_key(test))
+        .collect();
+    if keyed.is_empty() || runners.api_key_secret.is_some() {
         return Ok(None);
     }
     let is_set = std::env::var_os("API_KEY").is_some_and(|key| !key.is_empty());
@@ -117,17 +142,6 @@ fn without_key(args: &Manifest, keyed: &[&str]) -> Result<Option<String>, UsageE
         false => Ok(Some(format!(
             "without --api-key-secret {tests} will use the key that the script falls back on"
         ))),
-    }
-}
-
-/// The operator begins no run in which a runner would have no user.
-fn refuse_too_many(runners: u32, users: u64, test: &str) -> Result<(), UsageError> {
-    match u64::from(runners) > users {
-        true => Err(UsageError(format!(
-            "{test} has {users} virtual user{}, too few for {runners} runners: take fewer, or more users with --vus-scale",
-            if users == 1 { "" } else { "s" }
-        ))),
-        false => Ok(()),
     }
 }
 

@@ -18,7 +18,7 @@ pub mod testing;
 mod view;
 
 pub use accept::accept;
-pub use chain::Ratio;
+pub use chain::{AddedUp, BuildStep, Builds, Ratio};
 pub use confirm::{
     Confirmation, SecondMeasurement, confirm, has_suspects, leave_open, only_show,
     withdraw_verdicts, withhold_times,

@@ -5,7 +5,7 @@ pub mod run;
 
 pub use install::{FindOptions, K6, command, ensure, is_missing};
 pub use run::{
-    Archive, Invocation, Options, Place, Ran, Said, Shape, Stopped, archive, belongs_behind,
+    Archive, Entry, Invocation, Options, Place, Ran, Said, Shape, Stopped, archive, belongs_behind,
     inspect, short, without_values,
 };
 #[cfg(test)]

@@ -9,6 +9,10 @@ mod past;
 mod sampled;
 mod search;
 
+pub use begin::settle;
+pub use command::line as command_line;
+pub use keep::{Keeping, conclude};
+
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::time::{Instant, SystemTime};

@@ -87,6 +87,7 @@ fn dispatch(cli: Cli, root: &Path, config: Result<Config, UsageError>) -> anyhow
         Command::Capacity(args) => load_test::capacity(&args, root, &config?),
         Command::Compare(args) => compare::run(&args, root, &config?),
         Command::Manifest(args) => cluster::manifest(&args, root, &config?),
+        Command::Cluster(args) => cluster::cluster(&args, root, &config?),
         Command::History(args) => report::history(&args, root, &config?),
         Command::Report(args) => report::report(&args, root),
         Command::Completions { shell } => {

@@ -1,7 +1,7 @@
 //! One test against one server: k6 makes the load, and the server is watched and sampled meanwhile. What is made of the
 //! numbers is the business of whoever asked for them.
 
-mod endpoints;
+pub mod endpoints;
 pub mod growth;
 pub mod probe;
 

@@ -7,6 +7,7 @@ mod folder;
 mod host;
 mod measured;
 mod run;
+mod runners;
 #[cfg(test)]
 mod schemas;
 mod scrub;
@@ -35,6 +36,7 @@ pub use run::{
     PastRow, PastState, ProfileRecord, RunRecord, SCHEMA_VERSION, SampledRecord, ServerKind,
     ServerRecord, StageRecord, TargetRecord, TestRecord, UsageRecord, unscaled,
 };
+pub use runners::{ClusterRecord, Heard, RunnerRecord};
 pub use scrub::scrub;
 pub use versioned::versioned;
 pub use words::{above, percent, plural, sentence, share, short_commit};

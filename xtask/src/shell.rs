@@ -17,8 +17,8 @@ mod open;
 mod running;
 mod tail;
 
-pub use capture::capture;
-pub use command::{Cmd, Shell, Stream, at, cmd, here, spawn, spawn_tied};
+pub use capture::{Captured, capture, capture_anyway};
+pub use command::{Cmd, Shell, Stream, at, cmd, here, spawn, spawn_raw, spawn_tied};
 pub use ended::Ended;
 pub use groups::{GUARDIAN, guard};
 pub use lines::clean;

@@ -9,7 +9,7 @@ use crate::text::one_line;
 const LONGEST_NAME: usize = 200;
 
 /// A group of a script as k6 nests them, the root being one without a name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Group {
     #[serde(default)]
     name: String,
@@ -19,7 +19,7 @@ pub(crate) struct Group {
     pub(crate) checks: Vec<RawCheck>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RawCheck {
     name: String,
     #[serde(deserialize_with = "whole")]
@@ -61,6 +61,25 @@ impl Group {
         let mut rows = Vec::new();
         self.flatten_into("", &mut rows);
         rows
+    }
+
+    /// Adds the counts of `other` to those of the same names in the same groups.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        for check in &other.checks {
+            match self.checks.iter_mut().find(|own| own.name == check.name) {
+                Some(own) => {
+                    own.passes = own.passes.saturating_add(check.passes);
+                    own.fails = own.fails.saturating_add(check.fails);
+                }
+                None => self.checks.push(check.clone()),
+            }
+        }
+        for group in &other.groups {
+            match self.groups.iter_mut().find(|own| own.name == group.name) {
+                Some(own) => own.absorb(group),
+                None => self.groups.push(group.clone()),
+            }
+        }
     }
 
     // The JSON parser allows 128 levels, so the recursion is bounded.

@@ -129,6 +129,20 @@ impl Operator {
             Self::NotEqual => value != bound,
         }
     }
+
+    /// The same of a value and a bound of which only is known between what they are; `None` if it depends.
+    pub(crate) fn holds_between(self, value: (f64, f64), bound: (f64, f64)) -> Option<bool> {
+        let apart = value.1 < bound.0 || bound.1 < value.0;
+        let known = value.0 == value.1 && bound.0 == bound.1;
+        match self {
+            Self::Equal | Self::NotEqual if apart || known => Some(self.holds(value.0, bound.0)),
+            Self::Equal | Self::NotEqual => None,
+            _ => {
+                let ends = (self.holds(value.0, bound.1), self.holds(value.1, bound.0));
+                (ends.0 == ends.1).then_some(ends.0)
+            }
+        }
+    }
 }
 
 impl Aggregation {

@@ -35,6 +35,8 @@ pub struct Limits {
     /// Whether it waited for itself, or it and the server for other programs, so that times are longer
     /// than the server's.
     pub slow: bool,
+    /// Whether it was other programs that took the processor.
+    pub others: bool,
     /// Whether it ended for want of memory.
     pub crashed: bool,
     /// All of that in sentences, with what to do about it.
@@ -177,12 +179,12 @@ impl Limits {
 
 /// Leaves open what was crossed and is not crossed `without` the generator's own failures.
 fn open(rows: &mut [ThresholdRow], without: &[ThresholdRow]) {
-    let crossed = |row: &&mut ThresholdRow| row.state == ThresholdState::Crossed;
-    for row in rows.iter_mut().filter(crossed) {
+    let is_red = |state| matches!(state, ThresholdState::Crossed | ThresholdState::Undecided);
+    for row in rows.iter_mut().filter(|row| is_red(row.state)) {
         let mut others = without
             .iter()
             .filter(|other| (&other.metric, &other.expression) == (&row.metric, &row.expression));
-        if others.all(|other| other.state != ThresholdState::Crossed) {
+        if others.all(|other| !is_red(other.state)) {
             row.state = ThresholdState::NotEvaluated;
             row.note =
                 Some("says nothing: the load generator or its machine was at its limit".to_owned());
@@ -219,12 +221,5 @@ impl Metric {
         let part = |name| self.value(name).unwrap_or(0.0);
         let own = part("passes").min(own as f64);
         self.set_rate(part("passes") - own, part("fails") + own);
-    }
-
-    fn set_rate(&mut self, passes: f64, fails: f64) {
-        let rate = passes / (passes + fails).max(1.0);
-        for (name, value) in [("passes", passes), ("fails", fails), ("rate", rate)] {
-            self.values.insert(name.to_owned(), value);
-        }
     }
 }

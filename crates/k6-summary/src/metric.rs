@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::expression::Aggregation;
 use crate::unit::Unit;
 
 /// How k6 aggregates a metric's samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricKind {
     /// A sum: `count` and `rate` (per second).
@@ -25,7 +25,7 @@ pub enum MetricKind {
 }
 
 /// What a metric's values stand for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Contains {
     /// Plain numbers, also if a script adds times without saying so.
@@ -41,7 +41,7 @@ pub enum Contains {
 }
 
 /// One metric or submetric.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// Its name, with tags if it is a submetric.
     #[serde(skip)]
@@ -56,16 +56,23 @@ pub struct Metric {
     /// out: JavaScript writes NaN and infinity as `null`.
     #[serde(default, deserialize_with = "finite_numbers")]
     pub values: BTreeMap<String, f64>,
+    /// Of values that are estimates, as percentiles of several k6 together are: the least and the greatest that they can
+    /// be.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intervals: BTreeMap<String, (f64, f64)>,
     /// Whether each threshold, by its expression, was kept.
     #[serde(default)]
     pub thresholds: BTreeMap<String, ThresholdResult>,
 }
 
 /// What k6 found a threshold to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdResult {
     /// Whether it was kept. Also true if there were no samples.
     pub ok: bool,
+    /// Whether that is open, since the value is an estimate and the bound among what it can be; `ok` is false then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undecided: bool,
 }
 
 impl Metric {
@@ -78,17 +85,21 @@ impl Metric {
     /// The value that a threshold with this aggregation is held against, if the summary has it.
     #[must_use]
     pub fn aggregate(&self, aggregation: Aggregation) -> Option<f64> {
-        let Aggregation::Percentile(percent) = aggregation else {
-            return self.value(&aggregation.to_string());
-        };
-        let exact = self.values.iter().find(|(name, _)| {
-            Aggregation::parse(name).is_ok_and(|named| named == Aggregation::Percentile(percent))
-        });
-        match exact {
-            Some((_, value)) => Some(*value),
-            None if percent == 50.0 => self.value("med"),
-            None => None,
-        }
+        self.values.get(self.name_of(aggregation)?).copied()
+    }
+
+    /// The least and the greatest that this value can be, if it is an estimate.
+    #[must_use]
+    pub fn interval(&self, aggregation: Aggregation) -> Option<(f64, f64)> {
+        self.intervals.get(self.name_of(aggregation)?).copied()
+    }
+
+    /// What the value with this aggregation is called here.
+    fn name_of(&self, aggregation: Aggregation) -> Option<&str> {
+        let is_named = |name: &&String| Aggregation::parse(name).is_ok_and(|it| it == aggregation);
+        let median = || (aggregation == Aggregation::Percentile(50.0)).then_some("med");
+        let named = self.values.keys().find(is_named).map(String::as_str);
+        named.or_else(median)
     }
 
     /// How many samples a trend or rate has had, a counter's sum, and nothing for a gauge.
@@ -97,6 +108,14 @@ impl Metric {
         match self.kind {
             MetricKind::Rate => Some(self.value("passes")? + self.value("fails")?),
             _ => self.value("count"),
+        }
+    }
+
+    /// Makes this the rate of so many samples that are not zero, and that are.
+    pub(crate) fn set_rate(&mut self, passes: f64, fails: f64) {
+        let rate = passes / (passes + fails).max(1.0);
+        for (name, value) in [("passes", passes), ("fails", fails), ("rate", rate)] {
+            self.values.insert(name.to_owned(), value);
         }
     }
 

@@ -125,6 +125,8 @@ pub enum Reason {
     NoChecks,
     /// A threshold was crossed.
     ThresholdCrossed(ThresholdRow),
+    /// The value of a threshold or rule is an estimate, and what it can be does not decide.
+    ThresholdUndecided(ThresholdRow),
     /// A rule of evidence does not hold, or has no samples to hold for.
     RuleBroken(ThresholdRow),
     /// Nothing was held against a bound that would show that the server did what was asked.
@@ -151,7 +153,7 @@ pub enum Reason {
 
 impl Reason {
     /// The last rank.
-    const LAST: u8 = 25;
+    const LAST: u8 = 26;
 
     /// Whether it says that something planned or expected was not seen.
     pub(crate) fn is_absence(&self) -> bool {
@@ -199,10 +201,11 @@ impl Reason {
             Self::ChecksNeverPassed { .. } => 18,
             Self::NoChecks => 19,
             Self::ThresholdCrossed(_) => 20,
-            Self::RuleBroken(_) => 21,
-            Self::NothingEvaluated => 22,
-            Self::ChecksBelowMinimum { .. } => 23,
-            Self::ThresholdNotJudged(_) => 24,
+            Self::ThresholdUndecided(_) => 21,
+            Self::RuleBroken(_) => 22,
+            Self::NothingEvaluated => 23,
+            Self::ChecksBelowMinimum { .. } => 24,
+            Self::ThresholdNotJudged(_) => 25,
             Self::ExitDisagrees { .. } => Self::LAST,
         }
     }

@@ -15,7 +15,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::expression::{Aggregation, ExpressionError, Operator, finite, split};
 use crate::summary::Summary;
@@ -23,7 +23,7 @@ use crate::threshold::{RULE, ThresholdRow, ThresholdState};
 use crate::unit::Unit;
 
 /// What must be seen for a test to pass.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     /// Names of checks that must have been made, without the groups around them.
@@ -33,8 +33,8 @@ pub struct Rules {
 }
 
 /// A statistic of a metric, held against a number or against another metric's statistic.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Rule {
     text: String,
     aggregation: Aggregation,
@@ -72,6 +72,12 @@ impl TryFrom<String> for Rule {
     }
 }
 
+impl From<Rule> for String {
+    fn from(rule: Rule) -> Self {
+        rule.text
+    }
+}
+
 impl Rules {
     /// Each rule with its value, bound and state. A rule without samples is not evaluated.
     pub(crate) fn rows(&self, summary: &Summary) -> Vec<ThresholdRow> {
@@ -89,15 +95,30 @@ impl Rule {
         // k6 leaves a counter out that nobody raised.
         let zero = (self.aggregation == Aggregation::Count).then_some(0.0);
         let value = sampled.or(zero);
-        let bound = match &self.bound {
-            Bound::Number(number) => Some(*number),
+        let exact = |number: f64| (number, number);
+        let interval = metric.and_then(|metric| metric.interval(self.aggregation));
+        let (bound, bounds) = match &self.bound {
+            Bound::Number(number) => (Some(*number), None),
             Bound::Statistic {
                 metric,
                 aggregation,
-            } => summary.value_of(metric, *aggregation),
+            } => (
+                summary.value_of(metric, *aggregation),
+                summary
+                    .metric(metric)
+                    .and_then(|it| it.interval(*aggregation)),
+            ),
         };
-        let state = match value.zip(bound) {
-            Some((value, bound)) if !self.operator.holds(value, bound) => ThresholdState::Crossed,
+        let holds = value.zip(bound).map(|(value, bound)| {
+            let (value, bound) = (
+                interval.unwrap_or(exact(value)),
+                bounds.unwrap_or(exact(bound)),
+            );
+            self.operator.holds_between(value, bound)
+        });
+        let state = match holds {
+            Some(Some(false)) => ThresholdState::Crossed,
+            Some(None) => ThresholdState::Undecided,
             // What holds without samples proves nothing.
             Some(_) if sampled.is_some() => ThresholdState::Passed,
             _ => ThresholdState::NotEvaluated,
@@ -109,6 +130,7 @@ impl Rule {
             operator: Some(self.operator.to_string()),
             bound,
             value,
+            interval: sampled.and(interval),
             unit: match (metric, self.aggregation) {
                 (Some(metric), aggregation) => metric.unit(aggregation),
                 (None, Aggregation::Count) => Unit::Count,

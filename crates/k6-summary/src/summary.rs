@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::check::{CheckRow, Group};
 use crate::evidence::SummaryProblem;
@@ -16,8 +16,8 @@ const APART: [&str; 2] = ["{phase:setup}", "{phase:teardown}"];
 
 /// The data of one finished test run, as `load-tests/main.js` writes it: what k6 gives to
 /// [`handleSummary`](https://grafana.com/docs/k6/latest/results-output/end-of-test/custom-summary/)
-/// and, beside it, what was asked for. Unknown fields are ignored.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// and, beside it, what was asked for. Unknown fields are ignored. It is written as it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Metrics by name, submetrics among them: `http_req_duration{expected_response:true}`.
     pub metrics: BTreeMap<String, Metric>,
@@ -25,11 +25,11 @@ pub struct Summary {
     #[serde(default)]
     pub load_test: Option<LoadTest>,
     pub(crate) root_group: Group,
-    state: State,
+    pub(crate) state: State,
 }
 
 /// What `load-tests/main.js` was asked to do.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadTest {
     /// Name of the profile.
     pub profile: String,
@@ -47,10 +47,10 @@ pub struct LoadTest {
     pub evidence: Rules,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct State {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
     #[serde(rename = "testRunDurationMs")]
-    test_run_duration_ms: f64,
+    pub(crate) test_run_duration_ms: f64,
 }
 
 impl Summary {

@@ -25,6 +25,8 @@ pub enum ThresholdState {
     Passed,
     /// It was crossed.
     Crossed,
+    /// The value is an estimate and the bound among what it can be: it does not pass.
+    Undecided,
     /// Its metric has no samples or none that mean anything, or k6 was told not to look.
     NotEvaluated,
 }
@@ -46,6 +48,9 @@ pub struct ThresholdRow {
     pub bound: Option<f64>,
     /// The value in `unit`; none without samples, or if the summary does not have that value.
     pub value: Option<f64>,
+    /// The least and the greatest that the value can be, if it is an estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<(f64, f64)>,
     /// Unit of bound and value.
     pub unit: Unit,
     /// What became of it.
@@ -61,13 +66,12 @@ impl ThresholdRow {
         // A counter that nobody raised is zero; of anything else the zeros mean "no samples".
         let known = |metric: &&Metric| metric.has_samples() || metric.kind == MetricKind::Counter;
         let sampled = metric.filter(known);
-        let ok = metric
-            .and_then(|metric| metric.thresholds.get(expression))
-            .map(|result| result.ok);
-        let state = match (ok, sampled) {
-            (Some(false), _) => ThresholdState::Crossed,
-            (Some(true), Some(_)) => ThresholdState::Passed,
-            (Some(true), None) | (None, _) => ThresholdState::NotEvaluated,
+        let result = metric.and_then(|metric| metric.thresholds.get(expression));
+        let state = match (result, sampled) {
+            (Some(it), _) if !it.ok && it.undecided => ThresholdState::Undecided,
+            (Some(it), _) if !it.ok => ThresholdState::Crossed,
+            (Some(_), Some(_)) => ThresholdState::Passed,
+            (Some(_), None) | (None, _) => ThresholdState::NotEvaluated,
         };
         // A crossed threshold was held against something, if only the zero of no samples.
         let measured = sampled.or(metric.filter(|_| state == ThresholdState::Crossed));
@@ -80,6 +84,9 @@ impl ThresholdRow {
             value: measured
                 .zip(parsed)
                 .and_then(|(metric, it)| metric.aggregate(it.aggregation)),
+            interval: measured
+                .zip(parsed)
+                .and_then(|(metric, it)| metric.interval(it.aggregation)),
             unit: metric
                 .zip(parsed)
                 .map_or(Unit::None, |(metric, it)| metric.unit(it.aggregation)),
@@ -110,7 +117,7 @@ impl ThresholdRow {
             _ => return,
         };
         self.state = ThresholdState::NotEvaluated;
-        self.value = None;
+        (self.value, self.interval) = (None, None);
         self.note = Some(note);
     }
 
@@ -144,6 +151,17 @@ impl ThresholdRow {
             None => value.to_string(),
         })
     }
+
+    /// Between what the value lies for certain, with its unit: `497.1–501.3 ms`; none unless it is an estimate.
+    #[must_use]
+    pub fn interval_text(&self) -> Option<String> {
+        let (low, high) = self.interval?;
+        let text =
+            |number| Quantity::new(number, self.unit).distinct_from(self.bound.unwrap_or(number));
+        let (low, high) = (text(low), text(high));
+        let unit = high.find(' ').map_or("", |at| &high[at..]);
+        Some(format!("{}–{high}", low.strip_suffix(unit).unwrap_or(&low)))
+    }
 }
 
 /// A share of a whole beside the bound that the caller sets it.
@@ -166,6 +184,7 @@ pub(crate) fn share(
         operator: Some(operator.to_owned()),
         bound: Some(bound),
         value,
+        interval: None,
         unit: Unit::Ratio,
         state: match value.map(kept) {
             Some(true) => ThresholdState::Passed,
@@ -228,14 +247,17 @@ pub(crate) fn judge_thresholds(
     let of_threshold = |row: &ThresholdRow| match row.state {
         ThresholdState::Passed => None,
         ThresholdState::Crossed => Some(Reason::ThresholdCrossed(row.clone())),
+        ThresholdState::Undecided => Some(Reason::ThresholdUndecided(row.clone())),
         ThresholdState::NotEvaluated => {
             let metric = summary.metric(&row.metric)?;
             let skipped = metric.has_samples() && !metric.thresholds.contains_key(&row.expression);
             skipped.then(|| Reason::ThresholdNotJudged(row.clone()))
         }
     };
-    let of_rule = |row: &ThresholdRow| {
-        (row.state != ThresholdState::Passed).then(|| Reason::RuleBroken(row.clone()))
+    let of_rule = |row: &ThresholdRow| match row.state {
+        ThresholdState::Passed => None,
+        ThresholdState::Undecided => Some(Reason::ThresholdUndecided(row.clone())),
+        _ => Some(Reason::RuleBroken(row.clone())),
     };
     let reasons = thresholds.iter().filter_map(of_threshold);
     let mut reasons: Vec<Reason> = reasons.chain(rules.iter().filter_map(of_rule)).collect();

@@ -194,6 +194,11 @@ impl Search {
         };
     }
 
+    /// Tells that a step took `took_s` seconds and came to nothing, so that it is asked for once more.
+    pub fn lost(&mut self, took_s: f64) {
+        self.spent_s += took_s;
+    }
+
     /// What is left of the budget, in seconds.
     #[must_use]
     pub fn left_s(&self) -> f64 {

@@ -54,6 +54,22 @@ pub fn drift(chain: &[Link], floor: f64) -> Option<Drift> {
     surest
 }
 
+/// What the links of `chain`, which has the oldest first, add up to after each of them, with intervals of 95 %.
+#[must_use]
+pub fn added(chain: &[Link]) -> Vec<Link> {
+    let add = |(estimate, variance): &mut (f64, f64), link: &Link| {
+        *estimate += link.estimate;
+        *variance += ((link.high - link.low) / 2.0).powi(2);
+        let half = variance.sqrt();
+        Some(Link {
+            estimate: *estimate,
+            low: *estimate - half,
+            high: *estimate + half,
+        })
+    };
+    chain.iter().scan((0.0, 0.0), add).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +110,18 @@ mod tests {
         assert_eq!(drift(&[wide; 10], FLOOR), None);
         assert_eq!(drift(&[], FLOOR), None);
         assert_eq!(drift(&[link(f64::NAN); 3], FLOOR), None);
+    }
+
+    #[test]
+    fn sums_grow_with_their_links_and_their_errors_with_the_root_of_them() {
+        let sums = added(&[link(0.01), link(0.02), link(-0.01), link(0.0)]);
+        let estimates: Vec<f64> = sums.iter().map(|sum| sum.estimate).collect();
+        for (estimate, truth) in estimates.iter().zip([0.01, 0.03, 0.02, 0.02]) {
+            assert!((estimate - truth).abs() < 1e-12, "{estimates:?}");
+        }
+        // Four errors of the same size are twice one.
+        assert!((sums[3].high - sums[3].low - 0.024).abs() < 1e-12);
+        assert!(added(&[]).is_empty());
     }
 
     #[test]

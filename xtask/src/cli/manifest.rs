@@ -33,13 +33,25 @@ pub struct Manifest {
     #[command(flatten)]
     pub load: Load,
 
-    /// How many k6 share the load, each in a pod of its own.
-    #[arg(help_heading = group::CLUSTER, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub runners: u32,
-
     /// The namespace [default: that of kubectl's context].
     #[arg(help_heading = group::CLUSTER, long, value_name = "NAME", value_parser = name)]
     pub namespace: Option<String>,
+
+    /// Which runners make it.
+    #[command(flatten)]
+    pub runners: Runners,
+
+    /// Options for finding k6, which packs the scripts.
+    #[command(flatten)]
+    pub k6: FindK6,
+}
+
+/// The k6 that share a load, and their pods.
+#[derive(Debug, Args)]
+pub struct Runners {
+    /// How many k6 share the load, each in a pod of its own.
+    #[arg(help_heading = group::CLUSTER, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub runners: u32,
 
     /// The image with k6 [default: grafana/k6 of the version of the k6 that is used here].
     #[arg(help_heading = group::CLUSTER, long, value_name = "IMAGE", value_parser = image)]
@@ -68,10 +80,6 @@ pub struct Manifest {
     /// Whether the runners must be spread evenly over the nodes.
     #[arg(help_heading = group::CLUSTER, long, value_enum, default_value_t = Spread::Prefer)]
     pub spread: Spread,
-
-    /// Options for finding k6, which packs the scripts.
-    #[command(flatten)]
-    pub k6: FindK6,
 }
 
 /// An entry of a Secret.
@@ -95,7 +103,7 @@ pub enum Spread {
 /// A name as most of Kubernetes' objects have it.
 ///
 /// Source: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names>.
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let good = text.starts_with(plain)
         && text.ends_with(plain)

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::cli::{Manifest, Spread};
+use crate::cli::{Runners, Spread};
 
 /// What a ConfigMap holds at most, in bytes.
 ///
@@ -29,10 +29,14 @@ const USER: u32 = 12345;
 pub struct Packed<'a> {
     /// The name of its objects.
     pub name: &'a str,
+    /// Where they go, if not where kubectl is.
+    pub namespace: Option<&'a str>,
     /// What k6 packed.
     pub tar: &'a [u8],
     /// The tags that its samples have by the script's options.
     pub tags: &'a BTreeMap<String, String>,
+    /// Whether every sample is written to the runners' logs.
+    pub exact: bool,
     /// Its load and where it goes, for people.
     pub about: BTreeMap<&'static str, String>,
 }
@@ -53,11 +57,11 @@ pub fn name(profile: &str, test: &str, suffix: &str) -> String {
 }
 
 /// The two objects of `test`; those of one `run` share a label.
-pub fn objects(args: &Manifest, image: &str, run: &str, test: &Packed<'_>) -> [Value; 2] {
+pub fn objects(args: &Runners, image: &str, run: &str, test: &Packed<'_>) -> [Value; 2] {
     let metadata = |name: &str| {
         without_nulls(json!({
             "name": name,
-            "namespace": args.namespace,
+            "namespace": test.namespace,
             "labels": {RUN_LABEL: run},
             "annotations": test.about,
         }))
@@ -75,7 +79,7 @@ pub fn objects(args: &Manifest, image: &str, run: &str, test: &Packed<'_>) -> [V
         "spec": {
             "parallelism": args.runners,
             "script": {"configMap": {"name": test.name, "file": FILE}},
-            "args": arguments(test.tags),
+            "args": arguments(test),
             // One that is left out is a copy of the runner, whose variables then stand in its arguments: the key too.
             "initializer": initializer(args, image),
             "starter": pod(args, &args.starter_image),
@@ -85,11 +89,16 @@ pub fn objects(args: &Manifest, image: &str, run: &str, test: &Packed<'_>) -> [V
     [config_map, test_run]
 }
 
-/// The operator adds tags of its own as arguments, which replace those of the script: so they are said once more.
-fn arguments(tags: &BTreeMap<String, String>) -> Vec<String> {
-    let tags = tags.iter().map(|(name, value)| format!("{name}={value}"));
-    tags.flat_map(|tag| ["--tag".to_owned(), escaped(&tag)])
-        .collect()
+/// The operator adds tags of its own as arguments, which replace those of the script: so they are said once more. As one
+/// word an output reaches `k6 archive`, which knows none.
+fn arguments(test: &Packed<'_>) -> Vec<String> {
+    let tags = test
+        .tags
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    let tags = tags.flat_map(|tag| ["--tag".to_owned(), escaped(&tag)]);
+    let samples = test.exact.then(|| ["--out", "csv=-"].map(str::to_owned));
+    tags.chain(samples.into_iter().flatten()).collect()
 }
 
 /// Kubernetes puts variables in the place of `$(NAME)`, and one dollar in that of two.
@@ -98,7 +107,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// What all pods have: no more rights than the strictest namespace grants, and no sidecar, beside which a Job never ends.
-fn pod(args: &Manifest, image: &str) -> Map<String, Value> {
+fn pod(args: &Runners, image: &str) -> Map<String, Value> {
     let pull = args.image_pull_secret.as_ref();
     without_nulls(json!({
         "image": image,
@@ -121,14 +130,19 @@ fn pod(args: &Manifest, image: &str) -> Map<String, Value> {
 }
 
 /// Runs k6 once, before there are runners.
-fn initializer(args: &Manifest, image: &str) -> Map<String, Value> {
+fn initializer(args: &Runners, image: &str) -> Map<String, Value> {
     let mut block = pod(args, image);
     block.insert("resources".into(), resources(args));
     block
 }
 
-fn runner(args: &Manifest, image: &str, name: &str) -> Map<String, Value> {
-    let mut env = vec![json!({"name": "K6_NO_USAGE_REPORT", "value": "true"})];
+fn runner(args: &Runners, image: &str, name: &str) -> Map<String, Value> {
+    let mut env = vec![
+        json!({"name": "K6_NO_USAGE_REPORT", "value": "true"}),
+        // As that of a local run, for the same reader.
+        json!({"name": "K6_LOG_FORMAT", "value": "json"}),
+        json!({"name": "TERMINATION_LOG", "value": "/dev/termination-log"}),
+    ];
     if let Some(secret) = &args.api_key_secret {
         let entry = json!({"name": secret.name, "key": secret.key});
         env.push(json!({"name": "API_KEY", "valueFrom": {"secretKeyRef": entry}}));
@@ -162,7 +176,7 @@ fn runner(args: &Manifest, image: &str, name: &str) -> Map<String, Value> {
 }
 
 /// Without a bound on processors, since a generator that is slowed down measures itself.
-fn resources(args: &Manifest) -> Value {
+fn resources(args: &Runners) -> Value {
     json!({
         "requests": {"cpu": args.cpu, "memory": args.memory},
         "limits": {"memory": args.memory},

@@ -1,6 +1,8 @@
 //! What a manifest must say, each for something that a cluster was seen to do without it.
 
+mod recorded;
 mod schema;
+mod unseen;
 
 use std::collections::BTreeMap;
 
@@ -35,14 +37,17 @@ fn tags(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// The manifest of one test by these options.
 fn text(line: &str, name: &str, tags: &BTreeMap<String, String>) -> String {
+    let args = args(line);
     let packed = Packed {
         name,
+        namespace: args.namespace.as_deref(),
         tar: b"what k6 packed",
         tags,
+        exact: false,
         about: BTreeMap::from([("load-test/load", "1 virtual user: 30 s".to_owned())]),
     };
     yaml::stream(&objects(
-        &args(line),
+        &args.runners,
         "grafana/k6:1.1.0",
         "1a2b3c4d",
         &packed,
@@ -370,10 +375,9 @@ fn names_are_unique_labels_of_51_characters_that_begin_with_a_letter() {
 
 #[test]
 fn more_runners_than_virtual_users_are_refused() {
-    assert!(super::refuse_too_many(2, 2, "health").is_ok());
-    let said = super::refuse_too_many(7, 1, "health")
-        .unwrap_err()
-        .to_string();
+    use super::planned::refuse_too_many;
+    assert!(refuse_too_many(2, 2, "health").is_ok());
+    let said = refuse_too_many(7, 1, "health").unwrap_err().to_string();
     assert!(
         said.contains("1 virtual user, too few for 7 runners"),
         "{said}"

@@ -82,7 +82,7 @@ pub fn judge_and_append(
                 measure.spoken(),
                 percent(to_change(measure, found.estimate)),
                 found.links,
-                since.map_or("", |(base, _)| short_commit(base)),
+                since.map_or("", |(ratio, _)| short_commit(&ratio.base)),
                 share(to_change(measure, metric.floor)),
             ));
             (comparison.outcome, comparison.exit_code) = (Outcome::Failed, 1);

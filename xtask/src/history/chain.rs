@@ -1,8 +1,8 @@
 //! The chain of comparisons: what each found of a build beside the one before it, whatever machine it was measured on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use load_stats::drift::{Link, WINDOW};
+use load_stats::drift::{Drift, Link, WINDOW, added, drift};
 use serde::{Deserialize, Serialize};
 
 use super::lines::HISTORY_VERSION;
@@ -66,18 +66,17 @@ impl Ratio {
 }
 
 impl Past {
-    /// The links that lead to `newest` for one number, the oldest first, each with the commit that it was compared with.
-    /// They go back to where a comparison lacks the number, where none led to its base, or where a change was accepted.
+    /// The links that lead to `newest` for one number, the oldest first, each with the comparison that found it. They go back to where a comparison lacks the number, where none led to its base, or where a change was accepted.
     pub fn chain<'a>(
         &'a self,
         newest: &'a Ratio,
         test: &str,
         measure: &Measure,
-    ) -> Vec<(&'a str, Link)> {
+    ) -> Vec<(&'a Ratio, Link)> {
         let mut links = Vec::new();
         let mut next = Some(newest);
         while let Some((ratio, link)) = next.and_then(|it| Some((it, it.link(test, measure)?))) {
-            links.push((ratio.base.as_str(), link));
+            links.push((ratio, link));
             let of_test = self.accepted.iter().filter(|it| it.is_of(test));
             let is_accepted = of_test.map(|it| &it.commit).any(|it| *it == ratio.base);
             let led = |before: &&Ratio| {
@@ -93,6 +92,73 @@ impl Past {
         links.reverse();
         links
     }
+
+    /// What the newest comparisons of each test add up to, where there are several in a row.
+    pub fn builds(&self) -> Vec<Builds> {
+        let tests: BTreeSet<&String> = self.ratios.iter().flat_map(|it| it.tests.keys()).collect();
+        let of_test = |test: &String| {
+            let newest = self.ratios.iter().rfind(|it| it.tests.contains_key(test))?;
+            let of_measure = |measure: &Measure| {
+                let chain = self.chain(newest, test, measure);
+                let links: Vec<Link> = chain.iter().map(|(_, link)| *link).collect();
+                let steps = chain.iter().zip(added(&links));
+                let steps = steps.map(|((ratio, link), sum)| BuildStep {
+                    at: ratio.at.clone(),
+                    base: ratio.base.clone(),
+                    head: ratio.head.clone(),
+                    change: link.estimate.exp_m1(),
+                    sum: [sum.estimate, sum.low, sum.high].map(f64::exp_m1),
+                });
+                let floor = measure.kind().floor_in_pairs().ln_1p();
+                (links.len() > 1).then(|| AddedUp {
+                    measure: measure.clone(),
+                    drift: drift(&links, floor),
+                    steps: steps.collect(),
+                })
+            };
+            let measures: Vec<AddedUp> = newest.tests[test].keys().filter_map(of_measure).collect();
+            (!measures.is_empty()).then(|| Builds {
+                test: test.clone(),
+                measures,
+            })
+        };
+        tests.into_iter().filter_map(of_test).collect()
+    }
+}
+
+/// What the comparisons of a test from build to build add up to.
+#[derive(Debug)]
+pub struct Builds {
+    /// The test.
+    pub test: String,
+    /// Each number that several comparisons in a row have.
+    pub measures: Vec<AddedUp>,
+}
+
+/// What the comparisons from build to build add up to in one number.
+#[derive(Debug)]
+pub struct AddedUp {
+    /// The number.
+    pub measure: Measure,
+    /// Whether that is a drift.
+    pub drift: Option<Drift>,
+    /// The comparisons, the oldest first.
+    pub steps: Vec<BuildStep>,
+}
+
+/// One comparison of those that are added up.
+#[derive(Debug)]
+pub struct BuildStep {
+    /// When it began, in UTC.
+    pub at: String,
+    /// The commit that was compared with.
+    pub base: String,
+    /// The commit that was judged.
+    pub head: String,
+    /// The relative change that it found: 0.1 is +10 %.
+    pub change: f64,
+    /// The relative change since the first base, and the ends of its interval of 95 %.
+    pub sum: [f64; 3],
 }
 
 #[cfg(test)]
@@ -128,7 +194,7 @@ mod tests {
                 .find(|night| testing::commit(*night) == base)
                 .unwrap()
         };
-        chain.iter().map(|(base, _)| night(base)).collect()
+        chain.iter().map(|(it, _)| night(&it.base)).collect()
     }
 
     #[test]
@@ -152,6 +218,31 @@ mod tests {
         assert_eq!(bases(&past, &over_red), [5, 6, 7]);
         past.ratios[4].is_same = true;
         assert_eq!(bases(&past, &over_red).len(), 8);
+    }
+
+    #[test]
+    fn builds_are_added_up_where_there_are_several() {
+        let mut past = Past {
+            ratios: (1..=8).map(|night| ratio(night, 1.0)).collect(),
+            ..Past::default()
+        };
+        let builds = past.builds();
+        let [missions] = builds.as_slice() else {
+            panic!("{builds:?}")
+        };
+        let [cpu] = missions.measures.as_slice() else {
+            panic!("{missions:?}")
+        };
+        let last = cpu.steps.last().unwrap();
+        assert_eq!(
+            (cpu.steps.len(), last.head.clone()),
+            (8, testing::commit(8))
+        );
+        let [sum, low, high] = last.sum;
+        assert!((sum - 0.08_f64.exp_m1()).abs() < 1e-9, "{sum}");
+        assert!(low < sum && sum < high && cpu.drift.is_some());
+        past.ratios.truncate(1);
+        assert!(past.builds().is_empty());
     }
 
     #[test]

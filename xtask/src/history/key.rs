@@ -43,6 +43,9 @@ pub struct Key {
     /// How the capacity was searched for, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
+    /// How many k6 of a cluster made the load, and of which; none if it was made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runners: Option<String>,
 }
 
 impl Key {
@@ -62,8 +65,12 @@ impl Key {
             url: (target == Some(ServerKind::Url)).then(|| run.target.base_url.clone()),
             after: before.map(|before| before.name.clone()).collect(),
             k6: major_and_minor(&run.k6.version),
-            host: run.host.fingerprint.clone(),
-            machine: run.host.machine.clone(),
+            // Whatever machine asks a cluster for runners: the cluster makes the load.
+            host: run.cluster.as_ref().map_or_else(
+                || run.host.fingerprint.clone(),
+                |cluster| format!("cluster of {}", cluster.context),
+            ),
+            machine: run.host.machine.clone().filter(|_| run.cluster.is_none()),
             rust: run
                 .server
                 .as_ref()
@@ -71,6 +78,10 @@ impl Key {
                 .and_then(|compiler| compiler.split_whitespace().nth(1))
                 .map(major_and_minor),
             search: capacity.map(CapacityRecord::conditions),
+            runners: run
+                .cluster
+                .as_ref()
+                .map(|cluster| format!("{} in {}", cluster.runners, cluster.namespace)),
         };
         // Each step of a search has a server of its own.
         match capacity {
@@ -121,11 +132,13 @@ impl Key {
             machine: _,
             rust,
             search,
+            runners,
         } = other;
         (test, profile, k6_args) == (&self.test, &self.profile, &self.k6_args)
             && (time_scale, vus_scale) == (&self.time_scale, &self.vus_scale)
             && *search == self.search
             && (target, url, after, k6) == (&self.target, &self.url, &self.after, &self.k6)
+            && runners == &self.runners
             && agree(self.rust.as_ref(), rust.as_ref())
             && k6_args.is_empty()
     }
@@ -180,6 +193,7 @@ fn major_and_minor(version: &str) -> String {
 mod tests {
     use super::super::testing;
     use super::*;
+    use crate::record::ClusterRecord;
 
     #[test]
     fn every_part_of_the_key_counts() {
@@ -192,7 +206,7 @@ mod tests {
         assert!(key().is_comparable_with(&key()));
         // The line is from before there was such a scale.
         assert_eq!(key().vus_scale, 1.0);
-        let changes: [fn(&mut Key); 12] = [
+        let changes: [fn(&mut Key); 13] = [
             |key| key.test = "other".into(),
             |key| key.profile = "other".into(),
             |key| key.time_scale = 0.5,
@@ -204,6 +218,7 @@ mod tests {
             |key| key.host = "another".into(),
             |key| key.machine = Some("another".into()),
             |key| key.rust = Some("1.95".into()),
+            |key| key.runners = Some("4 in load".into()),
             |key| key.k6_args = vec!["--vus".into()],
         ];
         for change in changes {
@@ -255,5 +270,25 @@ mod tests {
         let server = run.server.as_mut().unwrap();
         server.compiler = Some("rustc 1.95.0 (59807616e 2026-04-14)".into());
         assert_eq!(Key::of(&run, "missions").rust, Some("1.95".into()));
+    }
+
+    #[test]
+    fn runs_on_a_cluster_compare_with_those_of_as_many_runners_whatever_machine_asked() {
+        let run: RunRecord =
+            serde_json::from_str(include_str!("../report/fixtures/run.json")).unwrap();
+        let of = |runners, machine: &str| {
+            let mut run = run.clone();
+            run.host.machine = Some(machine.into());
+            run.host.fingerprint = machine.into();
+            run.cluster = Some(ClusterRecord {
+                context: "staging".into(),
+                runners,
+                ..ClusterRecord::default()
+            });
+            Key::of(&run, "missions")
+        };
+        assert!(of(4, "one").is_comparable_with(&of(4, "another")));
+        assert!(!of(4, "one").is_comparable_with(&of(2, "one")));
+        assert!(!of(4, "one").is_comparable_with(&Key::of(&run, "missions")));
     }
 }

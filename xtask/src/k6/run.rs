@@ -16,7 +16,7 @@ mod table;
 pub use archive::{Archive, archive};
 pub use duration::short;
 pub use invoke::{Invocation, Ran, Stopped};
-pub use log::Said;
+pub use log::{Entry, Said};
 #[cfg(test)]
 pub use log::{FailedAnswer, Failures};
 pub use options::{Options, belongs_behind, without_values};

@@ -52,6 +52,7 @@ pub fn begin(
         },
         server: None,
         dashboard: None,
+        cluster: None,
         revision,
         host: Host::look(),
         tests: plan.tests.iter().zip(shapes).map(planned).collect(),

@@ -34,6 +34,8 @@ pub struct Tested {
     pub record: TestRecord,
     /// Why it says nothing of how the server withstands the load, if so: k6 died, or the server did.
     pub broken: Option<String>,
+    /// Whether other programs took the processor.
+    pub beside_others: bool,
     /// What was used meanwhile, of a step.
     pub resources: ResourcesRecord,
 }
@@ -160,6 +162,7 @@ impl Run<'_> {
         let (mut record, notice) =
             judge::judge(&test, shape, self.args, as_planned, &measured, probed);
         let broken = judge::broken(&measured);
+        let beside_others = measured.ran.limits.others;
         let resources = watched.map(|watched| measured.resources(watched));
         let resources = resources.unwrap_or_default();
         if is_step {
@@ -167,6 +170,7 @@ impl Run<'_> {
             return Ok(Tested {
                 record,
                 broken,
+                beside_others,
                 resources,
             });
         }
@@ -190,6 +194,7 @@ impl Run<'_> {
         Ok(Tested {
             record,
             broken,
+            beside_others,
             resources,
         })
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use super::Run;
 use super::one_test::Making;
 use crate::history::{
-    Confirmation, Key, Past, Reference, SecondMeasurement, Trend, confirm, has_suspects,
-    leave_open, only_show, withdraw_verdicts, withhold_times,
+    Confirmation, Key, Reference, SecondMeasurement, confirm, has_suspects, leave_open, only_show,
+    withdraw_verdicts, withhold_times,
 };
 use crate::k6::Place;
 use crate::record::{Outcome, PastRecord, TestRecord};
@@ -60,12 +60,6 @@ impl Run<'_> {
             ui::notice(&format!("{} is worse than past runs: {then}", test.name));
         }
         test.past = Some(past);
-    }
-
-    /// How the tests went in the runs before, and in this one.
-    pub(super) fn trends(&self) -> Vec<Trend> {
-        let none = Past::default();
-        Trend::of_run(self.before.as_ref().unwrap_or(&none), &self.record)
     }
 
     fn judged(&self, key: &Key, test: &TestRecord) -> Option<PastRecord> {

@@ -40,6 +40,8 @@ const FEWEST_STEPS: u32 = 3;
 const AROUND_A_STEP: Duration = Duration::from_secs(3);
 /// The greatest load that is asked for: k6 has no room for more virtual users on one machine.
 const MOST: u64 = 50_000;
+/// So many steps in a row may come to nothing for other programs before the machine is taken to be too busy.
+const MOST_LOST: u32 = 3;
 /// How long an iteration may take under a rate, beside what it takes when the server is idle, before no user is free.
 const WAIT_S: f64 = 5.0;
 
@@ -158,6 +160,8 @@ struct Searching<'a> {
     finder: Search,
     /// Each step, with all that was judged of it.
     made: Vec<(StepRecord, TestRecord)>,
+    /// How many of the last steps came to nothing, since other programs took the processor.
+    lost: u32,
 }
 
 impl Searching<'_> {
@@ -268,6 +272,7 @@ impl Run<'_> {
             index,
             finder: Search::new(search.options(index)),
             made: Vec::new(),
+            lost: 0,
         };
         let wrong = match server.as_ref() {
             Some(server) => self.probe(&name, server, &dir, "before")?,
@@ -372,6 +377,7 @@ impl Run<'_> {
         let Tested {
             record,
             broken,
+            beside_others,
             resources,
         } = self.run_test(index, &making, server)?;
         let is_short_of_users = search.unit == LoadUnit::IterationsPerSecond
@@ -386,6 +392,16 @@ impl Run<'_> {
         };
         let made = step_record(search.unit, step, outcome, &record, resources);
         ui::info(&told(&made));
+        let took_s = began.elapsed().as_secs_f64();
+        if outcome == StepOutcome::Generator && beside_others {
+            searching.finder.lost(took_s);
+            searching.lost += 1;
+            let why = made.reasons.first().cloned();
+            searching.made.push((made, record));
+            let is_vain = searching.lost >= MOST_LOST;
+            return Ok(is_vain.then(|| SearchEnd::Broken(why.unwrap_or_default())));
+        }
+        searching.lost = 0;
         searching.made.push((made, record));
         let answer = match (outcome, broken) {
             (StepOutcome::Held, _) => Answer::Held,
@@ -396,9 +412,7 @@ impl Run<'_> {
             }
             (StepOutcome::Interrupted, _) => return Ok(Some(SearchEnd::Interrupted)),
         };
-        searching
-            .finder
-            .tell(step, answer, began.elapsed().as_secs_f64());
+        searching.finder.tell(step, answer, took_s);
         Ok(None)
     }
 }

@@ -80,7 +80,7 @@ pub fn settled(tags: &Tags, test: &TestRecord, now_ms: f64) -> Vec<Series> {
     for row in &test.thresholds {
         let passed = match row.state {
             ThresholdState::Passed => 1.0,
-            ThresholdState::Crossed => 0.0,
+            ThresholdState::Crossed | ThresholdState::Undecided => 0.0,
             ThresholdState::NotEvaluated => continue,
         };
         let labels = [

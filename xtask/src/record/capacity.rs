@@ -246,6 +246,7 @@ impl CapacityRecord {
             Some(_) if at_least > 0.0 => {
                 format!("holds {} ({})", self.answer(), share(self.level))
             }
+            None if at_least == 0.0 => "has no load that is known to hold".into(),
             _ => format!("holds {}", self.answer()),
         };
         let ended = match &self.ended {
@@ -370,6 +371,12 @@ mod tests {
                 None,
                 Generator,
                 "holds at least 320 users; this machine cannot ask for more",
+            ),
+            (
+                0.0,
+                None,
+                Interrupted,
+                "has no load that is known to hold, when it was interrupted",
             ),
             (
                 320.0,

@@ -3,7 +3,7 @@
 use k6_summary::{CheckRow, Metrics, ThresholdRow, Unit};
 use serde::{Deserialize, Serialize};
 
-use super::{CapacityRecord, Host, Measure, Revision};
+use super::{CapacityRecord, ClusterRecord, Host, Measure, Revision, RunnerRecord};
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -84,6 +84,9 @@ pub struct RunRecord {
     pub revision: Option<Revision>,
     /// The machine.
     pub host: Host,
+    /// The cluster whose runners made the load, unless it was made here.
+    #[serde(default)]
+    pub cluster: Option<ClusterRecord>,
     /// The tests, in the order in which they ran.
     pub tests: Vec<TestRecord>,
 }
@@ -154,6 +157,9 @@ pub struct TestRecord {
     pub checks: Vec<CheckRow>,
     /// What was measured.
     pub metrics: Option<Metrics>,
+    /// Every k6 that made or should have made a part of the load, if there was more than the one here.
+    #[serde(default)]
+    pub runners: Vec<RunnerRecord>,
     /// What the server spent on the test.
     pub server_usage: Option<UsageRecord>,
     /// Which part of `server-usage.csv` belongs to the test, if the server was sampled.

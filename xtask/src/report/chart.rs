@@ -30,7 +30,7 @@ pub struct Chart {
     pub x: Axis,
     /// The lines, by rising x.
     pub lines: Vec<Line>,
-    /// Place, lower and upper edge of the noise of the past. An edge that is no finite number is a gap.
+    /// Place, lower and upper edge of what `band_name` says. An edge that is no finite number is a gap.
     pub band: Vec<(f64, f64, f64)>,
     /// What the band is.
     pub band_name: Text,

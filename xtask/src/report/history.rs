@@ -50,13 +50,15 @@ fn show(args: &History, results: &Path) -> anyhow::Result<()> {
         ui::notice(&Text::lines(notice));
     }
     let all = history::runs_of(&past, args);
-    if all.is_empty() {
+    let mut builds = past.builds();
+    builds.retain(|it| args.profile.is_none() && args.shows(&it.test));
+    if all.is_empty() && builds.is_empty() {
         ui::notice(&format!(
             "{} has no such runs: `cargo xtask load-test` makes them, and `cargo xtask history import` takes them over",
             path.display()
         ));
     }
-    let document = view::history(&all, &past.notices, &path);
+    let document = view::history(&all, &builds, &past.notices, &path);
     let text = match args.message_format {
         MessageFormat::Human => terminal::history(&document),
         MessageFormat::Json => format!(

@@ -166,6 +166,10 @@ fn outline(out: &mut String, one: &Section, widths: (usize, usize), screen: Scre
         .collect();
     signed(out, screen, Tone::Bad, &failed);
     failing_endpoints(out, one, screen);
+    if !one.runners.rows.is_empty() {
+        plain(out, screen, &one.runners.title);
+    }
+    lost_runners(out, one, screen);
     one.functions
         .iter()
         .for_each(|table| lines(out, table, screen));
@@ -202,6 +206,14 @@ fn failing_endpoints(out: &mut String, one: &Section, screen: Screen) {
     signed(out, screen, Tone::Bad, &rows.collect::<Vec<_>>());
 }
 
+/// The runners that did not do their part.
+fn lost_runners(out: &mut String, one: &Section, screen: Screen) {
+    let rows = one.runners.rows.iter();
+    let rows = rows.filter(|row| row.tone == Tone::Bad && !row.note.is_empty());
+    let rows = rows.map(|row| Text::from(format!("{}: {}", row.what, row.note)));
+    signed(out, screen, Tone::Bad, &rows.collect::<Vec<_>>());
+}
+
 fn section(out: &mut String, one: &Section, screen: Screen) {
     let words = format!("{} {}", one.name, one.verdict);
     let (style, glyph) = (style(one.tone), one.tone.look().glyph);
@@ -222,13 +234,21 @@ fn section(out: &mut String, one: &Section, screen: Screen) {
         false => curve(out, one, screen),
     }
     table(out, &[&one.judged, &one.measured], false, screen);
-    let mut endpoints = one.endpoints.clone();
-    for row in &mut endpoints.rows {
-        // An answer is too long for a cell, and stands below.
-        row.note = Text::default();
-    }
-    table(out, &[&endpoints], true, screen);
+    let without_notes = |it: &Table| {
+        let mut table = it.clone();
+        for row in &mut table.rows {
+            // An answer is too long for a cell, and stands below.
+            row.note = Text::default();
+        }
+        table
+    };
+    table(out, &[&without_notes(&one.endpoints)], true, screen);
     failing_endpoints(out, one, screen);
+    if !one.runners.rows.is_empty() {
+        plain(out, screen, &one.runners.title);
+        table(out, &[&without_notes(&one.runners)], true, screen);
+        lost_runners(out, one, screen);
+    }
     if !one.compared.title.is_empty() {
         said(out, screen, ("  ", "  "), &one.compared.title);
     }

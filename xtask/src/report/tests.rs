@@ -15,9 +15,9 @@ use super::{Document, Screen, comparison_view, junit, markdown, terminal, view};
 use crate::history::Trend;
 use crate::record::testing::{blocks, pair};
 use crate::record::{
-    Blocks, CapacityRecord, CauseRecord, Comparison, LoadUnit, Measure, Outcome, PastRecord,
-    PastRow, PastState, ResourcesRecord, RunRecord, SearchEnd, StepOutcome, StepRecord, StepRole,
-    TestRecord,
+    Blocks, CapacityRecord, CauseRecord, ClusterRecord, Comparison, Heard, LoadUnit, Measure,
+    Outcome, PastRecord, PastRow, PastState, ResourcesRecord, RunRecord, RunnerRecord, SearchEnd,
+    StepOutcome, StepRecord, StepRole, TestRecord,
 };
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
@@ -186,6 +186,60 @@ pub fn searched() -> RunRecord {
     run
 }
 
+/// A run of four runners: two did their part, of one there is only the short form, and of one nothing. A threshold could
+/// not be decided.
+fn on_a_cluster() -> RunRecord {
+    let mut run = record();
+    (run.outcome, run.exit_code) = (Outcome::Failed, 1);
+    run.cluster = Some(ClusterRecord {
+        context: "kind-load".into(),
+        namespace: "tests".into(),
+        operator: Some("1.6.0".into()),
+        image: "grafana/k6:1.1.0".into(),
+        runners: 4,
+        heard: 2,
+    });
+    let runner = |nth: u32, p95_ms| RunnerRecord {
+        heard: Heard::InFull,
+        node: Some(format!("node-{nth}")),
+        duration_s: Some(30.0),
+        requests: Some(1500),
+        requests_per_second: Some(50.0 + f64::from(nth)),
+        failed: Some(0),
+        med_ms: Some(0.8),
+        p95_ms: Some(p95_ms),
+        p99_ms: Some(9.0),
+        iterations: Some(500),
+        ..RunnerRecord::silent(&format!("stress-{nth}"), "", Some(0))
+    };
+    let test = &mut run.tests[0];
+    test.outcome = Outcome::Failed;
+    test.runners = vec![
+        runner(1, 4.0),
+        runner(2, 6.0),
+        RunnerRecord {
+            heard: Heard::ShortForm,
+            outcome: "its log was not kept".into(),
+            ..runner(3, 5.0)
+        },
+        RunnerRecord::silent(
+            "stress-4",
+            "was killed for want of memory (OOMKilled)",
+            Some(137),
+        ),
+    ];
+    let mut rows = test.thresholds.iter_mut();
+    let row = rows.find(|row| row.metric == "http_req_duration").unwrap();
+    (row.state, row.value, row.interval) = (
+        ThresholdState::Undecided,
+        row.bound.map(|bound| bound - 1.3),
+        row.bound.map(|bound| (bound - 3.0, bound + 2.5)),
+    );
+    test.reasons = vec!["only 2 of 4 runners were heard".into()];
+    run.reasons = vec!["missions: only 2 of 4 runners were heard".into()];
+    run
+}
+
 /// A comparison with a metric for each thing that can be made of one.
 fn comparison() -> (Comparison, Blocks) {
     let pairs = (0..6).map(|nth| {
@@ -253,12 +307,15 @@ fn whole_documents_are_as_they_were() {
     unmeasured.reasons = vec![format!("missions: {reason}")];
     let fault = seen(&serde_json::from_str(include_str!("fixtures/fault.json")).unwrap());
     let searched = seen(&searched());
+
+    let cluster = seen(&on_a_cluster());
     let interrupted = seen(&interrupted);
     let unmeasured = seen(&unmeasured);
     for (name, document) in [
         ("passed", &passed),
         ("failed", &failed),
         ("fault", &fault),
+        ("cluster", &cluster),
         ("compared", &compared),
         ("capacity", &searched),
         ("interrupted", &interrupted),
@@ -277,6 +334,7 @@ fn whole_documents_are_as_they_were() {
         ("passed", passed),
         ("failed", failed),
         ("fault", fault),
+        ("cluster", cluster),
         ("compared", compared),
         ("capacity", searched),
     ] {

@@ -10,6 +10,7 @@ mod functions;
 mod history;
 mod past;
 mod run;
+mod runners;
 mod test;
 
 use std::time::Duration;
@@ -244,6 +245,8 @@ pub struct Section {
     pub judged: Table,
     /// What the server was asked, and what failed of it.
     pub endpoints: Table,
+    /// The k6 that made a part of the load each, and all together.
+    pub runners: Table,
     /// What was measured.
     pub measured: Table,
     /// Numbers beside others: those of the past, or of a base.

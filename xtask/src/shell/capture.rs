@@ -35,6 +35,22 @@ pub struct Captured {
 /// 16 MiB, or something that it started keeps the output open beyond `limit`. A failing exit code is not an error
 /// here: see [`Captured::ended`].
 pub fn capture(cmd: Cmd<'_>, limit: Duration) -> anyhow::Result<Captured> {
+    capture_by(cmd, limit, Process::wait_within)
+}
+
+/// As [`capture`], for what is to be done after an interruption too.
+///
+/// # Errors
+/// As [`capture`], but for interruptions.
+pub fn capture_anyway(cmd: Cmd<'_>, limit: Duration) -> anyhow::Result<Captured> {
+    capture_by(cmd, limit, Process::wait_anyway)
+}
+
+fn capture_by(
+    cmd: Cmd<'_>,
+    limit: Duration,
+    wait: impl Fn(&mut Process, Duration) -> anyhow::Result<Option<Ended>>,
+) -> anyhow::Result<Captured> {
     let shown = cmd.to_string();
     let until = Instant::now() + limit;
     let (mut child, group) = start(cmd, Stdio::null())?;
@@ -54,8 +70,7 @@ pub fn capture(cmd: Cmd<'_>, limit: Duration) -> anyhow::Result<Captured> {
     }
     let mut process = Process::new(child, group, tail.clone(), readers);
     let seconds = limit.as_secs_f64();
-    let ended = process
-        .wait_within(limit)?
+    let ended = wait(&mut process, limit)?
         .with_context(|| format!("`{shown}` did not end within {seconds} s"))?;
     drop(process);
     let stdout = rest(&output, until)?

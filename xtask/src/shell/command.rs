@@ -64,6 +64,33 @@ pub fn spawn_tied(
     follow(start(cmd, Stdio::piped())?, on_line)
 }
 
+/// Starts the command and hands over what it writes to standard output as it comes, for lines of any length; the last
+/// lines of standard error are kept.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_raw(
+    cmd: Cmd<'_>,
+    mut on_bytes: impl FnMut(&[u8]) + Send + 'static,
+) -> anyhow::Result<Process> {
+    let (mut child, group) = start(cmd, Stdio::null())?;
+    let tail = Tail::default();
+    let mut readers = Vec::new();
+    if let Some(mut out) = child.stdout.take() {
+        readers.push(std::thread::spawn(move || {
+            let mut chunk = [0_u8; 16 * 1024];
+            while let Ok(read @ 1..) = out.read(&mut chunk) {
+                on_bytes(&chunk[..read]);
+            }
+        }));
+    }
+    if let Some(err) = child.stderr.take() {
+        let ignore = Arc::new(Mutex::new(|_, _: &str| {}));
+        readers.push(read(Stream::Err, err, ignore, tail.clone()));
+    }
+    Ok(Process::new(child, group, tail, readers))
+}
+
 fn follow(
     (mut child, group): (Child, Pid),
     on_line: impl FnMut(Stream, &str) + Send + 'static,

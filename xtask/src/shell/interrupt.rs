@@ -15,6 +15,8 @@ const SAYING: Duration = Duration::from_millis(200);
 
 /// The first signal that arrived.
 static FIRST: Mutex<Option<i32>> = Mutex::new(None);
+/// What a second signal leaves for the user to do.
+static LEFT_TO_DO: Mutex<Option<String>> = Mutex::new(None);
 /// Wakes whoever waits in [`pause`].
 static ARRIVED: Condvar = Condvar::new();
 static LISTENING: OnceLock<()> = OnceLock::new();
@@ -66,9 +68,14 @@ fn arrived(signal: i32) {
     }
     // The user does not want to wait: no drain, no report, but no process left either.
     groups::kill_all();
+    let left = LEFT_TO_DO
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     say(format!(
-        "{} again: stopped at once; nothing more was kept",
-        name(signal)
+        "{} again: stopped at once; nothing more was kept{}",
+        name(signal),
+        left.map_or_else(String::new, |left| format!("; {left}"))
     ));
     std::process::exit(i32::from(Interrupted(signal).exit_code()));
 }
@@ -81,6 +88,11 @@ fn say(text: String) {
         drop(done);
     });
     let _said_or_not = said.recv_timeout(SAYING);
+}
+
+/// From here on, says what is left for the user to do if a second signal ends this program at once; nothing if `None`.
+pub fn leaves(what: Option<String>) {
+    *LEFT_TO_DO.lock().unwrap_or_else(PoisonError::into_inner) = what;
 }
 
 /// The interruption, if one has arrived.

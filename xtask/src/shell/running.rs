@@ -72,6 +72,25 @@ impl Process {
     /// # Errors
     /// If an interruption arrives meanwhile.
     pub fn wait_within(&mut self, limit: Duration) -> anyhow::Result<Option<Ended>> {
+        self.wait(limit, |poll| Ok(interrupt::pause(poll)?))
+    }
+
+    /// As [`Process::wait_within`], after an interruption too.
+    ///
+    /// # Errors
+    /// If the operating system cannot tell.
+    pub fn wait_anyway(&mut self, limit: Duration) -> anyhow::Result<Option<Ended>> {
+        self.wait(limit, |poll| {
+            std::thread::sleep(poll);
+            Ok(())
+        })
+    }
+
+    fn wait(
+        &mut self,
+        limit: Duration,
+        pause: impl Fn(Duration) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Option<Ended>> {
         let until = Instant::now() + limit;
         let mut poll = POLL_FIRST;
         loop {
@@ -82,7 +101,7 @@ impl Process {
             if left.is_zero() {
                 return Ok(None);
             }
-            interrupt::pause(poll.min(left))?;
+            pause(poll.min(left))?;
             poll = (poll * 2).min(POLL_LAST);
         }
     }

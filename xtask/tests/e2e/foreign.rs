@@ -7,27 +7,10 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::support::{Run, read, root};
+use crate::support::{self, Run, read, root};
 
-/// The folder of its load tests: its own files, and the `main.js` that is the same everywhere.
 fn load_tests() -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let theirs = root().join("xtask/tests/foreign");
-    std::fs::create_dir(dir.path().join("tests")).unwrap();
-    for name in [
-        "load-test.toml",
-        "k6.config.js",
-        "probe.js",
-        "tests/files.js",
-    ] {
-        std::fs::copy(theirs.join(name), dir.path().join(name)).unwrap();
-    }
-    std::fs::copy(
-        root().join("load-tests/main.js"),
-        dir.path().join("main.js"),
-    )
-    .unwrap();
-    dir
+    support::load_tests("foreign")
 }
 
 fn against(run: Run, load_tests: &TempDir) -> Run {

@@ -12,6 +12,7 @@
 mod broken_k6;
 mod broken_servers;
 mod browser;
+mod capacity;
 mod compare;
 mod compare_revisions;
 mod environment;
@@ -29,6 +30,7 @@ mod processes;
 mod prometheus;
 mod readme;
 mod results;
+mod runners;
 mod scripts;
 mod stub;
 mod support;

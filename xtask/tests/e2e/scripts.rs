@@ -12,7 +12,7 @@ use crate::support::{Server, k6, oldest_k6, root};
 const KEY: &str = "test-api-key";
 
 /// k6 with a clean environment, quiet, listening nowhere.
-fn command(program: &Path, args: &[&str]) -> Command {
+pub fn command(program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();

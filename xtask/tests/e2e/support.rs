@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::processes::nothing_left;
 pub use crate::processes::{command_line, processes_with};
-pub use programs::{Busy, Server, build, k6, oldest_k6, perf, server};
+pub use programs::{Busy, Server, build, capacity_stub, k6, oldest_k6, perf, server};
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -76,6 +76,11 @@ impl Run {
         Self::command("load-test", args, k6)
     }
 
+    /// `capacity` with `args` (words).
+    pub fn capacity(args: &str) -> Self {
+        Self::command("capacity", args, k6())
+    }
+
     /// `compare` with `args` (words).
     pub fn compare(args: &str) -> Self {
         Self::command("compare", args, k6())
@@ -84,6 +89,11 @@ impl Run {
     /// `manifest` with `args` (words).
     pub fn manifest(args: &str) -> Self {
         Self::command("manifest", args, k6())
+    }
+
+    /// `cluster` with `args` (words).
+    pub fn cluster(args: &str) -> Self {
+        Self::command("cluster", args, k6())
     }
 
     /// `history` with `args` (words).
@@ -384,6 +394,20 @@ pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
 /// The text of a file, empty if there is none.
 pub fn read(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
+
+/// A copy of the load tests of another server, with the `main.js` that is the same everywhere.
+pub fn load_tests(theirs: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let theirs = root().join("xtask/tests").join(theirs);
+    std::fs::create_dir(dir.path().join("tests")).unwrap();
+    for file in files(&theirs) {
+        let name = file.strip_prefix(&theirs).unwrap();
+        std::fs::copy(&file, dir.path().join(name)).unwrap();
+    }
+    let main_js = root().join("load-tests/main.js");
+    std::fs::copy(main_js, dir.path().join("main.js")).unwrap();
+    dir
 }
 
 /// Every file below `dir`.

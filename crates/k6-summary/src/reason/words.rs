@@ -106,6 +106,14 @@ impl fmt::Display for Reason {
                 f.write_str("no check was made: nothing shows that answers were right")
             }
             Self::ThresholdCrossed(row) => crossed(f, row),
+            Self::ThresholdUndecided(row) => write!(
+                f,
+                "{} is about {} ({}), limit {}: --exact decides",
+                spoken(&row.metric, row.aggregation.as_deref().unwrap_or_default()),
+                row.value_text().unwrap_or_default(),
+                row.interval_text().unwrap_or_default(),
+                Quantity::new(row.bound.unwrap_or_default(), row.unit)
+            ),
             Self::RuleBroken(row) => match row.value_text() {
                 Some(_) => crossed(f, row),
                 None => write!(
@@ -156,6 +164,7 @@ fn crossed(f: &mut fmt::Formatter<'_>, row: &ThresholdRow) -> fmt::Result {
         let (metric, expression) = (name(&row.metric), brief(&row.expression, 3));
         return write!(f, "{metric} does not keep {expression}");
     };
+    let value = row.interval_text().unwrap_or(value);
     let value = match &row.note {
         Some(note) if row.state == ThresholdState::Crossed && !row.is_rule() => {
             format!("{value} ({})", brief(note, WORDS_OF_OTHERS))
@@ -254,6 +263,7 @@ mod tests {
             operator: Some(operator.to_owned()),
             bound: Some(1000.0),
             value: Some(1204.2),
+            interval: Some((987.4, 1310.9)),
             unit: Unit::Milliseconds,
             state,
             note: None,
@@ -330,6 +340,7 @@ mod tests {
             Reason::ThresholdCrossed(crossed()),
             Reason::ThresholdCrossed(noted),
             Reason::ThresholdCrossed(unknown),
+            Reason::ThresholdUndecided(row("<", ThresholdState::Undecided)),
             Reason::RuleBroken(row(">=", ThresholdState::Crossed)),
             Reason::RuleBroken(unsampled),
             Reason::NothingEvaluated,
@@ -382,6 +393,7 @@ mod tests {
                 operator: Some(it.operator.to_string()),
                 bound: Some(it.bound),
                 value: Some(value),
+                interval: None,
                 unit,
                 state: ThresholdState::Crossed,
                 note: None,

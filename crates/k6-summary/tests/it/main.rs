@@ -2,6 +2,7 @@
 
 mod captures;
 mod limits;
+mod merge;
 mod properties;
 mod real_runs;
 mod summary;

@@ -200,6 +200,7 @@ fn an_expression_of_unknown_form_is_judged_by_what_k6_says() {
             operator: None,
             bound: None,
             value: None,
+            interval: None,
             unit: Unit::None,
             state: ThresholdState::Crossed,
             note: None,

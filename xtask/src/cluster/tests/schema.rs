@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-static SCHEMA: LazyLock<Value> =
+/// The schema of a TestRun.
+pub static SCHEMA: LazyLock<Value> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../fixtures/testrun.yaml")).unwrap());
 
 /// What is wrong with `object`, an object of a manifest, each with its place.

@@ -191,6 +191,7 @@ impl Generator {
         let (took, share) = others(&self.looks);
         if share > MAX_BUSY {
             limits.slow = true;
+            limits.others = true;
             limits.sentences.push(format!(
                 "other programs took {:.0} % of this machine's CPU time: repeat when it is idle",
                 took * 100.0
@@ -355,7 +356,10 @@ mod tests {
             assert_eq!(with(unexcused), Limits::default(), "{unexcused:?}");
         }
         let limits = with(&[(0.0, 0.96), (0.04, 0.9)]);
-        assert_eq!((limits.slow, limits.requests), (true, 0));
+        assert_eq!(
+            (limits.slow, limits.others, limits.requests),
+            (true, true, 0)
+        );
         let said = "other programs took 93 % of this machine's CPU time";
         assert!(limits.sentences[0].starts_with(said), "{limits:?}");
     }

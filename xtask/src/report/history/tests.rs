@@ -1,12 +1,14 @@
 //! The page of the history as text: what stands in it, and that nothing in a line is taken for markup.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Parser as _;
+use load_stats::drift::Link;
 
 use crate::cli::{Cli, Command};
-use crate::history::{Line, Past, runs_of, testing};
-use crate::record::Outcome;
+use crate::history::{Line, Past, Ratio, runs_of, testing};
+use crate::record::{Measure, Outcome};
 use crate::report::{template, view};
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
@@ -16,7 +18,12 @@ fn page(past: &Past) -> String {
         panic!("not a history")
     };
     let all = runs_of(past, &args);
-    let document = view::history(&all, &past.notices, Path::new("history.jsonl"));
+    let document = view::history(
+        &all,
+        &past.builds(),
+        &past.notices,
+        Path::new("history.jsonl"),
+    );
     template::fill("history.html", &document).unwrap()
 }
 
@@ -146,4 +153,40 @@ fn long_histories_are_cut_and_say_so() {
     let html = page(&past);
     assert!(html.contains("600 runs") && html.contains("the newest 400 are shown"));
     assert!(html.len() < 4_000_000, "{} bytes", html.len());
+}
+
+#[test]
+fn builds_that_were_compared_in_a_row_are_drawn_as_one_line() {
+    let link = |estimate: f64| Link {
+        estimate,
+        low: estimate - 0.006,
+        high: estimate + 0.006,
+    };
+    let night = |nth: usize| Ratio {
+        run: format!("{nth}-compare"),
+        at: testing::line(nth).at,
+        outcome: Outcome::Passed,
+        base: testing::commit(nth - 1),
+        head: testing::commit(nth),
+        is_same: false,
+        tests: BTreeMap::from([(
+            "missions".to_owned(),
+            BTreeMap::from([(Measure::CpuPerRequest, link(0.02))]),
+        )]),
+    };
+    let past = Past {
+        ratios: (1..=4).map(night).collect(),
+        ..Past::default()
+    };
+    let html = page(&past);
+    for text in [
+        "missions from build to build",
+        "+8.3 %",
+        "over 4 builds, since 000000000; a drift of +8.3 % in the last 4 builds",
+        "since the first · +2.0 % in ",
+        "<title>95 % interval</title>",
+    ] {
+        assert!(html.contains(text), "{text:?} is missing: {html}");
+    }
+    assert_eq!(html.matches("<svg class=\"chart\"").count(), 1);
 }

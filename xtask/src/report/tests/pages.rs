@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::{EVIL, comparison, comparison_view, eventful, past, record};
+use super::{EVIL, comparison, comparison_view, eventful, on_a_cluster, past, record};
 use crate::history::Trend;
-use crate::record::{RunRecord, SampledRecord};
+use crate::record::{RunRecord, RunnerRecord, SampledRecord};
 use crate::report::index::index_page;
 use crate::report::runs::{Found, Runs};
 use crate::report::{template, view};
@@ -41,6 +41,18 @@ fn the_verdict_and_its_reasons_come_first() {
 }
 
 #[test]
+fn runners_stand_below_all_together_with_those_that_are_lost() {
+    let html = page(&on_a_cluster());
+    let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}: {html}"));
+    at("Runners: 2 of 4 heard; p95 from 4 ms to 6 ms (1.5 times)");
+    assert!(at("together") < at("stress-4") && at("stress-4") < at("stress-1"));
+    at("OOMKilled");
+    at("surely 497–502.5 ms; undecided: --exact decides");
+    at("2 of 4 runners heard, context kind-load, namespace tests, k6-operator 1.6.0");
+    assert!(!page(&record()).contains("Runners:"));
+}
+
+#[test]
 fn nothing_comes_from_elsewhere() {
     let html = page(&record());
     assert!(html.contains("default-src 'none'"), "no policy");
@@ -71,12 +83,16 @@ fn hostile_text_is_text_wherever_it_stands() {
     test.thresholds[0].metric = EVIL.into();
     test.growth[0].note = EVIL.into();
     test.past = Some(past(EVIL));
+    test.runners = vec![RunnerRecord {
+        node: Some(EVIL.into()),
+        ..RunnerRecord::silent(EVIL, EVIL, None)
+    }];
     let html = page(&run);
     assert!(
         !html.contains("<script") && !html.contains("<img"),
         "{html}"
     );
-    assert!(html.matches("&lt;script&gt;").count() >= 12, "{html}");
+    assert!(html.matches("&lt;script&gt;").count() >= 15, "{html}");
     run.profile = EVIL.into();
     run.tests[0].name = EVIL.into();
     let index = index_page(

@@ -1,5 +1,6 @@
 //! What a page says of the past: a chart for each metric of each series of comparable runs.
 
+mod builds;
 mod words;
 
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use k6_summary::Unit;
 
 use super::{Document, Heads, Row, Section, Table, amount, lines, outcome, past, revision, when};
-use crate::history::{ComparableRuns, Metric, Point};
+use crate::history::{Builds, ComparableRuns, Metric, Point};
 use crate::record::{Measure, Outcome};
 use crate::report::chart::{Axis, Chart, Form, Line, Mark, Point as Dot, Shape};
 use crate::report::text::Text;
@@ -17,15 +18,21 @@ pub use words::{name, place};
 /// How many of a series' newest runs are shown: a chart has no room for more.
 const MOST: usize = 400;
 
-/// The report of all series that were read from `source`, with what is to be said of it.
-pub fn history(all: &[ComparableRuns], notices: &[String], source: &Path) -> Document {
+/// The report of all series and comparisons from build to build that were read from `source`, with what is to be said of
+/// it.
+pub fn history(
+    all: &[ComparableRuns],
+    builds: &[Builds],
+    notices: &[String],
+    source: &Path,
+) -> Document {
     Document {
         subject: "history".into(),
         outcome: Outcome::Passed,
         title: "Load tests: the past".into(),
         line: format!("From {}. Only comparable runs share a chart: same test, profile, scales, kind of target, k6 version, host and tests before it.", source.display()).into(),
         notices: lines(notices),
-        sections: all.iter().map(section).collect(),
+        sections: all.iter().map(section).chain(builds.iter().map(builds::section)).collect(),
         ..Document::default()
     }
 }

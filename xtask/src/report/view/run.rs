@@ -143,6 +143,15 @@ fn facts(run: &RunRecord) -> Vec<(&'static str, Text)> {
         };
         format!("{} ({kind}{faults})", server.version)
     });
+    let cluster = run.cluster.as_ref().map(|it| {
+        let operator = it.operator.as_ref();
+        let operator = operator.map_or_else(String::new, |version| format!(" {version}"));
+        let text = format!(
+            "{} of {} runners heard, context {}, namespace {}, k6-operator{operator}, {}",
+            it.heard, it.runners, it.context, it.namespace, it.image
+        );
+        ("cluster", text.into())
+    });
     let or_unknown = |known: Option<String>| known.unwrap_or_else(|| "unknown".into());
     let facts = [
         ("started", run.started_at.clone()),
@@ -163,7 +172,8 @@ fn facts(run: &RunRecord) -> Vec<(&'static str, Text)> {
             format!("server and watch after {:.1} s", run.teardown_s),
         ),
     ];
-    facts.map(|(name, fact)| (name, fact.into())).into()
+    let facts = facts.map(|(name, fact)| (name, fact.into()));
+    facts.into_iter().chain(cluster).collect()
 }
 
 /// The commands that make such a run once more.

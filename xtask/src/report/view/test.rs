@@ -8,7 +8,7 @@ use k6_summary::{
 
 use super::{
     Heads, Row, Section, Table, Tone, capacity, endpoints, functions, lines, micros, most_telling,
-    outcome, past, took,
+    outcome, past, runners, took,
 };
 use crate::history::Trend;
 use crate::record::{GrowthRow, Outcome, TestRecord, plural};
@@ -57,6 +57,7 @@ pub fn section(
         reasons: lines(&test.reasons),
         judged: judged(test),
         endpoints: endpoints::table(test),
+        runners: runners::table(test),
         measured: measured(test),
         compared: test.past.as_ref().map(past::table).unwrap_or_default(),
         functions: test
@@ -121,12 +122,19 @@ fn threshold(row: &ThresholdRow, meaningless: Option<&str>) -> Row {
     let own = row.note.as_deref();
     let (tone, note) = match (row.state, meaningless) {
         (ThresholdState::Crossed, _) => (Tone::Bad, own.unwrap_or_default()),
+        (ThresholdState::Undecided, _) => (Tone::Bad, "undecided: --exact decides"),
         (ThresholdState::NotEvaluated, _) => {
             (Tone::Open, own.unwrap_or("not evaluated: no samples"))
         }
         (ThresholdState::Passed, Some(why)) if row.unit == Unit::Milliseconds => (Tone::Open, why),
         (ThresholdState::Passed, _) => (Tone::Good, own.unwrap_or_default()),
     };
+    let interval = row.interval_text().map(|it| format!("surely {it}"));
+    let notes = interval.iter().map(String::as_str).chain([note]);
+    let note = notes
+        .filter(|it| !it.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ");
     let value = match row.state {
         ThresholdState::NotEvaluated => "–".into(),
         _ => row.value_text().unwrap_or_else(|| "unknown".into()),

@@ -43,15 +43,25 @@ pub fn server() -> &'static Path {
     SERVER.get_or_init(|| build("tachikoma-server", &[]))
 }
 
+/// A server whose capacity is known, as crates/capacity-stub says.
+pub fn capacity_stub() -> &'static Path {
+    static STUB: OnceLock<PathBuf> = OnceLock::new();
+    STUB.get_or_init(|| build_package("capacity-stub", "capacity-stub", &[]))
+}
+
 /// Builds the server and keeps the binary under a name of its own, for other builds to overwrite the usual one.
 pub fn build(name: &str, args: &[&str]) -> PathBuf {
+    build_package("tachikoma-server", name, args)
+}
+
+fn build_package(package: &str, name: &str, args: &[&str]) -> PathBuf {
     let folder = root().join("target/e2e");
     std::fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join(".lock")).unwrap();
     lock.lock().unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let out = Command::new(cargo)
-        .args(["build", "--locked", "--package", "tachikoma-server"])
+        .args(["build", "--locked", "--package", package])
         .args(["--message-format=json-render-diagnostics"])
         .args(args)
         .current_dir(root())

@@ -1,0 +1,157 @@
+//! What a test left on the cluster: each runner's summary, from its log or in short from its termination message.
+
+use std::fs::File;
+use std::path::Path;
+
+use k6_summary::{K6Exit, LineProblem, MergeError, Merged, RunnerSummary, merge, merge_exact};
+
+use super::follow::Following;
+use super::logs::RunnerLog;
+use super::watch::{Conclusion, RunnerEnd, Wanted};
+use crate::k6::Said;
+use crate::record::RunnerRecord;
+
+/// k6's exit code after a signal asked it to stop.
+const STOPPED_BY_SIGNAL: i32 = 105;
+
+/// What was heard of all runners.
+#[derive(Debug)]
+pub struct Collected {
+    /// Each runner that should have been.
+    pub runners: Vec<RunnerRecord>,
+    /// Why the verdict cannot be green, in sentences: runners that were not heard in full, or did not come to their end.
+    pub problems: Vec<String>,
+    /// How k6 ended where it did not come to its end; of a runner that is lost nobody knows more than that it was stopped.
+    pub cut_short: Option<K6Exit>,
+    /// What those measured together that were heard in full.
+    pub merged: Result<Merged, MergeError>,
+    /// What their logs say.
+    pub said: Said,
+}
+
+/// Collects what is there after `conclusion`, or none if the test was interrupted.
+pub fn collect(
+    following: &mut Following<'_>,
+    wanted: &Wanted,
+    conclusion: Option<&Conclusion>,
+    dir: &Path,
+) -> Collected {
+    let ends = match conclusion {
+        Some(Conclusion::Ran { ends, .. }) => ends.clone(),
+        _ => following.seen.ends(wanted),
+    };
+    let mut heard = Vec::new();
+    let (mut runners, mut problems) = (Vec::new(), Vec::new());
+    for end in &ends {
+        let node = following.seen.node(end);
+        let text = following.logs.get_mut(&end.runner);
+        let text = text.map(RunnerLog::rest).unwrap_or_default();
+        let summary = RunnerSummary::from_log(&text);
+        let record = RunnerRecord {
+            node,
+            ..RunnerRecord::silent(&end.runner.to_string(), &*end.words, end.exit)
+        };
+        problems.extend(problem(end, &summary));
+        let (record, summary) = match summary {
+            Ok(summary) => (record.in_full(&summary), Some(summary)),
+            Err(_) => (in_short(record, end, dir), None),
+        };
+        runners.push(record);
+        heard.extend(summary.map(|summary| (end.runner.to_string(), summary)));
+    }
+    let named: Vec<(&str, RunnerSummary)> = heard
+        .iter()
+        .map(|(name, summary)| (name.as_str(), summary.clone()))
+        .collect();
+    let samples = named.iter().map(|(name, _)| {
+        let log = name
+            .parse()
+            .ok()
+            .and_then(|runner| following.logs.get_mut(&runner));
+        log.map_or(Ok(None), RunnerLog::samples).ok().flatten()
+    });
+    let samples: Vec<Option<File>> = samples.collect();
+    // Without any nobody asked for them; one that is missing is told.
+    let merged = match samples.iter().all(Option::is_none) {
+        true => merge(&named),
+        false => merge_exact(&named, samples.into_iter().flatten()),
+    };
+    let said = following.said.lock();
+    let said = said.map(|said| said.clone()).unwrap_or_default();
+    let cut_short = ends.iter().find(|end| !end.is_whole());
+    let cut_short = cut_short.map(|end| K6Exit::Code(end.exit.unwrap_or(STOPPED_BY_SIGNAL)));
+    // What all k6 did by themselves is judged as if they were one.
+    let alike = cut_short.filter(|exit| {
+        let own = problems
+            .iter()
+            .filter(|(_, words)| *words == exit.to_string());
+        own.count() == ends.len()
+    });
+    Collected {
+        runners,
+        problems: if alike.is_some() {
+            Vec::new()
+        } else {
+            together(&problems)
+        },
+        cut_short,
+        merged,
+        said,
+    }
+}
+
+/// The record with what Kubernetes kept of the container.
+fn in_short(record: RunnerRecord, end: &RunnerEnd, dir: &Path) -> RunnerRecord {
+    let Some(message) = &end.message else {
+        return record;
+    };
+    let _for_people_only = std::fs::write(
+        dir.join(format!("runner-{}-short.json", end.runner)),
+        message,
+    );
+    match RunnerSummary::from_termination_message(message) {
+        Ok(short) => record.in_short(&short),
+        Err(_) => record,
+    }
+}
+
+/// What is wrong with a runner, without its number.
+fn problem(end: &RunnerEnd, summary: &Result<RunnerSummary, LineProblem>) -> Option<(u32, String)> {
+    let words = match (end.is_whole(), summary) {
+        (true, Ok(_)) => return None,
+        (false, Ok(_)) => end.words.clone(),
+        (true, Err(problem)) => format!("no summary was heard: {problem}"),
+        (false, Err(_)) => format!("{}; no summary was heard", end.words),
+    };
+    Some((end.runner, words))
+}
+
+/// One sentence for all runners with the same problem.
+fn together(problems: &[(u32, String)]) -> Vec<String> {
+    let mut said: Vec<(&str, Vec<String>)> = Vec::new();
+    for (runner, words) in problems {
+        match said.iter_mut().find(|(known, _)| known == words) {
+            Some((_, runners)) => runners.push(runner.to_string()),
+            None => said.push((words, vec![runner.to_string()])),
+        }
+    }
+    let sentence = |(words, runners): (&str, Vec<String>)| match runners.as_slice() {
+        [one] => format!("runner {one}: {words}"),
+        some => format!("runners {}: {words}", some.join(", ")),
+    };
+    said.into_iter().map(sentence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_that_fared_alike_are_named_together() {
+        let of = |runner, words: &str| (runner, words.to_owned());
+        assert_eq!(
+            together(&[of(1, "a"), of(2, "b"), of(4, "a")]),
+            ["runners 1, 4: a", "runner 2: b"]
+        );
+    }
+}

@@ -1,0 +1,345 @@
+//! The runners' logs, each followed from its beginning by a kubectl of its own, so that a deletion takes nothing that was
+//! read.
+
+use std::fs::File;
+use std::io::{BufWriter, IntoInnerError, Seek as _, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::kubectl::Kubectl;
+use super::objects::Pod;
+use crate::k6::{Entry, Said};
+use crate::secret::Secret;
+use crate::shell::logs::LogFile;
+use crate::shell::{self, Process};
+
+/// How long to wait before a log that broke is followed again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often the log of a pod that has ended is read once more if that fails.
+const TRIES: u32 = 3;
+/// The longest line that is written to the file, in bytes: a runner's summary is no reading matter, and kept elsewhere.
+const LONGEST: usize = 2_000;
+/// How much of what is no entry of k6's log is held in memory, in bytes: a summary is a hundredth of it.
+const HELD: usize = 32 << 20;
+/// By how many bytes a log is told from another.
+const BEGINNING: usize = 1024;
+
+/// What all runners' logs together say.
+pub type AllSaid = Arc<Mutex<Said>>;
+
+/// The log of one runner.
+#[derive(Debug)]
+pub struct RunnerLog {
+    read: Arc<Mutex<Read>>,
+    process: Option<Process>,
+    again: Instant,
+    tries: u32,
+    /// Whether the pod had ended when this kubectl began.
+    is_last: bool,
+    is_whole: bool,
+}
+
+/// What was read of a log.
+#[derive(Debug)]
+struct Read {
+    file: LogFile,
+    said: AllSaid,
+    /// How many bytes.
+    bytes: usize,
+    /// How many of them this kubectl has still to repeat.
+    repeated: usize,
+    /// The first of them, and those of this kubectl.
+    beginning: Vec<u8>,
+    again: Vec<u8>,
+    /// The line that has yet to end.
+    line: Vec<u8>,
+    /// What is no entry of k6's log.
+    rest: String,
+    /// Takes the samples, if there are any; it has no name, since samples may hold a key.
+    samples: Option<BufWriter<File>>,
+}
+
+impl Read {
+    /// Begins with a kubectl that reads everything once more.
+    fn restart(&mut self) {
+        self.repeated = self.bytes;
+        self.again.clear();
+    }
+
+    fn take(&mut self, chunk: &[u8]) {
+        let mut chunk = chunk;
+        if self.repeated > 0 {
+            let (known, room) = (self.again.len(), self.beginning.len() - self.again.len());
+            self.again
+                .extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if self.beginning.starts_with(&self.again) {
+                let skipped = chunk.len().min(self.repeated);
+                self.repeated -= skipped;
+                chunk = &chunk[skipped..];
+            } else {
+                // The log was rotated away: what comes is another file.
+                let again = self.again[..known].to_vec();
+                (self.bytes, self.repeated) = (0, 0);
+                self.beginning.clear();
+                self.line.clear();
+                self.add(&again);
+            }
+        }
+        self.add(chunk);
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let room = BEGINNING.saturating_sub(self.beginning.len());
+        self.beginning
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.bytes += bytes.len();
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.line.len() > HELD {
+                self.end_line();
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let line = String::from_utf8_lossy(&line);
+        let line = line.trim_end_matches(['\n', '\r']);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = Entry::of(line) else {
+            said.take_line(line);
+            if let Some(samples) = &mut self.samples {
+                // What cannot be written is missing in the count.
+                let _counted_later = writeln!(samples, "{line}");
+                if is_sample(line) {
+                    return;
+                }
+            }
+            if self.rest.len() > HELD {
+                self.rest.clear();
+            }
+            self.rest.push_str(line);
+            self.rest.push('\n');
+            let (shown, more) = line.split_at(line.floor_char_boundary(LONGEST));
+            let mut shown = shell::clean(&without_queries(shown));
+            if !more.is_empty() {
+                shown.push_str(&format!(" … (+{} bytes)", more.len()));
+            }
+            self.file.write(&shown);
+            return;
+        };
+        said.take(&entry);
+        drop(said);
+        for line in entry.log_lines() {
+            self.file.write(&without_queries(&line));
+        }
+    }
+}
+
+impl RunnerLog {
+    /// Of runner `number`, whose log goes to the folder `dir`.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn create(
+        dir: &Path,
+        number: u32,
+        key: &Secret,
+        said: &AllSaid,
+        exact: bool,
+    ) -> anyhow::Result<Self> {
+        let samples = exact.then(tempfile::tempfile).transpose();
+        let samples = samples.context("failed to make a file for samples")?;
+        let file = LogFile::create(&dir.join(format!("runner-{number}.log")), key)?;
+        Ok(Self {
+            read: Arc::new(Mutex::new(Read {
+                file,
+                said: Arc::clone(said),
+                bytes: 0,
+                repeated: 0,
+                beginning: Vec::new(),
+                again: Vec::new(),
+                line: Vec::new(),
+                rest: String::new(),
+                samples: samples.map(BufWriter::new),
+            })),
+            process: None,
+            again: Instant::now(),
+            tries: 0,
+            is_last: false,
+            is_whole: false,
+        })
+    }
+
+    /// Begins to follow the log once there can be one, and again if that broke. Returns whether all of it was read.
+    ///
+    /// # Errors
+    /// If kubectl cannot be started.
+    pub fn tick(
+        &mut self,
+        kubectl: &Kubectl,
+        pod: Option<&Pod>,
+        is_gone: bool,
+    ) -> anyhow::Result<bool> {
+        let Some(pod) = pod.filter(|pod| !self.is_whole && pod.has_begun()) else {
+            return Ok(true);
+        };
+        if let Some(process) = &mut self.process {
+            let Some(ended) = process.try_wait()? else {
+                return Ok(false);
+            };
+            self.process = None;
+            self.again = Instant::now() + AGAIN;
+            if self.is_last {
+                self.tries += 1;
+                self.is_whole = ended.success() || self.tries >= TRIES;
+            }
+        }
+        self.is_whole |= is_gone;
+        if !self.is_whole && (Instant::now() >= self.again || pod.has_ended()) {
+            lock(&self.read).restart();
+            self.is_last = pod.has_ended();
+            let read = Arc::clone(&self.read);
+            let follow = kubectl.follow_log(&pod.metadata.name, move |chunk| {
+                lock(&read).take(chunk);
+            });
+            self.process = Some(follow?);
+        }
+        Ok(self.is_whole)
+    }
+
+    /// What is no entry of k6's log, the summary above all.
+    pub fn rest(&mut self) -> String {
+        // Ends the follower, and with it its thread.
+        self.process = None;
+        let mut read = lock(&self.read);
+        if !read.line.is_empty() {
+            read.end_line();
+        }
+        std::mem::take(&mut read.rest)
+    }
+
+    /// The samples, if they were asked for, from their beginning.
+    ///
+    /// # Errors
+    /// If they could not be kept.
+    pub fn samples(&mut self) -> std::io::Result<Option<File>> {
+        let Some(samples) = lock(&self.read).samples.take() else {
+            return Ok(None);
+        };
+        let mut file = samples.into_inner().map_err(IntoInnerError::into_error)?;
+        file.rewind()?;
+        Ok(Some(file))
+    }
+
+    /// What went wrong in writing the file, if anything.
+    pub fn problem(&self) -> Option<String> {
+        lock(&self.read).file.problem()
+    }
+}
+
+/// Whether a line is a sample as `k6 run --out csv` writes it, or names the columns of samples.
+fn is_sample(line: &str) -> bool {
+    let mut parts = line.split(',').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some("timestamp"), Some("metric_value")) => true,
+        (Some(time), Some(value)) => time.parse::<u64>().is_ok() && value.parse::<f64>().is_ok(),
+        _ => false,
+    }
+}
+
+fn lock(read: &Mutex<Read>) -> std::sync::MutexGuard<'_, Read> {
+    read.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Text without what stands behind the question mark of a URL: the key of a server may be there, and nobody here knows it.
+pub fn without_queries(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        out.push_str(before);
+        let ends = url.find(|c: char| c.is_whitespace() || "\"'<>\\`".contains(c));
+        let (url, behind) = url.split_at(ends.unwrap_or(url.len()));
+        match url.split_once('?') {
+            Some((url, _)) => {
+                out.push_str(url);
+                out.push_str("?…");
+            }
+            None => out.push_str(url),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(dir: &Path) -> Read {
+        Read {
+            file: LogFile::create(&dir.join("runner-1.log"), &Secret::new("k3y".into())).unwrap(),
+            said: AllSaid::default(),
+            bytes: 0,
+            repeated: 0,
+            beginning: Vec::new(),
+            again: Vec::new(),
+            line: Vec::new(),
+            rest: String::new(),
+            samples: Some(BufWriter::new(tempfile::tempfile().unwrap())),
+        }
+    }
+
+    const ENTRY: &str = r#"{"level":"warning","msg":"Request Failed","error":"Get \"ws://a/ws?token=unknown\": connection refused"}"#;
+
+    #[test]
+    fn a_log_that_breaks_anywhere_is_read_once() {
+        let summary = format!("load-test-summary {}", "x".repeat(40_000));
+        let sample = "http_reqs,1795647600,1.000000,,true,,,200,GET,http://a/?token=c";
+        let text = format!("{ENTRY}\n{sample}\n{summary}\nlast k3y ws://b/?token=c\n");
+        for cut in [0, 1, 50, 200, 20_000, text.len() - 3, text.len()] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut read = read(dir.path());
+            read.take(&text.as_bytes()[..cut]);
+            read.restart();
+            for again in text.as_bytes().chunks(700) {
+                read.take(again);
+            }
+            assert_eq!(
+                read.rest,
+                format!("{summary}\nlast k3y ws://b/?token=c\n"),
+                "{cut}"
+            );
+            assert_eq!(read.said.lock().unwrap().commonest().unwrap().1, 1, "{cut}");
+            let mut samples = read.samples.take().unwrap().into_inner().unwrap();
+            samples.rewind().unwrap();
+            let samples = std::io::read_to_string(samples).unwrap();
+            assert_eq!(samples.matches(sample).count(), 1, "{cut}");
+            let file = std::fs::read_to_string(dir.path().join("runner-1.log")).unwrap();
+            assert!(
+                !file.contains("unknown") && !file.contains("k3y") && !file.contains("=c"),
+                "{file}"
+            );
+            assert!(
+                file.contains("last *** ws://b/?…\n") && file.contains("bytes)\n"),
+                "{file}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_rotated_away_is_read_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut read = read(dir.path());
+        read.take(b"old\nhalf a li");
+        read.restart();
+        read.take(b"ne");
+        read.take(b"w\nnewer\n");
+        assert_eq!(read.rest, "old\nnew\nnewer\n");
+    }
+}

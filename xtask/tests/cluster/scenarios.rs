@@ -1,0 +1,353 @@
+//! `cluster run` and what can become of it.
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cluster::{Cluster, HOST, NAMESPACE};
+use crate::http::ask;
+use crate::node::key;
+use crate::processes::command_line;
+use crate::store::Faults;
+use crate::support::{Done, Going, Run, Server, files, read, root, wait_until};
+
+const KEY: &str = "a-key-of-the-cluster";
+
+/// A server, and a cluster whose runners find it.
+struct Stage {
+    server: Server,
+    cluster: Cluster,
+    own: TempDir,
+}
+
+impl Stage {
+    #[track_caller]
+    fn new(faults: Faults) -> Option<Self> {
+        let cluster = Cluster::start(faults, KEY)?;
+        let server = Server::start(KEY);
+        let own = own_tests();
+        Some(Self {
+            server,
+            cluster,
+            own,
+        })
+    }
+
+    /// `cluster run` of `tests` with `args` (words) against that server, by two users.
+    fn run(&self, tests: &str, runners: u32, args: &str) -> Run {
+        let port = self.server.url.rsplit_once(':').unwrap().1;
+        let load = format!("--vus-scale 2 --runners {runners} --api-key-secret key");
+        let target = format!("--base-url http://{HOST}:{port}");
+        self.cluster
+            .run(&format!("run smoke {tests} {load} {target} {args}"))
+    }
+
+    /// The same of tests that ask for the server's health only, and have these names: `fine`, `crossed`, `aborts`.
+    fn run_own(&self, tests: &str, args: &str) -> Run {
+        let config = self.own.path().join("load-test.toml");
+        self.run(tests, 2, args)
+            .env("LOAD_TEST_CONFIG", config.to_str().unwrap())
+    }
+
+    /// Waits until the run has seen that both runners make load, and returns the name of the TestRun.
+    fn wait_for_load(&self, run: &mut Going) -> String {
+        run.wait_for("2 of 2 runners make load");
+        let state = self.cluster.inner.store.lock();
+        let mut all = state.list("testruns", "");
+        text(&all.next().unwrap()["metadata"]["name"])
+    }
+
+    /// How many requests the server has counted.
+    fn requests(&self) -> f64 {
+        let address = self.server.url.trim_start_matches("http://");
+        let metrics = ask(address, "GET", "/metrics", "").unwrap();
+        let counts = metrics
+            .lines()
+            .filter(|line| line.starts_with("tachikoma_http_request_duration_seconds_count"));
+        counts
+            .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// Nothing of any run is left on the cluster.
+    #[track_caller]
+    fn is_empty(&self) {
+        let state = || {
+            let state = self.cluster.inner.store.lock();
+            let all = ["testruns", "configmaps", "jobs", "pods"]
+                .iter()
+                .flat_map(|plural| state.list(plural, ""));
+            all.map(|object| text(&object["metadata"]["name"]))
+                .collect::<Vec<_>>()
+        };
+        wait_until("nothing is left on the cluster", || state().is_empty());
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// A folder with the tests `fine`, `crossed` and `aborts` beside the scripts of this repository.
+fn own_tests() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("tests")).unwrap();
+    for file in ["main.js", "k6.config.js", "load-test.toml"] {
+        let text = read(&root().join("load-tests").join(file));
+        let text = text.replace(r#"default_tests = ["health", "missions", "specs"]"#, "");
+        std::fs::write(dir.path().join(file), text).unwrap();
+    }
+    let script = |options: &str, then: &str| {
+        format!(
+            "import http from 'k6/http';
+            import {{ check, sleep }} from 'k6';
+            import exec from 'k6/execution';
+            export const options = {{ {options} }};
+            export default function () {{
+              check(http.get(`${{__ENV.BASE_URL}}/api/health`), {{ 'is 200': (r) => r.status === 200 }});
+              {then}
+              sleep(0.2);
+            }}"
+        )
+    };
+    let tests = [
+        (
+            "crossed",
+            script("thresholds: { http_req_duration: ['p(95)<0.001'] }", ""),
+        ),
+        ("fine", script("", "")),
+        ("aborts", script("", "exec.test.abort('enough is known');")),
+    ];
+    for (name, text) in tests {
+        std::fs::write(dir.path().join(format!("tests/{name}.js")), text).unwrap();
+    }
+    dir
+}
+
+/// No process has the key in its arguments while both runners have it in their environment.
+#[track_caller]
+fn no_key_in_arguments(name: &str) {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let lines: Vec<String> = pids.map(command_line).collect();
+    let runner = format!("--tag testrun_name={name}");
+    let runners = lines.iter().filter(|line| line.contains(&runner)).count();
+    assert_eq!(runners, 2, "{lines:#?}");
+    let with_key: Vec<_> = lines.iter().filter(|line| line.contains(KEY)).collect();
+    assert!(with_key.is_empty(), "{with_key:#?}");
+}
+
+/// The key is in no file of a run, in nothing it said, and in no object but the Secret.
+fn no_key(stage: &Stage, done: &Done) {
+    for file in files(&done.results)
+        .iter()
+        .chain(&files(stage.cluster.dir()))
+    {
+        assert!(!read(file).contains(KEY), "{} has the key", file.display());
+    }
+    assert!(!format!("{}{}", done.stdout, done.stderr).contains(KEY));
+    let state = stage.cluster.inner.store.lock();
+    for change in state
+        .changes
+        .iter()
+        .filter(|change| change.plural != "secrets")
+    {
+        assert!(
+            !change.object.to_string().contains(KEY),
+            "{}",
+            change.object
+        );
+    }
+}
+
+#[test]
+fn a_test_passes_though_streams_break() {
+    // The log in the middle of a summary.
+    let faults = Faults {
+        cut_log: Some(40_000),
+        cut_watches: 3,
+        ..Faults::default()
+    };
+    let Some(stage) = Stage::new(faults) else {
+        return;
+    };
+    let mut run = stage.run("missions", 2, "--time-scale 0.1").start();
+    let name = stage.wait_for_load(&mut run);
+    no_key_in_arguments(&name);
+    let done = run.done();
+    done.exits(0).says("context stand-in");
+    let state = stage.cluster.inner.store.lock();
+    assert_eq!(
+        (state.faults.cut_log, state.faults.cut_watches),
+        (None, 0),
+        "nothing was cut"
+    );
+    drop(state);
+    let run = done.run();
+    assert_eq!(
+        (&run["cluster"]["runners"], &run["cluster"]["heard"]),
+        (&2.into(), &2.into())
+    );
+    assert_eq!(run["cluster"]["operator"], "1.6.0");
+    let test = &run["tests"][0];
+    // What both did together is what the server counted.
+    let runners = test["runners"].as_array().unwrap().iter();
+    let together: f64 = runners
+        .map(|runner| runner["requests"].as_f64().unwrap())
+        .sum();
+    assert_eq!(test["metrics"]["http_requests"].as_f64(), Some(together));
+    assert_eq!(stage.requests(), together);
+    let history = read(&done.results.join("history.jsonl"));
+    assert_eq!(history.lines().count(), 1, "{history}");
+    stage.is_empty();
+    no_key(&stage, &done);
+}
+
+#[test]
+fn what_fails_is_told_as_of_a_local_run() {
+    let Some(stage) = Stage::new(Faults::default()) else {
+        return;
+    };
+    let done = stage.run_own("crossed aborts", "--time-scale 0.04").done();
+    done.exits(1);
+    let run = done.run();
+    for (at, name, reason) in [
+        (0, "crossed", "the limit is 0.001 ms"),
+        (
+            1,
+            "aborts",
+            "runners 1, 2: k6 exited with 108: the script aborted the test",
+        ),
+    ] {
+        let test = &run["tests"][at];
+        let reasons = test["reasons"].to_string();
+        assert_eq!(
+            (&test["name"], &test["outcome"]),
+            (&name.into(), &"failed".into())
+        );
+        assert!(reasons.contains(reason), "{reasons}");
+        assert!(!reasons.contains("the pod is gone"), "{reasons}");
+    }
+    stage.is_empty();
+}
+
+#[test]
+fn a_lost_runner_is_named() {
+    let Some(stage) = Stage::new(Faults::default()) else {
+        return;
+    };
+    let mut run = stage.run_own("fine", "--time-scale 0.15").start();
+    let name = stage.wait_for_load(&mut run);
+    // As of a node that is lost: no time is left to say anything.
+    stage.cluster.inner.store.change(|state| {
+        let is_second = |pod: &&Value| pod["metadata"]["labels"]["job-name"] == format!("{name}-2");
+        let lost = key(
+            "pods",
+            state.list("pods", NAMESPACE).find(is_second).unwrap(),
+        );
+        state.delete(&lost, Some(0)).unwrap();
+    });
+    let done = run.done();
+    done.exits(1);
+    let reasons = done.reasons();
+    assert!(
+        reasons.contains("fine: runner 2: the pod is gone"),
+        "{reasons}"
+    );
+    assert_eq!(done.run()["cluster"]["heard"], 1);
+    stage.is_empty();
+}
+
+#[test]
+fn ctrl_c_keeps_what_is_known_and_deletes_what_was_created() {
+    let Some(stage) = Stage::new(Faults::default()) else {
+        return;
+    };
+    let mut run = stage.run_own("fine", "").start();
+    stage.wait_for_load(&mut run);
+    run.signal_as_a_terminal(Signal::INT);
+    let done = run.done();
+    done.exits(130);
+    let run = done.run();
+    let test = &run["tests"][0];
+    assert_eq!(test["outcome"], "interrupted");
+    assert_eq!(run["cluster"]["heard"], 2, "{:#}", test["runners"]);
+    assert_eq!(test["runners"][0]["exit_code"], 105);
+    stage.is_empty();
+}
+
+#[test]
+fn a_run_whose_terminal_is_gone_is_gone_on_with() {
+    let Some(stage) = Stage::new(Faults::default()) else {
+        return;
+    };
+    let mut run = stage.run_own("fine", "--time-scale 0.1").start();
+    let name = stage.wait_for_load(&mut run);
+    run.signal(Signal::KILL);
+    assert_eq!(run.done().code, None);
+    let done = stage.cluster.run(&format!("attach {name} --keep")).done();
+    done.exits(0);
+    assert_eq!(done.run()["cluster"]["heard"], 2);
+    let clean = stage.cluster.run("clean").done();
+    clean.exits(2).says(&name).says("say --yes");
+    stage.cluster.run("clean --yes").done().exits(0).says("deleted 2 objects");
+    stage.is_empty();
+}
+
+#[test]
+fn what_cannot_run_is_told_apart() {
+    let faults = Faults {
+        missing_images: vec!["grafana/none:1"],
+        ..Faults::default()
+    };
+    let Some(stage) = Stage::new(faults) else {
+        return;
+    };
+    let cluster = &stage.cluster;
+    cluster
+        .run("check")
+        .done()
+        .exits(0)
+        .says("controller-v1.6.0");
+    let done = stage
+        .run("health", 2, "--image grafana/none:1 --deadline 2s")
+        .done();
+    done.exits(3)
+        .says("the initializer cannot start: ErrImagePull");
+    stage.is_empty();
+    stage
+        .run("health", 2, "--context eu-production")
+        .done()
+        .exits(2)
+        .says("say --yes");
+    stage
+        .run("health", 3, "")
+        .done()
+        .exits(2)
+        .says("2 virtual users, too few for 3 runners");
+    cluster
+        .inner
+        .store
+        .change(|state| state.faults.forbidden = vec!["create testruns", "get pods/log"]);
+    cluster
+        .run("check")
+        .done()
+        .exits(3)
+        .says("testruns: you may not create")
+        .says("pods/log: you may not get");
+    stage
+        .run("health", 2, "")
+        .done()
+        .exits(3)
+        .says("testruns: you may not create");
+    cluster.inner.store.change(|state| {
+        state.faults.forbidden.clear();
+        state.remove(&crate::api::crd());
+    });
+    cluster
+        .run("check")
+        .done()
+        .exits(3)
+        .says("the cluster knows no TestRuns: install k6-operator");
+    stage.is_empty();
+}

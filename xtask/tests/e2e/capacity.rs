@@ -1,0 +1,93 @@
+//! `capacity` against a server that hands out so many answers a second: the edge is known beforehand.
+
+use rustix::process::Signal;
+
+use crate::support::{Done, Run, capacity_stub, load_tests, read};
+
+/// 100 answers a second: users who pause for 100 ms, and may wait for 100 ms, are 20 at the edge.
+const TOKENS: &str = "tokens:100";
+
+fn capacity(args: &str) -> (Run, tempfile::TempDir) {
+    let folder = load_tests("capacity");
+    let table = folder.path().join("load-test.toml");
+    let run = Run::capacity(&format!("--judge-when-busy {args}"))
+        .server_bin(capacity_stub())
+        .env("LOAD_TEST_CONFIG", table.to_str().unwrap())
+        .env("STUB_MODE", TOKENS);
+    (run, folder)
+}
+
+fn interval(done: &Done) -> (f64, Option<f64>) {
+    let found = &done.run()["tests"][0]["capacity"];
+    let interval = &found["interval"];
+    (
+        interval["at_least"].as_f64().unwrap(),
+        interval["below"].as_f64(),
+    )
+}
+
+#[test]
+fn the_edge_of_a_server_is_found_and_kept() {
+    let (run, _folder) =
+        capacity("--start 14 --step 1s --confirm 2s --budget 90s --resolution 20%");
+    let done = run.done();
+    done.exits(0)
+        .says("ask, step 1: 14 users for 1 s, to find the edge")
+        .says("ask holds ")
+        .says("first crossed: ");
+    let (at_least, below) = interval(&done);
+    let below = below.unwrap();
+    assert!(at_least <= 22.0 && below >= 18.0, "{at_least} {below}");
+    assert!(below <= at_least * 1.2 + 1.0, "{at_least} {below}");
+    let run = done.run();
+    let found = &run["tests"][0]["capacity"];
+    assert_eq!(found["ended"], "resolution_reached", "{found}");
+    assert_eq!(found["confirmed"]["below"], true, "{found}");
+    assert_eq!(found["confirmed"]["above"], true, "{found}");
+    let steps = found["steps"].as_array().unwrap();
+    assert_eq!(
+        (&steps[0]["load"], &steps[0]["outcome"]),
+        (&14.into(), &"held".into())
+    );
+    assert_eq!(
+        (&steps[1]["load"], &steps[1]["outcome"]),
+        (&28.into(), &"failed".into())
+    );
+    let reason = steps[1]["reasons"][0].as_str().unwrap();
+    assert!(reason.contains("p95 of requests"), "{reason}");
+    assert_eq!(run["profile"], "capacity");
+    let line = read(&done.results.join("history.jsonl"));
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let middle = (at_least * below).sqrt();
+    assert!(
+        (line["capacity"]["value"].as_f64().unwrap() - middle).abs() < 1e-9,
+        "{line}"
+    );
+    assert_eq!(line["metrics"], serde_json::Value::Null, "{line}");
+}
+
+#[test]
+fn an_interrupted_search_keeps_what_it_knows() {
+    let (run, _folder) = capacity("--rate --start 30 --step 2s");
+    let mut run = run.start();
+    run.wait_for("ask, step 2: 60 iterations a second");
+    run.signal_as_a_terminal(Signal::INT);
+    let done = run.done();
+    done.exits(130)
+        .says("ask holds at least 30 iterations a second, when it was interrupted");
+    assert_eq!(interval(&done), (30.0, None));
+    let run = done.run();
+    let test = &run["tests"][0];
+    assert_eq!(
+        (&run["outcome"], &test["outcome"]),
+        (&"interrupted".into(), &"interrupted".into())
+    );
+    assert_eq!(test["capacity"]["ended"], "interrupted");
+    let first = &test["capacity"]["steps"][0];
+    assert_eq!(
+        (&first["load"], &first["outcome"]),
+        (&30.into(), &"held".into())
+    );
+    let rate = first["iterations_per_second"].as_f64().unwrap();
+    assert!((25.0..=31.0).contains(&rate), "{first}");
+}
