@@ -44,6 +44,8 @@ const MOST: u64 = 50_000;
 const MOST_LOST: u32 = 3;
 /// How long an iteration may take under a rate, beside what it takes when the server is idle, before no user is free.
 const WAIT_S: f64 = 5.0;
+/// For how long everything may stand still before users must be made, which takes k6 so long that iterations are dropped.
+const HICCUP_S: f64 = 0.25;
 
 /// A checked command line.
 #[derive(Debug, Clone)]
@@ -149,7 +151,7 @@ impl Plan {
 fn users_for(rate: u64, iteration_s: Option<f64>) -> (u64, u64) {
     let iteration_s = iteration_s.unwrap_or(1.0);
     let users = |seconds: f64| ((rate as f64 * seconds).ceil() as u64 + 1).clamp(1, MOST);
-    (users(1.5 * iteration_s), users(2.0 * iteration_s + WAIT_S))
+    (users(1.5 * iteration_s + HICCUP_S), users(2.0 * iteration_s + WAIT_S))
 }
 
 /// A search under way.
