@@ -130,7 +130,7 @@ fn run_plan(
             )
         })
     })?;
-    consent::ask(args.yes, &plan, &shapes)?;
+    consent::ask(args.yes, &plan, &shapes, search.is_some())?;
     let lock = lock_for(&plan, root, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, &plan.profile, now)?;
