@@ -272,13 +272,8 @@ fn done(inner: &Arc<Inner>, path: Path, asked: &Asked) -> Result<Answer, Refusal
             review
         }
         ("POST", _) => {
-            let mut object = asked.body.clone();
+            let object = asked.body.clone();
             held_to_schema(&object)?;
-            if let Some(values) = object["stringData"].take().as_object() {
-                for (name, value) in values {
-                    object["data"][name] = node::encoded(value.as_str().unwrap()).into();
-                }
-            }
             let created = inner
                 .store
                 .change(|state| state.create(plural, &namespace, object))?;

@@ -30,7 +30,7 @@ pub struct Cluster {
     pub inner: Arc<Inner>,
     /// kubectl.
     kubectl: PathBuf,
-    _listening: Listening,
+    listening: Listening,
 }
 
 /// What the threads of a cluster share.
@@ -164,7 +164,7 @@ impl Cluster {
         let cluster = Self {
             inner,
             kubectl,
-            _listening: listening,
+            listening,
         };
         cluster.write_config();
         Some(cluster)
@@ -172,7 +172,7 @@ impl Cluster {
 
     /// Two contexts for the same cluster, one of them named like production.
     fn write_config(&self) {
-        let server = format!("http://{}", self._listening.address);
+        let server = format!("http://{}", self.listening.address);
         let context = |name: &str| {
             let context = json!({"cluster": "stand-in", "user": "tester", "namespace": NAMESPACE});
             json!({"name": name, "context": context})
