@@ -30,6 +30,7 @@ pub struct Cluster {
     pub inner: Arc<Inner>,
     /// kubectl.
     kubectl: PathBuf,
+    dir: TempDir,
     listening: Listening,
 }
 
@@ -37,8 +38,8 @@ pub struct Cluster {
 pub struct Inner {
     /// The objects.
     pub store: Store,
-    /// Where containers have their files.
-    pub dir: TempDir,
+    /// The folder with everything.
+    pub dir: PathBuf,
     logs: Mutex<BTreeMap<String, Arc<Log>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -143,9 +144,10 @@ impl Cluster {
         };
         // Installed before anybody waits for it.
         let _installed = k6();
+        let dir = tempfile::tempdir().unwrap();
         let inner = Arc::new(Inner {
             store: Store::default(),
-            dir: tempfile::tempdir().unwrap(),
+            dir: dir.path().to_owned(),
             logs: Mutex::default(),
             threads: Mutex::default(),
         });
@@ -164,6 +166,7 @@ impl Cluster {
         let cluster = Self {
             inner,
             kubectl,
+            dir,
             listening,
         };
         cluster.write_config();
@@ -188,7 +191,7 @@ impl Cluster {
 
     /// The folder with everything of this cluster.
     pub fn dir(&self) -> &Path {
-        self.inner.dir.path()
+        self.dir.path()
     }
 
     /// The surroundings in which kubectl finds this cluster.

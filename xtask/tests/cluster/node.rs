@@ -121,7 +121,7 @@ impl Life<'_> {
             "Pending",
             json!({"waiting": {"reason": "ContainerCreating"}}),
         );
-        let dir = self.inner.dir.path().join("pods").join(&self.pod.2);
+        let dir = self.inner.dir.join("pods").join(&self.pod.2);
         std::fs::create_dir_all(dir.join("tmp")).unwrap();
         let log = self.inner.new_log(pod);
         self.address = address();
