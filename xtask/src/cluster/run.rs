@@ -30,6 +30,8 @@ use crate::{github, repo, report, ui};
 
 /// How long runners that are told to end may take to write their summaries: Kubernetes gives them half a minute.
 const GRACE: Duration = Duration::from_secs(40);
+/// How long the logs of those may take that ended before an interruption: somebody waits.
+const ENDED: Duration = Duration::from_secs(5);
 /// How long the rest of the logs may take once all runners have ended.
 const REST: Duration = Duration::from_secs(60);
 
@@ -290,13 +292,16 @@ impl<'a> Run<'a> {
             interrupt::leaves(None);
         } else {
             let has_ended = matches!(conclusion, Some(Conclusion::Ran { .. }));
-            if has_ended {
-                following.read_to_the_end(REST)?;
+            if conclusion.is_none() {
+                // With its pod the log goes of whoever came to an end before.
+                following.read_to_the_end(ENDED, true)?;
+            } else if has_ended {
+                following.read_to_the_end(REST, false)?;
             }
             self.delete(&own);
             if conclusion.is_none() && following.step >= Step::Running {
                 // k6 writes its summary when it is told to end, and the logs are followed still.
-                following.read_to_the_end(GRACE)?;
+                following.read_to_the_end(GRACE, false)?;
             }
         }
         let collected = collect(&mut following, &wanted, conclusion.as_ref(), &dir);

@@ -167,6 +167,16 @@ impl Seen {
         self.pods.get(end.pod.as_ref()?)?.spec.node_name.clone()
     }
 
+    /// Whether a Job has ended whose pod, as far as it was seen, has not: its watch may be late, or the pod be gone before
+    /// its watch began.
+    pub fn is_behind(&self, wanted: &Wanted) -> bool {
+        self.runners(wanted).into_iter().any(|(number, pod)| {
+            let job = self.job(&format!("{}-{number}", wanted.name));
+            let ended = job.is_some_and(|job| job.status.failed + job.status.succeeded > 0);
+            ended && pod.is_some_and(|pod| !pod.has_ended() && !self.is_gone(pod))
+        })
+    }
+
     /// The uid of the TestRun.
     pub fn uid(&self) -> Option<&str> {
         self.test_run.as_ref().map(|it| &*it.metadata.uid)
