@@ -8,6 +8,7 @@
 #   SERVER=3      rounds against tachikoma-server; 0 leaves it out
 #   RESOLUTION=5% STEP=3s CONFIRM=3s BUDGET=90s    of the searches whose answer is known
 #
+# It takes little of the machine, but what else runs there delays it: on one that is not idle, start it with `nice -n -10`.
 # An edge is a stretch: at its lower end the queue is just full, at its upper end a step of STEP seconds is just long
 # enough for p95 to pass the limit T of 100 ms: a rate C (1 + T / (0.95 STEP)), by the queue that grows meanwhile.
 set -euo pipefail
@@ -55,7 +56,7 @@ search() {
   STUB_MODE=$mode PAUSE=$pause LOAD_TEST_CONFIG=$work/stub/load-test.toml TACHIKOMA_RESULTS=$results \
     XDG_RUNTIME_DIR=$work/runs "$xtask" capacity ask --base-url http://127.0.0.1:0 \
     --server-bin target/release/capacity-stub --resolution "$resolution" --step "$step" --confirm "$confirm" \
-    --budget "$budget" "${words[@]}" >"$results.txt" 2>&1 || true
+    --budget "$budget" --judge-when-busy "${words[@]}" >"$results.txt" 2>&1 || true
   jq -r --arg name "$name" --arg cause "$cause" --arg edge "$edge" --arg seconds $((SECONDS - began)) \
     --argjson resolution "${resolution%\%}" '
     .tests[0].capacity as $it | ($edge | split(" ") | map(tonumber)) as [$from, $to]

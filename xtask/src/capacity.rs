@@ -11,11 +11,9 @@ use crate::record::{
 ///
 /// Source: <https://grafana.com/docs/k6/latest/testing-guides/running-large-tests/#monitoring-your-load-generator>.
 const FULL_CPU: f64 = 0.8;
-/// The idle share of all cores below which whoever wants one waits for it.
-const MIN_IDLE: f64 = 0.05;
-/// The share of all cores that the load generator and the server must take together for a machine without idle time to be
-/// full of them, and not of other programs.
-const OURS: f64 = 0.5;
+/// The idle share of all cores below which whoever wants one waits for it, and the share that the server and the load
+/// generator take together if it is they who leave none.
+const FULL_MACHINE: (f64, f64) = (0.05, 0.5);
 /// The share of one core, of the time or of a limit from which on a thread, the commits or the open files are full.
 const FULL: f64 = 0.9;
 /// How far from one core threads that take turns may be all together, and the share of one that none of them takes alone.
@@ -69,9 +67,7 @@ fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Cause
     let used = &at.resources;
     let takes_more = |cpu: f64| cpu > server(used).unwrap_or(0.0);
     let cpu = used.generator_cpu;
-    let ours = cpu.unwrap_or(0.0) + server(used).unwrap_or(0.0);
-    let is_full = ours >= OURS && used.machine_idle.is_some_and(|idle| idle <= MIN_IDLE);
-    if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (is_full && takes_more(cpu))) {
+    if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (is_full(used) && takes_more(cpu))) {
         return generator(at, held, unit);
     }
     let found = full(at, held, unit);
@@ -129,8 +125,10 @@ fn generator(step: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Ca
         (Some(cpu), _) if cpu >= FULL_CPU => {
             format!("k6 took {} of {}", share(cpu), cores(used))
         }
-        // It lacks something else, which the reason names.
-        (_, Some(reason)) if step.outcome == StepOutcome::Generator => reason.clone(),
+        // Something else is in the way, which the reason names.
+        (_, Some(reason)) if step.outcome == StepOutcome::Generator => reason
+            .trim_start_matches("could not be measured: ")
+            .to_owned(),
         _ => machine(used),
     };
     // What twice the load would take, with a fifth to spare.
@@ -148,7 +146,7 @@ fn generator(step: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Ca
         what: GENERATOR.into(),
         share: used.generator_cpu,
         sentence: format!(
-            "At least {}: this machine cannot ask for more, since {words}{}",
+            "At least {}: this machine cannot ask for more: {words}{}",
             unit.counted(known as f64),
             needs.unwrap_or_default()
         ),
@@ -159,6 +157,13 @@ fn capital(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(letters.as_str().chars()).collect()
+}
+
+/// Whether the server and the load generator leave the machine no idle time.
+fn is_full(used: &ResourcesRecord) -> bool {
+    let (idle, least) = FULL_MACHINE;
+    let both = server(used).unwrap_or(0.0) + used.generator_cpu.unwrap_or(0.0);
+    used.machine_idle.is_some_and(|part| part <= idle) && both >= least
 }
 
 /// The share of all cores that the server took.
@@ -207,8 +212,7 @@ fn cpu(used: &ResourcesRecord) -> Option<Full> {
             ),
         });
     }
-    used.machine_idle.filter(|idle| *idle <= MIN_IDLE)?;
-    Some(Full {
+    is_full(used).then(|| Full {
         what: "CPU of this machine",
         share: Some(took),
         words: format!(
@@ -499,6 +503,13 @@ mod tests {
             machine_idle: Some(0.01),
             ..idle()
         };
+        let beside_others = ResourcesRecord {
+            server_user: Some(0.01),
+            generator_cpu: Some(0.07),
+            ..full.clone()
+        };
+        let failed = step(22, StepOutcome::Failed, beside_others);
+        assert!(!is_generator(&cause(&[failed], LoadUnit::Users).unwrap()));
         let mut lacks_files = step(22, StepOutcome::Generator, idle());
         lacks_files.reasons = vec!["the load generator had too few open files".into()];
         for (step, words) in [
@@ -516,7 +527,7 @@ mod tests {
             let held = self::step(20, StepOutcome::Held, idle());
             let cause = cause(&[held, step], LoadUnit::Users).unwrap();
             assert!(is_generator(&cause), "{cause:?}");
-            let begin = "At least 20 users: this machine cannot ask for more, since ";
+            let begin = "At least 20 users: this machine cannot ask for more: ";
             assert!(cause.sentence.starts_with(begin), "{cause:?}");
             // 40 users ask 364 times a second.
             for words in [

@@ -206,7 +206,10 @@ mod tests {
     fn our_profiles_are_all_read() {
         let Profiles { known, open } = testing::ours().profiles;
         let names: Vec<&str> = known.iter().map(|key| key.name.as_str()).collect();
-        assert_eq!(names, ["smoke", "load", "stress", "soak", "spike"]);
+        assert_eq!(
+            names,
+            ["smoke", "load", "stress", "soak", "spike", "breakpoint"]
+        );
         assert!(!open);
         assert_eq!(known[0].about.as_deref(), Some("Quick smoke test"));
     }

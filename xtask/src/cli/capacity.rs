@@ -125,7 +125,7 @@ mod tests {
         assert!(args.search.rate && args.to.base_url.is_some());
         assert_eq!(args.search.resolution, 0.125);
         for (wrong, hint) in [
-            ("smoke", "missions"),
+            ("mission", "missions"),
             ("--resolution 0.05", "as in `5%`"),
             ("--resolution 60%", "1% to 50%"),
             ("--budget 10", "1s to 24h"),

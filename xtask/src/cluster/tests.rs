@@ -124,7 +124,7 @@ fn every_profile_test_and_number_of_runners_fits_the_schema() {
             }
         }
     }
-    assert_eq!(seen, 5 * 4 * 4 * 2);
+    assert_eq!(seen, 6 * 4 * 4 * 2);
 }
 
 #[test]
