@@ -151,7 +151,10 @@ impl Plan {
 fn users_for(rate: u64, iteration_s: Option<f64>) -> (u64, u64) {
     let iteration_s = iteration_s.unwrap_or(1.0);
     let users = |seconds: f64| ((rate as f64 * seconds).ceil() as u64 + 1).clamp(1, MOST);
-    (users(1.5 * iteration_s + HICCUP_S), users(2.0 * iteration_s + WAIT_S))
+    (
+        users(1.5 * iteration_s + HICCUP_S),
+        users(2.0 * iteration_s + WAIT_S),
+    )
 }
 
 /// A search under way.

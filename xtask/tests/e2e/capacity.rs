@@ -28,8 +28,7 @@ fn interval(done: &Done) -> (f64, Option<f64>) {
 
 #[test]
 fn the_edge_of_a_server_is_found_and_kept() {
-    let (run, _folder) =
-        capacity("--start 14 --step 1s --confirm 2s --resolution 30%");
+    let (run, _folder) = capacity("--start 14 --step 1s --confirm 2s --resolution 30%");
     let done = run.done();
     done.exits(0)
         .says("ask, step 1: 14 users for 1 s, to find the edge")
