@@ -141,7 +141,9 @@ impl Life<'_> {
                 ];
                 self.show_container("Running", json!({"running": {"startedAt": self.begun}}));
                 let exit = self.run(pod, child);
-                readers.into_iter().for_each(|reader| reader.join().unwrap());
+                readers
+                    .into_iter()
+                    .for_each(|reader| reader.join().unwrap());
                 exit
             }
             Work::Unpause(addresses) => {

@@ -290,7 +290,12 @@ fn a_run_whose_terminal_is_gone_is_gone_on_with() {
     assert_eq!(done.run()["cluster"]["heard"], 2);
     let clean = stage.cluster.run("clean").done();
     clean.exits(2).says(&name).says("say --yes");
-    stage.cluster.run("clean --yes").done().exits(0).says("deleted 2 objects");
+    stage
+        .cluster
+        .run("clean --yes")
+        .done()
+        .exits(0)
+        .says("deleted 2 objects");
     stage.is_empty();
 }
 
