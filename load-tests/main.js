@@ -133,7 +133,7 @@ const initialized = Date.now();
 // Writes a failed answer to the log: the first 20 of a kind, and then no more than one a second, which stands for those
 // since the one before. Of the URL only the path is written, since a query may hold a key. Whatever is odd about an
 // answer, the script goes on as if nobody had looked.
-function tellFailed({ request, status, error, body }) {
+function tellFailed({ request, status, error, body, headers }) {
   try {
     const { method = '', url = '' } = request || {};
     const path = withoutKey(`/${url}`.replace(/^\/[a-z]+:\/\/[^/?#]*/i, '').replace(/[?#].*/, '') || '/');
@@ -150,7 +150,7 @@ function tellFailed({ request, status, error, body }) {
     if (before.lines < 20 || now - before.at >= 1000) {
       // Cut only where the key can no longer be cut in two.
       const shown = before.lines === 0 && typeof body === 'string' ? withoutKey(body.slice(0, 4096)).slice(0, 200) : undefined;
-      writeFailed({ ...answer, body: shown, count: before.untold + 1 });
+      writeFailed({ ...answer, body: shown, retry_after: (headers || {})['Retry-After'], count: before.untold + 1 });
       told.set(kind, { answer, lines: before.lines + 1, untold: 0, at: now });
     } else {
       told.set(kind, { ...before, untold: before.untold + 1 });

@@ -2,6 +2,7 @@
 
 mod begin;
 mod command;
+mod consent;
 mod judge;
 mod keep;
 mod one_test;
@@ -129,6 +130,7 @@ fn run_plan(
             )
         })
     })?;
+    consent::ask(args.yes, &plan, &shapes)?;
     let lock = lock_for(&plan, root, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, &plan.profile, now)?;
@@ -303,7 +305,7 @@ impl Run<'_> {
             faults: server.alive.faults,
             compiler: server.compiler.clone(),
         });
-        if let Some(notice) = &server.notice {
+        for notice in &server.notices {
             self.say(notice.clone());
         }
         if self.perf.is_some() {

@@ -8,6 +8,7 @@ mod flame;
 mod functions;
 mod names;
 mod stacks;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,7 @@ pub use flame::{draw, draw_difference};
 pub use functions::{Cost, functions, grown, shares};
 pub use names::readable;
 pub use stacks::Stacks;
+pub use tools::same;
 
 /// How much of each thread's stack is copied with a sample, in bytes: with 8 KiB every fifth stack of a server in Rust is
 /// cut off, with this one in a hundred.

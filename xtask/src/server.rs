@@ -2,6 +2,7 @@
 
 mod build;
 mod data_dir;
+mod distance;
 mod health;
 mod key;
 pub mod lock;
@@ -25,11 +26,12 @@ use crate::secret::Secret;
 use crate::shell::logs::LogFile;
 use crate::shell::{Ended, Process};
 use crate::ui;
+use distance::Distance;
 use health::Prober;
 use target::{Address, Target};
 use watch::Watch;
 
-pub use build::{BuildAhead, Checkout, build, compiler};
+pub use build::{BuildAhead, Checkout, build, build_tool, compiler};
 pub use data_dir::DataDir;
 pub use health::{Alive, Health};
 pub use key::api_key;
@@ -76,8 +78,8 @@ pub struct Server {
     pub address: Address,
     /// What it says of itself.
     pub alive: Alive,
-    /// What is to be known of its address, in a sentence.
-    pub notice: Option<String>,
+    /// What is to be known of where it is, in sentences.
+    pub notices: Vec<String>,
     /// The compiler as it names itself, if cargo built it here.
     pub compiler: Option<String>,
     prober: Prober,
@@ -104,9 +106,9 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         return start_server(wanted);
     }
     let address = occupied(target);
-    let notice = match target.local {
-        Some(_) => None,
-        None => http::pin(&address.base_url, FIRST_LOOK),
+    let mut notices = match target.local {
+        Some(_) => Vec::new(),
+        None => Vec::from_iter(http::pin(&address.base_url, FIRST_LOOK)),
     };
     let (url, name) = (&address.base_url, &wanted.config.table.server.name);
     let prober = Prober::new(&wanted.config.table, url)?;
@@ -119,6 +121,19 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
                 "using the {name} {} that already runs at {url}",
                 alive.version
             ));
+            if !target.is_loopback()
+                && let Some(distance) = Distance::of(&prober.url())
+            {
+                let seen = match wanted.pid {
+                    Some(_) => "",
+                    None => ", and what it takes of memory and CPU is not seen",
+                };
+                let words = distance.words();
+                ui::info(&format!(
+                    "{words}; it is not started or stopped from here{seen}"
+                ));
+                notices.extend(distance.notice());
+            }
             let sampler = wanted
                 .pid
                 .map(|pid| Sampler::start(pid, &usage_path(wanted)))
@@ -127,7 +142,7 @@ pub fn acquire_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
                 kind: ServerKind::Url,
                 address,
                 alive,
-                notice,
+                notices,
                 compiler: None,
                 prober,
                 config: wanted.config.clone(),
@@ -242,7 +257,7 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         kind: ServerKind::StartedHere,
         address,
         alive,
-        notice: None,
+        notices: Vec::new(),
         compiler,
         prober,
         config: wanted.config.clone(),

@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["config", "error", "http", "record", "secret", "shell", "ui"],
     ),
     ("prometheus", &["error", "http", "record", "server"]),
-    ("profile", &["cli", "error", "record", "shell"]),
+    ("profile", &["cli", "error", "record", "server", "shell"]),
     (
         "plan",
         &[

@@ -181,6 +181,10 @@ pub struct Running {
     #[arg(help_heading = group::SERVER, long, value_name = "PID", value_parser = process)]
     pub server_pid: Option<u32>,
 
+    /// The server is yours to load, though its address is public: nobody is asked about more than 10 virtual users.
+    #[arg(help_heading = group::SERVER, long)]
+    pub yes: bool,
+
     /// Wait while another run holds the server or port, instead of failing.
     #[arg(help_heading = group::SERVER, long)]
     pub wait: bool,

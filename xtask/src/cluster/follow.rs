@@ -188,7 +188,7 @@ impl<'a> Following<'a> {
             self.read_logs()?;
             let state = watcher.observe(&self.seen, began.elapsed());
             self.step = state.step;
-            if state.progress != said {
+            if state.wants_log.is_none() && state.progress != said {
                 said.clone_from(&state.progress);
                 progress.says(&said);
                 if !ui::is_terminal() {

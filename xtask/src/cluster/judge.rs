@@ -27,12 +27,12 @@ pub fn judge(
 ) -> (TestRecord, Option<String>) {
     let mut record = planned(it);
     record.started_at = Some(humantime::format_rfc3339_seconds(started_at).to_string());
-    record.runners = collected.runners;
     if let Some(Conclusion::Fault { sentence, .. }) = conclusion {
         record.outcome = Outcome::CouldNotRun;
         record.reasons = vec![sentence.clone()];
         return (record, None);
     }
+    record.runners = collected.runners;
     let merged = collected.merged;
     let evidence = Evidence {
         summary: match &merged {

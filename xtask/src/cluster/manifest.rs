@@ -79,26 +79,21 @@ pub fn objects(args: &Runners, image: &str, run: &str, test: &Packed<'_>) -> [Va
         "spec": {
             "parallelism": args.runners,
             "script": {"configMap": {"name": test.name, "file": FILE}},
-            "args": arguments(test),
+            "args": arguments(test.tags),
             // One that is left out is a copy of the runner, whose variables then stand in its arguments: the key too.
             "initializer": initializer(args, image),
             "starter": pod(args, &args.starter_image),
-            "runner": runner(args, image, test.name),
+            "runner": runner(args, image, test),
         },
     });
     [config_map, test_run]
 }
 
-/// The operator adds tags of its own as arguments, which replace those of the script: so they are said once more. As one
-/// word an output reaches `k6 archive`, which knows none.
-fn arguments(test: &Packed<'_>) -> Vec<String> {
-    let tags = test
-        .tags
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
-    let tags = tags.flat_map(|tag| ["--tag".to_owned(), escaped(&tag)]);
-    let samples = test.exact.then(|| ["--out", "csv=-"].map(str::to_owned));
-    tags.chain(samples.into_iter().flatten()).collect()
+/// The operator adds tags of its own as arguments, which replace those of the script: so they are said once more.
+fn arguments(tags: &BTreeMap<String, String>) -> Vec<String> {
+    let tags = tags.iter().map(|(name, value)| format!("{name}={value}"));
+    tags.flat_map(|tag| ["--tag".to_owned(), escaped(&tag)])
+        .collect()
 }
 
 /// Kubernetes puts variables in the place of `$(NAME)`, and one dollar in that of two.
@@ -136,13 +131,17 @@ fn initializer(args: &Runners, image: &str) -> Map<String, Value> {
     block
 }
 
-fn runner(args: &Runners, image: &str, name: &str) -> Map<String, Value> {
+fn runner(args: &Runners, image: &str, test: &Packed<'_>) -> Map<String, Value> {
     let mut env = vec![
         json!({"name": "K6_NO_USAGE_REPORT", "value": "true"}),
         // As that of a local run, for the same reader.
         json!({"name": "K6_LOG_FORMAT", "value": "json"}),
         json!({"name": "TERMINATION_LOG", "value": "/dev/termination-log"}),
     ];
+    if test.exact {
+        // As an argument it would be the initializer's too.
+        env.push(json!({"name": "K6_OUT", "value": "csv=-"}));
+    }
     if let Some(secret) = &args.api_key_secret {
         let entry = json!({"name": secret.name, "key": secret.key});
         env.push(json!({"name": "API_KEY", "valueFrom": {"secretKeyRef": entry}}));
@@ -169,7 +168,7 @@ fn runner(args: &Runners, image: &str, name: &str) -> Map<String, Value> {
             "maxSkew": 1,
             "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": unsatisfiable,
-            "labelSelector": {"matchLabels": {"k6_cr": name, "runner": "true"}},
+            "labelSelector": {"matchLabels": {"k6_cr": test.name, "runner": "true"}},
         }]),
     );
     block

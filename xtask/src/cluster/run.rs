@@ -170,7 +170,11 @@ impl<'a> Run<'a> {
             time_scale: first.time_scale,
             vus_scale: first.vus_scale,
             command: Some(load_test::command_line()),
-            k6_args: Vec::new(),
+            // It costs CPU time: such a run is comparable with none.
+            k6_args: match first.exact {
+                true => ["--out", "csv=-"].map(str::to_owned).into(),
+                false => Vec::new(),
+            },
             target: TargetRecord {
                 base_url: first.base_url.clone(),
                 ws_url: first.ws_url.clone(),

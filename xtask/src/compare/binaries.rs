@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use object::{Object as _, ObjectSection as _};
 
 use crate::cli::Compare;
 use crate::config::{Build, Server};
@@ -13,20 +12,8 @@ use crate::error::UsageError;
 use crate::record::{Side, SideRecord, short_commit};
 use crate::server::Checkout;
 use crate::shell::lock;
-use crate::{repo, server, ui};
+use crate::{profile, repo, server, ui};
 
-/// What of a program is its code, and the data that it begins with.
-const CODE: [&str; 7] = [
-    ".text",
-    ".rodata",
-    ".data.rel.ro",
-    ".data",
-    ".tdata",
-    ".rela.dyn",
-    ".init_array",
-];
-/// What of it every program has.
-const AT_LEAST: [&str; 2] = [".text", ".rodata"];
 /// Branches that others begin at, in the order in which they are looked for.
 const MAIN: [&str; 4] = ["origin/HEAD", "origin/main", "main", "master"];
 
@@ -363,19 +350,14 @@ fn check_out(root: &Path, tree: &Path, commit: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether both programs are the same: to the byte, or in their code.
+/// Whether both programs are the same. Where that cannot be told, both are measured.
 pub fn same(base: &Path, head: &Path) -> bool {
-    let (Ok(base), Ok(head)) = (std::fs::read(base), std::fs::read(head)) else {
-        return false;
-    };
-    base == head || code(&base).is_some_and(|code_of_base| Some(code_of_base) == code(&head))
-}
-
-fn code(program: &[u8]) -> Option<[Option<&[u8]>; 7]> {
-    let file = object::File::parse(program).ok()?;
-    let section = |name: &str| file.section_by_name(name)?.data().ok();
-    let has_code = AT_LEAST.iter().all(|name| section(name).is_some());
-    has_code.then(|| CODE.map(section))
+    profile::same(base, head).unwrap_or_else(|error| {
+        ui::notice(&format!(
+            "whether both programs are the same is not known: {error:#}"
+        ));
+        false
+    })
 }
 
 /// What is to be said of how the sides were built.
@@ -389,39 +371,6 @@ pub fn notice(base: &Binary, head: &Binary) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn programs_with_the_same_code_are_the_same() {
-        let dir = tempfile::tempdir().unwrap();
-        let write = |name: &str, bytes: &[u8]| {
-            let path = dir.path().join(name);
-            std::fs::write(&path, bytes).unwrap();
-            path
-        };
-        let ours = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let mut stamped = ours.clone();
-        stamped.push(0);
-        let path = write("ours", &ours);
-        assert!(same(&path, &write("stamped", &stamped)));
-        let file = object::File::parse(ours.as_slice()).unwrap();
-        let changeable = [
-            ".text",
-            ".rodata",
-            ".data.rel.ro",
-            ".data",
-            ".rela.dyn",
-            ".init_array",
-        ];
-        for name in changeable {
-            let (at, _) = file.section_by_name(name).unwrap().file_range().unwrap();
-            let mut changed = ours.clone();
-            changed[usize::try_from(at).unwrap()] ^= 1;
-            assert!(!same(&path, &write("changed", &changed)), "{name}");
-        }
-        let script = write("script", b"#!/bin/sh\n");
-        assert!(same(&script, &script) && !same(&script, &write("other", b"#!/bin/sh\ntrue\n")));
-        assert!(!same(&script, &dir.path().join("none")));
-    }
 
     #[test]
     fn the_second_of_two_comparisons_says_so() {

@@ -228,6 +228,11 @@ fn endpoint_failed(it: &EndpointRecord, failed: u64, limit: Option<f64>) -> Stri
     let what = brief(it.commonest.as_deref().unwrap_or("errors"), 4);
     let limit = limit.map(|limit| format!("; the limit for all is {}", share(limit)));
     let limit = limit.filter(|_| what.split(' ').count() == 1);
+    // Whoever says when to come again could answer, and does not want to so often (RFC 6585, 4; RFC 9110, 10.2.3).
+    let rate = what.starts_with("429") || what.contains("Retry-After");
+    let limit = rate
+        .then(|| ": rate limiting, not slowness".into())
+        .or(limit);
     format!(
         "{} failed in {failed} with {what}{}",
         brief(&it.name(), 3),
@@ -294,10 +299,21 @@ mod tests {
             endpoint_failed(&uncounted, uncounted.failed(), None),
             "POST /a failed in 49 requests with connect: connection refused"
         );
+        for (what, limited) in [
+            ("429", true),
+            ("503 (Retry-After: 1)", true),
+            ("503", false),
+        ] {
+            let it = failed("/a", None, what);
+            let said = endpoint_failed(&it, it.failed(), Some(0.01));
+            let ending = format!("with {what}: rate limiting, not slowness");
+            assert_eq!(said.ends_with(&ending), limited, "{said}");
+        }
         let long = "one two three four five six";
         for it in [
             failed(long, Some(29_144), "500"),
             failed(long, Some(29_144), long),
+            failed(long, Some(29_144), "429 (Retry-After: 30)"),
         ] {
             let text = format!(
                 "missions: {}",

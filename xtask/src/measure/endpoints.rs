@@ -42,9 +42,10 @@ pub fn joined(counted: Vec<EndpointRecord>, said: &Said, seconds: f64) -> Vec<En
             400.. => {}
             _ => endpoint.network_errors += failures.count,
         }
-        let what = match kind.status {
-            0 => kind.error.clone(),
-            status => status.to_string(),
+        let what = match (kind.status, &failures.retry_after) {
+            (0, _) => kind.error.clone(),
+            (status, None) => status.to_string(),
+            (status, Some(after)) => format!("{status} (Retry-After: {after})"),
         };
         let of_endpoint = kinds.entry(nth).or_default();
         of_endpoint.push((failures.count, what.clone()));
@@ -110,6 +111,7 @@ mod tests {
             first_ms,
             asked: asked.into(),
             body: "{}".into(),
+            retry_after: (status == 429).then(|| "30".into()),
         };
         (kind, failures)
     }
@@ -162,12 +164,15 @@ mod tests {
             failed: [
                 failed("GET", "/a/17", 500, "", 2, 10),
                 failed("GET", "/a/17", 404, "", 1, 5),
+                failed("GET", "/b", 429, "", 1, 5),
             ]
             .into(),
             ..Said::default()
         };
         let all = joined(Vec::new(), &said, 10.0);
-        assert_eq!(all.len(), 1, "{all:?}");
+        assert_eq!(all.len(), 2, "{all:?}");
+        let limited = all[1].commonest.as_deref();
+        assert_eq!(limited, Some("429 (Retry-After: 30)"));
         assert_eq!(all[0].name(), "GET /a/{id}");
         assert_eq!((all[0].client_errors, all[0].server_errors), (1, 2));
         assert_eq!((all[0].requests, all[0].per_second), (None, None));

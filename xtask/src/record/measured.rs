@@ -163,11 +163,6 @@ impl Measure {
             Statistic::Instructions => spoken(metric, "instruction count"),
         }
     }
-
-    /// Whether it is a statistic of the duration of all requests together.
-    pub fn is_of_all_requests(&self) -> bool {
-        matches!(self, Self::Trend { metric, .. } if metric == REQUESTS)
-    }
 }
 
 impl Kind {

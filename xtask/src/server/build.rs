@@ -55,44 +55,30 @@ pub fn build(
     checkout: Option<Checkout<'_>>,
 ) -> anyhow::Result<PathBuf> {
     let sh = shell::at(root)?;
-    let run = |cmd: Cmd<'_>, on_output: Box<dyn FnMut(&str) + Send>| {
-        run(apart(cmd, checkout), server, instead, on_output)
-    };
     match &server.build {
         Build::Package {
             package, binary, ..
         } => {
-            let messages = Arc::new(Mutex::new(None));
-            let found = Arc::clone(&messages);
             let binary = binary.as_ref().unwrap_or(package);
-            let wanted = binary.clone();
-            let mut cmd = match checkout {
+            let cargo = match checkout {
                 // Through rustup, which looks for the checkout's own toolchain.
-                Some(_) => cargo_build(&sh, OsStr::new("cargo"), package, binary),
-                None => cargo_build(&sh, &our_cargo(), package, binary),
+                Some(_) => OsString::from("cargo"),
+                None => our_cargo(),
             };
+            let mut cmd = cargo_build(&sh, &cargo, package, binary).arg("--release");
             if checkout.is_none() || root.join("Cargo.lock").is_file() {
                 cmd = cmd.arg("--locked");
             } else {
                 ui::notice("there is no Cargo.lock: the newest dependencies are used");
             }
-            let on_output = move |line: &str| {
-                if let Some(path) = executable(line, &wanted) {
-                    *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
-                }
-            };
-            run(cmd, Box::new(on_output))?;
-            let path = messages
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
-            path.with_context(|| format!("cargo built {package} but named no executable"))
+            program(apart(cmd, checkout), &server.name, binary, Some(instead))
         }
         Build::Command { command, program } => {
             let [first, rest @ ..] = command.as_slice() else {
                 anyhow::bail!("the command in [server.build] of load-test.toml is empty: name one");
             };
-            run(cmd!(sh, "{first} {rest...}"), Box::new(ui::info))?;
+            let cmd = apart(cmd!(sh, "{first} {rest...}"), checkout);
+            run(cmd, &server.name, Some(instead), ui::info)?;
             let path = root.join(program);
             anyhow::ensure!(
                 path.is_file(),
@@ -103,6 +89,34 @@ pub fn build(
             Ok(path)
         }
     }
+}
+
+/// Builds the program `package` of the orchestrator's own workspace, and returns its path.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_tool(package: &str) -> anyhow::Result<PathBuf> {
+    let sh = shell::at(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
+    let cmd = cargo_build(&sh, &our_cargo(), package, package).arg("--locked");
+    program(cmd, package, package, None)
+}
+
+/// Has cargo build `binary`, and returns its path.
+fn program(
+    cmd: Cmd<'_>,
+    name: &str,
+    binary: &str,
+    instead: Option<&str>,
+) -> anyhow::Result<PathBuf> {
+    let path = Arc::new(Mutex::new(None));
+    let (found, wanted) = (Arc::clone(&path), binary.to_owned());
+    run(cmd, name, instead, move |line| {
+        if let Some(path) = executable(line, &wanted) {
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+        }
+    })?;
+    let path = path.lock().unwrap_or_else(PoisonError::into_inner).take();
+    path.with_context(|| format!("cargo built {name} but named no executable"))
 }
 
 /// Which compiler cargo uses in `tree`, as it names itself; variables in `without` are not the tree's. None if the table
@@ -142,7 +156,7 @@ impl BuildAhead {
         let progress = Arc::new(Mutex::new(None::<ui::Progress>));
         let shown = Arc::clone(&progress);
         let binary = binary.as_ref().unwrap_or(package);
-        let cmd = cargo_build(&sh, &our_cargo(), package, binary).arg("--locked");
+        let cmd = cargo_build(&sh, &our_cargo(), package, binary).args(["--release", "--locked"]);
         let process = shell::spawn(cmd, move |stream, line| {
             let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Stream::Err, Some(progress)) = (stream, &*shown) {
@@ -185,38 +199,35 @@ fn cargo_build<'a>(sh: &'a Shell, cargo: &OsStr, package: &str, binary: &str) ->
     let format = "--message-format=json-render-diagnostics";
     cmd!(
         sh,
-        "{cargo} build --release --package {package} --bin {binary} {format}"
+        "{cargo} build --package {package} --bin {binary} {format}"
     )
     // Its bar, which it would show on a terminal only; how wide it is is of no matter here.
     .env("CARGO_TERM_PROGRESS_WHEN", "always")
     .env("CARGO_TERM_PROGRESS_WIDTH", "200")
 }
 
+/// Runs a build of `name`; `instead` is the option that takes a ready one.
 fn run(
     cmd: Cmd<'_>,
-    server: &Server,
-    instead: &str,
+    name: &str,
+    instead: Option<&str>,
     mut on_output: impl FnMut(&str) + Send + 'static,
 ) -> anyhow::Result<()> {
-    let progress = ui::Progress::of(&format!("building {}", server.name));
+    let progress = ui::Progress::of(&format!("building {name}"));
     let mut build = shell::spawn(cmd, move |stream, line| match stream {
         Stream::Out => on_output(line),
         Stream::Err => show(&progress, line),
     })
-    .with_context(|| format!("failed to start the build of {}", server.name))?;
-    wait(&mut build, &server.name, instead)
-}
-
-fn wait(build: &mut Process, name: &str, instead: &str) -> anyhow::Result<()> {
+    .with_context(|| format!("failed to start the build of {name}"))?;
     let ended = build.wait_within(LIMIT)?.with_context(|| {
-        format!(
-            "the build of {name} took longer than {} minutes",
-            LIMIT.as_secs() / 60
-        )
+        let minutes = LIMIT.as_secs() / 60;
+        format!("the build of {name} took longer than {minutes} minutes")
     })?;
+    let instead = instead.map(|option| format!(", or give a ready one with {option}"));
     anyhow::ensure!(
         ended.success(),
-        "failed to build {name} ({ended}): fix what the compiler says above, or give a ready one with {instead}"
+        "failed to build {name} ({ended}): fix what the compiler says above{}",
+        instead.unwrap_or_default()
     );
     Ok(())
 }

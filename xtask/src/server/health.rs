@@ -79,6 +79,11 @@ impl Prober {
         })
     }
 
+    /// Where its health is asked for.
+    pub fn url(&self) -> String {
+        format!("{}{}", self.base_url, self.table.health.path)
+    }
+
     fn get(&self, path: &str, limit: Duration) -> RequestBuilder {
         let url = format!("{}{path}", self.base_url);
         self.client.get(url).timeout(limit)

@@ -7,6 +7,9 @@ use reqwest::Url;
 use crate::error::UsageError;
 use crate::http;
 
+/// How names end that mean something in one's own network only: of mDNS and clusters, and what is set aside for such.
+const OWN_NAMES: [&str; 3] = [".local", ".internal", ".svc"];
+
 /// Where the server under test is wanted: what the command line says, which stays as it is.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -117,6 +120,21 @@ impl Target {
         http::is_loopback(&self.url)
     }
 
+    /// Whether the server may be anybody's: an address of it is public, or a name is that nobody here can resolve.
+    pub fn is_public(&self) -> bool {
+        let found = self.url.socket_addrs(|| None).unwrap_or_default();
+        let host = self
+            .url
+            .host_str()
+            .unwrap_or_default()
+            .trim_end_matches('.');
+        let is_own = !host.contains('.') || OWN_NAMES.iter().any(|end| host.ends_with(end));
+        match found.is_empty() {
+            true => !is_own,
+            false => found.iter().any(|it| is_public(it.ip())),
+        }
+    }
+
     /// A name for the server that is the same for all URLs that mean it: runs with the same name disturb each other.
     pub fn lock_name(&self) -> Option<String> {
         if self.any_port() {
@@ -163,7 +181,7 @@ impl Address {
 }
 
 fn is_public(ip: IpAddr) -> bool {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(ip) => {
             // RFC 6598: 100.64.0.0/10 is shared by what stands behind one router.
             let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
@@ -304,6 +322,24 @@ mod tests {
             "http://100.64.0.1",
         ] {
             assert!(!elsewhere(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn public_servers_are_told_from_ones_own() {
+        for (url, public) in [
+            ("http://localhost:3000", false),
+            ("http://10.1.2.3:3000", false),
+            ("http://[::ffff:192.168.0.2]", false),
+            ("http://[fe80::1]", false),
+            ("http://192.0.2.1", true),
+            ("https://[2001:db8::1]", true),
+            // Which nobody resolves.
+            ("https://staging.invalid", true),
+            ("http://shop.staging.svc:80", false),
+            ("http://shop.staging.svc.cluster.local.", false),
+        ] {
+            assert_eq!(target(url).is_public(), public, "{url}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// A kind of objects.
 #[derive(Debug)]
@@ -136,8 +136,6 @@ pub struct Faults {
     pub cut_log: Option<usize>,
     /// How many of the next watches end after their first event.
     pub cut_watches: usize,
-    /// Whether nothing takes care of TestRuns.
-    pub without_operator: bool,
 }
 
 /// Everything that is held.
@@ -369,31 +367,12 @@ pub fn is_selected(object: &Value, labels: &str, fields: &str) -> bool {
     fits(labels, label) && fits(fields, field)
 }
 
-/// Source: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>.
+/// Of <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors> what is asked for here:
+/// a name that is there, or that has a value.
 fn fits(selector: &str, value: impl Fn(&str) -> Option<Value>) -> bool {
-    // A comma inside of parentheses parts nothing.
-    let mut depth = 0;
-    let parts = selector.split(|c: char| {
-        depth += i32::from(c == '(') - i32::from(c == ')');
-        c == ',' && depth == 0
-    });
-    parts
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .all(|part| {
-            let is = |name: &str, wanted: &str| {
-                value(name.trim()).is_some_and(|value| value == json!(wanted.trim()))
-            };
-            if let Some((name, wanted)) = part.split_once("!=") {
-                return !is(name, wanted);
-            }
-            if let Some((name, wanted)) = part.split_once('=') {
-                return is(name, wanted.trim_start_matches('='));
-            }
-            if let Some((name, wanted)) = part.split_once(" in ") {
-                let wanted = wanted.trim().trim_matches(['(', ')']);
-                return wanted.split(',').any(|wanted| is(name, wanted));
-            }
-            value(part).is_some()
-        })
+    let mut parts = selector.split(',').filter(|part| !part.is_empty());
+    parts.all(|part| match part.split_once('=') {
+        Some((name, wanted)) => value(name).is_some_and(|value| value == *wanted),
+        None => value(part).is_some(),
+    })
 }

@@ -114,7 +114,7 @@ fn too_few_open_files_are_the_generators_fault() {
     done.exits(3)
         .says("health: could not be measured: ")
         .says("the load generator had too few open files")
-        .says("raise `ulimit -n`");
+        .says("raise `ulimit -n` above 80, or use 2 runners");
     let run = done.run();
     assert_eq!(run["tests"][0]["outcome"], "could_not_run");
     // Nothing in the reports accuses the server.

@@ -125,8 +125,13 @@ fn serve(stream: TcpStream, rule: &Rule, count: &AtomicUsize, stop: &AtomicBool)
         match rule(&asked) {
             Act::Answer(status, body, delay) => {
                 std::thread::sleep(delay);
+                let again = if status == 429 {
+                    "retry-after: 3\r\n"
+                } else {
+                    ""
+                };
                 let head = format!(
-                    "HTTP/1.1 {status} Stub\r\ncontent-length: {}\r\n\r\n",
+                    "HTTP/1.1 {status} Stub\r\n{again}content-length: {}\r\n\r\n",
                     body.len()
                 );
                 if writer

@@ -45,3 +45,14 @@ fn empty_variables_count_as_not_set() {
         .done();
     done.exits(3).says("leave --no-start-server out");
 }
+
+#[test]
+fn much_load_for_a_public_address_is_asked_about() {
+    // An address of documentation, which belongs to nobody: nothing must be sent there.
+    let done = Run::with_k6("stress health", k6())
+        .against("http://192.0.2.1:3000")
+        .done();
+    done.exits(2)
+        .says("up to 100 virtual users against http://192.0.2.1:3000, a public address")
+        .says("--yes");
+}

@@ -28,7 +28,6 @@ const SCHEMA: &str = "
         title, content, content = 'specs', content_rowid = 'row',
         tokenize = 'porter unicode61 remove_diacritics 2'
     );
-    INSERT INTO spec_words (spec_words, rank) VALUES ('rank', 'bm25(5.0, 1.0)');
     CREATE TRIGGER specs_added AFTER INSERT ON specs BEGIN
         INSERT INTO spec_words (rowid, title, content) VALUES (new.row, new.title, new.content);
     END;

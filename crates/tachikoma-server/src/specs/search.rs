@@ -53,6 +53,8 @@ pub fn get(index: &Connection, id: &str) -> rusqlite::Result<Option<Spec>> {
 
 /// The `limit` most relevant specs, best first.
 ///
+/// Ordered by FTS5's own `rank` instead of `bm25`, all that match would be sorted, with where their words stand.
+///
 /// # Errors
 /// What SQLite reports.
 pub fn find(index: &Connection, text: &str, limit: usize) -> rusqlite::Result<Vec<SpecHit>> {
@@ -62,9 +64,10 @@ pub fn find(index: &Connection, text: &str, limit: usize) -> rusqlite::Result<Ve
     };
     index
         .prepare_cached(
-            "SELECT specs.id, specs.title, specs.content, -spec_words.rank
-             FROM spec_words JOIN specs ON specs.row = spec_words.rowid
-             WHERE spec_words MATCH ?1 ORDER BY spec_words.rank LIMIT ?2",
+            "SELECT specs.id, specs.title, specs.content, -best.score
+             FROM (SELECT rowid, bm25(spec_words, 5.0, 1.0) AS score FROM spec_words
+                   WHERE spec_words MATCH ?1 ORDER BY score LIMIT ?2) AS best
+             JOIN specs ON specs.row = best.rowid ORDER BY best.score",
         )?
         .query_map(
             params![fts, i64::try_from(limit).unwrap_or(i64::MAX)],

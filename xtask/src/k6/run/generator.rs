@@ -22,6 +22,8 @@ const MIN_MEMORY: f64 = 0.05;
 const MAX_BUSY: f64 = 0.05;
 /// The share of the machine's memory from which on it is the load generator that leaves the others none.
 const MAX_MEMORY: f64 = 0.5;
+/// Ports that Linux has for connections from one address to another: those of its `ip_local_port_range`.
+const PORTS: f64 = 28_232.0;
 
 /// The idle share of all cores below which whoever wants one waits for it.
 const MIN_IDLE: f64 = 0.05;
@@ -47,6 +49,10 @@ pub struct Generator {
     /// CPU milliseconds of all of those, also of ended ones: their time must not become others'.
     used_ms: HashMap<Pid, u64>,
     looks: Vec<Look>,
+    /// The most virtual users that there may be.
+    most_users: u64,
+    /// How many files it may open, if that is known.
+    may_open: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +68,8 @@ struct Look {
     idle: f64,
     /// The share of all cores that others took since then; 0 if it is not known.
     others: f64,
+    /// Virtual users; 0 if they are not known.
+    users: u64,
 }
 
 impl Generator {
@@ -78,11 +86,13 @@ impl Generator {
             ours: ours.map(Iterator::collect),
             used_ms: HashMap::new(),
             looks: Vec::new(),
+            most_users: 0,
+            may_open: None,
         }
     }
 
-    /// Looks, if the last look is long enough ago.
-    pub fn look(&mut self) {
+    /// Looks, if the last look is long enough ago; `users` has the virtual users now and at most.
+    pub fn look(&mut self, users: Option<[u64; 2]>) {
         if self
             .looks
             .last()
@@ -121,7 +131,12 @@ impl Generator {
         };
         if let Some(process) = system.process(self.pid) {
             let all = system.total_memory().max(1) as f64;
+            let [users, most] = users.unwrap_or_default();
+            self.most_users = self.most_users.max(most);
+            // Go raises it at its start.
+            self.may_open = may_open(self.pid).or(self.may_open);
             self.looks.push(Look {
+                users,
                 at,
                 cpu: Duration::from_millis(process.accumulated_cpu_time()),
                 free: system.available_memory() as f64 / all,
@@ -155,21 +170,31 @@ impl Generator {
         for (what, failed) in &said.lacked {
             limits.requests += failed.requests;
             limits.sessions += failed.sessions;
+            let users = self.most_users;
+            let runners = |each: Option<f64>| needed(each.map_or(0.0, |each| users as f64 / each));
             limits.sentences.push(format!(
                 "the load generator had too few {what} for {} requests: {}",
                 failed.requests + failed.sessions,
                 match *what {
-                    "open files" => "raise `ulimit -n`",
-                    _ => "use fewer virtual users",
+                    "open files" => format!(
+                        "raise `ulimit -n` above {users}, or use {}",
+                        runners(self.may_open)
+                    ),
+                    "free ports" => format!("use {}", runners(Some(PORTS))),
+                    _ => format!("use {}", runners(None)),
                 }
             ));
         }
         let (busiest, share) = busy(&self.looks, cores);
         if busiest > MAX_CPU {
             limits.slow |= share > MAX_BUSY;
+            let takes = busiest * cores as f64;
+            let takes = takes.max(taken(&self.looks, cores, self.most_users));
             limits.sentences.push(format!(
-                "the load generator used {:.0} % of this machine's CPU: use fewer virtual users",
-                busiest * 100.0
+                "the load generator used {:.0} % of this machine's CPU: give it {:.0} cores of its own, or {}",
+                busiest * 100.0,
+                (takes / MAX_CPU).ceil().max(cores as f64 + 1.0),
+                needed(takes / (MAX_CPU * cores as f64)),
             ));
         }
         let least = self.looks.iter().min_by(|a, b| a.free.total_cmp(&b.free));
@@ -178,15 +203,18 @@ impl Generator {
             let own = least.own > MAX_MEMORY;
             limits.slow |= own;
             limits.crashed |= own && killed;
+            let more = own.then(|| format!(": use {}", needed(least.own / MAX_MEMORY)));
             limits.sentences.push(format!(
-                "this machine had {:.0} % of its memory left, and the load generator held {:.0} %",
+                "this machine had {:.0} % of its memory left, and the load generator held {:.0} %{}",
                 least.free * 100.0,
-                least.own * 100.0
+                least.own * 100.0,
+                more.unwrap_or_default()
             ));
         } else if limits.crashed {
-            limits
-                .sentences
-                .push("the load generator ran out of memory: use fewer virtual users".into());
+            limits.sentences.push(format!(
+                "the load generator ran out of memory: use {}",
+                needed(0.0)
+            ));
         }
         let (took, share) = others(&self.looks);
         if share > MAX_BUSY {
@@ -199,6 +227,34 @@ impl Generator {
         }
         limits
     }
+}
+
+/// In words how many runners like this one share what took `times` as much as one has; two at the least.
+fn needed(times: f64) -> String {
+    format!("{:.0} runners", times.ceil().max(2.0))
+}
+
+/// How many cores `most` virtual users keep busy, from what those took that there were while k6 had time to spare: a k6 that
+/// has none makes less load than it was asked for. 0 where there was no such time.
+fn taken(looks: &[Look], cores: usize, most: u64) -> f64 {
+    let (mut cpu, mut users) = (0.0, 0.0);
+    for pair in looks.windows(2) {
+        if busy(pair, cores).0 <= MAX_CPU {
+            let time = pair[1].at.duration_since(pair[0].at).as_secs_f64();
+            cpu += pair[1].cpu.saturating_sub(pair[0].cpu).as_secs_f64();
+            users += (pair[0].users + pair[1].users) as f64 / 2.0 * time;
+        }
+    }
+    cpu / f64::max(users, f64::EPSILON) * most as f64
+}
+
+/// How many files a process may open, where the system says so (proc(5)).
+fn may_open(pid: Pid) -> Option<f64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// The largest share of all `cores` between two looks, and the share of the time with more than [`MAX_CPU`].
@@ -260,6 +316,7 @@ mod tests {
             own,
             idle: 0.5,
             others: 0.0,
+            users: 10,
         }
     }
 
@@ -289,6 +346,19 @@ mod tests {
     }
 
     #[test]
+    fn what_it_would_take_comes_from_what_users_took_before() {
+        let start = Instant::now();
+        // Ten users take 0.4 cores; later they wait for the two that there are.
+        let looks = [(0, 0), (10, 4), (20, 24)].map(|(at, cpu)| look(start, at, cpu, 0.5, 0.1));
+        assert!((taken(&looks, 2, 100) - 4.0).abs() < 1e-9);
+        assert_eq!(taken(&looks[1..], 2, 100), 0.0);
+        assert_eq!(needed(4.0 / (MAX_CPU * 2.0)), "3 runners");
+        assert_eq!(needed(0.7), "2 runners");
+        let ours = may_open(Pid::from_u32(std::process::id()));
+        assert_eq!(ours.is_some(), cfg!(target_os = "linux"));
+    }
+
+    #[test]
     fn each_limit_is_named_as_the_generators() {
         let start = Instant::now();
         let mut generator = Generator::watch(std::process::id(), None);
@@ -313,7 +383,7 @@ mod tests {
         for (limit, part) in limits
             .sentences
             .iter()
-            .zip(["25601 requests", "CPU", "memory"])
+            .zip(["25601 requests", " runners", "memory"])
         {
             assert!(
                 limit.contains(part) && limit.contains("load generator"),
@@ -386,7 +456,7 @@ mod tests {
     #[test]
     fn looks_at_a_real_process() {
         let mut generator = Generator::watch(std::process::id(), Some(&[]));
-        generator.look();
+        generator.look(None);
         assert_eq!(generator.looks.len(), 1);
         assert!(generator.used_ms.contains_key(&generator.pid));
         assert!((0.0..=1.0).contains(&generator.looks[0].free));

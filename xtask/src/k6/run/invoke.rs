@@ -137,9 +137,10 @@ impl Invocation<'_> {
             teardown: self.teardown_limit,
         };
         let (ended, stopped) = attend(&mut process, || {
-            generator.look();
-            let overdue =
-                limits.overdue(&mut followed.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+            generator.look(followed.users());
+            let overdue = limits.overdue(&mut followed);
+            drop(followed);
             match useless() {
                 Some(why) => Some(Stopped::Useless(why)),
                 None => overdue.then_some(Stopped::Overdue),

@@ -68,6 +68,8 @@ pub struct Failures {
     pub asked: String,
     /// The beginning of an answer, on one line.
     pub body: String,
+    /// The header `Retry-After` of the first one that had it.
+    pub retry_after: Option<String>,
 }
 
 /// What load-tests/main.js writes of a failed answer.
@@ -78,6 +80,7 @@ struct ToldAnswer {
     status: u16,
     error: Option<String>,
     body: Option<String>,
+    retry_after: Option<String>,
     at: f64,
     count: u64,
 }
@@ -147,6 +150,10 @@ impl Said {
         if let Some(body) = told.body.as_deref().filter(|_| failures.body.is_empty()) {
             failures.body = cut(&one_line(body, MAX_WORDS));
         }
+        if failures.retry_after.is_none() {
+            let after = told.retry_after.as_deref();
+            failures.retry_after = after.map(|after| cut(&shell::clean(after)));
+        }
     }
 
     /// Takes note of an entry.
@@ -209,6 +216,11 @@ impl Entry {
     /// Whether somebody should know of it.
     pub fn is_problem(&self) -> bool {
         self.is_error() || self.level == "warning"
+    }
+
+    /// Whether it only says which metrics crossed a threshold, which the verdict says with values and bounds.
+    pub fn is_of_thresholds(&self) -> bool {
+        self.msg.starts_with("thresholds on metrics ")
     }
 
     fn is_error(&self) -> bool {
@@ -352,7 +364,9 @@ mod tests {
             &line(
                 r#"{"method":"GET","path":"/api/missions/17","status":500,"body":"{\"a\":\u001b[1m\n1}","at":1200.4,"count":1}"#,
             ),
-            &line(r#"{"method":"GET","path":"/api/missions/18","status":500,"at":800,"count":7}"#),
+            &line(
+                r#"{"method":"GET","path":"/api/missions/18","status":500,"retry_after":"3\u0007","at":800,"count":7}"#,
+            ),
             &line(
                 r#"{"method":"POST","path":"/b","status":0,"error":"dial tcp 127.0.0.1:1: connect: connection refused","at":5,"count":1}"#,
             ),
@@ -366,6 +380,7 @@ mod tests {
             first_ms: 800,
             asked: "/api/missions/18".into(),
             body: r#"{"a": 1}"#.into(),
+            retry_after: Some("3".into()),
         };
         assert_eq!(*all[0].1, expected);
         assert_eq!(all[1].0.error, "connect: connection refused");

@@ -43,6 +43,8 @@ pub struct Progress {
     opening: Option<JoinHandle<()>>,
     relay: Option<Relay>,
     said: Said,
+    /// Virtual users now, and how many there may be at most.
+    users: Option<[u64; 2]>,
     /// Whether scenarios were listed since the last line that sums up, and all of them had ended.
     listed: bool,
     all_ended: bool,
@@ -52,8 +54,9 @@ pub struct Progress {
 /// What a line of k6's is.
 #[derive(Debug, PartialEq, Eq)]
 enum Line<'a> {
-    /// The summed-up progress, as in `running (0m05.0s), 1/1 VUs, 9 complete and 0 interrupted iterations`.
-    Running(Option<Duration>, &'a str),
+    /// The summed-up progress, as in `running (0m05.0s), 01/10 VUs, 9 complete and 0 interrupted iterations`: how long, and
+    /// how many virtual users of how many.
+    Running(Option<Duration>, Option<[u64; 2]>),
     /// The progress of one scenario, as in `default ✓ [ 100% ] 1 VUs  30s`, and whether it has ended.
     Scenario(bool),
     /// An entry of the log.
@@ -70,7 +73,7 @@ impl Progress {
     pub fn new(test: &str, place: Option<Place>, open: bool) -> Self {
         let bar = place.map(|place| {
             let bar = ui::Progress::of(test);
-            let words = place.words(test, Duration::ZERO, "", Totals::default());
+            let words = place.words(test, Duration::ZERO, None, Totals::default());
             bar.shows(place.share(Duration::ZERO), words);
             (place, bar)
         });
@@ -84,6 +87,7 @@ impl Progress {
             opening: None,
             relay: None,
             said: Said::default(),
+            users: None,
             listed: false,
             all_ended: true,
             ended: None,
@@ -93,18 +97,16 @@ impl Progress {
     /// Takes note of a line; returns what is worth keeping in the log.
     pub fn line(&mut self, line: &str) -> Vec<String> {
         match classify(line) {
-            Line::Running(elapsed, text) => {
+            Line::Running(elapsed, users) => {
                 if self.listed && self.all_ended && self.ended.is_none() {
                     self.ended = Some(Instant::now());
                 }
                 (self.listed, self.all_ended) = (false, true);
+                self.users = users;
                 if let (Some((place, bar)), Some(elapsed)) = (&self.bar, elapsed) {
                     let totals = *self.totals.lock().unwrap_or_else(PoisonError::into_inner);
-                    let users = text.split(" VUs").next().unwrap_or_default();
-                    bar.shows(
-                        place.share(elapsed),
-                        place.words(&self.test, elapsed, users, totals),
-                    );
+                    let words = place.words(&self.test, elapsed, self.users, totals);
+                    bar.shows(place.share(elapsed), words);
                 }
                 Vec::new()
             }
@@ -115,7 +117,7 @@ impl Progress {
             }
             Line::Log(entry) => {
                 self.said.take(&entry);
-                if entry.is_problem() {
+                if entry.is_problem() && !entry.is_of_thresholds() {
                     self.show(&entry.words());
                 }
                 entry.log_lines()
@@ -170,6 +172,11 @@ impl Progress {
         format!("web dashboard: {address}")
     }
 
+    /// Virtual users now, and how many there may be at most, as far as k6 has said.
+    pub fn users(&self) -> Option<[u64; 2]> {
+        self.users
+    }
+
     /// When k6 said that the load had ended, if it has.
     pub fn ended(&self) -> Option<Instant> {
         self.ended
@@ -204,7 +211,13 @@ impl Place {
     }
 
     /// How far the run is, from all that is to be said to what has room on a narrow terminal.
-    fn words(&self, test: &str, elapsed: Duration, users: &str, totals: Totals) -> Vec<String> {
+    fn words(
+        &self,
+        test: &str,
+        elapsed: Duration,
+        users: Option<[u64; 2]>,
+        totals: Totals,
+    ) -> Vec<String> {
         let Self { nth, of, .. } = self;
         let whole = elapsed.as_secs();
         let left = self.lasts.as_secs().saturating_sub(whole) + self.behind.as_secs();
@@ -238,11 +251,8 @@ impl Place {
         let requests = counted("request");
         let in_short = counted("req");
         let in_short = in_short.as_deref();
-        // k6 writes as many digits of the users that there are as of those that there may be.
-        let users: Vec<u64> = users.split('/').filter_map(|it| it.parse().ok()).collect();
-        let all = (users.len() == 2).then(|| format!("{}/{} VUs", users[0], users[1]));
-        let now = users.first();
-        let now = now.map(|now| format!("{now} VU{}", if *now == 1 { "" } else { "s" }));
+        let all = users.map(|[now, most]| format!("{now}/{most} VUs"));
+        let now = users.map(|[now, _]| format!("{now} VU{}", if now == 1 { "" } else { "s" }));
         vec![
             joined(&[
                 Some(&format!("test {nth} of {of}, {test}")),
@@ -268,11 +278,17 @@ impl Place {
     }
 }
 
+/// The numbers of `010/100 VUs, 9 complete and 0 interrupted iterations`.
+fn users(text: &str) -> Option<[u64; 2]> {
+    let (now, most) = text.split(" VUs").next()?.split_once('/')?;
+    Some([now.parse().ok()?, most.parse().ok()?])
+}
+
 fn classify(line: &str) -> Line<'_> {
     let trimmed = line.trim();
     if let Some(rest) = trimmed.strip_prefix("running (") {
         let (elapsed, text) = rest.split_once("), ").unwrap_or(("", rest));
-        return Line::Running(go_duration(elapsed).ok(), text);
+        return Line::Running(go_duration(elapsed).ok(), users(text));
     }
     if let Some(entry) = Entry::of(trimmed) {
         return Line::Log(entry);
@@ -314,7 +330,7 @@ mod tests {
         };
         let elapsed = Duration::from_millis(70_900);
         assert_eq!(
-            place.words("missions", elapsed, "34/100", totals),
+            place.words("missions", elapsed, Some([34, 100]), totals),
             [
                 "test 2 of 4, missions, 34/100 VUs, 1,204 requests, 0.3 % failed, p95 12 ms, 4 min 10 s left",
                 "2/4 missions, 34 VUs, 1,204 reqs, 0.3 % failed, p95 12 ms, 4:10 left",
@@ -324,7 +340,7 @@ mod tests {
                 "2/4 missions, 4:10 left",
             ]
         );
-        let few = place.words("missions", elapsed, "01/10", totals);
+        let few = place.words("missions", elapsed, Some([1, 10]), totals);
         assert!(few[0].contains(" 1/10 VUs,"), "{}", few[0]);
         assert!(few[1].contains(", 1 VU,"), "{}", few[1]);
         assert_eq!(place.share(Duration::from_secs(35)), 0.25);
@@ -335,24 +351,26 @@ mod tests {
             ..Totals::default()
         };
         assert_eq!(
-            place.words("websocket", Duration::from_secs(500), "1/1", sessions)[0],
+            place.words(
+                "websocket",
+                Duration::from_secs(500),
+                Some([1, 1]),
+                sessions
+            )[0],
             "test 2 of 4, websocket, 1/1 VUs, 1 session, 3 min 10 s left"
         );
         // Nothing is made up before k6 has said or measured anything.
         let at_first = |users| place.words("health", Duration::ZERO, users, Totals::default());
-        assert_eq!(at_first("1/1")[1], "2/4 health, 1 VU, 5:20 left");
-        assert_eq!(at_first("")[1], "2/4 health, 5:20 left");
+        assert_eq!(at_first(Some([1, 1]))[1], "2/4 health, 1 VU, 5:20 left");
+        assert_eq!(at_first(None)[1], "2/4 health, 5:20 left");
     }
 
     #[test]
     fn tells_lines_apart() {
-        let running = "running (0m05.0s), 1/1 VUs, 9 complete and 0 interrupted iterations";
+        let running = "running (0m05.0s), 01/10 VUs, 9 complete and 0 interrupted iterations";
         assert_eq!(
             classify(running),
-            Line::Running(
-                Some(Duration::from_secs(5)),
-                "1/1 VUs, 9 complete and 0 interrupted iterations"
-            )
+            Line::Running(Some(Duration::from_secs(5)), Some([1, 10]))
         );
         let scenario = "default   [  17% ] 1 VUs  05.0s/30.0s";
         assert_eq!(classify(scenario), Line::Scenario(false));
