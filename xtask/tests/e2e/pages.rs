@@ -33,7 +33,10 @@ fn capacity_page(run: &Path, folder: &Path) {
     record["tests"][0]["capacity"] = serde_json::from_str(&found).unwrap();
     std::fs::write(folder.join("run.json"), record.to_string()).unwrap();
     let mut report = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    report.args(["report", "--results"]).arg(folder.parent().unwrap()).arg(folder);
+    report
+        .args(["report", "--results"])
+        .arg(folder.parent().unwrap())
+        .arg(folder);
     assert!(report.status().unwrap().success());
 }
 
@@ -100,7 +103,11 @@ fn every_kind_of_page_is_seen_in_a_browser() {
     }
     let seen = look(&browser, &report(&searched), 390);
     seen.is_quiet();
-    for text in ["the edge: 18 users", "requests waited for their turn", "Throughput by load"] {
+    for text in [
+        "the edge: 18 users",
+        "requests waited for their turn",
+        "Throughput by load",
+    ] {
         seen.says(text);
     }
     seen.shows("charts", 4, 300.0, 110.0);
