@@ -18,8 +18,8 @@ use crate::error::UsageError;
 use crate::k6::{K6, Place, short};
 use crate::plan;
 use crate::record::{
-    CapacityRecord, LoadUnit, Outcome, ResourcesRecord, SearchEnd, ServerKind, StepOutcome,
-    StepRecord, StepRole, TestRecord, share,
+    CapacityRecord, CauseRecord, LoadUnit, Outcome, ResourcesRecord, SearchEnd, ServerKind,
+    StepOutcome, StepRecord, StepRole, TestRecord, share,
 };
 use crate::server::Server;
 use crate::shell::interrupt::{self, Interrupted};
@@ -198,7 +198,12 @@ impl Searching<'_> {
     /// The test's record: the step that stands for it, just below the edge, or the least that failed; and the search.
     fn conclude(&self, planned: &TestRecord, ended: SearchEnd) -> TestRecord {
         let mut capacity = self.record(ended);
-        capacity.cause = capacity::cause(&capacity.steps, capacity.unit);
+        let cause = capacity::cause(&capacity.steps, capacity.unit);
+        // What ended the search is said already: other programs, and not the load generator.
+        let is_said = |it: &CauseRecord| {
+            matches!(capacity.ended, SearchEnd::Broken(_)) && capacity::is_generator(it)
+        };
+        capacity.cause = cause.filter(|it| !is_said(it));
         if capacity.ended == SearchEnd::ResolutionReached
             && capacity.cause.as_ref().is_some_and(capacity::is_generator)
         {
