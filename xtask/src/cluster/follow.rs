@@ -26,6 +26,17 @@ const BEHIND: Duration = Duration::from_secs(2);
 /// How often events are asked for while nothing goes on, at most.
 const EVENTS: Duration = Duration::from_secs(3);
 
+/// The cluster no longer answers, and the test may go on.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the cluster has not answered for {seconds} s, and this was seen last: {progress}; once it does, go on with `cargo xtask cluster attach {name}`"
+)]
+pub struct Silent {
+    seconds: u64,
+    progress: String,
+    name: String,
+}
+
 /// The watches of a test's objects.
 struct Watches<'a> {
     kubectl: &'a Kubectl,
@@ -224,13 +235,14 @@ impl<'a> Following<'a> {
     /// Fails if the cluster has not answered for too long.
     fn is_in_contact(&self, state: &State) -> anyhow::Result<()> {
         let silent = self.watches.answered.elapsed();
-        anyhow::ensure!(
-            silent < self.wanted.deadline + LISTED,
-            "the cluster has not answered for {} s, and {} was said last; once it does, go on with `cargo xtask cluster attach {}`",
-            silent.as_secs(),
-            state.progress,
-            self.wanted.name
-        );
+        if silent >= self.wanted.deadline + LISTED {
+            return Err(Silent {
+                seconds: silent.as_secs(),
+                progress: state.progress.clone(),
+                name: self.wanted.name.clone(),
+            }
+            .into());
+        }
         Ok(())
     }
 

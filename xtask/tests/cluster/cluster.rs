@@ -215,6 +215,11 @@ impl Cluster {
             .fold(run, |run, (name, value)| run.env(name, value))
     }
 
+    /// Where kubectl is.
+    pub fn program(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// kubectl with `args` (words).
     pub fn kubectl(&self, args: &str) -> Command {
         let mut command = Command::new(&self.kubectl);

@@ -1,6 +1,7 @@
 //! `cluster run` and what can become of it.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -307,6 +308,44 @@ fn a_run_whose_terminal_is_gone_is_gone_on_with() {
         .done()
         .exits(0)
         .says("deleted 2 objects");
+    stage.is_empty();
+}
+
+#[test]
+fn a_hang_up_leaves_the_test_and_a_second_ctrl_c_says_what_to_delete() {
+    let Some(stage) = Stage::new(Faults::default()) else {
+        return;
+    };
+    let mut run = stage.run_own("fine", "").start();
+    let name = stage.wait_for_load(&mut run);
+    run.signal(Signal::HUP);
+    run.done()
+        .exits(129)
+        .says(&format!("cluster attach {name}"));
+    // A kubectl that takes its time to delete, for the second one to come before.
+    let slow = stage.own.path().join("kubectl");
+    let kubectl = stage.cluster.program();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' delete '*) sleep 60;; esac\nexec {} \"$@\"\n",
+        kubectl.display()
+    );
+    std::fs::write(&slow, script).unwrap();
+    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", stage.own.path().display());
+    let mut going = stage
+        .cluster
+        .run(&format!("attach {name}"))
+        .env("PATH", &path)
+        .start();
+    going.wait_for("2 of 2 runners make load");
+    going.signal(Signal::INT);
+    going.wait_for("press Ctrl-C again");
+    going.signal(Signal::INT);
+    let done = going.done();
+    done.exits(130)
+        .says(&format!("delete testruns.k6.io/{name} configmaps/{name}"));
+    stage.cluster.run("clean --yes").done().exits(0);
     stage.is_empty();
 }
 
