@@ -25,8 +25,12 @@ cp xtask/tests/capacity/{load-test.toml,k6.config.js} load-tests/main.js "$work/
 cp xtask/tests/capacity/tests/ask.js "$work/stub/tests/"
 
 cargo build --quiet --package xtask
-cargo build --quiet --release --package capacity-stub --package tachikoma-server
-xtask=$PWD/target/debug/xtask
+cargo build --quiet --release --package capacity-stub
+[ "$server_rounds" = 0 ] || cargo build --quiet --release --package tachikoma-server
+# Copies, for whoever builds meanwhile.
+cp target/debug/xtask target/release/capacity-stub "$work/"
+[ "$server_rounds" = 0 ] || cp target/release/tachikoma-server "$work/"
+xtask=$work/xtask
 K6_BIN=$("$xtask" k6 install)
 export K6_BIN
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
@@ -55,7 +59,7 @@ search() {
   read -ra words <<<"$args"
   STUB_MODE=$mode PAUSE=$pause LOAD_TEST_CONFIG=$work/stub/load-test.toml TACHIKOMA_RESULTS=$results \
     XDG_RUNTIME_DIR=$work/runs "$xtask" capacity ask --base-url http://127.0.0.1:0 \
-    --server-bin target/release/capacity-stub --resolution "$resolution" --step "$step" --confirm "$confirm" \
+    --server-bin "$work/capacity-stub" --resolution "$resolution" --step "$step" --confirm "$confirm" \
     --budget "$budget" --judge-when-busy "${words[@]}" >"$results.txt" 2>&1 || true
   jq -r --arg name "$name" --arg cause "$cause" --arg edge "$edge" --arg seconds $((SECONDS - began)) \
     --argjson resolution "${resolution%\%}" '
@@ -108,14 +112,14 @@ LUA
     results=$work/runs/server-$round
     # In a little more than three minutes: each of the tests has a third of the budget.
     TACHIKOMA_RESULTS=$results "$xtask" capacity health missions specs --rate --start 100 --step 3s --confirm 6s \
-      --budget 190s --base-url http://127.0.0.1:0 --server-bin target/release/tachikoma-server >"$results.txt" 2>&1 || true
+      --budget 190s --base-url http://127.0.0.1:0 --server-bin "$work/tachikoma-server" >"$results.txt" 2>&1 || true
     jq -r '.tests[] | "\(.name) \(.capacity.interval.at_least) to \(.capacity.interval.below // "more") iterations/s: \(.capacity.cause.sentence)"' \
       "$results"/latest/run.json || tail -n 3 "$results.txt"
   done
   if command -v wrk >/dev/null; then
     mkdir "$work/data"
     TACHIKOMA_API_KEY=test-api-key TACHIKOMA_ADDR=127.0.0.1:0 TACHIKOMA_DATA_DIR=$work/data \
-      TACHIKOMA_SPECS_DIR=load-tests/fixtures/specs target/release/tachikoma-server >"$work/said" 2>/dev/null &
+      TACHIKOMA_SPECS_DIR=load-tests/fixtures/specs "$work/tachikoma-server" >"$work/said" 2>/dev/null &
     until url=$(sed -n 's/^listening on //p' "$work/said") && [ -n "$url" ]; do sleep 0.1; done
     for round in $(seq "$server_rounds"); do
       echo "wrk, requests/s: health $(reaches /api/health), create a mission $(reaches /api/missions "$work/create.lua")," \

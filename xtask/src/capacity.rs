@@ -44,7 +44,14 @@ struct Full {
 /// What gave way at the edge that `steps` found; `None` if none of them was too much.
 pub fn cause(steps: &[StepRecord], unit: LoadUnit) -> Option<CauseRecord> {
     let came_to = |outcome| steps.iter().filter(move |step| step.outcome == outcome);
-    let held = came_to(StepOutcome::Held).max_by_key(|step| step.load);
+    // Near the edge chance decides: a load holds if it did more often than not.
+    let holds = |step: &&StepRecord| {
+        let times = |outcome| came_to(outcome).filter(|it| it.load == step.load).count();
+        times(StepOutcome::Held) > times(StepOutcome::Failed)
+    };
+    let held = came_to(StepOutcome::Held)
+        .filter(holds)
+        .max_by_key(|step| step.load);
     let beyond = |step: &&StepRecord| held.is_none_or(|held| step.load > held.load);
     // Of the same load the latest, which was measured for the longest.
     let least = |outcome| {
@@ -557,6 +564,19 @@ mod tests {
             cause(&[held, slow], LoadUnit::Users).unwrap().what,
             "connections"
         );
+    }
+
+    #[test]
+    fn a_load_that_held_by_chance_is_beyond_the_edge() {
+        let came_to = |load, outcome| step(load, outcome, idle());
+        let steps = [
+            came_to(18, StepOutcome::Held),
+            came_to(20, StepOutcome::Failed),
+            came_to(19, StepOutcome::Held),
+            came_to(19, StepOutcome::Failed),
+        ];
+        let found = cause(&steps, LoadUnit::Users).unwrap();
+        assert!(found.sentence.starts_with("At 19 users: "), "{found:?}");
     }
 
     #[test]

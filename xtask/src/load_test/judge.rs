@@ -1,13 +1,13 @@
 //! From what was measured to a test's record: its numbers, its outcome and the reasons for it.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use k6_summary::{
     Evidence, K6Exit, Metrics, Quantity, Reason, ServerState, ThresholdRow, Unit, Verdict, brief,
 };
 
 use crate::cli::Running;
-use crate::k6::{Ran, Shape, Stopped};
+use crate::k6::{Ran, Shape, Stopped, short};
 use crate::measure::{Measured, growth};
 use crate::record::{
     EndpointRecord, FailingStatuses, Outcome, SampledRecord, StageRecord, TestRecord, plural,
@@ -18,6 +18,8 @@ use crate::shell::Ended;
 const MOST_ENDPOINTS: usize = 3;
 /// The exit code of k6 for crossed thresholds, which the summary explains.
 const THRESHOLDS_CROSSED: i32 = 99;
+/// By how much k6 may end before its plan without anything being amiss.
+const ROUNDING: Duration = Duration::from_secs(1);
 
 /// The record of a test that is still to be run.
 pub fn planned(test: &str, shape: &Shape) -> TestRecord {
@@ -80,7 +82,27 @@ pub fn judge(
     let notice = verdict.notice.clone();
     record.reasons = probed;
     settle(&mut record, verdict, measured);
+    if let Some(ended) = broke_off(shape, measured) {
+        let behind_the_first = record.reasons.len().min(1);
+        record.reasons.insert(behind_the_first, ended);
+    }
     (record, notice)
+}
+
+/// At which load a threshold that was crossed ended the load before its plan did, in a sentence, if one did.
+fn broke_off(shape: &Shape, measured: &Measured) -> Option<String> {
+    let summary = measured.summary.as_ref().ok()?;
+    let crossed = measured.ran.ended == Ended::Code(THRESHOLDS_CROSSED);
+    let is_early = summary.duration() + ROUNDING < shape.duration();
+    let is_ramp = measured.ran.stopped.is_none() && !shape.stages.is_empty();
+    let users = summary.value("vus", "max")?;
+    (crossed && is_early && is_ramp).then(|| {
+        format!(
+            "the first threshold that was crossed ended the load at {users:.0} of {} virtual users, after {}",
+            shape.max_vus,
+            short(summary.duration())
+        )
+    })
 }
 
 /// Joins what was judged here and there into the test's outcome.

@@ -6,7 +6,6 @@ mod pages;
 use std::path::Path;
 
 use k6_summary::{CheckRow, ThresholdState, Unit};
-use load_stats::capacity::{Confirmed, Interval};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
@@ -15,9 +14,8 @@ use super::{Document, Screen, comparison_view, junit, markdown, terminal, view};
 use crate::history::Trend;
 use crate::record::testing::{blocks, pair};
 use crate::record::{
-    Blocks, CapacityRecord, CauseRecord, ClusterRecord, Comparison, Heard, LoadUnit, Measure,
-    Outcome, PastRecord, PastRow, PastState, ResourcesRecord, RunRecord, RunnerRecord, SearchEnd,
-    StepOutcome, StepRecord, StepRole, TestRecord,
+    Blocks, ClusterRecord, Comparison, Heard, Measure, Outcome, PastRecord, PastRow, PastState,
+    RunRecord, RunnerRecord, TestRecord,
 };
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
@@ -122,67 +120,12 @@ fn eventful() -> RunRecord {
     run
 }
 
-/// A run that searched for the capacity of missions: a server of 200 requests a second for users who pause for 0.5 s.
-pub fn searched() -> RunRecord {
-    let step = |load: u64, outcome: StepOutcome| {
-        let users = load as f64;
-        let throughput = f64::min(users / 0.505, 200.0);
-        let p50_ms = f64::max(5.0, users * 5.0 - 500.0);
-        StepRecord {
-            load,
-            role: StepRole::Bisect,
-            outcome,
-            reasons: Vec::new(),
-            duration_s: 11.0,
-            virtual_users: load,
-            mean_users: Some(users),
-            iterations_per_second: throughput,
-            requests_per_second: throughput,
-            p50_ms: Some(p50_ms),
-            p95_ms: Some(p50_ms * 1.2),
-            p99_ms: Some(p50_ms * 1.5),
-            iteration_ms: Some(500.0 + p50_ms),
-            failed_ratio: Some(if load > 200 { 0.02 } else { 0.0 }),
-            dropped_iterations: 0,
-            resources: ResourcesRecord {
-                server_user: Some(throughput / 600.0),
-                server_system: Some(throughput / 1200.0),
-                generator_cpu: Some(throughput / 800.0),
-                ..ResourcesRecord::default()
-            },
-        }
-    };
-    let held = [10, 20, 40, 80, 110, 114].map(|load| step(load, StepOutcome::Held));
-    let failed = [160, 320, 120, 117].map(|load| step(load, StepOutcome::Failed));
-    let mut steps = [&held[..], &failed].concat();
-    steps.push(step(117, StepOutcome::Held));
-    steps[6].iteration_ms = Some(400.0);
+/// A run that searched for the capacity of a server, of 100 requests a second for users who pause for 0.1 s.
+fn searched() -> RunRecord {
     let mut run = record();
     run.profile = "capacity".into();
-    let test = &mut run.tests[0];
-    test.capacity = Some(CapacityRecord {
-        unit: LoadUnit::Users,
-        resolution: 0.05,
-        budget_s: 600.0,
-        step_s: 10.0,
-        confirm_s: 60.0,
-        steps,
-        interval: Interval {
-            at_least: 114.0,
-            below: Some(120.0),
-        },
-        level: 0.95,
-        confirmed: Confirmed {
-            below: true,
-            above: false,
-        },
-        ended: SearchEnd::ResolutionReached,
-        cause: Some(CauseRecord {
-            what: "a queue of the server".into(),
-            share: None,
-            sentence: "At 120 users: p95 of requests is 120 ms; the limit is 100 ms. 19 requests waited for their turn".into(),
-        }),
-    });
+    let capacity = serde_json::from_str(include_str!("fixtures/capacity.json")).unwrap();
+    run.tests[0].capacity = Some(capacity);
     run
 }
 

@@ -54,6 +54,10 @@ fn the_edge_of_a_server_is_found_and_kept() {
     );
     let reason = steps[1]["reasons"][0].as_str().unwrap();
     assert!(reason.contains("p95 of requests"), "{reason}");
+    assert_eq!(found["cause"]["what"], "a queue of the server", "{found}");
+    let cause = found["cause"]["sentence"].as_str().unwrap();
+    assert!(cause.contains("waited for their turn"), "{cause}");
+    done.says(cause.split_once(':').unwrap().0);
     assert_eq!(run["profile"], "capacity");
     let line = read(&done.results.join("history.jsonl"));
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -89,4 +93,22 @@ fn an_interrupted_search_keeps_what_it_knows() {
     );
     let rate = first["iterations_per_second"].as_f64().unwrap();
     assert!((25.0..=31.0).contains(&rate), "{first}");
+}
+
+#[test]
+fn the_plain_ramp_ends_where_it_breaks() {
+    let folder = load_tests("capacity");
+    let table = folder.path().join("load-test.toml");
+    let done = Run::new("breakpoint --time-scale 0.01 --judge-when-busy")
+        .server_bin(capacity_stub())
+        .env("LOAD_TEST_CONFIG", table.to_str().unwrap())
+        .env("STUB_MODE", TOKENS)
+        .done();
+    done.exits(1)
+        .says("p95 of requests is ")
+        .says("the first threshold that was crossed ended the load at ")
+        .says(" of 500 virtual users, after ");
+    // Of the 12 s of the whole ramp.
+    let took = done.run()["tests"][0]["duration_s"].as_f64().unwrap();
+    assert!(took < 10.0, "{took}");
 }

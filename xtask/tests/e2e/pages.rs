@@ -24,6 +24,22 @@ fn slower(dir: &Path) -> PathBuf {
     path
 }
 
+/// Makes `folder` a run that searched for a capacity, of `run` and of a real search, and writes its page.
+fn capacity_page(run: &Path, folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    let found = read(&root().join("xtask/src/report/fixtures/capacity.json"));
+    let mut record: Value = serde_json::from_str(&read(&run.join("run.json"))).unwrap();
+    record["profile"] = "capacity".into();
+    record["tests"][0]["capacity"] = serde_json::from_str(&found).unwrap();
+    std::fs::write(folder.join("run.json"), record.to_string()).unwrap();
+    let mut report = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    report
+        .args(["report", "--results"])
+        .arg(folder.parent().unwrap())
+        .arg(folder);
+    assert!(report.status().unwrap().success());
+}
+
 #[test]
 fn every_kind_of_page_is_seen_in_a_browser() {
     let command = "load missions --time-scale 0.01 --judge-when-busy";
@@ -40,6 +56,8 @@ fn every_kind_of_page_is_seen_in_a_browser() {
     let failed = again.folder();
     let past = Run::history("--html").results_in(&results).done();
     past.exits(0);
+    let searched = results.join("2020-01-01T00-00-00Z-capacity");
+    capacity_page(&passed, &searched);
     let blocks = slower(&results);
     let compared = Run::compare("--replay")
         .arg(blocks.to_str().unwrap())
@@ -57,6 +75,7 @@ fn every_kind_of_page_is_seen_in_a_browser() {
         index.clone(),
         results.join("history.html"),
         compared,
+        report(&searched),
     ];
     // Without a browser, that they are there and self-contained is still worth knowing.
     let pages = all.each_ref().map(|page| read(page));
@@ -82,6 +101,16 @@ fn every_kind_of_page_is_seen_in_a_browser() {
         seen.says("load missions at time scale 0.01");
         seen.shows("sparks", 2, 80.0, 20.0);
     }
+    let seen = look(&browser, &report(&searched), 390);
+    seen.is_quiet();
+    for text in [
+        "the edge: 18 users",
+        "requests waited for their turn",
+        "Throughput by load",
+    ] {
+        seen.says(text);
+    }
+    seen.shows("charts", 4, 300.0, 110.0);
     let seen = look(&browser, &report(&failed), 390);
     seen.is_quiet();
     for text in [
