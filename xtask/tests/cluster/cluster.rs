@@ -209,7 +209,7 @@ impl Cluster {
 
     /// `cargo xtask cluster` with `args` (words).
     pub fn run(&self, args: &str) -> Run {
-        let run = Run::cluster(args);
+        let run = Run::command("cluster", args, k6());
         self.surroundings()
             .iter()
             .fold(run, |run, (name, value)| run.env(name, value))
