@@ -246,6 +246,7 @@ fn done(inner: &Arc<Inner>, path: Path, asked: &Asked) -> Result<Answer, Refusal
                 change.plural == plural && is_here && is_selected(object, &labels, &fields)
             };
             return Ok(Answer::Stream(Box::new(move |stream| {
+                inner.store.change(|state| state.followed.push(plural));
                 watch(&inner, stream, from, until, &is_wanted);
             })));
         }
@@ -396,9 +397,13 @@ fn log(
     );
     let tail: Option<usize> = asked.query("tailLines").parse().ok();
     Ok(Answer::Stream(Box::new(move |stream| {
-        let mut cut = follows
-            .then(|| inner.store.change(|state| state.faults.cut_log.take()))
-            .flatten();
+        let mut cut = match follows {
+            true => inner.store.change(|state| {
+                state.followed.push("pods/log");
+                state.faults.cut_log.take()
+            }),
+            false => None,
+        };
         let mut told = tail.map_or(0, |tail| log.pieces(0, false).len().saturating_sub(tail));
         loop {
             // Asked before what is written is read: then nothing comes after it.
