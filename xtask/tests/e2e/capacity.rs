@@ -81,7 +81,7 @@ fn an_interrupted_search_keeps_what_it_knows() {
     run.signal_as_a_terminal(Signal::INT);
     let done = run.done();
     done.exits(130)
-        .says("ask holds at least 5 iterations a second, when it was interrupted");
+        .says("ask: holds at least 5 iterations a second, when it was interrupted");
     assert_eq!(interval(&done), (5.0, None));
     let run = done.run();
     let test = &run["tests"][0];
