@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ThreadTime;
 
 use super::{VARIABLE, parse};
 use crate::app::AppState;
@@ -172,9 +172,11 @@ async fn delay(latency: Duration) {
 
 /// Keeps this thread's CPU busy; time for which the thread does not run does not count.
 fn burn(cpu: Duration) {
-    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
-    let begun = if cpu.is_zero() { return } else { now() };
-    while now().saturating_sub(begun) < cpu {
+    if cpu.is_zero() {
+        return;
+    }
+    let begun = ThreadTime::now();
+    while begun.elapsed() < cpu {
         std::hint::spin_loop();
     }
 }
