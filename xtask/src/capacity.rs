@@ -73,8 +73,10 @@ pub fn is_generator(cause: &CauseRecord) -> bool {
 fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> CauseRecord {
     let used = &at.resources;
     let takes_more = |cpu: f64| cpu > server(used).unwrap_or(0.0);
+    // A thread that has a core to itself would go no faster with k6 elsewhere.
+    let shares = is_full(used) && thread(used).is_none();
     let cpu = used.generator_cpu;
-    if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (is_full(used) && takes_more(cpu))) {
+    if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (shares && takes_more(cpu))) {
         return generator(at, held, unit);
     }
     let found = full(at, held, unit);
@@ -107,8 +109,9 @@ fn full(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Vec<Full>
     let used = &at.resources;
     let found = [
         open_files(used),
-        cpu(used),
+        server_cpu(used),
         thread(used),
+        machine_cpu(used),
         lock(used),
         disk(used),
         memory(at),
@@ -205,23 +208,24 @@ fn open_files(used: &ResourcesRecord) -> Option<Full> {
     })
 }
 
-fn cpu(used: &ResourcesRecord) -> Option<Full> {
-    let took = server(used)?;
+fn server_cpu(used: &ResourcesRecord) -> Option<Full> {
+    let took = server(used).filter(|took| *took >= FULL_CPU)?;
     let (user, system) = (share(used.server_user?), share(used.server_system?));
-    if took >= FULL_CPU {
-        return Some(Full {
-            what: "server CPU",
-            share: Some(took),
-            words: format!(
-                "the server took {} of {} ({user} in user mode, {system} in the kernel)",
-                share(took),
-                cores(used)
-            ),
-        });
-    }
+    Some(Full {
+        what: "server CPU",
+        share: Some(took),
+        words: format!(
+            "the server took {} of {} ({user} in user mode, {system} in the kernel)",
+            share(took),
+            cores(used)
+        ),
+    })
+}
+
+fn machine_cpu(used: &ResourcesRecord) -> Option<Full> {
     is_full(used).then(|| Full {
         what: "CPU of this machine",
-        share: Some(took),
+        share: server(used),
         words: format!(
             "{}: on a machine of its own the server may take more",
             machine(used)
@@ -563,6 +567,21 @@ mod tests {
         assert_ne!(
             cause(&[held, slow], LoadUnit::Users).unwrap().what,
             "connections"
+        );
+    }
+
+    #[test]
+    fn a_full_thread_is_named_though_k6_has_the_other_cores() {
+        let found = with(|it| {
+            (it.cores, it.server_user, it.generator_cpu) = (Some(2), Some(0.45), Some(0.5));
+            (it.machine_idle, it.busiest_thread) = (Some(0.0), Some(0.98));
+        });
+        assert_eq!(found.what, "one thread of the server");
+        assert!(
+            found
+                .sentence
+                .contains("; and of 2 cores the server took 50 %"),
+            "{found:?}"
         );
     }
 
