@@ -9,6 +9,7 @@
 #   RESOLUTION=5% STEP=3s CONFIRM=3s BUDGET=90s    of the searches whose answer is known
 #
 # It takes little of the machine, but what else runs there delays it: on one that is not idle, start it with `nice -n -10`.
+# A search that ended since other programs took the machine says so, and is counted apart.
 # An edge is a stretch: at its lower end the queue is just full, at its upper end a step of STEP seconds is just long
 # enough for p95 to pass the limit T of 100 ms: a rate C (1 + T / (0.95 STEP)), by the queue that grows meanwhile.
 set -euo pipefail
@@ -25,8 +26,12 @@ cp xtask/tests/capacity/{load-test.toml,k6.config.js} load-tests/main.js "$work/
 cp xtask/tests/capacity/tests/ask.js "$work/stub/tests/"
 
 cargo build --quiet --package xtask
-cargo build --quiet --release --package capacity-stub --package tachikoma-server
-xtask=$PWD/target/debug/xtask
+cargo build --quiet --release --package capacity-stub
+[ "$server_rounds" = 0 ] || cargo build --quiet --release --package tachikoma-server
+# Copies, for whoever builds meanwhile.
+cp target/debug/xtask target/release/capacity-stub "$work/"
+[ "$server_rounds" = 0 ] || cp target/release/tachikoma-server "$work/"
+xtask=$work/xtask
 K6_BIN=$("$xtask" k6 install)
 export K6_BIN
 trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
@@ -55,15 +60,16 @@ search() {
   read -ra words <<<"$args"
   STUB_MODE=$mode PAUSE=$pause LOAD_TEST_CONFIG=$work/stub/load-test.toml TACHIKOMA_RESULTS=$results \
     XDG_RUNTIME_DIR=$work/runs "$xtask" capacity ask --base-url http://127.0.0.1:0 \
-    --server-bin target/release/capacity-stub --resolution "$resolution" --step "$step" --confirm "$confirm" \
-    --budget "$budget" --judge-when-busy "${words[@]}" >"$results.txt" 2>&1 || true
+    --server-bin "$work/capacity-stub" --resolution "$resolution" --step "$step" --confirm "$confirm" \
+    --budget "$budget" "${words[@]}" >"$results.txt" 2>&1 || true
   jq -r --arg name "$name" --arg cause "$cause" --arg edge "$edge" --arg seconds $((SECONDS - began)) \
     --argjson resolution "${resolution%\%}" '
     .tests[0].capacity as $it | ($edge | split(" ") | map(tonumber)) as [$from, $to]
     | $it.interval.at_least as $least | ($it.interval.below // 1e9) as $below
     | ($least <= $to and $below >= $from) as $inside
     | ($least >= $from * (1 - $resolution / 100) - 1 and $below <= $to * (1 + $resolution / 100) + 1) as $within
-    | [$name, $inside, $within, ($it.cause.what == $cause), $seconds, "\($least)-\($below) \($it.cause.what)"]
+    | (if ($it.ended | type) == "object" then "\($name), not measured" else $name end) as $name
+    | [$name, $inside, $within, ($it.cause.what == $cause), $seconds, "\($least)-\($below) \($it.cause.what) \($it.ended)"]
     | join("|")' "$results"/latest/run.json || echo "$name|false|false|false|$((SECONDS - began))|no answer: $results.txt"
 }
 
@@ -85,7 +91,7 @@ if [ "$rounds" -gt 0 ]; then
   all 1 "${burning[@]}"
   echo "server: edge in the interval, within the resolution, cause named; seconds of a search (median)"
   sort -t'|' -k1,1 -k5,5n "$work/answers" | awk -F'|' '
-    function say() { if (n) printf "%-16s %d, %d and %d of %d; %s s\n", name, inside, within, cause, n, took[int((n + 1) / 2)] }
+    function say() { if (n) printf "%-28s %d, %d and %d of %d; %s s\n", name, inside, within, cause, n, took[int((n + 1) / 2)] }
     $1 != name { say(); name = $1; n = inside = within = cause = 0 }
     { n++; inside += $2 == "true"; within += $3 == "true"; cause += $4 == "true"; took[n] = $5 }
     END { say() }'
@@ -108,14 +114,14 @@ LUA
     results=$work/runs/server-$round
     # In a little more than three minutes: each of the tests has a third of the budget.
     TACHIKOMA_RESULTS=$results "$xtask" capacity health missions specs --rate --start 100 --step 3s --confirm 6s \
-      --budget 190s --base-url http://127.0.0.1:0 --server-bin target/release/tachikoma-server >"$results.txt" 2>&1 || true
+      --budget 190s --base-url http://127.0.0.1:0 --server-bin "$work/tachikoma-server" >"$results.txt" 2>&1 || true
     jq -r '.tests[] | "\(.name) \(.capacity.interval.at_least) to \(.capacity.interval.below // "more") iterations/s: \(.capacity.cause.sentence)"' \
       "$results"/latest/run.json || tail -n 3 "$results.txt"
   done
   if command -v wrk >/dev/null; then
     mkdir "$work/data"
     TACHIKOMA_API_KEY=test-api-key TACHIKOMA_ADDR=127.0.0.1:0 TACHIKOMA_DATA_DIR=$work/data \
-      TACHIKOMA_SPECS_DIR=load-tests/fixtures/specs target/release/tachikoma-server >"$work/said" 2>/dev/null &
+      TACHIKOMA_SPECS_DIR=load-tests/fixtures/specs "$work/tachikoma-server" >"$work/said" 2>/dev/null &
     until url=$(sed -n 's/^listening on //p' "$work/said") && [ -n "$url" ]; do sleep 0.1; done
     for round in $(seq "$server_rounds"); do
       echo "wrk, requests/s: health $(reaches /api/health), create a mission $(reaches /api/missions "$work/create.lua")," \

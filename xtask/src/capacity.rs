@@ -44,7 +44,14 @@ struct Full {
 /// What gave way at the edge that `steps` found; `None` if none of them was too much.
 pub fn cause(steps: &[StepRecord], unit: LoadUnit) -> Option<CauseRecord> {
     let came_to = |outcome| steps.iter().filter(move |step| step.outcome == outcome);
-    let held = came_to(StepOutcome::Held).max_by_key(|step| step.load);
+    // Near the edge chance decides: a load holds if it did more often than not.
+    let holds = |step: &&StepRecord| {
+        let times = |outcome| came_to(outcome).filter(|it| it.load == step.load).count();
+        times(StepOutcome::Held) > times(StepOutcome::Failed)
+    };
+    let held = came_to(StepOutcome::Held)
+        .filter(holds)
+        .max_by_key(|step| step.load);
     let beyond = |step: &&StepRecord| held.is_none_or(|held| step.load > held.load);
     // Of the same load the latest, which was measured for the longest.
     let least = |outcome| {
@@ -66,8 +73,10 @@ pub fn is_generator(cause: &CauseRecord) -> bool {
 fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> CauseRecord {
     let used = &at.resources;
     let takes_more = |cpu: f64| cpu > server(used).unwrap_or(0.0);
+    // A thread that has a core to itself would go no faster with k6 elsewhere.
+    let shares = is_full(used) && thread(used).is_none();
     let cpu = used.generator_cpu;
-    if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (is_full(used) && takes_more(cpu))) {
+    if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (shares && takes_more(cpu))) {
         return generator(at, held, unit);
     }
     let found = full(at, held, unit);
@@ -100,8 +109,9 @@ fn full(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Vec<Full>
     let used = &at.resources;
     let found = [
         open_files(used),
-        cpu(used),
+        server_cpu(used),
         thread(used),
+        machine_cpu(used),
         lock(used),
         disk(used),
         memory(at),
@@ -198,23 +208,24 @@ fn open_files(used: &ResourcesRecord) -> Option<Full> {
     })
 }
 
-fn cpu(used: &ResourcesRecord) -> Option<Full> {
-    let took = server(used)?;
+fn server_cpu(used: &ResourcesRecord) -> Option<Full> {
+    let took = server(used).filter(|took| *took >= FULL_CPU)?;
     let (user, system) = (share(used.server_user?), share(used.server_system?));
-    if took >= FULL_CPU {
-        return Some(Full {
-            what: "server CPU",
-            share: Some(took),
-            words: format!(
-                "the server took {} of {} ({user} in user mode, {system} in the kernel)",
-                share(took),
-                cores(used)
-            ),
-        });
-    }
+    Some(Full {
+        what: "server CPU",
+        share: Some(took),
+        words: format!(
+            "the server took {} of {} ({user} in user mode, {system} in the kernel)",
+            share(took),
+            cores(used)
+        ),
+    })
+}
+
+fn machine_cpu(used: &ResourcesRecord) -> Option<Full> {
     is_full(used).then(|| Full {
         what: "CPU of this machine",
-        share: Some(took),
+        share: server(used),
         words: format!(
             "{}: on a machine of its own the server may take more",
             machine(used)
@@ -557,6 +568,34 @@ mod tests {
             cause(&[held, slow], LoadUnit::Users).unwrap().what,
             "connections"
         );
+    }
+
+    #[test]
+    fn a_full_thread_is_named_though_k6_has_the_other_cores() {
+        let found = with(|it| {
+            (it.cores, it.server_user, it.generator_cpu) = (Some(2), Some(0.45), Some(0.5));
+            (it.machine_idle, it.busiest_thread) = (Some(0.0), Some(0.98));
+        });
+        assert_eq!(found.what, "one thread of the server");
+        assert!(
+            found
+                .sentence
+                .contains("; and of 2 cores the server took 50 %"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_load_that_held_by_chance_is_beyond_the_edge() {
+        let came_to = |load, outcome| step(load, outcome, idle());
+        let steps = [
+            came_to(18, StepOutcome::Held),
+            came_to(20, StepOutcome::Failed),
+            came_to(19, StepOutcome::Held),
+            came_to(19, StepOutcome::Failed),
+        ];
+        let found = cause(&steps, LoadUnit::Users).unwrap();
+        assert!(found.sentence.starts_with("At 19 users: "), "{found:?}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use compare::{Compare, Use};
 pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};
 pub use load_test::{DEFAULT_GRAFANA_URL, Extra, FindK6, Load, LoadTest, MessageFormat, Running};
-pub use manifest::{Manifest, Runners, Spread};
+pub use manifest::{Manifest, Runners, STARTER, Spread};
 pub use report::Report;
 
 /// Reads this process's command line; help is one of the errors.

@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     };
     let runs_load = matches!(
         cli.command,
-        Command::LoadTest(_) | Command::Capacity(_) | Command::Compare(_)
+        Command::LoadTest(_) | Command::Capacity(_) | Command::Cluster(_) | Command::Compare(_)
     );
     match dispatch(cli, &root, config) {
         Ok(code) => code.into(),

@@ -133,7 +133,8 @@ pub struct Search {
     options: Options,
     told: Vec<Told>,
     spent_s: f64,
-    overhead_s: f64,
+    /// What all steps so far took beside their load.
+    around_s: f64,
     /// What is known of the edge, once loads are known that hold and that fail.
     posterior: Option<Posterior>,
 }
@@ -164,18 +165,14 @@ impl Search {
             },
             told: Vec::new(),
             spent_s: 0.0,
-            overhead_s: OVERHEAD_S,
+            around_s: 0.0,
             posterior: None,
         }
     }
 
     /// Tells what came of `step`, which took `took_s` seconds with all that belongs to it.
     pub fn tell(&mut self, step: Step, answer: Answer, took_s: f64) {
-        let over_s = took_s - step.seconds;
-        self.overhead_s = match self.told.is_empty() {
-            true => over_s,
-            false => self.overhead_s.max(over_s),
-        };
+        self.around_s += took_s - step.seconds;
         self.spent_s += took_s;
         let long_limit = self.long_limit();
         self.told.push(Told { step, answer });
@@ -349,7 +346,11 @@ impl Search {
     }
 
     fn cost_s(&self, step: Step) -> f64 {
-        step.seconds + self.overhead_s
+        let around_s = match self.told.len() {
+            0 => OVERHEAD_S,
+            steps => self.around_s / steps as f64,
+        };
+        step.seconds + around_s
     }
 
     fn within_budget(&self, step: Step) -> Ask {

@@ -72,7 +72,7 @@ fn coverage(name: &str, options: Options, edge: f64, fails: impl Fn(Step) -> f64
         widths += below.unwrap_or(f64::INFINITY) / at_least - 1.0;
         if went.end == End::ResolutionReached && at_least > 0.0 {
             reached += 1;
-            let width = below.unwrap() - at_least;
+            let width = below.unwrap_or(f64::INFINITY) - at_least;
             let wanted = (options.resolution * at_least * (1.0 + 1e-6)).max(1.0);
             assert!(width <= wanted, "{name} {seed}: {at_least} {below:?}");
             assert!(

@@ -1,10 +1,15 @@
 //! The program as the xtask runs it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 use std::process::Command;
 
 use object::{Object as _, ObjectSection as _};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program ends by itself and starts none"
+)]
 fn run(args: &[&str]) -> String {
     let out = Command::new(env!("CARGO_BIN_EXE_perf-tools"))
         .args(args)

@@ -107,7 +107,7 @@ pub struct ClusterRun {
 
     /// Merge the runners' samples instead of estimating percentiles.
     ///
-    /// Each runner writes every sample to its log, about 2 kB a request, which costs it about a quarter more CPU time. For
+    /// Each runner writes every sample to its log, about 2.5 kB a request, which costs it about a quarter more CPU time. For
     /// thresholds that are undecided without; a cluster that rotates logs faster than they are read spoils it.
     #[arg(help_heading = group::VERDICT, long)]
     pub exact: bool,

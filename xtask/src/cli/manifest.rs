@@ -23,7 +23,7 @@ Exit codes:
 The guide is load-tests/cluster.md.";
 
 /// The starter's image: that of the operator's version which the manifest is written for.
-const STARTER: &str = "ghcr.io/grafana/k6-operator:starter-v1.6.0";
+pub const STARTER: &str = "ghcr.io/grafana/k6-operator:starter-v1.6.0";
 
 /// Arguments of `manifest`.
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::kubectl::{Kind, Kubectl, Refused};
 use super::yaml;
-use crate::cli::Which;
+use crate::cli::{STARTER, Which};
 use crate::error::COULD_NOT_RUN;
 use crate::ui::{self, BAD, DIM, GOOD};
 
@@ -109,13 +109,17 @@ pub fn look(kubectl: &Kubectl) -> anyhow::Result<Found> {
         ],
         operator: None,
     };
+    let images = format!(
+        "grafana/k6 of the version of your k6, and {STARTER}, unless others are named: nodes must be able to pull them"
+    );
     // Without a server there is no namespace, without a namespace no right.
     for step in [server, namespace, crd, operator, rights] {
         step(kubectl, &mut found)?;
         if found.problem().is_some() {
-            break;
+            return Ok(found);
         }
     }
+    found.findings.push(Finding::new("images", None, images));
     Ok(found)
 }
 

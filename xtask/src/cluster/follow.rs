@@ -21,8 +21,21 @@ const TICK: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often everything is listed: a watch may be dead and not know it.
 const LISTED: Duration = Duration::from_secs(30);
+/// How often everything is listed while a watch is behind.
+const BEHIND: Duration = Duration::from_secs(2);
 /// How often events are asked for while nothing goes on, at most.
 const EVENTS: Duration = Duration::from_secs(3);
+
+/// The cluster no longer answers, and the test may go on.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the cluster has not answered for {seconds} s, and this was seen last: {progress}; once it does, go on with `cargo xtask cluster attach {name}`"
+)]
+pub struct Silent {
+    seconds: u64,
+    progress: String,
+    name: String,
+}
 
 /// The watches of a test's objects.
 struct Watches<'a> {
@@ -65,7 +78,7 @@ impl<'a> Watches<'a> {
     }
 
     /// Takes what has changed into `seen`, and mends what is broken.
-    fn take(&mut self, seen: &mut Seen) -> anyhow::Result<()> {
+    fn take(&mut self, seen: &mut Seen, wanted: &Wanted) -> anyhow::Result<()> {
         let mut next = self.changes.recv_timeout(TICK).ok();
         while let Some(change) = next {
             self.answered = Instant::now();
@@ -83,7 +96,12 @@ impl<'a> Watches<'a> {
             is_broken |= process.is_none();
         }
         let is_due = is_broken && Instant::now() >= self.again;
-        if is_due || self.listed.elapsed() >= LISTED {
+        let listed = if seen.is_behind(wanted) {
+            BEHIND
+        } else {
+            LISTED
+        };
+        if is_due || self.listed.elapsed() >= listed {
             self.again = Instant::now() + AGAIN;
             self.list(seen)?;
         }
@@ -184,8 +202,8 @@ impl<'a> Following<'a> {
         let mut asked: Option<Instant> = None;
         loop {
             interrupt::check()?;
-            self.watches.take(&mut self.seen)?;
-            self.read_logs()?;
+            self.watches.take(&mut self.seen, &self.wanted)?;
+            self.read_logs(false)?;
             let state = watcher.observe(&self.seen, began.elapsed());
             self.step = state.step;
             if state.wants_log.is_none() && state.progress != said {
@@ -217,44 +235,44 @@ impl<'a> Following<'a> {
     /// Fails if the cluster has not answered for too long.
     fn is_in_contact(&self, state: &State) -> anyhow::Result<()> {
         let silent = self.watches.answered.elapsed();
-        anyhow::ensure!(
-            silent < self.wanted.deadline + LISTED,
-            "the cluster has not answered for {} s, and {} was said last; once it does, go on with `cargo xtask cluster attach {}`",
-            silent.as_secs(),
-            state.progress,
-            self.wanted.name
-        );
+        if silent >= self.wanted.deadline + LISTED {
+            return Err(Silent {
+                seconds: silent.as_secs(),
+                progress: state.progress.clone(),
+                name: self.wanted.name.clone(),
+            }
+            .into());
+        }
         Ok(())
     }
 
-    /// Reads on until all logs were read to their ends, at most so long, after an interruption too.
+    /// Reads on until the logs were read to their ends, at most so long, after an interruption too: those of all runners, or
+    /// of those that have `ended` by themselves.
     ///
     /// # Errors
     /// If kubectl cannot be started.
-    pub fn read_to_the_end(&mut self, limit: Duration) -> anyhow::Result<()> {
+    pub fn read_to_the_end(&mut self, limit: Duration, ended: bool) -> anyhow::Result<()> {
         let until = Instant::now() + limit;
-        while Instant::now() < until {
+        while !self.read_logs(ended)? && Instant::now() < until {
             // An interruption is known by now, and a list may fail for it.
-            match self.watches.take(&mut self.seen) {
+            match self.watches.take(&mut self.seen, &self.wanted) {
                 Err(error) if !error.is::<Interrupted>() => return Err(error),
                 _ => {}
-            }
-            if self.read_logs()? {
-                return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Reads what logs there are. Returns whether all that there will be was read.
-    fn read_logs(&mut self) -> anyhow::Result<bool> {
+    /// Reads what logs there are. Returns whether all that there will be was read, of all or of those that have `ended`.
+    fn read_logs(&mut self, ended: bool) -> anyhow::Result<bool> {
         let mut is_whole = true;
         for (number, pod) in self.seen.runners(&self.wanted) {
             let Some(log) = self.logs.get_mut(&number) else {
                 continue;
             };
             let is_gone = pod.is_some_and(|pod| self.seen.is_gone(pod));
-            is_whole &= log.tick(self.kubectl, pod, is_gone)?;
+            let is_read = log.tick(self.kubectl, pod, is_gone)?;
+            is_whole &= is_read || ended && pod.is_some_and(|pod| !pod.has_ended());
         }
         Ok(is_whole)
     }

@@ -70,7 +70,13 @@ pub fn judge(
     // How each runner ended is said by its own sentence.
     let is_told = !problems.is_empty();
     let reasons = verdict.reasons.iter();
-    let reasons = reasons.filter(|it| !(is_told && matches!(it, Reason::K6Exit { .. })));
+    let is_cut_off = conclusion.is_none();
+    let reasons = reasons.filter(|it| match it {
+        Reason::K6Exit { .. } => !is_told,
+        // Nobody waited for it.
+        Reason::SummaryMissing => !is_cut_off,
+        _ => true,
+    });
     record.reasons = cause.into_iter().chain(problems).collect();
     record.reasons.extend(reasons.map(ToString::to_string));
     record.outcome = match verdict.outcome {

@@ -56,6 +56,8 @@ struct Read {
     again: Vec<u8>,
     /// The line that has yet to end.
     line: Vec<u8>,
+    /// Whether this kubectl has said all that it will.
+    is_at_end: bool,
     /// What is no entry of k6's log.
     rest: String,
     /// Takes the samples, if there are any; it has no name, since samples may hold a key.
@@ -67,9 +69,11 @@ impl Read {
     fn restart(&mut self) {
         self.repeated = self.bytes;
         self.again.clear();
+        self.is_at_end = false;
     }
 
     fn take(&mut self, chunk: &[u8]) {
+        self.is_at_end = chunk.is_empty();
         let mut chunk = chunk;
         if self.repeated > 0 {
             let (known, room) = (self.again.len(), self.beginning.len() - self.again.len());
@@ -163,6 +167,7 @@ impl RunnerLog {
                 beginning: Vec::new(),
                 again: Vec::new(),
                 line: Vec::new(),
+                is_at_end: false,
                 rest: String::new(),
                 samples: samples.map(BufWriter::new),
             })),
@@ -191,6 +196,9 @@ impl RunnerLog {
             let Some(ended) = process.try_wait()? else {
                 return Ok(false);
             };
+            if !lock(&self.read).is_at_end {
+                return Ok(false);
+            }
             self.process = None;
             self.again = Instant::now() + AGAIN;
             if self.is_last {
@@ -290,6 +298,7 @@ mod tests {
             beginning: Vec::new(),
             again: Vec::new(),
             line: Vec::new(),
+            is_at_end: false,
             rest: String::new(),
             samples: Some(BufWriter::new(tempfile::tempfile().unwrap())),
         }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use signal_hook::consts::SIGHUP;
 
 use super::collect::collect;
-use super::follow::Following;
-use super::kubectl::{Kubectl, refuse_production};
+use super::follow::{Following, Silent};
+use super::kubectl::{Kind, Kubectl, Refused, refuse_production};
 use super::logs::RunnerLog;
 use super::planned::{ANNOTATION, Packer, Planned};
 use super::watch::{Conclusion, Step, Wanted};
@@ -30,6 +30,8 @@ use crate::{github, repo, report, ui};
 
 /// How long runners that are told to end may take to write their summaries: Kubernetes gives them half a minute.
 const GRACE: Duration = Duration::from_secs(40);
+/// How long the logs of those may take that ended before an interruption: somebody waits.
+const ENDED: Duration = Duration::from_secs(5);
 /// How long the rest of the logs may take once all runners have ended.
 const REST: Duration = Duration::from_secs(60);
 
@@ -99,7 +101,9 @@ pub fn attach(
     config: &Config,
 ) -> anyhow::Result<u8> {
     let kubectl = find(which)?;
-    let test_run: Value = kubectl.get(&["get", "testruns.k6.io", name])?;
+    let test_run: Value = kubectl
+        .get(&["get", "testruns.k6.io", name])
+        .with_context(|| format!("failed to find TestRun {name}"))?;
     let plan = test_run
         .pointer("/metadata/annotations")
         .and_then(|all| all[ANNOTATION].as_str());
@@ -269,11 +273,10 @@ impl<'a> Run<'a> {
         let (mut following, conclusion) = match followed {
             Ok(followed) => followed,
             Err(error) => {
-                // Whoever cannot be reached deletes nothing either, and may have load that is worth to go on with.
-                if objects.is_some() && !error.is::<Interrupted>() && is_silent(&error) {
-                    return Err(error);
+                // A cluster that cannot be reached deletes nothing, and the load may be worth to go on with.
+                if objects.is_some() && !is_silent(&error) {
+                    self.delete(&own);
                 }
-                self.delete(&own);
                 return Err(error);
             }
         };
@@ -290,13 +293,16 @@ impl<'a> Run<'a> {
             interrupt::leaves(None);
         } else {
             let has_ended = matches!(conclusion, Some(Conclusion::Ran { .. }));
-            if has_ended {
-                following.read_to_the_end(REST)?;
+            if conclusion.is_none() {
+                // With its pod the log goes of whoever came to an end before.
+                following.read_to_the_end(ENDED, true)?;
+            } else if has_ended {
+                following.read_to_the_end(REST, false)?;
             }
             self.delete(&own);
             if conclusion.is_none() && following.step >= Step::Running {
                 // k6 writes its summary when it is told to end, and the logs are followed still.
-                following.read_to_the_end(GRACE)?;
+                following.read_to_the_end(GRACE, false)?;
             }
         }
         let collected = collect(&mut following, &wanted, conclusion.as_ref(), &dir);
@@ -374,13 +380,10 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether the cluster could not be reached at all.
+/// Whether the cluster could not be reached.
 fn is_silent(error: &anyhow::Error) -> bool {
-    use super::kubectl::{Kind, Refused};
-    match error.downcast_ref::<Refused>() {
-        Some(refused) => refused.kind == Kind::Server,
-        None => error.to_string().contains("has not answered"),
-    }
+    let refused = error.downcast_ref::<Refused>();
+    error.is::<Silent>() || refused.is_some_and(|it| it.kind == Kind::Server)
 }
 
 /// Creates the ConfigMap, then the TestRun, and has the first go with the second.

@@ -167,6 +167,16 @@ impl Seen {
         self.pods.get(end.pod.as_ref()?)?.spec.node_name.clone()
     }
 
+    /// Whether a Job has ended whose pod, as far as it was seen, has not: its watch may be late, or the pod be gone before
+    /// its watch began.
+    pub fn is_behind(&self, wanted: &Wanted) -> bool {
+        self.runners(wanted).into_iter().any(|(number, pod)| {
+            let job = self.job(&format!("{}-{number}", wanted.name));
+            let ended = job.is_some_and(|job| job.status.failed + job.status.succeeded > 0);
+            ended && pod.is_some_and(|pod| !pod.has_ended() && !self.is_gone(pod))
+        })
+    }
+
     /// The uid of the TestRun.
     pub fn uid(&self) -> Option<&str> {
         self.test_run.as_ref().map(|it| &*it.metadata.uid)
@@ -192,6 +202,15 @@ impl Seen {
     /// Whether a pod that was seen is no longer there.
     pub fn is_gone(&self, pod: &Pod) -> bool {
         self.gone.contains(&pod.metadata.name)
+    }
+
+    /// Whether a pod's liveness probe failed.
+    fn failed_liveness(&self, pod: &str) -> bool {
+        self.events.iter().any(|event| {
+            event.involved_object.name == pod
+                && event.reason == "Unhealthy"
+                && event.message.starts_with("Liveness")
+        })
     }
 
     /// The latest warning with one of these reasons about an object.
@@ -666,10 +685,14 @@ impl Runner<'_> {
         let Some(ended) = pod.terminated() else {
             return match whole {
                 Some(reason) => format!("the pod ended by {reason}"),
+                None if !seen.is_gone(pod) => "it was still there".into(),
                 None => "the pod is gone: deleted or evicted, or its node was lost".into(),
             };
         };
-        let exit = K6Exit::Code(ended.exit_code);
+        let exit = match ended.exit_code {
+            code @ 129..160 => K6Exit::Signal(code - 128),
+            code => K6Exit::Code(code),
+        };
         let name = &pod.metadata.name;
         match (ended.exit_code, ended.reason.as_deref()) {
             (_, Some("OOMKilled")) => {
@@ -680,7 +703,7 @@ impl Runner<'_> {
             (code, _) if pod.metadata.deletion_timestamp.is_some() => {
                 format!("the pod was deleted or evicted while k6 ran (exit code {code})")
             }
-            (code, _) if seen.warning(name, &["Unhealthy"]).is_some() && matches!(code, 2 | 137 | 143) => {
+            (code @ (2 | 137 | 143), _) if seen.failed_liveness(name) => {
                 format!("killed for not answering the liveness probe (exit code {code})")
             }
             _ => exit.to_string(),

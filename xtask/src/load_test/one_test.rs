@@ -24,8 +24,10 @@ pub struct Making<'a> {
     pub dir: &'a Path,
     /// The tag of its metrics.
     pub test_id: &'a str,
-    /// Whether it is a step of a search, which has no page of its own and whose server's answers are probed elsewhere.
+    /// Whether it is a step of a search, which has no page of its own.
     pub is_step: bool,
+    /// Whether the server's answers are probed: of a step only afterwards.
+    pub is_probed: bool,
 }
 
 /// A test that was measured.
@@ -68,6 +70,7 @@ impl Run<'_> {
                 dir: &dir,
                 test_id: &self.folder.name.clone(),
                 is_step: false,
+                is_probed: true,
             };
             ui::step(&format!("{name}: {}", self.shapes[index]));
             let mut test = self.run_test(index, &making, server)?.record;
@@ -91,6 +94,7 @@ impl Run<'_> {
             dir,
             test_id,
             is_step,
+            is_probed,
             ..
         } = making;
         let test = self.plan.tests[index].clone();
@@ -132,9 +136,9 @@ impl Run<'_> {
             at_most: shape.at_most,
             teardown_limit: shape.teardown_limit,
         };
-        let mut probed = match is_step {
-            true => Vec::new(),
-            false => self.probe(&test, server, dir, "before")?,
+        let mut probed = match is_probed && !is_step {
+            true => self.probe(&test, server, dir, "before")?,
+            false => Vec::new(),
         };
         let mut window = self.window(shape, server)?;
         let watched = is_step.then(|| server.watch_resources()).transpose()?;
@@ -151,7 +155,7 @@ impl Run<'_> {
             live.ends(server.sampler());
         }
         let mut unfinished = false;
-        if !is_step && measured.ran.stopped.is_none() && measured.server == ServerState::Healthy {
+        if is_probed && measured.ran.stopped.is_none() && measured.server == ServerState::Healthy {
             match self.probe(&test, server, dir, "after") {
                 Ok(failures) => probed.extend(failures),
                 Err(error) if error.is::<Interrupted>() => unfinished = true,
@@ -165,6 +169,9 @@ impl Run<'_> {
         let beside_others = measured.ran.limits.others;
         let resources = watched.map(|watched| measured.resources(watched));
         let resources = resources.unwrap_or_default();
+        if unfinished {
+            record.outcome = Outcome::Interrupted;
+        }
         if is_step {
             // What explains a step stands in its record; thirty of them would bury what explains the search.
             return Ok(Tested {
@@ -173,9 +180,6 @@ impl Run<'_> {
                 beside_others,
                 resources,
             });
-        }
-        if unfinished {
-            record.outcome = Outcome::Interrupted;
         }
         if let Some(window) = window {
             self.keep_profile(window, &mut record, dir);

@@ -113,6 +113,7 @@ impl Run<'_> {
             dir: &dir,
             test_id: &test_id,
             is_step: false,
+            is_probed: true,
         };
         let test = self.run_test(index, &making, &mut server);
         self.record.notices.extend(server.stop());

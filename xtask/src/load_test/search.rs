@@ -18,8 +18,8 @@ use crate::error::UsageError;
 use crate::k6::{K6, Place, short};
 use crate::plan;
 use crate::record::{
-    CapacityRecord, LoadUnit, Outcome, ResourcesRecord, SearchEnd, ServerKind, StepOutcome,
-    StepRecord, StepRole, TestRecord, share,
+    CapacityRecord, CauseRecord, LoadUnit, Outcome, ResourcesRecord, SearchEnd, ServerKind,
+    StepOutcome, StepRecord, StepRole, TestRecord, share,
 };
 use crate::server::Server;
 use crate::shell::interrupt::{self, Interrupted};
@@ -198,7 +198,12 @@ impl Searching<'_> {
     /// The test's record: the step that stands for it, just below the edge, or the least that failed; and the search.
     fn conclude(&self, planned: &TestRecord, ended: SearchEnd) -> TestRecord {
         let mut capacity = self.record(ended);
-        capacity.cause = capacity::cause(&capacity.steps, capacity.unit);
+        let cause = capacity::cause(&capacity.steps, capacity.unit);
+        // What ended the search is said already: other programs, and not the load generator.
+        let is_said = |it: &CauseRecord| {
+            matches!(capacity.ended, SearchEnd::Broken(_)) && capacity::is_generator(it)
+        };
+        capacity.cause = cause.filter(|it| !is_said(it));
         if capacity.ended == SearchEnd::ResolutionReached
             && capacity.cause.as_ref().is_some_and(capacity::is_generator)
         {
@@ -220,16 +225,21 @@ impl Searching<'_> {
             Some((step, test)) if step.outcome == StepOutcome::Broken => test.outcome,
             _ => Outcome::CouldNotRun,
         };
-        let (outcome, why) = match &capacity.ended {
-            SearchEnd::Interrupted => (Outcome::Interrupted, None),
-            SearchEnd::Broken(why) => (broke, Some(why.clone())),
-            SearchEnd::Generator if at_least == 0.0 => (Outcome::CouldNotRun, None),
-            _ if at_least == 0.0 => (Outcome::Failed, None),
-            _ => (Outcome::Passed, None),
+        // What follows the first line, such as the end of the server's log.
+        let mut more = "";
+        let outcome = match &capacity.ended {
+            SearchEnd::Interrupted => Outcome::Interrupted,
+            SearchEnd::Broken(why) => {
+                more = why.find('\n').map_or("", |end| &why[end..]);
+                broke
+            }
+            SearchEnd::Generator if at_least == 0.0 => Outcome::CouldNotRun,
+            _ if at_least == 0.0 => Outcome::Failed,
+            _ => Outcome::Passed,
         };
         test.reasons = match outcome {
             Outcome::Passed => Vec::new(),
-            _ => std::iter::once(capacity.sentence()).chain(why).collect(),
+            _ => vec![format!("{}{more}", capacity.sentence())],
         };
         test.outcome = outcome;
         test.started_at = self
@@ -309,11 +319,11 @@ impl Run<'_> {
         }
         self.record.tests[index] = test.clone();
         self.compare_with_history(&mut test);
-        if let Some(capacity) = &test.capacity {
-            ui::info(&format!("{name} {}", capacity.sentence()));
-        }
-        if test.outcome != Outcome::Passed {
-            ui::info(&report::one_line(&test));
+        match (&test.capacity, test.outcome) {
+            (Some(capacity), Outcome::Passed) => {
+                ui::info(&format!("{name} {}", capacity.sentence()));
+            }
+            _ => ui::info(&report::one_line(&test)),
         }
         self.record.tests[index] = test;
         Ok(())
@@ -378,6 +388,7 @@ impl Run<'_> {
             dir: &dir,
             test_id: &self.folder.name.clone(),
             is_step: true,
+            is_probed: step.role == StepRole::ConfirmBelow,
         };
         let Tested {
             record,
@@ -401,10 +412,11 @@ impl Run<'_> {
         if outcome == StepOutcome::Generator && beside_others {
             searching.finder.lost(took_s);
             searching.lost += 1;
-            let why = made.reasons.first().cloned();
+            let why = made.reasons.first().map_or("", String::as_str);
+            let why = why.trim_start_matches("could not be measured: ").to_owned();
             searching.made.push((made, record));
             let is_vain = searching.lost >= MOST_LOST;
-            return Ok(is_vain.then(|| SearchEnd::Broken(why.unwrap_or_default())));
+            return Ok(is_vain.then_some(SearchEnd::Broken(why)));
         }
         searching.lost = 0;
         searching.made.push((made, record));
@@ -457,7 +469,7 @@ fn told(step: &StepRecord) -> String {
     match step.outcome {
         StepOutcome::Held => format!("  held: {figures}"),
         StepOutcome::Failed => format!("  failed: {why} ({figures})"),
-        StepOutcome::Generator => format!("  says nothing of the server: {why}"),
+        StepOutcome::Generator => format!("  {why}"),
         StepOutcome::Broken => format!("  could not be measured: {why}"),
         StepOutcome::Interrupted => "  interrupted".into(),
     }

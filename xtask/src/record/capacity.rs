@@ -216,11 +216,12 @@ impl CapacityRecord {
         )
     }
 
-    /// The lowest load at or above the edge that failed, and why.
+    /// The load just above the edge that failed, and why: the one that confirms it, or the lowest.
     fn first_crossed(&self) -> Option<(u64, &str)> {
         let failed = |step: &&StepRecord| step.outcome == StepOutcome::Failed;
         let beyond = |step: &&StepRecord| step.load as f64 >= self.interval.at_least;
-        let step = (self.steps.iter().filter(failed).filter(beyond)).min_by_key(|it| it.load)?;
+        let step = (self.steps.iter().filter(failed).filter(beyond))
+            .min_by_key(|it| (it.role != StepRole::ConfirmAbove, it.load))?;
         Some((step.load, step.reasons.first()?.lines().next()?))
     }
 
@@ -255,7 +256,7 @@ impl CapacityRecord {
             SearchEnd::Generator => "; this machine cannot ask for more".into(),
             SearchEnd::Broken(why) => {
                 let why = why.lines().next().unwrap_or_default();
-                format!(", and then the search ended: {why}")
+                format!("; then {why}")
             }
             SearchEnd::Interrupted => ", when it was interrupted".into(),
         };
@@ -388,7 +389,7 @@ mod tests {
                 320.0,
                 None,
                 Broken("it ended\n  log".into()),
-                "holds at least 320 users, and then the search ended: it ended",
+                "holds at least 320 users; then it ended",
             ),
         ] {
             let record = record(at_least, below, ended);

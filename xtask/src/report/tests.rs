@@ -14,7 +14,8 @@ use super::{Document, Screen, comparison_view, junit, markdown, terminal, view};
 use crate::history::Trend;
 use crate::record::testing::{blocks, pair};
 use crate::record::{
-    Blocks, Comparison, Measure, Outcome, PastRecord, PastRow, PastState, RunRecord, TestRecord,
+    Blocks, ClusterRecord, Comparison, Heard, Measure, Outcome, PastRecord, PastRow, PastState,
+    RunRecord, RunnerRecord, TestRecord,
 };
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
@@ -125,6 +126,60 @@ fn searched() -> RunRecord {
     run.profile = "capacity".into();
     let capacity = serde_json::from_str(include_str!("fixtures/capacity.json")).unwrap();
     run.tests[0].capacity = Some(capacity);
+    run
+}
+
+/// A run of four runners: two did their part, of one there is only the short form, and of one nothing. A threshold could
+/// not be decided.
+fn on_a_cluster() -> RunRecord {
+    let mut run = record();
+    (run.outcome, run.exit_code) = (Outcome::Failed, 1);
+    run.cluster = Some(ClusterRecord {
+        context: "kind-load".into(),
+        namespace: "tests".into(),
+        operator: Some("1.6.0".into()),
+        image: "grafana/k6:1.1.0".into(),
+        runners: 4,
+        heard: 2,
+    });
+    let runner = |nth: u32, p95_ms| RunnerRecord {
+        heard: Heard::InFull,
+        node: Some(format!("node-{nth}")),
+        duration_s: Some(30.0),
+        requests: Some(1500),
+        requests_per_second: Some(50.0 + f64::from(nth)),
+        failed: Some(0),
+        med_ms: Some(0.8),
+        p95_ms: Some(p95_ms),
+        p99_ms: Some(9.0),
+        iterations: Some(500),
+        ..RunnerRecord::silent(&format!("stress-{nth}"), "", Some(0))
+    };
+    let test = &mut run.tests[0];
+    test.outcome = Outcome::Failed;
+    test.runners = vec![
+        runner(1, 4.0),
+        runner(2, 6.0),
+        RunnerRecord {
+            heard: Heard::ShortForm,
+            outcome: "its log was not kept".into(),
+            ..runner(3, 5.0)
+        },
+        RunnerRecord::silent(
+            "stress-4",
+            "was killed for want of memory (OOMKilled)",
+            Some(137),
+        ),
+    ];
+    let mut rows = test.thresholds.iter_mut();
+    let row = rows.find(|row| row.metric == "http_req_duration").unwrap();
+    (row.state, row.value, row.interval) = (
+        ThresholdState::Undecided,
+        row.bound.map(|bound| bound - 1.3),
+        row.bound.map(|bound| (bound - 3.0, bound + 2.5)),
+    );
+    test.reasons = vec!["only 2 of 4 runners were heard".into()];
+    run.reasons = vec!["missions: only 2 of 4 runners were heard".into()];
     run
 }
 

@@ -64,8 +64,8 @@ pub fn spawn_tied(
     follow(start(cmd, Stdio::piped())?, on_line)
 }
 
-/// Starts the command and hands over what it writes to standard output as it comes, for lines of any length; the last
-/// lines of standard error are kept.
+/// Starts the command and hands over what it writes to standard output as it comes, for lines of any length, and nothing at
+/// its end; the last lines of standard error are kept.
 ///
 /// # Errors
 /// As [`spawn`].
@@ -82,6 +82,7 @@ pub fn spawn_raw(
             while let Ok(read @ 1..) = out.read(&mut chunk) {
                 on_bytes(&chunk[..read]);
             }
+            on_bytes(&[]);
         }));
     }
     if let Some(err) = child.stderr.take() {

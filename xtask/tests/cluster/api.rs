@@ -10,7 +10,7 @@ use crate::http::{Answer, Asked, Stream};
 use crate::node;
 use crate::operator;
 use crate::schema;
-use crate::store::{KINDS, Kind, Refusal, State, is_selected, kind_of, merge, now};
+use crate::store::{Change, KINDS, Kind, Refusal, State, is_selected, kind_of, merge, now};
 
 /// Who asks, in refusals.
 const USER: &str = "tester";
@@ -236,16 +236,18 @@ fn done(inner: &Arc<Inner>, path: Path, asked: &Asked) -> Result<Answer, Refusal
         ("GET", Some(key)) if sub.as_deref() == Some("log") => return log(inner, key, asked),
         ("GET", Some(key)) => inner.store.lock().get(key).cloned().ok_or_else(missing)?,
         ("GET", None) if asked.query("watch") == "true" => {
-            let (inner, from) = (Arc::clone(inner), asked.query("resourceVersion"));
-            let initial = asked.query("sendInitialEvents") == "true";
+            let inner = Arc::clone(inner);
+            let from = asked.query("resourceVersion").parse().unwrap_or_default();
             let seconds = asked.query("timeoutSeconds").parse().unwrap_or(600);
             let until = Instant::now() + Duration::from_secs(seconds);
-            let is_wanted = move |object: &Value| {
+            let is_wanted = move |change: &Change| {
+                let object = &change.object;
                 let is_here = namespace.is_empty() || object["metadata"]["namespace"] == *namespace;
-                is_here && is_selected(object, &labels, &fields)
+                change.plural == plural && is_here && is_selected(object, &labels, &fields)
             };
             return Ok(Answer::Stream(Box::new(move |stream| {
-                watch(&inner, stream, kind, &from, initial, until, &is_wanted);
+                inner.store.change(|state| state.followed.push(plural));
+                watch(&inner, stream, from, until, &is_wanted);
             })));
         }
         ("GET", None) => {
@@ -271,13 +273,8 @@ fn done(inner: &Arc<Inner>, path: Path, asked: &Asked) -> Result<Answer, Refusal
             review
         }
         ("POST", _) => {
-            let mut object = asked.body.clone();
+            let object = asked.body.clone();
             held_to_schema(&object)?;
-            if let Some(values) = object["stringData"].take().as_object() {
-                for (name, value) in values {
-                    object["data"][name] = node::encoded(value.as_str().unwrap()).into();
-                }
-            }
             let created = inner
                 .store
                 .change(|state| state.create(plural, &namespace, object))?;
@@ -337,47 +334,19 @@ fn held_to_schema(object: &Value) -> Result<(), Refusal> {
     })
 }
 
-/// Tells of every change since a version, or of everything and then of every change.
+/// Tells of every change of the wanted objects since a version, as it comes.
 fn watch(
     inner: &Inner,
     stream: &mut Stream,
-    kind: &Kind,
-    from: &str,
-    initial: bool,
+    from: u64,
     until: Instant,
-    is_wanted: &dyn Fn(&Value) -> bool,
+    is_wanted: &dyn Fn(&Change) -> bool,
 ) {
-    let line =
-        |what: &str, object: &Value| format!("{}\n", json!({"type": what, "object": object}));
-    let mut seen = 0;
-    let all = initial || matches!(from, "" | "0");
-    let is_cut = inner.store.change(|state| {
-        let cut = state.faults.cut_watches > 0;
-        state.faults.cut_watches -= usize::from(cut);
-        if all {
-            seen = state.changes.len();
-            for object in state
-                .list(kind.plural, "")
-                .filter(|object| is_wanted(object))
-            {
-                stream.send(line("ADDED", object).as_bytes());
-            }
-        } else {
-            let from: u64 = from.parse().unwrap();
-            seen = state
-                .changes
-                .partition_point(|change| change.version <= from);
-        }
-        if initial {
-            let metadata = json!({
-                "resourceVersion": state.version().to_string(),
-                "annotations": {"k8s.io/initial-events-end": "true"},
-            });
-            let mark =
-                json!({"kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata});
-            stream.send(line("BOOKMARK", &mark).as_bytes());
-        }
-        cut
+    let (mut seen, is_cut) = inner.store.change(|state| {
+        let is_cut = state.faults.cut_watches > 0;
+        state.faults.cut_watches -= usize::from(is_cut);
+        let seen = state.changes.partition_point(|it| it.version <= from);
+        (seen, is_cut)
     });
     loop {
         let news = inner.store.wait_for(|state| {
@@ -388,11 +357,9 @@ fn watch(
             return;
         };
         seen += news.len();
-        for change in news
-            .iter()
-            .filter(|change| change.plural == kind.plural && is_wanted(&change.object))
-        {
-            if !stream.send(line(change.what, &change.object).as_bytes()) || is_cut {
+        for change in news.iter().filter(|change| is_wanted(change)) {
+            let line = json!({"type": change.what, "object": change.object});
+            if !stream.send(format!("{line}\n").as_bytes()) || is_cut {
                 return;
             }
         }
@@ -430,9 +397,13 @@ fn log(
     );
     let tail: Option<usize> = asked.query("tailLines").parse().ok();
     Ok(Answer::Stream(Box::new(move |stream| {
-        let mut cut = follows
-            .then(|| inner.store.change(|state| state.faults.cut_log.take()))
-            .flatten();
+        let mut cut = match follows {
+            true => inner.store.change(|state| {
+                state.followed.push("pods/log");
+                state.faults.cut_log.take()
+            }),
+            false => None,
+        };
         let mut told = tail.map_or(0, |tail| log.pieces(0, false).len().saturating_sub(tail));
         loop {
             // Asked before what is written is read: then nothing comes after it.

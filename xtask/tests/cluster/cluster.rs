@@ -30,15 +30,16 @@ pub struct Cluster {
     pub inner: Arc<Inner>,
     /// kubectl.
     kubectl: PathBuf,
-    _listening: Listening,
+    dir: TempDir,
+    listening: Listening,
 }
 
 /// What the threads of a cluster share.
 pub struct Inner {
     /// The objects.
     pub store: Store,
-    /// Where containers have their files.
-    pub dir: TempDir,
+    /// The folder with everything.
+    pub dir: PathBuf,
     logs: Mutex<BTreeMap<String, Arc<Log>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -143,9 +144,10 @@ impl Cluster {
         };
         // Installed before anybody waits for it.
         let _installed = k6();
+        let dir = tempfile::tempdir().unwrap();
         let inner = Arc::new(Inner {
             store: Store::default(),
-            dir: tempfile::tempdir().unwrap(),
+            dir: dir.path().to_owned(),
             logs: Mutex::default(),
             threads: Mutex::default(),
         });
@@ -164,7 +166,8 @@ impl Cluster {
         let cluster = Self {
             inner,
             kubectl,
-            _listening: listening,
+            dir,
+            listening,
         };
         cluster.write_config();
         Some(cluster)
@@ -172,7 +175,7 @@ impl Cluster {
 
     /// Two contexts for the same cluster, one of them named like production.
     fn write_config(&self) {
-        let server = format!("http://{}", self._listening.address);
+        let server = format!("http://{}", self.listening.address);
         let context = |name: &str| {
             let context = json!({"cluster": "stand-in", "user": "tester", "namespace": NAMESPACE});
             json!({"name": name, "context": context})
@@ -188,7 +191,7 @@ impl Cluster {
 
     /// The folder with everything of this cluster.
     pub fn dir(&self) -> &Path {
-        self.inner.dir.path()
+        self.dir.path()
     }
 
     /// The surroundings in which kubectl finds this cluster.
@@ -206,10 +209,15 @@ impl Cluster {
 
     /// `cargo xtask cluster` with `args` (words).
     pub fn run(&self, args: &str) -> Run {
-        let run = Run::cluster(args);
+        let run = Run::command("cluster", args, k6());
         self.surroundings()
             .iter()
             .fold(run, |run, (name, value)| run.env(name, value))
+    }
+
+    /// Where kubectl is.
+    pub fn program(&self) -> &Path {
+        &self.kubectl
     }
 
     /// kubectl with `args` (words).

@@ -2,6 +2,7 @@
 //!
 //! A pod has an address of loopback of its own, so that k6 listens on the operator's port in each of them.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -105,7 +106,7 @@ impl Life<'_> {
     fn live(&mut self, pod: &Value, work: Work) -> Option<()> {
         let store = &self.inner.store;
         self.show(|status| {
-            status["conditions"] = json!([{"type": "PodScheduled", "status": "True"}])
+            status["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
         });
         if let Some((reason, message)) = store.change(|state| lacking(state, pod)) {
             self.show_container(
@@ -120,7 +121,7 @@ impl Life<'_> {
             "Pending",
             json!({"waiting": {"reason": "ContainerCreating"}}),
         );
-        let dir = self.inner.dir.path().join("pods").join(&self.pod.2);
+        let dir = self.inner.dir.join("pods").join(&self.pod.2);
         std::fs::create_dir_all(dir.join("tmp")).unwrap();
         let log = self.inner.new_log(pod);
         self.address = address();
@@ -165,7 +166,10 @@ impl Life<'_> {
         loop {
             if let Some(status) = child.try_wait().unwrap() {
                 // A signal is told as a shell does.
-                return status.code().unwrap_or(137);
+                return status
+                    .code()
+                    .or(status.signal().map(|it| 128 + it))
+                    .unwrap();
             }
             let store = &self.inner.store;
             let found = store
@@ -180,7 +184,7 @@ impl Life<'_> {
                 let since = *doomed.get_or_insert_with(|| {
                     if let Some(pod) = &found {
                         store.change(|state| {
-                            event(state, pod, "Normal", "Killing", "Stopping container k6")
+                            event(state, pod, "Normal", "Killing", "Stopping container k6");
                         });
                     }
                     let _gone =
@@ -249,12 +253,8 @@ impl Life<'_> {
                 status.insert("uncountedTerminatedPods".into(), json!({counted: [uid]}));
             });
             state.update(&self.pod, |pod| {
-                drop(
-                    pod["metadata"]
-                        .as_object_mut()
-                        .unwrap()
-                        .remove("finalizers"),
-                )
+                let metadata = pod["metadata"].as_object_mut().unwrap();
+                metadata.remove("finalizers");
             });
             let job = state.update(&self.job, |job| {
                 let status = &mut job["status"];

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::store::Faults;
-use crate::support::{k6, read, root};
+use crate::support::{k6, read, root, wait_until};
 
 /// A script that passes or crosses its threshold without asking anybody.
 fn script(limit: u32) -> String {
@@ -201,9 +201,10 @@ fn made(cluster: &Cluster, name: &str, limit: u32) -> String {
             cluster.file("object.json", &object)
         ));
     }
-    cluster.asked(&format!(
-        "wait testrun/{name} --for=jsonpath={{.status.stage}}=finished --timeout=180s"
-    ));
+    let stage = format!("get testrun {name} -o jsonpath={{.status.stage}}");
+    wait_until("the test is finished", || {
+        cluster.asked(&stage) == "finished"
+    });
     let state = cluster.inner.store.lock();
     let changes = |plural: &str| -> Vec<Value> {
         let changes = state

@@ -1,5 +1,8 @@
 //! `cluster run` and what can become of it.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -7,7 +10,7 @@ use tempfile::TempDir;
 use crate::cluster::{Cluster, HOST, NAMESPACE};
 use crate::http::ask;
 use crate::node::key;
-use crate::processes::command_line;
+use crate::processes::{command_line, processes_with};
 use crate::store::Faults;
 use crate::support::{Done, Going, Run, Server, files, read, root, wait_until};
 
@@ -49,9 +52,16 @@ impl Stage {
             .env("LOAD_TEST_CONFIG", config.to_str().unwrap())
     }
 
-    /// Waits until the run has seen that both runners make load, and returns the name of the TestRun.
+    /// Waits until the run has seen that both runners make load and follows them, and returns the name of the TestRun.
     fn wait_for_load(&self, run: &mut Going) -> String {
         run.wait_for("2 of 2 runners make load");
+        let is_followed = |what: &str, times: usize| {
+            let state = self.cluster.inner.store.lock();
+            state.followed.iter().filter(|it| **it == what).count() >= times
+        };
+        wait_until("pods and logs are followed", || {
+            is_followed("pods", 1) && is_followed("pods/log", 2)
+        });
         let state = self.cluster.inner.store.lock();
         let mut all = state.list("testruns", "");
         text(&all.next().unwrap()["metadata"]["name"])
@@ -124,17 +134,15 @@ fn own_tests() -> TempDir {
     dir
 }
 
-/// No process has the key in its arguments while both runners have it in their environment.
-#[track_caller]
-fn no_key_in_arguments(name: &str) {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let lines: Vec<String> = pids.map(command_line).collect();
-    let runner = format!("--tag testrun_name={name}");
-    let runners = lines.iter().filter(|line| line.contains(&runner)).count();
-    assert_eq!(runners, 2, "{lines:#?}");
-    let with_key: Vec<_> = lines.iter().filter(|line| line.contains(KEY)).collect();
-    assert!(with_key.is_empty(), "{with_key:#?}");
+/// Waits for the end of a run, and returns the command lines of all that ran for it and in the cluster.
+fn command_lines(stage: &Stage, run: &Going) -> BTreeSet<String> {
+    let mut lines = BTreeSet::new();
+    wait_until("the run ends", || {
+        let ours = processes_with(stage.cluster.dir());
+        lines.extend(ours.into_iter().map(command_line));
+        run.processes().is_empty()
+    });
+    lines
 }
 
 /// The key is in no file of a run, in nothing it said, and in no object but the Secret.
@@ -171,10 +179,14 @@ fn a_test_passes_though_streams_break() {
     let Some(stage) = Stage::new(faults) else {
         return;
     };
-    let mut run = stage.run("missions", 2, "--time-scale 0.1").start();
-    let name = stage.wait_for_load(&mut run);
-    no_key_in_arguments(&name);
+    let run = stage.run("missions", 2, "--time-scale 0.1").start();
+    let lines = command_lines(&stage, &run);
     let done = run.done();
+    for (part, least) in [("k6 run --quiet", 2), ("kubectl", 3), ("cluster run", 1)] {
+        let of_it = lines.iter().filter(|line| line.contains(part)).count();
+        assert!(of_it >= least, "{part}: {lines:#?}");
+    }
+    assert!(!lines.iter().any(|line| line.contains(KEY)), "{lines:#?}");
     done.exits(0).says("context stand-in");
     let state = stage.cluster.inner.store.lock();
     assert_eq!(
@@ -296,6 +308,44 @@ fn a_run_whose_terminal_is_gone_is_gone_on_with() {
         .done()
         .exits(0)
         .says("deleted 2 objects");
+    stage.is_empty();
+}
+
+#[test]
+fn a_hang_up_leaves_the_test_and_a_second_ctrl_c_says_what_to_delete() {
+    let Some(stage) = Stage::new(Faults::default()) else {
+        return;
+    };
+    let mut run = stage.run_own("fine", "").start();
+    let name = stage.wait_for_load(&mut run);
+    run.signal(Signal::HUP);
+    run.done()
+        .exits(129)
+        .says(&format!("cluster attach {name}"));
+    // A kubectl that takes its time to delete, for the second one to come before.
+    let slow = stage.own.path().join("kubectl");
+    let kubectl = stage.cluster.program();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' delete '*) sleep 60;; esac\nexec {} \"$@\"\n",
+        kubectl.display()
+    );
+    std::fs::write(&slow, script).unwrap();
+    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", stage.own.path().display());
+    let mut going = stage
+        .cluster
+        .run(&format!("attach {name}"))
+        .env("PATH", &path)
+        .start();
+    going.wait_for("2 of 2 runners make load");
+    going.signal(Signal::INT);
+    going.wait_for("press Ctrl-C again");
+    going.signal(Signal::INT);
+    let done = going.done();
+    done.exits(130)
+        .says(&format!("delete testruns.k6.io/{name} configmaps/{name}"));
+    stage.cluster.run("clean --yes").done().exits(0);
     stage.is_empty();
 }
 

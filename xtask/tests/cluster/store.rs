@@ -145,6 +145,8 @@ pub struct State {
     objects: BTreeMap<Key, Value>,
     /// All changes so far.
     pub changes: Vec<Change>,
+    /// Each watch, by its plural, and each log that was begun to be followed.
+    pub followed: Vec<&'static str>,
     /// What goes wrong on purpose.
     pub faults: Faults,
     /// Whether the end has come.

@@ -1,10 +1,14 @@
-//! `capacity` against a server that hands out so many answers a second: the edge is known beforehand.
+//! `capacity` against servers whose edge is known beforehand.
 
 use rustix::process::Signal;
 
 use crate::support::{Done, Run, capacity_stub, load_tests, read};
 
-/// 100 answers a second: users who pause for 100 ms, and may wait for 100 ms, are 20 at the edge.
+/// Answers at once up to 16 connections, and after 1.5 s beyond: so far from the limit of 1 s that a machine which others
+/// keep busy makes no difference.
+const JUMP: &str = "jump:16:2ms:1500ms";
+const LIMIT_MS: &str = "1000";
+/// 100 answers a second.
 const TOKENS: &str = "tokens:100";
 
 fn capacity(args: &str) -> (Run, tempfile::TempDir) {
@@ -13,7 +17,8 @@ fn capacity(args: &str) -> (Run, tempfile::TempDir) {
     let run = Run::capacity(&format!("--judge-when-busy {args}"))
         .server_bin(capacity_stub())
         .env("LOAD_TEST_CONFIG", table.to_str().unwrap())
-        .env("STUB_MODE", TOKENS);
+        .env("STUB_MODE", JUMP)
+        .env("LIMIT_MS", LIMIT_MS);
     (run, folder)
 }
 
@@ -28,15 +33,15 @@ fn interval(done: &Done) -> (f64, Option<f64>) {
 
 #[test]
 fn the_edge_of_a_server_is_found_and_kept() {
-    let (run, _folder) = capacity("--start 14 --step 1s --confirm 2s --resolution 30%");
+    let (run, _folder) = capacity("--start 10 --step 1s --confirm 2s --resolution 30%");
     let done = run.done();
     done.exits(0)
-        .says("ask, step 1: 14 users for 1 s, to find the edge")
+        .says("ask, step 1: 10 users for 1 s, to find the edge")
         .says("ask holds ")
         .says("first crossed: ");
     let (at_least, below) = interval(&done);
     let below = below.unwrap();
-    assert!(at_least <= 22.0 && below >= 18.0, "{at_least} {below}");
+    assert!(at_least <= 16.0 && below > 16.0, "{at_least} {below}");
     assert!(below <= at_least * 1.3 + 1.0, "{at_least} {below}");
     let run = done.run();
     let found = &run["tests"][0]["capacity"];
@@ -46,17 +51,16 @@ fn the_edge_of_a_server_is_found_and_kept() {
     let steps = found["steps"].as_array().unwrap();
     assert_eq!(
         (&steps[0]["load"], &steps[0]["outcome"]),
-        (&14.into(), &"held".into())
+        (&10.into(), &"held".into())
     );
     assert_eq!(
         (&steps[1]["load"], &steps[1]["outcome"]),
-        (&28.into(), &"failed".into())
+        (&20.into(), &"failed".into())
     );
     let reason = steps[1]["reasons"][0].as_str().unwrap();
     assert!(reason.contains("p95 of requests"), "{reason}");
-    assert_eq!(found["cause"]["what"], "a queue of the server", "{found}");
     let cause = found["cause"]["sentence"].as_str().unwrap();
-    assert!(cause.contains("waited for their turn"), "{cause}");
+    assert!(cause.contains("p95 of requests"), "{cause}");
     done.says(cause.split_once(':').unwrap().0);
     assert_eq!(run["profile"], "capacity");
     let line = read(&done.results.join("history.jsonl"));
@@ -71,14 +75,14 @@ fn the_edge_of_a_server_is_found_and_kept() {
 
 #[test]
 fn an_interrupted_search_keeps_what_it_knows() {
-    let (run, _folder) = capacity("--rate --start 30 --step 2s");
+    let (run, _folder) = capacity("--rate --start 5 --step 2s");
     let mut run = run.start();
-    run.wait_for("ask, step 2: 60 iterations a second");
+    run.wait_for("ask, step 2: 10 iterations a second");
     run.signal_as_a_terminal(Signal::INT);
     let done = run.done();
     done.exits(130)
-        .says("ask holds at least 30 iterations a second, when it was interrupted");
-    assert_eq!(interval(&done), (30.0, None));
+        .says("ask: holds at least 5 iterations a second, when it was interrupted");
+    assert_eq!(interval(&done), (5.0, None));
     let run = done.run();
     let test = &run["tests"][0];
     assert_eq!(
@@ -89,10 +93,10 @@ fn an_interrupted_search_keeps_what_it_knows() {
     let first = &test["capacity"]["steps"][0];
     assert_eq!(
         (&first["load"], &first["outcome"]),
-        (&30.into(), &"held".into())
+        (&5.into(), &"held".into())
     );
     let rate = first["iterations_per_second"].as_f64().unwrap();
-    assert!((25.0..=31.0).contains(&rate), "{first}");
+    assert!((3.0..=6.0).contains(&rate), "{first}");
 }
 
 #[test]

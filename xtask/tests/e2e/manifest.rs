@@ -152,7 +152,7 @@ fn manifests_fit_the_operator_and_hold_nothing_of_this_machine() {
             }
             let metadata: Value = serde_json::from_str(&tar(&["-xOf"], &archive)).unwrap();
             let env = json!({
-                "PROFILE": profile, "TEST": test, "TIME_SCALE": "1", "VUS_SCALE": "100", "TESTID": name,
+                "PROFILE": profile, "TEST": test, "TIME_SCALE": "1", "VUS_SCALE": "100", "TESTID": name, "RUNNER_SUMMARY": "1",
                 "BASE_URL": "http://tachikoma.test:3000", "WS_URL": "ws://tachikoma.test:3000/ws",
             });
             assert_eq!(metadata["env"], env);

@@ -129,7 +129,7 @@ fn one_two_and_four_runners_make_the_same_load_and_are_merged_to_the_truth() {
 
         let text = |nth| std::fs::read_to_string(csv(count, nth, dir)).unwrap();
         let texts: Vec<String> = (0..count).map(text).collect();
-        let exact = merge_exact(&runners, texts.iter().map(|text| text.as_bytes())).unwrap();
+        let exact = merge_exact(&runners, texts.iter().map(String::as_bytes)).unwrap();
         let (estimated, exactly) = (judged(&merged), judged(&exact));
         for (by_grid, by_samples) in states(&estimated).iter().zip(states(&exactly)) {
             assert!(

@@ -91,11 +91,6 @@ impl Run {
         Self::command("manifest", args, k6())
     }
 
-    /// `cluster` with `args` (words).
-    pub fn cluster(args: &str) -> Self {
-        Self::command("cluster", args, k6())
-    }
-
     /// `history` with `args` (words).
     pub fn history(args: &str) -> Self {
         Self::command("history", args, k6())
@@ -111,7 +106,8 @@ impl Run {
         run
     }
 
-    fn command(name: &str, args: &str, k6: &Path) -> Self {
+    /// `name` with `args` (words) and this k6.
+    pub fn command(name: &str, args: &str, k6: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let results = dir.path().join("results");
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));

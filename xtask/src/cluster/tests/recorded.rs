@@ -15,7 +15,7 @@ use super::super::watch::{Conclusion, Seen, Step, Wanted, Watcher};
 #[serde(untagged)]
 enum Line {
     Log { log: String },
-    Change(At),
+    Change(Box<At>),
 }
 
 #[derive(Deserialize)]
@@ -89,7 +89,7 @@ fn replay(name: &str, text: &str) -> (Step, Conclusion, Duration) {
     let (events, changes): (Vec<At>, Vec<At>) = lines
         .into_iter()
         .filter_map(|line| match line {
-            Line::Change(at) => Some(at),
+            Line::Change(at) => Some(*at),
             Line::Log { .. } => None,
         })
         .partition(|it| matches!(it.change.object, Object::Event(_)));

@@ -16,7 +16,8 @@ fn wanted() -> Wanted {
 }
 
 fn tell(seen: &mut Seen, kind: &str, object: Value) {
-    let change = json!({"type": kind, "object": object});
+    let mut change = json!({"type": kind});
+    change["object"] = object;
     seen.apply(serde_json::from_value(change).unwrap());
 }
 
@@ -38,13 +39,17 @@ fn seen(stage: &str, objects: &[Value]) -> Seen {
 fn job(part: &str, owner: &str, status: Value) -> Value {
     let metadata =
         json!({"name": format!("t-{part}"), "ownerReferences": [{"name": "t", "uid": owner}]});
-    json!({"kind": "Job", "metadata": metadata, "status": status})
+    let mut job = json!({"kind": "Job", "metadata": metadata});
+    job["status"] = status;
+    job
 }
 
 fn pod(part: &str, status: Value) -> Value {
     let owner = json!([{"name": format!("t-{part}"), "uid": "j"}]);
     let metadata = json!({"name": format!("t-{part}-x"), "ownerReferences": owner});
-    json!({"kind": "Pod", "metadata": metadata, "status": status})
+    let mut pod = json!({"kind": "Pod", "metadata": metadata});
+    pod["status"] = status;
+    pod
 }
 
 fn running(part: &str) -> Value {

@@ -218,6 +218,11 @@ impl Entry {
         self.is_error() || self.level == "warning"
     }
 
+    /// Whether it only says which metrics crossed a threshold, which the verdict says with values and bounds.
+    pub fn is_of_thresholds(&self) -> bool {
+        self.msg.starts_with("thresholds on metrics ")
+    }
+
     fn is_error(&self) -> bool {
         matches!(self.level.as_str(), "error" | "fatal" | "panic")
     }

@@ -117,7 +117,7 @@ impl Progress {
             }
             Line::Log(entry) => {
                 self.said.take(&entry);
-                if entry.is_problem() {
+                if entry.is_problem() && !entry.is_of_thresholds() {
                     self.show(&entry.words());
                 }
                 entry.log_lines()

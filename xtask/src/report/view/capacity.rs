@@ -95,11 +95,11 @@ pub fn overview(tests: &[TestRecord]) -> Option<Table> {
 /// How it was searched for, and how sure the answer is.
 fn line(found: &CapacityRecord) -> String {
     let seconds = found.steps.iter().map(|step| step.duration_s).sum();
+    // Why it broke is the reason of the test.
     let ended = match &found.ended {
-        SearchEnd::ResolutionReached => String::new(),
+        SearchEnd::ResolutionReached | SearchEnd::Broken(_) => String::new(),
         SearchEnd::Budget => ", when the budget was spent".into(),
         SearchEnd::Generator => ", when k6 could make no more load".into(),
-        SearchEnd::Broken(why) => format!(", when {why}"),
         SearchEnd::Interrupted => ", when it was interrupted".into(),
     };
     format!(
