@@ -8,6 +8,7 @@ mod history;
 mod load_test;
 mod manifest;
 mod names;
+mod output;
 mod report;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -21,8 +22,9 @@ pub use cluster::{Cluster, ClusterAction, ClusterRun, Follow, Which};
 pub use compare::{Compare, Use};
 pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};
-pub use load_test::{DEFAULT_GRAFANA_URL, Extra, FindK6, Load, LoadTest, MessageFormat, Running};
+pub use load_test::{DEFAULT_GRAFANA_URL, Extra, FindK6, Load, LoadTest, Running};
 pub use manifest::{Manifest, Runners, STARTER, Spread};
+pub use output::MessageFormat;
 pub use report::Report;
 
 /// Reads this process's command line; help is one of the errors.

@@ -40,16 +40,15 @@ use rounds::Rounds;
 pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
     let results = args
-        .results
-        .clone()
-        .filter(|path| !path.as_os_str().is_empty())
-        .unwrap_or_else(|| config.results());
+        .output
+        .results()
+        .map_or_else(|| config.results(), Path::to_owned);
     let floors = Floors::new(&args.floor);
     if let Some(path) = &args.replay {
         return replay(args, path, &floors, &results);
     }
     let plan = Plan::new(args, config)?;
-    if let Some(path) = junit(args) {
+    if let Some(path) = args.output.junit() {
         // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
         let _not_yet_needed = std::fs::create_dir_all(&results);
         record::try_output("--junit", path)?;
@@ -161,12 +160,6 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         chain::judge_and_append(&results, &rounds.blocks, &floors, &mut comparison);
     }
     conclude(args, comparison, &rounds.blocks, &folder, measured)
-}
-
-/// Where the JUnit report goes, if anywhere; a variable that is set to nothing counts as not set.
-fn junit(args: &Compare) -> Option<&Path> {
-    let path = args.junit.as_deref();
-    path.filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Judges recorded pairs once more.
@@ -282,16 +275,16 @@ fn conclude(
     let json = secret::hide_in(Path::new("compare.json"), &format!("{json}\n")).into_owned();
     let kept = folder.write("compare.json", json.as_bytes());
     let document = report::comparison_view(&comparison, blocks, &folder.path);
-    for problem in report::write_pages(&document, &folder.path, junit(args)) {
+    for problem in report::write_pages(&document, &folder.path, args.output.junit()) {
         ui::notice(&problem);
     }
     github::hand_over(&document, &folder.path);
     // What went wrong stays; where nothing did, the folder is empty.
     let _kept_if_not_empty = std::fs::remove_dir(folder.path.join("blocks"));
-    let printed = match args.message_format {
+    let printed = match args.output.message_format {
         MessageFormat::Json => ui::print_data(&json),
         MessageFormat::Human => {
-            let screen = report::Screen::of_stdout(args.verbose);
+            let screen = report::Screen::of_stdout(args.output.verbose);
             ui::print(&report::terminal(&document, &folder.path, screen))
         }
     };

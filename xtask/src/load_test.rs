@@ -112,7 +112,7 @@ fn run_plan(
     let options = k6::Options::read(&extra.k6_args, args.ca_cert.as_deref())?;
     let wanted = if extra.sample { Use::On } else { Use::Off };
     let perf = Perf::find(wanted, "--profile")?.and_then(Result::ok);
-    if let Some(path) = args.junit() {
+    if let Some(path) = args.output.junit() {
         // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
         let _not_yet_needed = std::fs::create_dir_all(&plan.results);
         record::try_output("--junit", path)?;

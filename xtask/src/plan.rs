@@ -83,6 +83,7 @@ impl Plan {
             .transpose()?;
         let key = api_key(config, &tests)?;
         let results = args
+            .output
             .results()
             .map_or_else(|| config.results(), Path::to_owned);
         Ok(Self {

@@ -1,12 +1,12 @@
 //! The command line of `cluster`.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::load_test::{FindK6, Load, MessageFormat, group, path};
+use super::load_test::{FindK6, Load, group};
 use super::manifest::{Runners, name};
+use super::output::Output;
 
 const AFTER: &str = "\
 Examples:
@@ -136,33 +136,7 @@ pub struct Follow {
     #[arg(help_heading = group::CLUSTER, long)]
     pub keep: bool,
 
-    /// Where the results go [default: load-tests/results].
-    #[arg(help_heading = group::RESULTS, long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
-    pub results: Option<PathBuf>,
-
-    /// Also write the verdicts as JUnit XML, which most CI systems show.
-    #[arg(help_heading = group::RESULTS, long, value_name = "PATH", value_parser = path())]
-    pub junit: Option<PathBuf>,
-
-    /// Print every threshold, check and figure of each test, as the page has them, and not just what failed.
-    #[arg(help_heading = group::RESULTS, long, short)]
-    pub verbose: bool,
-
-    /// What standard output carries: a report for people, or run.json alone.
-    #[arg(help_heading = group::RESULTS, long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Human)]
-    pub message_format: MessageFormat,
-}
-
-impl Follow {
-    /// Where the JUnit report goes, if anywhere.
-    pub fn junit(&self) -> Option<&Path> {
-        let junit = self.junit.as_deref();
-        junit.filter(|path| !path.as_os_str().is_empty())
-    }
-
-    /// The results folder that is given, if one is.
-    pub fn results(&self) -> Option<&Path> {
-        let results = self.results.as_deref();
-        results.filter(|path| !path.as_os_str().is_empty())
-    }
+    /// Where the results go, and what is printed.
+    #[command(flatten)]
+    pub output: Output,
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::load_test::{FindK6, MessageFormat, group, path};
+use super::load_test::{FindK6, group, path};
+use super::output::Output;
 use crate::record::Kind;
 
 const AFTER: &str = "\
@@ -111,21 +112,9 @@ pub struct Compare {
     #[arg(help_heading = SIDES, long)]
     pub calibrate: bool,
 
-    /// Where the results go [default: load-tests/results].
-    #[arg(help_heading = group::RESULTS, long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
-    pub results: Option<PathBuf>,
-
-    /// Also write the verdicts as JUnit XML, which most CI systems show.
-    #[arg(help_heading = group::RESULTS, long, value_name = "PATH", value_parser = path())]
-    pub junit: Option<PathBuf>,
-
-    /// Print every metric of each test, as the page has them, and not just what is worse.
-    #[arg(help_heading = group::RESULTS, long, short)]
-    pub verbose: bool,
-
-    /// What standard output carries: a report for people, or compare.json alone.
-    #[arg(help_heading = group::RESULTS, long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Human)]
-    pub message_format: MessageFormat,
+    /// Where the results go, and what is printed.
+    #[command(flatten)]
+    pub output: Output,
 
     /// Options for finding k6.
     #[command(flatten)]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::builder::TypedValueParser;
 use clap::{Args, Subcommand};
 
-use super::load_test::{MessageFormat, path};
+use super::load_test::path;
+use super::output::MessageFormat;
 use crate::config::ALL;
 
 const AFTER: &str = "\

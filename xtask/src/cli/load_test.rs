@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use clap::builder::{StringValueParser, TypedValueParser};
-use clap::{Args, ValueEnum};
 use k6_summary::DEFAULT_MAX_EXCEPTIONS;
 
+use super::output::Output;
 use crate::config::{Config, DEFAULT_PROFILE};
 
 /// Where load-tests/grafana/compose.yaml has Grafana.
@@ -201,10 +202,6 @@ pub struct Running {
     #[arg(help_heading = group::VERDICT, long)]
     pub judge_when_busy: bool,
 
-    /// Where the results go [default: load-tests/results].
-    #[arg(help_heading = group::RESULTS, long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
-    pub results: Option<PathBuf>,
-
     /// Send k6's metrics, the server's use of the machine and the verdicts to this Prometheus.
     ///
     /// It must take remote write; load-tests/grafana starts one, with dashboards.
@@ -215,17 +212,9 @@ pub struct Running {
     #[arg(help_heading = group::RESULTS, long, value_name = "URL", env = "TACHIKOMA_GRAFANA", default_value = DEFAULT_GRAFANA_URL)]
     pub grafana: String,
 
-    /// Also write the verdicts as JUnit XML, which most CI systems show.
-    #[arg(help_heading = group::RESULTS, long, value_name = "PATH", value_parser = path())]
-    pub junit: Option<PathBuf>,
-
-    /// Print every threshold, check and figure of each test, as the page has them, and not just what failed.
-    #[arg(help_heading = group::RESULTS, long, short)]
-    pub verbose: bool,
-
-    /// What standard output carries: a report for people, or run.json alone.
-    #[arg(help_heading = group::RESULTS, long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Human)]
-    pub message_format: MessageFormat,
+    /// Where the results go, and what is printed.
+    #[command(flatten)]
+    pub output: Output,
 
     /// Options for finding k6.
     #[command(flatten)]
@@ -242,15 +231,6 @@ pub struct FindK6 {
     /// Never install k6: fail if none is found.
     #[arg(help_heading = group::K6, long, global = true)]
     pub no_install: bool,
-}
-
-/// What standard output carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum MessageFormat {
-    /// Text for people.
-    Human,
-    /// JSON, and nothing else.
-    Json,
 }
 
 /// The bound on memory growth: MiB per hour, or `None` for none.
@@ -283,20 +263,6 @@ impl Running {
     /// The server binary that is given, if one is.
     pub fn server_bin(&self) -> Option<&Path> {
         self.server_bin
-            .as_deref()
-            .filter(|path| !path.as_os_str().is_empty())
-    }
-
-    /// Where the JUnit report goes, if anywhere.
-    pub fn junit(&self) -> Option<&Path> {
-        self.junit
-            .as_deref()
-            .filter(|path| !path.as_os_str().is_empty())
-    }
-
-    /// The results folder that is given, if one is.
-    pub fn results(&self) -> Option<&Path> {
-        self.results
             .as_deref()
             .filter(|path| !path.as_os_str().is_empty())
     }

@@ -45,7 +45,7 @@ pub fn run(args: &ClusterRun, root: &Path, config: &Config) -> anyhow::Result<u8
     let without_key = super::without_key(&args.runners, config, &tests)?;
     let kubectl = find(&args.cluster)?;
     refuse_production(&kubectl, args.yes)?;
-    if let Some(path) = args.follow.junit() {
+    if let Some(path) = args.follow.output.junit() {
         record::try_output("--junit", path)?;
     }
     let k6 = k6::ensure(&FindOptions::new(&args.k6, &repo::target_dir(root)))?;
@@ -154,6 +154,7 @@ impl<'a> Run<'a> {
     ) -> anyhow::Result<Self> {
         let first = plans.first().context("there is no test to run")?;
         let results = follow
+            .output
             .results()
             .map_or_else(|| config.results(), Path::to_owned);
         let now = SystemTime::now();
@@ -372,9 +373,9 @@ impl<'a> Run<'a> {
             results: &self.results,
             key: &self.key,
             before: self.before.as_ref(),
-            junit: self.follow.junit(),
-            format: self.follow.message_format,
-            verbose: self.follow.verbose,
+            junit: self.follow.output.junit(),
+            format: self.follow.output.message_format,
+            verbose: self.follow.output.verbose,
         };
         load_test::conclude(self.record, &keeping, error)
     }

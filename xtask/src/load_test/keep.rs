@@ -45,9 +45,9 @@ impl Run<'_> {
             results: &self.plan.results,
             key: &self.plan.key,
             before: self.before.as_ref(),
-            junit: self.args.junit(),
-            format: self.args.message_format,
-            verbose: self.args.verbose,
+            junit: self.args.output.junit(),
+            format: self.args.output.message_format,
+            verbose: self.args.output.verbose,
         };
         conclude(self.record, &keeping, error)
     }

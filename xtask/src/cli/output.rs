@@ -1,0 +1,50 @@
+//! Where the results of a run or comparison go, and what is printed of them.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::load_test::{group, path};
+
+/// Where results go, and what is printed of them.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// Where the results go [default: load-tests/results].
+    #[arg(help_heading = group::RESULTS, long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
+    pub results: Option<PathBuf>,
+
+    /// Also write the verdicts as JUnit XML, which most CI systems show.
+    #[arg(help_heading = group::RESULTS, long, value_name = "PATH", value_parser = path())]
+    pub junit: Option<PathBuf>,
+
+    /// Print everything that the page has of each test, and not just what is not as it should be.
+    #[arg(help_heading = group::RESULTS, long, short)]
+    pub verbose: bool,
+
+    /// What standard output carries: a report for people, or the record of the whole (run.json or compare.json) alone.
+    #[arg(help_heading = group::RESULTS, long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Human)]
+    pub message_format: MessageFormat,
+}
+
+impl Output {
+    /// Where the JUnit report goes, if anywhere.
+    pub fn junit(&self) -> Option<&Path> {
+        let junit = self.junit.as_deref();
+        junit.filter(|path| !path.as_os_str().is_empty())
+    }
+
+    /// The results folder that is given, if one is.
+    pub fn results(&self) -> Option<&Path> {
+        let results = self.results.as_deref();
+        results.filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
+/// What standard output carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// Text for people.
+    Human,
+    /// JSON, and nothing else.
+    Json,
+}
