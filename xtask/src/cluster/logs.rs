@@ -19,7 +19,7 @@ use crate::shell::{self, Process};
 /// How long to wait before a log that broke is followed again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often the log of a pod that has ended is read once more if that fails.
-const TRIES: u32 = 3;
+const TRIES: u32 = 20;
 /// The longest line that is written to the file, in bytes: a runner's summary is no reading matter, and kept elsewhere.
 const LONGEST: usize = 2_000;
 /// How much of what is no entry of k6's log is held in memory, in bytes: a summary is a hundredth of it.
@@ -209,7 +209,8 @@ impl RunnerLog {
             }
         }
         self.is_whole |= is_gone;
-        if !self.is_whole && (Instant::now() >= self.again || pod.has_ended()) {
+        let is_due = Instant::now() >= self.again || pod.has_ended() && self.tries == 0;
+        if !self.is_whole && is_due {
             lock(&self.read).restart();
             self.is_last = pod.has_ended();
             let read = Arc::clone(&self.read);
