@@ -23,16 +23,15 @@ const RIGHTS: [(&str, &str, &[&str]); 6] = [
         "testruns",
         &["create", "get", "list", "watch", "delete"],
     ),
-    (
-        "",
-        "configmaps",
-        &["create", "get", "list", "patch", "delete"],
-    ),
+    ("", "configmaps", &["create", "get", "patch", "delete"]),
     ("batch", "jobs", &["get", "list", "watch"]),
     ("", "pods", &["get", "list", "watch"]),
     ("", "events", &["get", "list", "watch"]),
     ("", "pods/log", &["get"]),
 ];
+
+/// The right that `cluster clean` takes besides.
+const TO_CLEAN: (&str, &str, &[&str]) = ("", "configmaps", &["list"]);
 
 /// What was found of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,7 +234,7 @@ fn version_of(image: &str) -> Option<Version> {
 
 fn rights(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
     let mut asked_for = Vec::new();
-    for (group, resource, verbs) in RIGHTS {
+    for (group, resource, verbs) in RIGHTS.into_iter().chain([TO_CLEAN]) {
         for verb in verbs {
             asked_for.push((group, resource, *verb));
         }
@@ -266,7 +265,8 @@ fn rights(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
     };
     for (group, resource, verbs) in RIGHTS {
         let of_it = asked_for.iter().zip(&answers);
-        let of_it = of_it.filter(|((g, r, _), _)| (*g, *r) == (group, resource));
+        let of_it =
+            of_it.filter(|((g, r, verb), _)| (*g, *r) == (group, resource) && verbs.contains(verb));
         let missing: Vec<&str> = of_it
             .filter(|(_, answer)| answer["status"]["allowed"] != true)
             .map(|((_, _, verb), _)| *verb)
@@ -283,6 +283,11 @@ fn rights(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
                 ),
             ),
         });
+    }
+    let may_clean = answers.last().map(|answer| &answer["status"]["allowed"]);
+    if may_clean != Some(&Value::Bool(true)) {
+        let said = "configmaps: you may not list them, and only `cluster clean` lists them";
+        found.findings.push(Finding::new("rights", None, said));
     }
     Ok(())
 }

@@ -19,7 +19,8 @@ const STOPPED_BY_SIGNAL: i32 = 105;
 pub struct Collected {
     /// Each runner that should have been.
     pub runners: Vec<RunnerRecord>,
-    /// Why the verdict cannot be green, in sentences: runners that were not heard in full, or did not come to their end.
+    /// Why the verdict cannot be green, in sentences: runners that were not heard in full, did not come to their end, or made
+    /// no load.
     pub problems: Vec<String>,
     /// How k6 ended where it did not come to its end; of a runner that is lost nobody knows more than that it was stopped.
     pub cut_short: Option<K6Exit>,
@@ -41,7 +42,7 @@ pub fn collect(
         _ => following.seen.ends(wanted),
     };
     let mut heard = Vec::new();
-    let (mut runners, mut problems) = (Vec::new(), Vec::new());
+    let (mut runners, mut problems, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     for end in &ends {
         let node = following.seen.node(end);
         let text = following.logs.get_mut(&end.runner);
@@ -52,12 +53,21 @@ pub fn collect(
             ..RunnerRecord::silent(&end.runner.to_string(), &*end.words, end.exit)
         };
         problems.extend(problem(end, &summary));
+        if let Ok(summary) = &summary
+            && end.is_whole()
+        {
+            idle.extend(summary.idle().map(|words| (end.runner, words.to_owned())));
+        }
         let (record, summary) = match summary {
             Ok(summary) => (record.in_full(&summary), Some(summary)),
             Err(_) => (in_short(record, end, dir), None),
         };
         runners.push(record);
         heard.extend(summary.map(|summary| (end.runner.to_string(), summary)));
+    }
+    // That all of them are is said by the verdict on the whole.
+    if idle.len() < heard.len() {
+        problems.append(&mut idle);
     }
     let named: Vec<(&str, RunnerSummary)> = heard
         .iter()

@@ -128,8 +128,8 @@ impl<'a> Watches<'a> {
                 // The network may come back; a right or a namespace does not.
                 Err(error) => match error.downcast_ref::<Refused>() {
                     Some(refused) if refused.kind == Failure::Rights => return Err(error),
-                    Some(_) => return Ok(()),
-                    None => return Err(error),
+                    None if error.is::<Interrupted>() => return Err(error),
+                    _ => return Ok(()),
                 },
             }
         }

@@ -214,10 +214,10 @@ impl Kubectl {
         )
     }
 
-    /// Whether the names of the context, the cluster or the namespace are those of a place with users, and which word
-    /// says so.
+    /// Whether the names of the context, the cluster, its server or the namespace are those of a place with users, and
+    /// which of them says so.
     pub fn looks_like_production(&self) -> Option<&str> {
-        [&self.context, &self.cluster, &self.namespace]
+        [&self.context, &self.cluster, &self.server, &self.namespace]
             .into_iter()
             .find(|name| {
                 let words = name.split(|c: char| !c.is_ascii_alphabetic());
@@ -477,6 +477,9 @@ mod tests {
             assert_eq!(refuse_production(&kubectl, false).is_err(), word);
             assert!(refuse_production(&kubectl, true).is_ok());
         }
+        let mut default = kubectl("default", "default", "load");
+        default.server = "https://k8s.prod.example.com:6443".into();
+        assert!(refuse_production(&default, false).is_err());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::shell::{self, Process};
 /// How long to wait before a log that broke is followed again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often the log of a pod that has ended is read once more if that fails.
-const TRIES: u32 = 3;
+const TRIES: u32 = 20;
 /// The longest line that is written to the file, in bytes: a runner's summary is no reading matter, and kept elsewhere.
 const LONGEST: usize = 2_000;
 /// How much of what is no entry of k6's log is held in memory, in bytes: a summary is a hundredth of it.
@@ -113,7 +113,9 @@ impl Read {
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end_matches(['\n', '\r']);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = Entry::of(line) else {
+        // Not only the file: an exception is a reason too, and stands in every report.
+        let entry = Entry::of(line).map(|it| it.with_words(without_queries));
+        let Some(entry) = entry else {
             said.take_line(line);
             if let Some(samples) = &mut self.samples {
                 // What cannot be written is missing in the count.
@@ -138,7 +140,7 @@ impl Read {
         said.take(&entry);
         drop(said);
         for line in entry.log_lines() {
-            self.file.write(&without_queries(&line));
+            self.file.write(&line);
         }
     }
 }
@@ -207,7 +209,8 @@ impl RunnerLog {
             }
         }
         self.is_whole |= is_gone;
-        if !self.is_whole && (Instant::now() >= self.again || pod.has_ended()) {
+        let is_due = Instant::now() >= self.again || pod.has_ended() && self.tries == 0;
+        if !self.is_whole && is_due {
             lock(&self.read).restart();
             self.is_last = pod.has_ended();
             let read = Arc::clone(&self.read);
@@ -339,6 +342,17 @@ mod tests {
                 "{file}"
             );
         }
+    }
+
+    #[test]
+    fn an_exception_is_kept_without_the_query_of_its_url() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut read = read(dir.path());
+        let exception = r#"{"level":"error","executor":"ramping-vus","msg":"GoError: Get \"ws://a/ws?id=1\u0026token=unknown\": connection refused"}"#;
+        read.take(format!("{exception}\n").as_bytes());
+        let said = read.said.lock().unwrap().clone();
+        assert_eq!(said.log.exceptions(), 1);
+        assert!(!format!("{said:?}").contains("unknown"), "{said:?}");
     }
 
     #[test]

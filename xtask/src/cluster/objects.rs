@@ -242,6 +242,12 @@ impl Pod {
             .map_or("", |owner| &owner.name)
     }
 
+    /// That Job's uid.
+    pub fn job_uid(&self) -> Option<&str> {
+        let owner = self.metadata.owner_references.first()?;
+        Some(&owner.uid)
+    }
+
     /// How its container is; a pod of ours has one.
     pub fn container(&self) -> Option<&ContainerState> {
         self.status.container_statuses.first().map(|it| &it.state)

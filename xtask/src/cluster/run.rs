@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
             Err(error) => run.say(format!("nothing is compared with past runs: {error:#}")),
         }
         run.say(
-            "the server is not watched from here: what is wrong with it shows in its answers only"
+            "neither the server nor the runners' machines are watched from here: what is wrong with the server shows in its answers only, and a k6 that lacks processors may look like a slow server"
                 .into(),
         );
         Ok(run)
@@ -277,6 +277,13 @@ impl<'a> Run<'a> {
                 // A cluster that cannot be reached deletes nothing, and the load may be worth to go on with.
                 if objects.is_some() && !is_silent(&error) {
                     self.delete(&own);
+                } else if objects.is_some() && !error.is::<Silent>() {
+                    // The answer to a creation may be lost, and not the creation.
+                    self.say(format!(
+                        "{0} may have been created: go on with it by `cargo xtask cluster attach {0}`, or delete it by `{1}`",
+                        planned.name,
+                        kubectl.delete_line(&own)
+                    ));
                 }
                 return Err(error);
             }
@@ -293,14 +300,14 @@ impl<'a> Run<'a> {
             ));
             interrupt::leaves(None);
         } else {
-            let has_ended = matches!(conclusion, Some(Conclusion::Ran { .. }));
-            if conclusion.is_none() {
+            let read = match &conclusion {
                 // With its pod the log goes of whoever came to an end before.
-                following.read_to_the_end(ENDED, true)?;
-            } else if has_ended {
-                following.read_to_the_end(REST, false)?;
-            }
+                None => following.read_to_the_end(ENDED, true),
+                Some(Conclusion::Ran { .. }) => following.read_to_the_end(REST, false),
+                Some(Conclusion::Fault { .. }) => Ok(()),
+            };
             self.delete(&own);
+            read?;
             if conclusion.is_none() && following.step >= Step::Running {
                 // k6 writes its summary when it is told to end, and the logs are followed still.
                 following.read_to_the_end(GRACE, false)?;

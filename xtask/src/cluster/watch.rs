@@ -186,8 +186,13 @@ impl Seen {
         self.test_run.as_ref().map_or("", |it| &it.status.stage)
     }
 
+    /// The pod of the Job of this name: none of an earlier Job, or of somebody else's, that has the name too.
     fn pod_of(&self, job: &str) -> Option<&Pod> {
-        self.pods.values().find(|pod| pod.job() == job)
+        let known = self.jobs.contains_key(job);
+        let own = self.job(job).map(|it| &*it.metadata.uid);
+        let is_own = |pod: &&Pod| own == Some("") || own == pod.job_uid();
+        let mut pods = self.pods.values().filter(|pod| pod.job() == job);
+        pods.find(|pod| !known || is_own(pod))
     }
 
     /// The Job of this name, if it belongs to the TestRun.

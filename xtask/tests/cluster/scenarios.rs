@@ -52,6 +52,17 @@ impl Stage {
             .env("LOAD_TEST_CONFIG", config.to_str().unwrap())
     }
 
+    /// A PATH whose kubectl does this (shell) before it is the real one.
+    fn path_with_kubectl(&self, before: &str) -> String {
+        let file = self.own.path().join("kubectl");
+        let kubectl = self.cluster.program().display();
+        let script = format!("#!/bin/sh\n{before}\nexec {kubectl} \"$@\"\n");
+        std::fs::write(&file, script).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        format!("{}:{path}", self.own.path().display())
+    }
+
     /// Waits until the run has seen that both runners make load and follows them, and returns the name of the TestRun.
     fn wait_for_load(&self, run: &mut Going) -> String {
         run.wait_for("2 of 2 runners make load");
@@ -300,6 +311,13 @@ fn a_run_whose_terminal_is_gone_is_gone_on_with() {
     assert_eq!(run["cluster"]["heard"], 2);
     let durations = &run["tests"][0]["metrics"]["http_req_duration"];
     assert_eq!(durations["count"].as_f64(), Some(stage.requests()));
+    // What has ended is read again, though the cluster answers badly for a while.
+    let path = stage.path_with_kubectl(&format!(
+        "case \" $* \" in *' logs '*) for n in 1 2 3 4 5 6 7 8; do mkdir {}/$n 2>/dev/null && exit 1; done;; esac",
+        stage.own.path().display()
+    ));
+    let again = stage.cluster.run(&format!("attach {name} --keep"));
+    again.env("PATH", &path).done().exits(0);
     let clean = stage.cluster.run("clean").done();
     clean.exits(2).says(&name).says("say --yes");
     stage
@@ -322,17 +340,12 @@ fn a_hang_up_leaves_the_test_and_a_second_ctrl_c_says_what_to_delete() {
     run.done()
         .exits(129)
         .says(&format!("cluster attach {name}"));
-    // A kubectl that takes its time to delete, for the second one to come before.
-    let slow = stage.own.path().join("kubectl");
-    let kubectl = stage.cluster.program();
-    let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *' delete '*) sleep 60;; esac\nexec {} \"$@\"\n",
-        kubectl.display()
-    );
-    std::fs::write(&slow, script).unwrap();
-    std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let path = format!("{}:{path}", stage.own.path().display());
+    // A kubectl that takes its time to delete, for the second one to come before, and once says half of what it should.
+    let half = stage.own.path().join("half");
+    let path = stage.path_with_kubectl(&format!(
+        "case \" $* \" in *' delete '*) sleep 60;; *' --watch '*) ;; *' get jobs '*) mkdir {0} 2>/dev/null && exec echo '{{';; esac",
+        half.display()
+    ));
     let mut going = stage
         .cluster
         .run(&format!("attach {name}"))
@@ -345,6 +358,23 @@ fn a_hang_up_leaves_the_test_and_a_second_ctrl_c_says_what_to_delete() {
     let done = going.done();
     done.exits(130)
         .says(&format!("delete testruns.k6.io/{name} configmaps/{name}"));
+    assert!(half.exists());
+    stage.cluster.run("clean --yes").done().exits(0);
+    stage.is_empty();
+}
+
+#[test]
+fn what_may_have_been_created_is_named() {
+    let Some(stage) = Stage::new(Faults::default()) else {
+        return;
+    };
+    let kubectl = stage.cluster.program().display();
+    let lost = "Unable to connect to the server: net/http: TLS handshake timeout";
+    let path = stage.path_with_kubectl(&format!(
+        "case \" $* \" in *testrun.yaml*) {kubectl} \"$@\" >/dev/null; echo '{lost}' >&2; exit 1;; esac"
+    ));
+    let done = stage.run_own("fine", "").env("PATH", &path).done();
+    done.exits(3).says("cluster attach smoke-fine-");
     stage.cluster.run("clean --yes").done().exits(0);
     stage.is_empty();
 }
@@ -380,10 +410,18 @@ fn what_cannot_run_is_told_apart() {
         .done()
         .exits(2)
         .says("2 virtual users, too few for 3 runners");
+    let forbid = |rights| {
+        let store = &cluster.inner.store;
+        store.change(|state| state.faults.forbidden = rights);
+    };
+    // No run needs it.
+    forbid(vec!["list configmaps"]);
     cluster
-        .inner
-        .store
-        .change(|state| state.faults.forbidden = vec!["create testruns", "get pods/log"]);
+        .run("check")
+        .done()
+        .exits(0)
+        .says("only `cluster clean` lists them");
+    forbid(vec!["create testruns", "get pods/log"]);
     cluster
         .run("check")
         .done()

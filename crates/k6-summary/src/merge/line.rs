@@ -10,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 use super::grid::Grid;
 use super::percent;
 use crate::expression::Aggregation;
+use crate::load::judge_traffic;
+use crate::reason::Reason;
 use crate::summary::Summary;
 
 /// How the line begins. Its length in bytes, its SHA-256 and the JSON follow, each after a space.
@@ -135,6 +137,20 @@ impl RunnerSummary {
             return Err(LineProblem::Missing);
         }
         serde_json::from_str(text).map_err(|error| LineProblem::Unreadable(error.to_string()))
+    }
+
+    /// Why what this runner did is no part of the load, if so: it would vanish among many others that did theirs.
+    #[must_use]
+    pub fn idle(&self) -> Option<&'static str> {
+        let (exceptions, _) = self.summary.iteration_exceptions();
+        match judge_traffic(&self.summary, exceptions)? {
+            Reason::NoIteration { .. } => Some("none of its iterations completed"),
+            Reason::AllRequestsFailed { .. } => Some("all of its requests failed"),
+            Reason::NoTraffic { .. } | Reason::OnlySetupRequests { .. } => {
+                Some("its iterations made no request")
+            }
+            _ => None,
+        }
     }
 
     /// Reads the JSON of a line.

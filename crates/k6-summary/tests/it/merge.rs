@@ -417,6 +417,16 @@ fn a_gauge_holds_if_it_does_on_each_runner_and_percentiles_need_all() {
 }
 
 #[test]
+fn a_runner_that_made_no_load_of_its_own_is_told() {
+    let mut json = line_json(&[1.0, 2.0], 5, "p(95)<500");
+    assert_eq!(read(&json).idle(), None);
+    json["metrics"]["http_req_failed"]["values"] = json!({"rate": 1, "passes": 2, "fails": 0});
+    assert_eq!(read(&json).idle(), Some("all of its requests failed"));
+    let none = runner(&[], 5, "p(95)<500");
+    assert_eq!(none.idle(), Some("none of its iterations completed"));
+}
+
+#[test]
 fn a_merged_summary_is_written_as_it_is_read() {
     let parts = [[1.0, 2.0, 9.0], [4.0, 5.0, 6.0]];
     let runners = parts.map(|it| ("r", runner(&it, 25, "p(95)<3")));

@@ -134,6 +134,24 @@ fn what_stands_still_is_named() {
             "one of that name belongs to somebody else",
             300,
         ),
+        // Whoever ended belongs to an older run.
+        (
+            seen(
+                "initialized",
+                &["1", "2", "starter"]
+                    .map(|part| {
+                        [
+                            job(part, "another", json!({"succeeded": 1})),
+                            ended(part, 0, "Completed"),
+                        ]
+                    })
+                    .concat(),
+            ),
+            Creating,
+            3,
+            "one of that name belongs to somebody else",
+            300,
+        ),
         (
             seen(
                 "created",

@@ -213,6 +213,15 @@ impl Entry {
             .flatten()
     }
 
+    /// The same with its texts changed.
+    pub fn with_words(mut self, change: impl Fn(&str) -> String) -> Self {
+        self.msg = change(&self.msg);
+        for text in [&mut self.error, &mut self.hint] {
+            *text = text.as_deref().map(&change);
+        }
+        self
+    }
+
     /// Whether somebody should know of it.
     pub fn is_problem(&self) -> bool {
         self.is_error() || self.level == "warning"
