@@ -39,7 +39,7 @@ const FEWEST_STEPS: u32 = 3;
 /// What a step takes beside its load, at a guess.
 const AROUND_A_STEP: Duration = Duration::from_secs(3);
 /// The greatest load that is asked for: k6 has no room for more virtual users on one machine.
-const MOST: u64 = 50_000;
+pub const MOST: u64 = 50_000;
 /// So many steps in a row may come to nothing for other programs before the machine is taken to be too busy.
 const MOST_LOST: u32 = 3;
 /// How long an iteration may take under a rate, beside what it takes when the server is idle, before no user is free.
