@@ -130,7 +130,11 @@ fn run_plan(
             )
         })
     })?;
-    consent::ask(args.yes, &plan, &shapes, search.is_some())?;
+    let users = match &search {
+        Some(_) => search::MOST,
+        None => shapes.iter().map(|it| it.max_vus).max().unwrap_or(0),
+    };
+    consent::ask(args.yes, &plan, users)?;
     let lock = lock_for(&plan, root, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, &plan.profile, now)?;

@@ -78,7 +78,7 @@ pub struct Search {
     pub step: Option<Duration>,
 
     /// The first load: virtual users, or iterations a second.
-    #[arg(help_heading = group::LOAD, long, value_name = "LOAD", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(help_heading = group::LOAD, long, value_name = "LOAD", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=50_000))]
     pub start: u64,
 }
 
@@ -129,7 +129,7 @@ mod tests {
             ("--resolution 0.05", "as in `5%`"),
             ("--resolution 60%", "1% to 50%"),
             ("--budget 10", "1s to 24h"),
-            ("--start 0", "1..=100000"),
+            ("--start 0", "1..=50000"),
             ("--no-confirm", "--no-confirm"),
         ] {
             let error = parse(wrong).expect_err(wrong);

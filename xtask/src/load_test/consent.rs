@@ -4,8 +4,9 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use k6_summary::{Quantity, Unit};
+
 use crate::error::UsageError;
-use crate::k6::Shape;
 use crate::plan::Plan;
 use crate::shell::interrupt;
 use crate::ui;
@@ -15,22 +16,20 @@ const FEW: u64 = 10;
 /// How often an interruption is looked for while an answer is waited for.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Asks whether a test of more than [`FEW`] virtual users, or one that searches for the most, may go to a public address;
-/// `yes` is the answer beforehand.
+/// Asks whether so many virtual `users`, if they are more than [`FEW`], may go to a public address; `yes` is the answer
+/// beforehand.
 ///
 /// # Errors
 /// A [`UsageError`] if not, or if there is nobody to ask; if an interruption arrives.
-pub fn ask(yes: bool, plan: &Plan, shapes: &[Shape], searches: bool) -> anyhow::Result<()> {
-    let users = shapes.iter().map(|shape| shape.max_vus).max().unwrap_or(0);
-    if yes || !(searches || users > FEW) || !plan.target.is_public() {
+pub fn ask(yes: bool, plan: &Plan, users: u64) -> anyhow::Result<()> {
+    if yes || users <= FEW {
         return Ok(());
     }
-    let url = plan.target.as_given().base_url;
-    let load = match searches {
-        true => "as much load as it takes".to_owned(),
-        false => format!("up to {users} virtual users"),
+    let Some(url) = plan.target.public_url() else {
+        return Ok(());
     };
-    let what = format!("{load} against {url}, a public address");
+    let users = Quantity::new(users as f64, Unit::Count);
+    let what = format!("up to {users} virtual users against {url}, a public address");
     if !(ui::is_terminal() && std::io::stdin().is_terminal()) {
         let hint = "if it is yours to load, say so with --yes";
         return Err(UsageError(format!("{what}: {hint}")).into());

@@ -39,7 +39,7 @@ const FEWEST_STEPS: u32 = 3;
 /// What a step takes beside its load, at a guess.
 const AROUND_A_STEP: Duration = Duration::from_secs(3);
 /// The greatest load that is asked for: k6 has no room for more virtual users on one machine.
-const MOST: u64 = 50_000;
+pub const MOST: u64 = 50_000;
 /// So many steps in a row may come to nothing for other programs before the machine is taken to be too busy.
 const MOST_LOST: u32 = 3;
 /// How long an iteration may take under a rate, beside what it takes when the server is idle, before no user is free.
@@ -204,11 +204,11 @@ impl Searching<'_> {
             matches!(capacity.ended, SearchEnd::Broken(_)) && capacity::is_generator(it)
         };
         capacity.cause = cause.filter(|it| !is_said(it));
-        if capacity.ended == SearchEnd::ResolutionReached
-            && capacity.cause.as_ref().is_some_and(capacity::is_generator)
-        {
-            capacity.ended = SearchEnd::Generator;
+        if capacity.cause.as_ref().is_some_and(capacity::is_generator) {
             capacity.interval.below = None;
+            if capacity.ended == SearchEnd::ResolutionReached {
+                capacity.ended = SearchEnd::Generator;
+            }
         }
         let at_least = capacity.interval.at_least;
         let held = self
@@ -511,5 +511,68 @@ fn step_record(
         failed_ratio: metrics.and_then(|it| it.http_failed_ratio),
         dropped_iterations: metrics.map_or(0, |it| it.dropped_iterations),
         resources,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a search says that `ended` so, when 20 users held and k6 took `k6_cpu` of the machine at 40, which failed.
+    fn concluded(ended: SearchEnd, k6_cpu: f64) -> CapacityRecord {
+        let search = Plan {
+            unit: LoadUnit::Users,
+            resolution: 0.05,
+            budget: Duration::from_secs(600),
+            confirm: Duration::from_secs(60),
+            steps: vec![STEP],
+            start: 20,
+        };
+        let mut searching = Searching {
+            search: &search,
+            index: 0,
+            finder: Search::new(search.options(0)),
+            made: Vec::new(),
+            lost: 0,
+        };
+        let planned = TestRecord::planned("ask", 20, Vec::new());
+        let answers = [
+            (20, Answer::Held),
+            (40, Answer::Failed),
+            (40, Answer::Failed),
+        ];
+        for (load, answer) in answers {
+            let (seconds, role) = (10.0, StepRole::Grow);
+            let step = Step {
+                load,
+                seconds,
+                role,
+            };
+            let outcome = match answer {
+                Answer::Held => StepOutcome::Held,
+                _ => StepOutcome::Failed,
+            };
+            let resources = ResourcesRecord {
+                generator_cpu: Some(k6_cpu),
+                ..ResourcesRecord::default()
+            };
+            let made = step_record(search.unit, step, outcome, &planned, resources);
+            searching.finder.tell(step, answer, 12.0);
+            searching.made.push((made, planned.clone()));
+        }
+        searching.conclude(&planned, ended).capacity.unwrap()
+    }
+
+    #[test]
+    fn the_generators_edge_is_never_the_servers_however_the_search_ended() {
+        for ended in [SearchEnd::Budget, SearchEnd::Interrupted] {
+            let servers = concluded(ended.clone(), 0.2);
+            assert!(servers.interval.below.is_some(), "{servers:?}");
+            let generators = concluded(ended.clone(), 0.9);
+            assert_eq!(generators.interval.below, None, "{generators:?}");
+            assert_eq!(generators.ended, ended);
+        }
+        let whole = concluded(SearchEnd::ResolutionReached, 0.9);
+        assert_eq!(whole.ended, SearchEnd::Generator);
     }
 }

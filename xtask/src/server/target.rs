@@ -120,19 +120,11 @@ impl Target {
         http::is_loopback(&self.url)
     }
 
-    /// Whether the server may be anybody's: an address of it is public, or a name is that nobody here can resolve.
-    pub fn is_public(&self) -> bool {
-        let found = self.url.socket_addrs(|| None).unwrap_or_default();
-        let host = self
-            .url
-            .host_str()
-            .unwrap_or_default()
-            .trim_end_matches('.');
-        let is_own = !host.contains('.') || OWN_NAMES.iter().any(|end| host.ends_with(end));
-        match found.is_empty() {
-            true => !is_own,
-            false => found.iter().any(|it| is_public(it.ip())),
-        }
+    /// The URL of the server that may be anybody's, if one is: where it asks for pages, or where WebSockets connect.
+    pub fn public_url(&self) -> Option<String> {
+        let Address { base_url, ws_url } = self.as_given();
+        let is_public = |url: &String| Url::parse(url).is_ok_and(|url| may_be_anybodys(&url));
+        [base_url, ws_url].into_iter().find(is_public)
     }
 
     /// A name for the server that is the same for all URLs that mean it: runs with the same name disturb each other.
@@ -180,8 +172,21 @@ impl Address {
     }
 }
 
+/// Whether an address of the URL's host is public, or it is a name that nobody here can resolve.
+fn may_be_anybodys(url: &Url) -> bool {
+    let found = url.socket_addrs(|| None).unwrap_or_default();
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    let is_own = !host.contains('.') || OWN_NAMES.iter().any(|end| host.ends_with(end));
+    match found.is_empty() {
+        true => !is_own,
+        false => found.iter().any(|it| is_public(it.ip())),
+    }
+}
+
 fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
+        // Which connects to this machine.
+        ip if ip.is_unspecified() => false,
         IpAddr::V4(ip) => {
             // RFC 6598: 100.64.0.0/10 is shared by what stands behind one router.
             let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
@@ -338,9 +343,14 @@ mod tests {
             ("https://staging.invalid", true),
             ("http://shop.staging.svc:80", false),
             ("http://shop.staging.svc.cluster.local.", false),
+            ("http://localhost.:3000", false),
+            ("http://0.0.0.0:3000", false),
+            ("http://[::]:3000", false),
         ] {
-            assert_eq!(target(url).is_public(), public, "{url}");
+            assert_eq!(target(url).public_url().is_some(), public, "{url}");
         }
+        let apart = Target::new("http://localhost:3000", Some("ws://192.0.2.1/ws"), "").unwrap();
+        assert_eq!(apart.public_url().unwrap(), "ws://192.0.2.1/ws");
     }
 
     #[test]

@@ -55,4 +55,10 @@ fn much_load_for_a_public_address_is_asked_about() {
     done.exits(2)
         .says("up to 100 virtual users against http://192.0.2.1:3000, a public address")
         .says("--yes");
+    // A search begins with few, and goes on to as many as can be made.
+    let done = Run::capacity("health")
+        .against("http://192.0.2.1:3000")
+        .done();
+    done.exits(2)
+        .says("up to 50,000 virtual users against http://192.0.2.1:3000, a public address");
 }
