@@ -4,8 +4,10 @@
 #   xtask/benches/generator.sh             all tests, for 20 s each three times: six minutes
 #   xtask/benches/generator.sh health 60   one of them, longer
 #
-# NODE_CORES and NODE_GIB (4 and 16) are those of a node that runners get. Each figure is the difference of two runs, so
-# that neither k6's start nor its first megabytes are in it. The server is on the same machine: the figures are k6's alone.
+# On a machine that does nothing else: k6 takes more for a request where it has little to do, or where others do much.
+# USERS (1000) are the most virtual users; NODE_CORES and NODE_GIB (4 and 16) are those of a node that runners get. Each
+# figure is the difference of two runs, so that neither k6's start nor its first megabytes are in it, and k6's alone though
+# the server is on the same machine.
 set -euo pipefail
 # Numbers have a decimal point, whatever the locale.
 export LC_ALL=C
@@ -15,7 +17,7 @@ tests=(health specs missions websocket)
 [ $# -eq 0 ] || tests=("$1")
 seconds=${2:-20}
 few=10
-many=${USERS:-200}
+many=${USERS:-1000}
 
 work=$(mktemp -d)
 server=
