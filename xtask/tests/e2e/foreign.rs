@@ -99,7 +99,8 @@ fn its_names_are_those_of_its_own_files() {
     let run = |args: &str| against(Run::new(args), &load_tests).done();
     let help = run("--help");
     help.exits(0)
-        .says("morning: As on any morning")
+        .says("- morning: ")
+        .says("As on any morning")
         .says("Stores a file, reads it, finds it and deletes it");
     assert!(!help.stdout.contains("missions:"), "{}", help.stdout);
     run("mornin").exits(2).says("'morning'");
