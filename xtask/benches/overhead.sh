@@ -10,33 +10,11 @@ set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-work=$(mktemp -d)
-server=
-clean_up() {
-  [ -z "$server" ] || kill "$server" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap clean_up EXIT
+# shellcheck source=xtask/benches/start_server.sh
+source xtask/benches/start_server.sh
 
 now() { date +%s%N; }
 seconds() { awk -v from="$1" -v to="$2" 'BEGIN { printf "%.2f", (to - from) / 1e9 }'; }
-
-cargo build --quiet --package xtask
-cargo build --quiet --release --package tachikoma-server
-k6=$(cargo xtask k6 install)
-
-# A server of our own for the bare run, on a free port that it tells.
-mkdir "$work/data"
-TACHIKOMA_API_KEY=test-api-key target/release/tachikoma-server --addr 127.0.0.1:0 \
-  --data-dir "$work/data" --specs-dir load-tests/fixtures/specs >"$work/said" 2>"$work/server.log" &
-server=$!
-for _ in $(seq 200); do
-  url=$(sed -n 's/^listening on //p' "$work/said")
-  [ -n "$url" ] && break
-  kill -0 "$server" || { cat "$work/server.log" >&2; exit 1; }
-  sleep 0.05
-done
-[ -n "$url" ] || { echo "the server did not say where it listens" >&2; exit 1; }
 
 from=$(now)
 BASE_URL=$url "$k6" run --quiet --no-usage-report --address= -e PROFILE=smoke -e TEST=health load-tests/main.js >"$work/bare.log" 2>&1
