@@ -15,7 +15,7 @@ use crate::history::Trend;
 use crate::record::testing::{blocks, pair};
 use crate::record::{
     Blocks, ClusterRecord, Comparison, Heard, Measure, Outcome, PastRecord, PastRow, PastState,
-    RunRecord, RunnerRecord, TestRecord,
+    RunRecord, RunnerRecord, StepOutcome, TestRecord,
 };
 
 const EVIL: &str = "<script>alert('1')</script>\"'><img src=x onerror=alert(2)>";
@@ -218,6 +218,23 @@ fn holds(name: &str, text: &str) {
         text, kept,
         "{name} differs: look, and write it anew with UPDATE_SNAPSHOTS=1"
     );
+}
+
+#[test]
+fn a_step_that_was_cut_off_does_not_break_littles_law() {
+    let mut run = searched();
+    let law = |run: &RunRecord| {
+        markdown(&seen(run))
+            .unwrap()
+            .matches("Little's law, at ")
+            .count()
+    };
+    assert_eq!(law(&run), 1);
+    let capacity = run.tests[0].capacity.as_mut().unwrap();
+    for step in &mut capacity.steps {
+        step.outcome = StepOutcome::Interrupted;
+    }
+    assert_eq!(law(&run), 0);
 }
 
 #[test]

@@ -135,6 +135,10 @@ fn notes(found: &CapacityRecord) -> Vec<String> {
 ///
 /// Source: J. D. C. Little, A Proof for the Queuing Formula L = λW, Operations Research 9 (1961).
 fn littles_law(step: &StepRecord) -> Option<String> {
+    // What was cut off in the middle has begun more than it ended.
+    if !matches!(step.outcome, StepOutcome::Held | StepOutcome::Failed) {
+        return None;
+    }
     let (users, took_ms) = (step.mean_users.filter(|it| *it > 0.0)?, step.iteration_ms?);
     let busy = step.iterations_per_second * took_ms / 1e3;
     let apart = busy / users - 1.0;
@@ -146,7 +150,8 @@ fn littles_law(step: &StepRecord) -> Option<String> {
             "iterations that outlast the load count too"
         };
         format!(
-            "Little's law: {} iterations/s of {} keep {} users busy, and there were {}: {why}",
+            "Little's law, at {} users: {} iterations/s of {} keep {} users busy, and there were {}: {why}",
+            step.load,
             count(step.iterations_per_second),
             Quantity::new(took_ms, Unit::Milliseconds),
             count(busy),
