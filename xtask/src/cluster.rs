@@ -11,6 +11,8 @@ mod manifest;
 mod objects;
 mod planned;
 mod run;
+mod seen;
+mod trouble;
 mod watch;
 mod yaml;
 

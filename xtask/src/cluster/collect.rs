@@ -7,7 +7,8 @@ use k6_summary::{K6Exit, LineProblem, MergeError, Merged, RunnerSummary, merge, 
 
 use super::follow::Following;
 use super::logs::RunnerLog;
-use super::watch::{Conclusion, RunnerEnd, Wanted};
+use super::seen::{RunnerEnd, Wanted};
+use super::watch::Conclusion;
 use crate::k6::Said;
 use crate::record::RunnerRecord;
 

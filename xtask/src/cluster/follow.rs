@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use super::kubectl::{Kind as Failure, Kubectl, Refused};
 use super::logs::{AllSaid, RunnerLog};
 use super::objects::{Change, List};
-use super::watch::{Conclusion, Kind, Seen, State, Step, Wanted, Watcher};
+use super::seen::{Kind, Runner, Seen, Wanted};
+use super::watch::{Conclusion, State, Step, Watcher};
 use crate::secret::Secret;
 use crate::shell::Process;
 use crate::shell::interrupt::{self, Interrupted};
@@ -266,7 +267,7 @@ impl<'a> Following<'a> {
     /// Reads what logs there are. Returns whether all that there will be was read, of all or of those that have `ended`.
     fn read_logs(&mut self, ended: bool) -> anyhow::Result<bool> {
         let mut is_whole = true;
-        for (number, pod) in self.seen.runners(&self.wanted) {
+        for Runner { number, pod, .. } in self.seen.runners(&self.wanted) {
             let Some(log) = self.logs.get_mut(&number) else {
                 continue;
             };

@@ -65,6 +65,22 @@ struct Read {
 }
 
 impl Read {
+    /// Nothing yet of a log that is kept in `file`; its samples, if there shall be some, in `samples`.
+    fn new(file: LogFile, said: AllSaid, samples: Option<File>) -> Self {
+        Self {
+            file,
+            said,
+            bytes: 0,
+            repeated: 0,
+            beginning: Vec::new(),
+            again: Vec::new(),
+            line: Vec::new(),
+            is_at_end: false,
+            rest: String::new(),
+            samples: samples.map(BufWriter::new),
+        }
+    }
+
     /// Begins with a kubectl that reads everything once more.
     fn restart(&mut self) {
         self.repeated = self.bytes;
@@ -161,18 +177,7 @@ impl RunnerLog {
         let samples = samples.context("failed to make a file for samples")?;
         let file = LogFile::create(&dir.join(format!("runner-{number}.log")), key)?;
         Ok(Self {
-            read: Arc::new(Mutex::new(Read {
-                file,
-                said: Arc::clone(said),
-                bytes: 0,
-                repeated: 0,
-                beginning: Vec::new(),
-                again: Vec::new(),
-                line: Vec::new(),
-                is_at_end: false,
-                rest: String::new(),
-                samples: samples.map(BufWriter::new),
-            })),
+            read: Arc::new(Mutex::new(Read::new(file, Arc::clone(said), samples))),
             process: None,
             again: Instant::now(),
             tries: 0,
@@ -293,18 +298,13 @@ mod tests {
     use super::*;
 
     fn read(dir: &Path) -> Read {
-        Read {
-            file: LogFile::create(&dir.join("runner-1.log"), &Secret::new("k3y".into())).unwrap(),
-            said: AllSaid::default(),
-            bytes: 0,
-            repeated: 0,
-            beginning: Vec::new(),
-            again: Vec::new(),
-            line: Vec::new(),
-            is_at_end: false,
-            rest: String::new(),
-            samples: Some(BufWriter::new(tempfile::tempfile().unwrap())),
-        }
+        let key = Secret::new("k3y".into());
+        let file = LogFile::create(&dir.join("runner-1.log"), &key).unwrap();
+        Read::new(
+            file,
+            AllSaid::default(),
+            Some(tempfile::tempfile().unwrap()),
+        )
     }
 
     const ENTRY: &str = r#"{"level":"warning","msg":"Request Failed","error":"Get \"ws://a/ws?token=unknown\": connection refused"}"#;

@@ -6,156 +6,32 @@
 //! million rows. Else it would find a server that has just been broken, and the steps would not be independent, as the
 //! search takes them to be. A server that already runs is the same in all steps.
 
+mod asked;
+mod step;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use load_stats::capacity::{Answer, Ask, End, LEVEL, Options, Search, Step};
+use load_stats::capacity::{Answer, Ask, End, LEVEL, Search, Step};
 
 use super::Run;
 use super::one_test::{Making, Tested};
-use crate::config::Config;
-use crate::error::UsageError;
-use crate::k6::{K6, Place, short};
-use crate::plan;
+use crate::k6::{Place, short};
 use crate::record::{
-    CapacityRecord, CauseRecord, LoadUnit, Outcome, ResourcesRecord, SearchEnd, ServerKind,
-    StepOutcome, StepRecord, StepRole, TestRecord, share,
+    CapacityRecord, CauseRecord, LoadUnit, Outcome, SearchEnd, ServerKind, StepOutcome, StepRecord,
+    StepRole, TestRecord,
 };
 use crate::server::Server;
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{capacity, cli};
-use crate::{github, report, ui};
+use crate::{capacity, github, report, ui};
 
-/// The profile in load-tests/main.js that makes a step's load, and the name of such runs.
-const PROFILE: &str = "capacity";
-/// How long the users of a step take to begin, in load-tests/main.js.
-const RAMP: Duration = Duration::from_secs(1);
-/// How long a step makes its load if nobody says otherwise.
-const STEP: Duration = Duration::from_secs(10);
-/// How long the last iterations of a step may take at least.
-const GRACE: Duration = Duration::from_secs(5);
-/// Steps that a budget must have room for: up, up again and once more.
-const FEWEST_STEPS: u32 = 3;
-/// What a step takes beside its load, at a guess.
-const AROUND_A_STEP: Duration = Duration::from_secs(3);
-/// The greatest load that is asked for: k6 has no room for more virtual users on one machine.
-pub const MOST: u64 = 50_000;
+use asked::{PROFILE, users_for};
+use step::{only_dropped, purpose, step_record, told};
+
+pub use asked::{MOST, Plan};
+
 /// So many steps in a row may come to nothing for other programs before the machine is taken to be too busy.
 const MOST_LOST: u32 = 3;
-/// How long an iteration may take under a rate, beside what it takes when the server is idle, before no user is free.
-const WAIT_S: f64 = 5.0;
-/// For how long everything may stand still before users must be made, which takes k6 so long that iterations are dropped.
-const HICCUP_S: f64 = 0.25;
-
-/// A checked command line.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    unit: LoadUnit,
-    resolution: f64,
-    /// For each test.
-    budget: Duration,
-    confirm: Duration,
-    /// How long a step of each test makes its load.
-    steps: Vec<Duration>,
-    start: u64,
-}
-
-impl Plan {
-    /// Checks the command line, and has `plan` make the first load.
-    ///
-    /// # Errors
-    /// A [`UsageError`] if the budget has no room for a search.
-    pub fn new(
-        asked: &cli::Search,
-        plan: &mut plan::Plan,
-        config: &Config,
-    ) -> Result<Self, UsageError> {
-        let step = |test: &String| {
-            let least = STEP.max(2 * config.longest_iteration(test));
-            asked.step.unwrap_or(least)
-        };
-        let steps: Vec<Duration> = plan.tests.iter().map(step).collect();
-        let count = u32::try_from(steps.len()).unwrap_or(u32::MAX).max(1);
-        let budget = asked.budget / count;
-        let longest = steps.iter().max().copied().unwrap_or_default();
-        let need = (longest + AROUND_A_STEP) * FEWEST_STEPS;
-        if budget < need {
-            return Err(UsageError(format!(
-                "--budget leaves {} for each test, and {FEWEST_STEPS} steps take {}: give at least {}, name fewer tests, or make --step shorter",
-                short(budget),
-                short(need),
-                humantime::format_duration(need * count)
-            )));
-        }
-        let search = Self {
-            unit: match asked.rate {
-                true => LoadUnit::IterationsPerSecond,
-                false => LoadUnit::Users,
-            },
-            resolution: asked.resolution,
-            budget,
-            confirm: asked.confirm,
-            steps,
-            start: asked.start,
-        };
-        plan.profile = PROFILE.into();
-        plan.load_env = search.load_env(search.start, STEP, GRACE, None);
-        Ok(search)
-    }
-
-    /// What is about to be done.
-    pub fn announcement(&self, plan: &plan::Plan, k6: &K6) -> String {
-        format!(
-            "searching how many {} {} can take: to {}, within {} for each test, with k6 {}",
-            self.unit.words(),
-            plan.tests.join(", "),
-            share(self.resolution),
-            short(self.budget),
-            k6.version
-        )
-    }
-
-    /// The variables for a step of load-tests/main.js. `iteration_s` is how long an iteration takes as far as is known.
-    fn load_env(
-        &self,
-        load: u64,
-        lasts: Duration,
-        grace: Duration,
-        iteration_s: Option<f64>,
-    ) -> Vec<(&'static str, String)> {
-        let mut env = vec![
-            ("STEP_LOAD", load.to_string()),
-            ("STEP_DURATION", format!("{}ms", lasts.as_millis())),
-            ("STEP_GRACE", format!("{}ms", grace.max(GRACE).as_millis())),
-        ];
-        if self.unit == LoadUnit::IterationsPerSecond {
-            let (ready, most) = users_for(load, iteration_s);
-            env.push(("STEP_VUS", format!("{ready},{most}")));
-        }
-        env
-    }
-
-    fn options(&self, test: usize) -> Options {
-        Options {
-            start: self.start,
-            most: MOST,
-            resolution: self.resolution,
-            budget_s: self.budget.as_secs_f64(),
-            step_s: self.steps[test].as_secs_f64(),
-            confirm_s: self.confirm.as_secs_f64(),
-        }
-    }
-}
-
-/// How many virtual users a rate needs at the start and at most, by how long an iteration takes (Little's law).
-fn users_for(rate: u64, iteration_s: Option<f64>) -> (u64, u64) {
-    let iteration_s = iteration_s.unwrap_or(1.0);
-    let users = |seconds: f64| ((rate as f64 * seconds).ceil() as u64 + 1).clamp(1, MOST);
-    (
-        users(1.5 * iteration_s + HICCUP_S),
-        users(2.0 * iteration_s + WAIT_S),
-    )
-}
 
 /// A search under way.
 struct Searching<'a> {
@@ -412,8 +288,7 @@ impl Run<'_> {
         if outcome == StepOutcome::Generator && beside_others {
             searching.finder.lost(took_s);
             searching.lost += 1;
-            let why = made.reasons.first().map_or("", String::as_str);
-            let why = why.trim_start_matches("could not be measured: ").to_owned();
+            let why = made.reasons.first().cloned().unwrap_or_default();
             searching.made.push((made, record));
             let is_vain = searching.lost >= MOST_LOST;
             return Ok(is_vain.then_some(SearchEnd::Broken(why)));
@@ -434,89 +309,11 @@ impl Run<'_> {
     }
 }
 
-/// Whether a test failed for nothing but iterations that found no user free.
-fn only_dropped(record: &TestRecord) -> bool {
-    let dropped = record
-        .metrics
-        .as_ref()
-        .is_some_and(|it| it.dropped_iterations > 0);
-    dropped && record.reasons.len() == 1
-}
-
-/// What a step is for, in words.
-fn purpose(role: StepRole) -> &'static str {
-    match role {
-        StepRole::Grow => "to find the edge",
-        StepRole::Bisect => "to narrow it",
-        StepRole::Repeat => "once more",
-        StepRole::ConfirmBelow => "to confirm that it holds",
-        StepRole::ConfirmAbove => "to confirm that it does not hold",
-    }
-}
-
-/// What came of a step, in a line.
-fn told(step: &StepRecord) -> String {
-    let p95 = step
-        .p95_ms
-        .map(|ms| format!(", p95 {ms:.1} ms"))
-        .unwrap_or_default();
-    let figures = format!("{:.1} iterations a second{p95}", step.iterations_per_second);
-    let why = step
-        .reasons
-        .first()
-        .and_then(|why| why.lines().next())
-        .unwrap_or_default();
-    match step.outcome {
-        StepOutcome::Held => format!("  held: {figures}"),
-        StepOutcome::Failed => format!("  failed: {why} ({figures})"),
-        StepOutcome::Generator => format!("  {why}"),
-        StepOutcome::Broken => format!("  could not be measured: {why}"),
-        StepOutcome::Interrupted => "  interrupted".into(),
-    }
-}
-
-fn step_record(
-    unit: LoadUnit,
-    step: Step,
-    outcome: StepOutcome,
-    test: &TestRecord,
-    resources: ResourcesRecord,
-) -> StepRecord {
-    let metrics = test.metrics.as_ref();
-    let duration_s = test.duration_s.unwrap_or_default();
-    let requests = metrics.and_then(|it| it.http_req_duration.as_ref());
-    let iterations = metrics.map_or(0, |it| it.iterations) as f64;
-    let iteration = metrics.and_then(|it| it.trends.get("iteration_duration"));
-    // Within the ramp there are half of them.
-    let (load, ramp_s) = (step.load as f64, RAMP.as_secs_f64());
-    let mean = load * (ramp_s / 2.0 + step.seconds) / (ramp_s + step.seconds);
-    StepRecord {
-        load: step.load,
-        role: step.role,
-        outcome,
-        reasons: test.reasons.clone(),
-        duration_s,
-        virtual_users: metrics.and_then(|it| it.vus_max).unwrap_or(test.max_vus),
-        mean_users: (unit == LoadUnit::Users).then_some(mean),
-        iterations_per_second: if duration_s > 0.0 {
-            iterations / duration_s
-        } else {
-            0.0
-        },
-        requests_per_second: metrics.map_or(0.0, |it| it.http_requests_per_second),
-        p50_ms: requests.and_then(|it| it.med),
-        p95_ms: requests.and_then(|it| it.p95),
-        p99_ms: requests.and_then(|it| it.p99),
-        iteration_ms: iteration.and_then(|it| it.avg),
-        failed_ratio: metrics.and_then(|it| it.http_failed_ratio),
-        dropped_iterations: metrics.map_or(0, |it| it.dropped_iterations),
-        resources,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::asked::STEP;
     use super::*;
+    use crate::record::{LoadUnit, ResourcesRecord};
 
     /// What a search says that `ended` so, when 20 users held and k6 took `k6_cpu` of the machine at 40, which failed.
     fn concluded(ended: SearchEnd, k6_cpu: f64) -> CapacityRecord {

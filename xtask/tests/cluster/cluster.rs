@@ -160,7 +160,7 @@ impl Cluster {
             }
             state.create(api::crd().0, "", definition()).unwrap();
             state.create("deployments", "k6-operator-system", deployment("1.6.0")).unwrap();
-            let secret = json!({"metadata": {"name": "key"}, "data": {"API_KEY": crate::node::encoded(key)}});
+            let secret = json!({"metadata": {"name": "key"}, "data": {"API_KEY": crate::container::encoded(key)}});
             state.create("secrets", NAMESPACE, secret).unwrap();
         });
         let cluster = Self {

@@ -11,6 +11,7 @@
 
 mod api;
 mod cluster;
+mod container;
 mod http;
 mod kubectl;
 mod node;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::super::objects::{Change, Object};
-use super::super::watch::{Conclusion, Seen, Step, Wanted, Watcher};
+use super::super::seen::{Seen, Wanted};
+use super::super::watch::{Conclusion, Step, Watcher};
 
 #[derive(Deserialize)]
 #[serde(untagged)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::watch::{Kind, Seen, State, Step, Wanted, Watcher};
+use super::super::seen::{Kind, Seen, Wanted};
+use super::super::watch::{State, Step, Watcher};
 
 fn wanted() -> Wanted {
     Wanted {
