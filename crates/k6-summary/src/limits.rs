@@ -1,9 +1,9 @@
 //! What limited the load generator itself, and what a test would have come to without that.
 //!
-//! A request that k6 could not even send says nothing about the server, nor does an answer that is late
-//! because other programs had the processor. So a test that failed is judged once more without such requests and what may have followed from them: each failed at most
-//! one check of a name, was at most one error of a rate, and ended at most one iteration. What is
-//! left is the server's; if nothing is, the test could not be measured.
+//! A request that k6 could not even send says nothing about the server, nor does an answer that is late because other
+//! programs had the processor. So a test that failed is judged once more without such requests and what may have followed
+//! from them: each failed at most one check of a name, was at most one error of a rate, and ended at most one iteration.
+//! What is left is the server's; if nothing is, the test could not be measured.
 
 use std::mem::discriminant;
 

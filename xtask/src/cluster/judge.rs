@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use k6_summary::{
-    DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, Limits, MergeError,
-    Outcome as Verdict, Reason, ServerState, SummaryProblem,
+    DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, MergeError, Outcome as Verdict,
+    Reason, ServerState, SummaryProblem,
 };
 
 use super::collect::Collected;
@@ -51,7 +51,9 @@ pub fn judge(
         max_exceptions: DEFAULT_MAX_EXCEPTIONS,
         // A plan of rates has no stages, and k6 takes as many virtual users as it needs.
         planned_vus: (!it.stages.is_empty()).then_some(it.max_vus),
-        limits: Limits::default(),
+        limits: collected
+            .said
+            .limits(|_| format!("take more than {}", plural(it.runners.into(), "runner"))),
         // It is not watched from here: what is wrong with it shows in the answers.
         server: ServerState::Healthy,
         interrupted: conclusion.is_none(),
@@ -82,6 +84,7 @@ pub fn judge(
     record.outcome = match verdict.outcome {
         Verdict::Interrupted => Outcome::Interrupted,
         Verdict::Passed if is_sound => Outcome::Passed,
+        Verdict::Unmeasured if is_sound => Outcome::CouldNotRun,
         _ => Outcome::Failed,
     };
     if record.outcome == Outcome::Failed

@@ -1,5 +1,6 @@
 //! What a manifest must say, each for something that a cluster was seen to do without it.
 
+mod judged;
 mod recorded;
 mod schema;
 mod unseen;

@@ -163,28 +163,16 @@ impl Generator {
     /// The limits that were reached; `killed` says whether somebody other than we killed k6.
     pub fn limits(&self, said: &Said, killed: bool) -> Limits {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut limits = Limits {
-            crashed: said.crashed,
-            ..Limits::default()
-        };
-        for (what, failed) in &said.lacked {
-            limits.requests += failed.requests;
-            limits.sessions += failed.sessions;
-            let users = self.most_users;
-            let runners = |each: Option<f64>| needed(each.map_or(0.0, |each| users as f64 / each));
-            limits.sentences.push(format!(
-                "the load generator had too few {what} for {} requests: {}",
-                failed.requests + failed.sessions,
-                match *what {
-                    "open files" => format!(
-                        "raise `ulimit -n` above {users}, or use {}",
-                        runners(self.may_open)
-                    ),
-                    "free ports" => format!("use {}", runners(Some(PORTS))),
-                    _ => format!("use {}", runners(None)),
-                }
-            ));
-        }
+        let users = self.most_users;
+        let runners = |each: Option<f64>| needed(each.map_or(0.0, |each| users as f64 / each));
+        let mut limits = said.limits(|what| match what {
+            "open files" => format!(
+                "raise `ulimit -n` above {users}, or use {}",
+                runners(self.may_open)
+            ),
+            "free ports" => format!("use {}", runners(Some(PORTS))),
+            _ => format!("use {}", runners(None)),
+        });
         let (busiest, share) = busy(&self.looks, cores);
         if busiest > MAX_CPU {
             limits.slow |= share > MAX_BUSY;

@@ -120,6 +120,24 @@ pub struct Failed {
 }
 
 impl Said {
+    /// What limited the load generator by its own words; `advice` says what to do about what it lacked.
+    pub fn limits(&self, advice: impl Fn(&str) -> String) -> Limits {
+        let mut limits = Limits {
+            crashed: self.crashed,
+            ..Limits::default()
+        };
+        for (what, failed) in &self.lacked {
+            limits.requests += failed.requests;
+            limits.sessions += failed.sessions;
+            limits.sentences.push(format!(
+                "the load generator had too few {what} for {} requests: {}",
+                failed.requests + failed.sessions,
+                advice(what)
+            ));
+        }
+        limits
+    }
+
     /// The commonest request error and how often it was seen.
     pub fn commonest(&self) -> Option<(&str, u64)> {
         let errors = self.request_errors.iter();
