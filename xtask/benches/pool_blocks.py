@@ -23,7 +23,10 @@ for file in files:
     pairs += one["pairs"]
 # What a path is called does not matter to anyone else.
 pooled["base"]["name"] = pooled["head"]["name"] = "tachikoma-server"
-pooled["checks"], pooled["pairs"] = [], []
+pooled["checks"] = []
+# The pairs go to the end.
+del pooled["pairs"]
+pooled["pairs"] = []
 # One pair a line, so that differences can be read.
 head = json.dumps(pooled, separators=(",", ":")).removesuffix("]}")
 print(head + "\n" + ",\n".join(json.dumps(pair, separators=(",", ":")) for pair in pairs) + "\n]}")
