@@ -54,7 +54,8 @@ fn the_fence_hardly_ever_cries_wolf_and_finds_a_quarter_where_noise_allows() {
 #[test]
 fn a_night_of_pairs_finds_steps_and_drifts_and_no_more() {
     for (recorded, noise) in [("quiet", Noise::HeavyTailed), ("busy", Noise::Bimodal)] {
-        let found = Recorded::read(recorded).judge(noise, 200, 500);
+        // As many nights as the table has: one unlucky night of fewer comes into too many of the histories.
+        let found = Recorded::read(recorded).judge(noise, 400, 500);
         assert!(
             found.false_alarms <= 0.01 && found.leaning <= 0.02,
             "{recorded}: {found:?}"
