@@ -248,7 +248,7 @@ impl<'a> Following<'a> {
     }
 
     /// Reads on until the logs were read to their ends, at most so long, after an interruption too: those of all runners, or
-    /// of those that have `ended` by themselves.
+    /// of those that have `ended` or are gone.
     ///
     /// # Errors
     /// If kubectl cannot be started.
@@ -273,7 +273,8 @@ impl<'a> Following<'a> {
             };
             let is_gone = pod.is_some_and(|pod| self.seen.is_gone(pod));
             let is_read = log.tick(self.kubectl, pod, is_gone)?;
-            is_whole &= is_read || ended && pod.is_some_and(|pod| !pod.has_ended());
+            let is_going = pod.is_some_and(|pod| !pod.has_ended() && !is_gone);
+            is_whole &= is_read || ended && is_going;
         }
         Ok(is_whole)
     }

@@ -33,7 +33,7 @@ use crate::{github, repo, report, ui};
 const GRACE: Duration = Duration::from_secs(40);
 /// How long the logs of those may take that ended before an interruption: somebody waits.
 const ENDED: Duration = Duration::from_secs(5);
-/// How long the rest of the logs may take once all runners have ended.
+/// How long the rest of the logs may take once the runners have ended.
 const REST: Duration = Duration::from_secs(60);
 
 /// Runs the tests of the command line on the cluster, and returns the exit code.
@@ -304,7 +304,7 @@ impl<'a> Run<'a> {
             let read = match &conclusion {
                 // With its pod the log goes of whoever came to an end before.
                 None => following.read_to_the_end(ENDED, true),
-                Some(Conclusion::Ran { .. }) => following.read_to_the_end(REST, false),
+                Some(Conclusion::Ran { .. }) => following.read_to_the_end(REST, true),
                 Some(Conclusion::Fault { .. }) => Ok(()),
             };
             self.delete(&own);

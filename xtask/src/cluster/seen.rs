@@ -249,6 +249,12 @@ impl Runner<'_> {
         }
     }
 
+    /// Since when its container runs, as Kubernetes writes it.
+    pub fn since(&self) -> Option<&str> {
+        let running = self.pod?.container()?.running.as_ref()?;
+        running["startedAt"].as_str()
+    }
+
     fn job_has_ended(&self) -> bool {
         self.job
             .is_some_and(|job| job.status.failed + job.status.succeeded > 0)

@@ -45,7 +45,7 @@ pub struct State {
 /// What a test came to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Conclusion {
-    /// Load was made, and all runners have ended.
+    /// Load was made, and all runners have ended, or all that will.
     Ran {
         /// How each of them did.
         ends: Vec<RunnerEnd>,
@@ -147,6 +147,10 @@ impl Watcher {
             }
         }
         if waited >= self.limit(step) {
+            if step == Step::Running && all.iter().any(|it| it.has_ended(seen)) {
+                state.conclusion = Some(self.without_those_that_hang(seen, &all, waited));
+                return state;
+            }
             let sentence = match trouble {
                 Some(trouble) => trouble.sentence,
                 None => self.overdue(step, seen, &all),
@@ -251,6 +255,24 @@ impl Watcher {
         }
     }
 
+    /// What the others did counts, though some do not come to their end.
+    fn without_those_that_hang(
+        &self,
+        seen: &Seen,
+        all: &[Runner<'_>],
+        waited: Duration,
+    ) -> Conclusion {
+        let beyond = short(waited.saturating_sub(self.wanted.at_most));
+        let mut ends = seen.ends(&self.wanted);
+        for (end, runner) in ends.iter_mut().zip(all) {
+            if !runner.has_ended(seen) {
+                let since = runner.since().unwrap_or("an unknown time");
+                end.words = format!("did not end: it runs since {since}, {beyond} beyond its plan");
+            }
+        }
+        Conclusion::Ran { ends, cause: None }
+    }
+
     /// The TestRun is gone, and not by us.
     fn deleted(&self, step: Step, seen: &Seen, since: Duration) -> Option<Conclusion> {
         if step < Step::Running {
@@ -292,7 +314,8 @@ impl Watcher {
             Step::Running | Step::Ended => {
                 let late = all.iter().filter(|it| !it.has_ended(seen));
                 let late: Vec<String> = late.map(|it| it.number.to_string()).collect();
-                format!("runner {} did not end: it may never have been told to begin", late.join(", "))
+                let these = if late.len() == 1 { "runner" } else { "runners" };
+                format!("{these} {} did not end: the starter may have told none to begin", late.join(", "))
             }
         }
     }

@@ -69,10 +69,12 @@ impl Care<'_> {
                 .filter(|pod| pod["status"]["phase"] == "Running");
             let ready =
                 running.filter(|pod| pod["status"]["containerStatuses"][0]["ready"] == true);
-            let addresses: Vec<_> = ready
+            let mut addresses: Vec<_> = ready
                 .map(|pod| pod["status"]["podIP"].as_str().unwrap().to_owned())
                 .collect();
-            (addresses.len() == runners).then_some(addresses)
+            let all = addresses.len() == runners;
+            addresses.truncate(runners - usize::from(state.faults.unreached));
+            all.then_some(addresses)
         })?;
         self.start_starter(addresses)?;
         self.show("started", true, ("TestRunRunningTrue", "True"))?;

@@ -36,10 +36,10 @@ impl Stage {
         })
     }
 
-    /// `cluster run` of `tests` with `args` (words) against that server, by two users.
-    fn run(&self, tests: &str, runners: u32, args: &str) -> Run {
+    /// `cluster run` of `tests` with `args` (words) against that server, by so many users.
+    fn run(&self, tests: &str, users: u32, runners: u32, args: &str) -> Run {
         let port = self.server.url.rsplit_once(':').unwrap().1;
-        let load = format!("--vus-scale 2 --runners {runners} --api-key-secret key");
+        let load = format!("--vus-scale {users} --runners {runners} --api-key-secret key");
         let target = format!("--base-url http://{HOST}:{port}");
         self.cluster
             .run(&format!("run smoke {tests} {load} {target} {args}"))
@@ -47,8 +47,13 @@ impl Stage {
 
     /// The same of tests that ask for the server's health only, and have these names: `fine`, `crossed`, `aborts`.
     fn run_own(&self, tests: &str, args: &str) -> Run {
+        self.run_own_by(2, tests, args)
+    }
+
+    /// The same with so many runners.
+    fn run_own_by(&self, runners: u32, tests: &str, args: &str) -> Run {
         let config = self.own.path().join("load-test.toml");
-        self.run(tests, 2, args)
+        self.run(tests, runners, runners, args)
             .env("LOAD_TEST_CONFIG", config.to_str().unwrap())
     }
 
@@ -63,9 +68,9 @@ impl Stage {
         format!("{}:{path}", self.own.path().display())
     }
 
-    /// Waits until the run has seen that both runners make load and follows them, and returns the name of the TestRun.
+    /// Waits until the run has seen that all runners make load and follows them, and returns the name of the TestRun.
     fn wait_for_load(&self, run: &mut Going) -> String {
-        run.wait_for("2 of 2 runners make load");
+        run.wait_for(" runners make load");
         let is_followed = |what: &str, times: usize| {
             let state = self.cluster.inner.store.lock();
             state.followed.iter().filter(|it| **it == what).count() >= times
@@ -190,7 +195,7 @@ fn a_test_passes_though_streams_break() {
     let Some(stage) = Stage::new(faults) else {
         return;
     };
-    let run = stage.run("missions", 2, "--time-scale 0.1").start();
+    let run = stage.run("missions", 2, 2, "--time-scale 0.1").start();
     let lines = command_lines(&stage, &run);
     let done = run.done();
     for (part, least) in [("k6 run --quiet", 2), ("kubectl", 3), ("cluster run", 1)] {
@@ -251,11 +256,19 @@ fn what_fails_is_told_as_of_a_local_run() {
 }
 
 #[test]
-fn a_lost_runner_is_named() {
-    let Some(stage) = Stage::new(Faults::default()) else {
+fn runners_that_are_lost_or_hang_are_named_and_the_others_counted() {
+    let faults = Faults {
+        unreached: true,
+        ..Faults::default()
+    };
+    let Some(stage) = Stage::new(faults) else {
         return;
     };
-    let mut run = stage.run_own("fine", "--time-scale 0.15").start();
+    // Of half a minute for iterations that have begun nobody would wait for the end.
+    let settings = stage.own.path().join("tests/fine.json");
+    std::fs::write(settings, r#"{"gracefulStop": "1s"}"#).unwrap();
+    let args = "--time-scale 0.15 --deadline 5s";
+    let mut run = stage.run_own_by(3, "fine", args).start();
     let name = stage.wait_for_load(&mut run);
     // As of a node that is lost: no time is left to say anything.
     stage.cluster.inner.store.change(|state| {
@@ -269,11 +282,18 @@ fn a_lost_runner_is_named() {
     let done = run.done();
     done.exits(1);
     let reasons = done.reasons();
-    assert!(
-        reasons.contains("fine: runner 2: the pod is gone"),
-        "{reasons}"
-    );
-    assert_eq!(done.run()["cluster"]["heard"], 1);
+    for said in [
+        "fine: runner 2: the pod is gone",
+        "fine: runner 3: did not end: it runs since 20",
+    ] {
+        assert!(reasons.contains(said), "{said}: {reasons}");
+    }
+    let run = done.run();
+    assert_eq!(run["cluster"]["heard"], 1);
+    let test = &run["tests"][0];
+    let requests = test["runners"][0]["requests"].as_f64();
+    assert!(requests > Some(0.0), "{test:#}");
+    assert_eq!(test["metrics"]["http_requests"].as_f64(), requests);
     stage.is_empty();
 }
 
@@ -395,18 +415,18 @@ fn what_cannot_run_is_told_apart() {
         .exits(0)
         .says("controller-v1.6.0");
     let done = stage
-        .run("health", 2, "--image grafana/none:1 --deadline 2s")
+        .run("health", 2, 2, "--image grafana/none:1 --deadline 2s")
         .done();
     done.exits(3)
         .says("the initializer cannot start: ErrImagePull");
     stage.is_empty();
     stage
-        .run("health", 2, "--context eu-production")
+        .run("health", 2, 2, "--context eu-production")
         .done()
         .exits(2)
         .says("say --yes");
     stage
-        .run("health", 3, "")
+        .run("health", 2, 3, "")
         .done()
         .exits(2)
         .says("2 virtual users, too few for 3 runners");
@@ -429,7 +449,7 @@ fn what_cannot_run_is_told_apart() {
         .says("testruns: you may not create")
         .says("pods/log: you may not get");
     stage
-        .run("health", 2, "")
+        .run("health", 2, 2, "")
         .done()
         .exits(3)
         .says("testruns: you may not create");

@@ -132,6 +132,8 @@ pub struct Faults {
     pub forbidden: Vec<&'static str>,
     /// Images that cannot be pulled.
     pub missing_images: Vec<&'static str>,
+    /// Whether the starter's curl does not reach the last runner, which fails nothing.
+    pub unreached: bool,
     /// After how many bytes the next log that is followed is cut.
     pub cut_log: Option<usize>,
     /// How many of the next watches end after their first event.

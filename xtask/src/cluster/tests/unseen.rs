@@ -56,7 +56,7 @@ fn pod(part: &str, status: Value) -> Value {
 fn running(part: &str) -> Value {
     pod(
         part,
-        json!({"phase": "Running", "containerStatuses": [{"name": "k6", "state": {"running": {}}}]}),
+        json!({"phase": "Running", "containerStatuses": [{"name": "k6", "state": {"running": {"startedAt": "2026-11-26T07:20:09Z"}}}]}),
     )
 }
 
@@ -222,8 +222,15 @@ fn what_stands_still_is_named() {
                 &begun(&[ended("1", 0, "Completed"), running("2")]),
             ),
             Running,
+            1,
+            "runner 2: did not end: it runs since 2026-11-26T07:20:09Z, 5 min beyond its plan",
+            360,
+        ),
+        (
+            seen("started", &begun(&two())),
+            Running,
             3,
-            "runner 2 did not end: it may never have been told to begin",
+            "runners 1, 2 did not end: the starter may have told none to begin",
             360,
         ),
         (
