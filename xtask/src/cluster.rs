@@ -28,7 +28,8 @@ use crate::cli::{Cluster, ClusterAction, Load, Manifest, Runners};
 use crate::config::Config;
 use crate::error::UsageError;
 use crate::k6::{self, FindOptions, K6};
-use crate::server::target::{Address, Target};
+use crate::load_test::consent;
+use crate::server::target::Target;
 use crate::shell::interrupt;
 use crate::{repo, ui};
 
@@ -56,7 +57,7 @@ pub fn cluster(args: &Cluster, root: &Path, config: &Config) -> anyhow::Result<u
 /// If the command line is wrong, k6 is missing, or a test cannot be packed.
 pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
-    let address = address(&args.load, config)?;
+    let target = target(&args.load, config)?;
     let tests = config.chosen(&args.load.tests(config));
     let without_key = without_key(&args.runners, config, &tests)?;
     let k6 = k6::ensure(&FindOptions::new(&args.k6, &repo::target_dir(root)))?;
@@ -66,14 +67,16 @@ pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result
         exact: false,
         runners: &args.runners,
         config,
-        address,
+        address: target.as_given(),
         image: image(&args.runners, &k6),
         k6,
         run: suffix(),
     };
-    let mut objects = Vec::new();
+    let (mut objects, mut users) = (Vec::new(), 0);
     for test in &tests {
-        objects.extend(packer.pack(test)?.1);
+        let (planned, of_test) = packer.pack(test)?;
+        users += planned.max_vus;
+        objects.extend(of_test);
     }
     ui::print_data(&yaml::stream(&objects))?;
     if let [_, _, ..] = tests.as_slice() {
@@ -82,8 +85,11 @@ pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result
             "kubectl create starts all {all} tests at once; for one after the other write one manifest for each"
         ));
     }
-    if let Some(notice) = without_key {
-        ui::notice(&notice);
+    // All at once, as they would begin.
+    let much = consent::much_for(&target, users);
+    let much = much.map(|much| format!("{much}: create it only if that is yours to load"));
+    for notice in without_key.iter().chain(&much) {
+        ui::notice(notice);
     }
     let namespace = args.namespace.as_ref();
     let namespace = namespace.map_or_else(String::new, |name| format!("--namespace {name} "));
@@ -95,7 +101,7 @@ pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result
 }
 
 /// Where the runners find the server.
-fn address(load: &Load, config: &Config) -> Result<Address, UsageError> {
+fn target(load: &Load, config: &Config) -> Result<Target, UsageError> {
     let given = |url: &'_ Option<String>| url.clone().filter(|url| !url.is_empty());
     let base_url = given(&load.to.base_url).ok_or_else(|| {
         UsageError("say with --base-url where the runners find the server: there is no default on a cluster".into())
@@ -109,10 +115,10 @@ fn address(load: &Load, config: &Config) -> Result<Address, UsageError> {
     };
     if let Some(own) = own {
         return Err(UsageError(format!(
-            "`{own}` is each runner's own pod: give the address that the server has on the cluster, such as http://SERVICE.NAMESPACE:PORT"
+            "`{own}` is each runner's own pod: give the address that the server has on the cluster, such as http://SERVICE.NAMESPACE.svc:PORT"
         )));
     }
-    Ok(address)
+    Ok(target)
 }
 
 /// The runners' image.

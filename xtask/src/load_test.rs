@@ -2,7 +2,7 @@
 
 mod begin;
 mod command;
-mod consent;
+pub mod consent;
 mod judge;
 mod keep;
 mod one_test;
@@ -134,7 +134,7 @@ fn run_plan(
         Some(_) => search::MOST,
         None => shapes.iter().map(|it| it.max_vus).max().unwrap_or(0),
     };
-    consent::ask(args.yes, &plan, users)?;
+    consent::ask(args.yes, &plan.target, users)?;
     let lock = lock_for(&plan, root, args.wait)?;
     let now = SystemTime::now();
     let folder = RunFolder::create(&plan.results, &plan.profile, now)?;

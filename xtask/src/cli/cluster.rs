@@ -14,7 +14,7 @@ Examples:
                         is everything there that it takes?
   cargo xtask cluster run stress missions --vus-scale 100 --runners 16 \\
       --namespace load --api-key-secret load-test \\
-      --base-url http://tachikoma.staging:3000
+      --base-url http://tachikoma.staging.svc:3000
                         up to 10,000 users, and one verdict
   cargo xtask cluster attach stress-missions-0a1b2c3d
                         goes on with a run whose terminal is gone
@@ -112,7 +112,7 @@ pub struct ClusterRun {
     #[arg(help_heading = group::VERDICT, long)]
     pub exact: bool,
 
-    /// Make load even where a name says production.
+    /// Make load even where a name says production, and much of it against a public address.
     #[arg(help_heading = group::CLUSTER, long)]
     pub yes: bool,
 

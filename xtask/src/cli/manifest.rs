@@ -7,11 +7,11 @@ use super::load_test::{FindK6, Load, group};
 const AFTER: &str = "\
 Examples:
   cargo xtask manifest smoke health --vus-scale 2 --runners 2 \\
-      --base-url http://tachikoma.staging:3000
+      --base-url http://tachikoma.staging.svc:3000
                         two users, each in a pod of its own
   cargo xtask manifest stress missions --vus-scale 100 --runners 16 \\
       --namespace load --api-key-secret load-test \\
-      --base-url http://tachikoma.staging:3000 | kubectl create -f -
+      --base-url http://tachikoma.staging.svc:3000 | kubectl create -f -
                         up to 10,000 users, who show the key of a Secret
 
 Exit codes:

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::error::{COULD_NOT_RUN, USAGE};
 use crate::history::{self, Key, Past, Reference};
 use crate::k6::{self, FindOptions};
-use crate::load_test::{self, Keeping};
+use crate::load_test::{self, Keeping, consent};
 use crate::record::{
     self, ClusterRecord, Heard, Host, K6Record, Outcome, RunFolder, RunRecord, SCHEMA_VERSION,
     ServerKind, ServerRecord, TargetRecord, TestRecord, measured,
@@ -41,7 +41,7 @@ const REST: Duration = Duration::from_secs(60);
 /// # Errors
 /// If the command line is wrong, a test cannot be packed, or the cluster is not ready for it.
 pub fn run(args: &ClusterRun, root: &Path, config: &Config) -> anyhow::Result<u8> {
-    let address = super::address(&args.load, config)?;
+    let target = super::target(&args.load, config)?;
     let tests = config.chosen(&args.load.tests(config));
     let without_key = super::without_key(&args.runners, config, &tests)?;
     let kubectl = find(&args.cluster)?;
@@ -56,13 +56,15 @@ pub fn run(args: &ClusterRun, root: &Path, config: &Config) -> anyhow::Result<u8
         exact: args.exact,
         runners: &args.runners,
         config,
-        address,
+        address: target.as_given(),
         image: super::image(&args.runners, &k6),
         k6,
         run: super::suffix(),
     };
     let packed = tests.iter().map(|test| packer.pack(test));
     let packed = packed.collect::<anyhow::Result<Vec<_>>>()?;
+    let users = packed.iter().map(|(planned, _)| planned.max_vus).max();
+    consent::ask(args.yes, &target, users.unwrap_or_default())?;
     let found = check::look(&kubectl)?;
     if let Some(problem) = found.problem() {
         anyhow::bail!("{}: {}", problem.what, problem.said);

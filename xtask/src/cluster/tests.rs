@@ -73,7 +73,7 @@ fn a_runners_own_pod_is_no_server() {
         ("--base-url http://a --ws-url ws://b/ws", None),
     ] {
         let args = args(&format!("{BARE} {urls}"));
-        let error = super::address(&args.load, &ours()).err();
+        let error = super::target(&args.load, &ours()).err();
         let error = error.map(|error| error.to_string()).unwrap_or_default();
         assert_eq!(error.is_empty(), refused.is_none(), "{urls}: {error}");
         assert!(error.contains(refused.unwrap_or_default()), "{error}");

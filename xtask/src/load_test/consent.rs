@@ -7,7 +7,7 @@ use std::time::Duration;
 use k6_summary::{Quantity, Unit};
 
 use crate::error::UsageError;
-use crate::plan::Plan;
+use crate::server::target::Target;
 use crate::shell::interrupt;
 use crate::ui;
 
@@ -16,20 +16,23 @@ const FEW: u64 = 10;
 /// How often an interruption is looked for while an answer is waited for.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Asks whether so many virtual `users`, if they are more than [`FEW`], may go to a public address; `yes` is the answer
-/// beforehand.
+/// How much load would go where, if it takes somebody's consent: more virtual `users` than [`FEW`] to a public address.
+pub fn much_for(target: &Target, users: u64) -> Option<String> {
+    let url = target.public_url().filter(|_| users > FEW)?;
+    let users = Quantity::new(users as f64, Unit::Count);
+    Some(format!(
+        "up to {users} virtual users against {url}, a public address"
+    ))
+}
+
+/// Asks whether so many virtual `users` may go there, if that is to be asked; `yes` is the answer beforehand.
 ///
 /// # Errors
 /// A [`UsageError`] if not, or if there is nobody to ask; if an interruption arrives.
-pub fn ask(yes: bool, plan: &Plan, users: u64) -> anyhow::Result<()> {
-    if yes || users <= FEW {
-        return Ok(());
-    }
-    let Some(url) = plan.target.public_url() else {
+pub fn ask(yes: bool, target: &Target, users: u64) -> anyhow::Result<()> {
+    let Some(what) = much_for(target, users).filter(|_| !yes) else {
         return Ok(());
     };
-    let users = Quantity::new(users as f64, Unit::Count);
-    let what = format!("up to {users} virtual users against {url}, a public address");
     if !(ui::is_terminal() && std::io::stdin().is_terminal()) {
         let hint = "if it is yours to load, say so with --yes";
         return Err(UsageError(format!("{what}: {hint}")).into());

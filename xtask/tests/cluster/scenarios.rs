@@ -415,11 +415,17 @@ fn what_cannot_run_is_told_apart() {
         .exits(0)
         .says("controller-v1.6.0");
     let done = stage
-        .run("health", 2, 2, "--image grafana/none:1 --deadline 2s")
+        .run("health", 11, 2, "--yes --image grafana/none:1 --deadline 2s")
         .done();
     done.exits(3)
         .says("the initializer cannot start: ErrImagePull");
     stage.is_empty();
+    stage
+        .run("health", 11, 2, "")
+        .done()
+        .exits(2)
+        .says(&format!("up to 11 virtual users against http://{HOST}"))
+        .says("say so with --yes");
     stage
         .run("health", 2, 2, "--context eu-production")
         .done()
