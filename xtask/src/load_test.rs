@@ -12,6 +12,7 @@ mod search;
 
 pub use begin::settle;
 pub use command::line as command_line;
+pub use judge::sentences;
 pub use keep::{Keeping, conclude};
 
 use std::panic::resume_unwind;

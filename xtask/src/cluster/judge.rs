@@ -10,6 +10,7 @@ use k6_summary::{
 use super::collect::Collected;
 use super::planned::Planned;
 use super::watch::Conclusion;
+use crate::load_test;
 use crate::measure::endpoints;
 use crate::record::{Outcome, TestRecord, plural};
 
@@ -58,7 +59,7 @@ pub fn judge(
         server: ServerState::Healthy,
         interrupted: conclusion.is_none(),
     };
-    let verdict = k6_summary::judge(&evidence);
+    let mut verdict = k6_summary::judge(&evidence);
     let cause = match conclusion {
         Some(Conclusion::Ran { cause, .. }) => cause.clone(),
         _ => None,
@@ -71,16 +72,23 @@ pub fn judge(
     };
     // How each runner ended is said by its own sentence.
     let is_told = !problems.is_empty();
-    let reasons = verdict.reasons.iter();
     let is_cut_off = conclusion.is_none();
-    let reasons = reasons.filter(|it| match it {
+    verdict.reasons.retain(|it| match it {
         Reason::K6Exit { .. } => !is_told,
         // Nobody waited for it.
         Reason::SummaryMissing => !is_cut_off,
         _ => true,
     });
+    record.duration_s = merged
+        .as_ref()
+        .ok()
+        .map(|it| it.summary.duration().as_secs_f64());
+    let seconds = record.duration_s.unwrap_or_default();
+    record.endpoints = endpoints::joined(Vec::new(), &collected.said, seconds);
+    let (sentences, is_where_told) =
+        load_test::sentences(&record.endpoints, &verdict, Vec::new());
     record.reasons = cause.into_iter().chain(problems).collect();
-    record.reasons.extend(reasons.map(ToString::to_string));
+    record.reasons.extend(sentences);
     record.outcome = match verdict.outcome {
         Verdict::Interrupted => Outcome::Interrupted,
         Verdict::Passed if is_sound => Outcome::Passed,
@@ -88,6 +96,7 @@ pub fn judge(
         _ => Outcome::Failed,
     };
     if record.outcome == Outcome::Failed
+        && !is_where_told
         && let Some((error, count)) = collected.said.commonest()
     {
         let requests = plural(count, "request");
@@ -96,12 +105,6 @@ pub fn judge(
             .push(format!("{requests} failed with: {error}"));
     }
     record.k6_exit = Some(evidence.exit.to_string());
-    record.duration_s = merged
-        .as_ref()
-        .ok()
-        .map(|it| it.summary.duration().as_secs_f64());
-    let seconds = record.duration_s.unwrap_or_default();
-    record.endpoints = endpoints::joined(Vec::new(), &collected.said, seconds);
     record.thresholds = verdict.thresholds;
     record.thresholds.extend(verdict.shares);
     record.checks = verdict.checks;

@@ -112,22 +112,7 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     let probed = std::mem::take(&mut record.reasons);
     let is_sound = probed.is_empty();
     record.endpoints = measured.endpoints.clone();
-    let (failed_here, reasons) = match unmeasured {
-        true => (Vec::new(), verdict.reasons.clone()),
-        false => by_endpoint(
-            &record.endpoints,
-            &verdict.reasons,
-            verdict.metrics.as_ref(),
-        ),
-    };
-    let is_told = !failed_here.is_empty();
-    // Causes come before what follows from them, and what failed where before all that it crossed.
-    let causes = reasons
-        .iter()
-        .take_while(|reason| reason.is_cause())
-        .count();
-    let mut sentences: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-    sentences.splice(causes..causes, failed_here.into_iter().chain(probed));
+    let (sentences, is_told) = sentences(&record.endpoints, &verdict, probed);
     record.reasons = sentences;
     if ran.stopped == Some(Stopped::Overdue) {
         record
@@ -167,6 +152,28 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
     record.thresholds.extend(verdict.shares);
     record.checks = verdict.checks;
     record.metrics = verdict.metrics;
+}
+
+/// The reasons of `verdict` in sentences, with what failed at which of the `endpoints` and what was found `besides`; and
+/// whether it is said what failed where.
+pub fn sentences(
+    endpoints: &[EndpointRecord],
+    verdict: &Verdict,
+    besides: Vec<String>,
+) -> (Vec<String>, bool) {
+    let (failed_here, reasons) = match verdict.outcome {
+        k6_summary::Outcome::Unmeasured => (Vec::new(), verdict.reasons.clone()),
+        _ => by_endpoint(endpoints, &verdict.reasons, verdict.metrics.as_ref()),
+    };
+    let is_told = !failed_here.is_empty();
+    // Causes come before what follows from them, and what failed where before all that it crossed.
+    let causes = reasons
+        .iter()
+        .take_while(|reason| reason.is_cause())
+        .count();
+    let mut sentences: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+    sentences.splice(causes..causes, failed_here.into_iter().chain(besides));
+    (sentences, is_told)
 }
 
 /// What failed where, the most first, in the place of those of `reasons` that say no more than that requests failed.
