@@ -20,7 +20,8 @@ use crate::exit_code::{K6Exit, THRESHOLDS_CROSSED};
 use crate::expression::{Aggregation, Expression};
 use crate::metric::{Contains, Metric, MetricKind, ThresholdResult};
 use crate::summary::Summary;
-use crate::threshold::{ThresholdState, rows};
+use crate::threshold::rows;
+use crate::verdict::crossed;
 
 /// What several k6 measured together.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,9 +108,10 @@ impl Merged {
     /// ends, if all of these are one of the two.
     #[must_use]
     pub fn exit(&self) -> K6Exit {
-        let rows = rows(&self.summary);
-        let is_crossed = rows.iter().any(|row| row.state == ThresholdState::Crossed);
-        K6Exit::Code(if is_crossed { THRESHOLDS_CROSSED } else { 0 })
+        match crossed(&rows(&self.summary)) {
+            0 => K6Exit::Code(0),
+            _ => K6Exit::Code(THRESHOLDS_CROSSED),
+        }
     }
 }
 

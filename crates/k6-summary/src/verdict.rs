@@ -115,8 +115,7 @@ fn judge_summary(evidence: &Evidence<'_>, summary: &Summary) -> Verdict {
     let nothing = Rules::default();
     let expected = run.map_or(&nothing, |run| &run.evidence);
     let mut thresholds = rows(summary);
-    let crossed = |row: &&ThresholdRow| row.state == ThresholdState::Crossed;
-    let crossed = thresholds.iter().filter(crossed).count();
+    let crossed = crossed(&thresholds);
     let exceptions = Exceptions::of(evidence, summary);
     exceptions.count_as_errors(summary, &mut thresholds);
     let rules = expected.rows(summary);
@@ -186,8 +185,14 @@ fn judge_problem(problem: &SummaryProblem) -> Reason {
     }
 }
 
+/// How many of the thresholds are crossed.
+pub(crate) fn crossed(thresholds: &[ThresholdRow]) -> usize {
+    let crossed = |row: &&ThresholdRow| row.state == ThresholdState::Crossed;
+    thresholds.iter().filter(crossed).count()
+}
+
 /// `crossed` counts the summary's crossed thresholds, and is none without a summary.
-fn judge_exit(exit: K6Exit, crossed: Option<usize>, interrupted: bool) -> Option<Reason> {
+pub(crate) fn judge_exit(exit: K6Exit, crossed: Option<usize>, interrupted: bool) -> Option<Reason> {
     match (exit, crossed) {
         (K6Exit::Code(0), None | Some(0)) => None,
         (K6Exit::Code(THRESHOLDS_CROSSED), Some(1..)) => None,

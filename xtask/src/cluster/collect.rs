@@ -129,7 +129,7 @@ fn in_short(record: RunnerRecord, end: &RunnerEnd, dir: &Path) -> RunnerRecord {
 /// What is wrong with a runner, without its number.
 fn problem(end: &RunnerEnd, summary: &Result<RunnerSummary, LineProblem>) -> Option<(u32, String)> {
     let words = match (end.is_whole(), summary) {
-        (true, Ok(_)) => return None,
+        (true, Ok(summary)) => summary.misfit(K6Exit::Code(end.exit?))?.to_string(),
         (false, Ok(_)) => end.words.clone(),
         (true, Err(problem)) => format!("no summary was heard: {problem}"),
         (false, Err(_)) => format!("{}; no summary was heard", end.words),
@@ -156,6 +156,47 @@ fn together(problems: &[(u32, String)]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::testing::runner_log;
+
+    /// A runner with three requests of 1, 2 and 9 ms, whose k6 found that threshold kept or not.
+    fn runner(kept: bool) -> RunnerSummary {
+        let json = format!(
+            r#"{{"grid":[0,50,95,100],"stats":["p(95)"],"metrics":{{"http_req_duration":{{"type":"trend","contains":"time",
+            "values":{{"avg":4,"count":3}},"grid":[1,2,8.3,9],"thresholds":{{"p(95)<8.9":{{"ok":{kept}}}}}}}}},
+            "root_group":{{"name":"","groups":[],"checks":[]}},"state":{{"testRunDurationMs":1000}},
+            "load_test":{{"profile":"smoke","test":"health","time_scale":1,"thresholds":{{}}}}}}"#
+        );
+        RunnerSummary::from_log(&runner_log(&json)).unwrap()
+    }
+
+    #[test]
+    fn an_exit_code_that_its_summary_does_not_bear_out_is_told() {
+        for (exit, kept, told) in [
+            (0, true, None),
+            (99, false, None),
+            (
+                99,
+                true,
+                Some("k6 exited with 99 (thresholds were crossed), but its summary has no crossed threshold"),
+            ),
+            (
+                0,
+                false,
+                Some("k6 exited with 0 (the test ended as planned), but its summary has 1 crossed threshold"),
+            ),
+            (105, true, Some("as it ended")),
+        ] {
+            let end = RunnerEnd {
+                runner: 2,
+                pod: None,
+                exit: Some(exit),
+                words: "as it ended".into(),
+                message: None,
+            };
+            let told = told.map(|words| (2, words.to_owned()));
+            assert_eq!(problem(&end, &Ok(runner(kept))), told, "{exit} {kept}");
+        }
+    }
 
     #[test]
     fn runners_that_fared_alike_are_named_together() {

@@ -133,9 +133,8 @@ impl RunnerRecord {
 
 #[cfg(test)]
 mod tests {
-    use ring::digest::{SHA256, digest};
-
     use super::*;
+    use crate::record::testing::runner_log;
 
     #[test]
     fn the_figures_of_a_runner_are_those_of_its_line_or_of_the_short_form() {
@@ -148,18 +147,11 @@ mod tests {
                     "grid":[0.1,0.4,2,9.5,10]}},
             "root_group":{"name":"","groups":[],"checks":[]},"state":{"testRunDurationMs":10000},
             "load_test":{"profile":"smoke","test":"health","time_scale":1,"thresholds":{}}}"#;
-        let line: String = line.split_whitespace().collect();
-        let hash: String = digest(&SHA256, line.as_bytes())
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let log = format!("load-test-summary {} {hash} {line}\n", line.len());
         let short = r#"{"profile":"smoke","test":"health","duration_ms":10000,"checks":[0,0],"thresholds":{},
             "trends":{"http_req_duration":[20,0.1,0.4,2,9.5,10]},"counters":{"http_reqs":20,"iterations":10},
             "rates":{"http_req_failed":[1,19]},"left_out":0}"#;
         let silent = || RunnerRecord::silent("smoke-1", "was evicted", None);
-        let in_full = silent().in_full(&RunnerSummary::from_log(&log).unwrap());
+        let in_full = silent().in_full(&RunnerSummary::from_log(&runner_log(line)).unwrap());
         let in_short = silent().in_short(&RunnerSummary::from_termination_message(short).unwrap());
         let figures = |heard| RunnerRecord {
             heard,

@@ -1,6 +1,8 @@
-//! What the unit tests of comparisons share.
+//! What unit tests share.
 
 use std::collections::BTreeMap;
+
+use ring::digest::{SHA256, digest};
 
 use super::{
     BLOCKS_VERSION as SCHEMA_VERSION, Block, Blocks, FORMAT, Host, Measure, Pair, SideRecord,
@@ -52,4 +54,12 @@ pub fn blocks(pairs: Vec<Pair>) -> Blocks {
         instructions: None,
         sampled: Vec::new(),
     }
+}
+
+/// The log of a runner with this summary, in JSON without a blank that means something.
+pub fn runner_log(json: &str) -> String {
+    let json: String = json.split_whitespace().collect();
+    let hash = digest(&SHA256, json.as_bytes());
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("load-test-summary {} {hash} {json}\n", json.len())
 }

@@ -9,10 +9,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::grid::Grid;
 use super::percent;
+use crate::exit_code::K6Exit;
 use crate::expression::Aggregation;
 use crate::load::judge_traffic;
 use crate::reason::Reason;
 use crate::summary::Summary;
+use crate::threshold::rows;
+use crate::verdict::{crossed, judge_exit};
 
 /// How the line begins. Its length in bytes, its SHA-256 and the JSON follow, each after a space.
 const MARK: &str = "load-test-summary ";
@@ -151,6 +154,12 @@ impl RunnerSummary {
             }
             _ => None,
         }
+    }
+
+    /// What is wrong with the way in which this runner's k6 ended, by its own thresholds: as of a k6 that is alone.
+    #[must_use]
+    pub fn misfit(&self, exit: K6Exit) -> Option<Reason> {
+        judge_exit(exit, Some(crossed(&rows(&self.summary))), false)
     }
 
     /// Reads the JSON of a line.
