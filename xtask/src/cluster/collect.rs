@@ -1,6 +1,6 @@
 //! What a test left on the cluster: each runner's summary, from its log or in short from its termination message.
 
-use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use k6_summary::{K6Exit, LineProblem, MergeError, Merged, RunnerSummary, merge, merge_exact};
@@ -27,6 +27,8 @@ pub struct Collected {
     pub cut_short: Option<K6Exit>,
     /// What those measured together that were heard in full.
     pub merged: Result<Merged, MergeError>,
+    /// Why percentiles are estimates though samples were asked for, if so.
+    pub notice: Option<String>,
     /// What their logs say.
     pub said: Said,
 }
@@ -79,14 +81,9 @@ pub fn collect(
             .parse()
             .ok()
             .and_then(|runner| following.logs.get_mut(&runner));
-        log.map_or(Ok(None), RunnerLog::samples).ok().flatten()
+        log.map_or(Ok(None), RunnerLog::samples)
     });
-    let samples: Vec<Option<File>> = samples.collect();
-    // Without any nobody asked for them; one that is missing is told.
-    let merged = match samples.iter().all(Option::is_none) {
-        true => merge(&named),
-        false => merge_exact(&named, samples.into_iter().flatten()),
-    };
+    let (merged, notice) = measured(&named, samples.collect());
     let said = following.said.lock();
     let said = said.map(|said| said.clone()).unwrap_or_default();
     let cut_short = ends.iter().find(|end| !end.is_whole());
@@ -107,7 +104,38 @@ pub fn collect(
         },
         cut_short,
         merged,
+        notice,
         said,
+    }
+}
+
+/// What `runners` measured together, by their samples if these were asked for; if one's are not all there, by estimates, and
+/// why.
+fn measured<R: Read>(
+    runners: &[(&str, RunnerSummary)],
+    samples: Vec<io::Result<Option<R>>>,
+) -> (Result<Merged, MergeError>, Option<String>) {
+    if samples.iter().all(|it| matches!(it, Ok(None))) {
+        return (merge(runners), None);
+    }
+    let of = |((name, _), samples): (&(&str, RunnerSummary), io::Result<Option<R>>)| {
+        let lacking = |problem: String| MergeError::Samples {
+            runner: (*name).to_owned(),
+            problem,
+        };
+        samples
+            .map_err(|error| lacking(format!("could not be kept: {error}")))?
+            .ok_or_else(|| lacking("is missing".into()))
+    };
+    let samples: Result<Vec<R>, _> = runners.iter().zip(samples).map(of).collect();
+    match samples.and_then(|samples| merge_exact(runners, samples)) {
+        Err(lacking @ MergeError::Samples { .. }) => (
+            merge(runners),
+            Some(format!(
+                "percentiles are estimates in spite of --exact: {lacking}"
+            )),
+        ),
+        merged => (merged, None),
     }
 }
 
@@ -196,6 +224,38 @@ mod tests {
             let told = told.map(|words| (2, words.to_owned()));
             assert_eq!(problem(&end, &Ok(runner(kept))), told, "{exit} {kept}");
         }
+    }
+
+    #[test]
+    fn samples_that_are_not_all_there_are_said_and_leave_estimates_that_decide_nothing() {
+        let runners = [("1", runner(true)), ("2", runner(true))];
+        let whole = "metric_name,timestamp,metric_value,check\nhttp_req_duration,1,1,\nhttp_req_duration,1,2,\nhttp_req_duration,1,9,\n";
+        let state = |second: io::Result<Option<&'static str>>| {
+            let samples = [Ok(Some(whole)), second].map(|it| it.map(|it| it.map(str::as_bytes)));
+            let (merged, notice) = measured(&runners, samples.into());
+            let summary = merged.unwrap().summary;
+            let threshold = summary.metrics["http_req_duration"].thresholds["p(95)<8.9"];
+            ((threshold.ok, threshold.undecided), notice)
+        };
+        assert_eq!(state(Ok(Some(whole))), ((false, false), None));
+        let rest = whole.split_at(whole.len() - 24).0;
+        for (second, why) in [
+            (
+                Ok(Some(rest)),
+                "has 2 samples of http_req_duration, and its summary 3: was it read to its end?",
+            ),
+            (Ok(None), "is missing"),
+            (
+                Err(io::Error::other("the disk is full")),
+                "could not be kept: the disk is full",
+            ),
+        ] {
+            let said = format!("percentiles are estimates in spite of --exact: the CSV of runner 2 {why}");
+            assert_eq!(state(second), ((false, true), Some(said)));
+        }
+        let unasked: [io::Result<Option<&[u8]>>; 2] = [Ok(None), Ok(None)];
+        let (merged, notice) = measured(&runners, unasked.into());
+        assert!(merged.is_ok() && notice.is_none());
     }
 
     #[test]

@@ -336,8 +336,9 @@ impl<'a> Run<'a> {
             .filter_map(RunnerLog::problem)
             .collect();
         problems.into_iter().for_each(|problem| self.say(problem));
+        let inexact = collected.notice.clone();
         let (mut test, notice) = judge::judge(planned, conclusion.as_ref(), collected, started_at);
-        if let Some(notice) = notice {
+        for notice in inexact.into_iter().chain(notice) {
             self.say(format!("{}: {notice}", planned.test));
         }
         ui::info(&report::one_line(&test));

@@ -30,6 +30,7 @@ fn judged(line: &str) -> TestRecord {
         problems: Vec::new(),
         cut_short: None,
         merged: Ok(Merged { summary }),
+        notice: None,
         said,
     };
     let ran = Conclusion::Ran {
