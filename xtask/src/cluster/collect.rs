@@ -166,7 +166,7 @@ fn problem(end: &RunnerEnd, summary: &Result<RunnerSummary, LineProblem>) -> Opt
 }
 
 /// One sentence for all runners with the same problem.
-fn together(problems: &[(u32, String)]) -> Vec<String> {
+pub fn together(problems: &[(u32, String)]) -> Vec<String> {
     let mut said: Vec<(&str, Vec<String>)> = Vec::new();
     for (runner, words) in problems {
         match said.iter_mut().find(|(known, _)| known == words) {

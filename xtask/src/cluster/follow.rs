@@ -247,14 +247,16 @@ impl<'a> Following<'a> {
         Ok(())
     }
 
-    /// Reads on until the logs were read to their ends, at most so long, after an interruption too: those of all runners, or
-    /// of those that have `ended` or are gone.
+    /// Reads on until the logs were read to their ends, or nothing has come of them for so long, after an interruption too:
+    /// those of all runners, or of those that have `ended` or are gone.
     ///
     /// # Errors
     /// If kubectl cannot be started.
     pub fn read_to_the_end(&mut self, limit: Duration, ended: bool) -> anyhow::Result<()> {
-        let until = Instant::now() + limit;
-        while !self.read_logs(ended)? && Instant::now() < until {
+        let mut patience = Patience::new(limit, Instant::now());
+        while let Some(read) = self.read_logs(ended)?
+            && !patience.is_over(read, Instant::now())
+        {
             // An interruption is known by now, and a list may fail for it.
             match self.watches.take(&mut self.seen, &self.wanted) {
                 Err(error) if !error.is::<Interrupted>() => return Err(error),
@@ -264,9 +266,10 @@ impl<'a> Following<'a> {
         Ok(())
     }
 
-    /// Reads what logs there are. Returns whether all that there will be was read, of all or of those that have `ended`.
-    fn read_logs(&mut self, ended: bool) -> anyhow::Result<bool> {
-        let mut is_whole = true;
+    /// Reads what logs there are. Returns how many bytes have come of those that have yet to be read to their ends, of all or of
+    /// those that have `ended`; none if there are none.
+    fn read_logs(&mut self, ended: bool) -> anyhow::Result<Option<usize>> {
+        let mut unread = None;
         for Runner { number, pod, .. } in self.seen.runners(&self.wanted) {
             let Some(log) = self.logs.get_mut(&number) else {
                 continue;
@@ -274,9 +277,11 @@ impl<'a> Following<'a> {
             let is_gone = pod.is_some_and(|pod| self.seen.is_gone(pod));
             let is_read = log.tick(self.kubectl, pod, is_gone)?;
             let is_going = pod.is_some_and(|pod| !pod.has_ended() && !is_gone);
-            is_whole &= is_read || ended && is_going;
+            if !(is_read || ended && is_going) {
+                *unread.get_or_insert(0) += log.read();
+            }
         }
-        Ok(is_whole)
+        Ok(unread)
     }
 
     fn look_at_events(&mut self) -> anyhow::Result<()> {
@@ -295,11 +300,54 @@ impl<'a> Following<'a> {
     }
 }
 
+/// How long to wait for what may be much and slow, or never come.
+#[derive(Debug)]
+struct Patience {
+    limit: Duration,
+    /// How much there was, and since when.
+    last: (usize, Instant),
+}
+
+impl Patience {
+    fn new(limit: Duration, now: Instant) -> Self {
+        Self {
+            limit,
+            last: (0, now),
+        }
+    }
+
+    /// Whether nothing has come for as long as that, if there is so much now.
+    fn is_over(&mut self, much: usize, now: Instant) -> bool {
+        if much != self.last.0 {
+            self.last = (much, now);
+        }
+        now.duration_since(self.last.1) >= self.limit
+    }
+}
+
 /// The answer, if there is one: what only explains is no reason to end.
 fn unless_interrupted<T>(answer: anyhow::Result<T>) -> anyhow::Result<Option<T>> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if error.is::<Interrupted>() => Err(error),
         Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_slowly_is_waited_for_and_what_stands_still_is_not() {
+        let began = Instant::now();
+        let mut patience = Patience::new(Duration::from_secs(60), began);
+        let mut is_over =
+            |seconds, much| patience.is_over(much, began + Duration::from_secs(seconds));
+        for minute in 1..=10 {
+            assert!(!is_over(59 * minute, minute as usize), "{minute}");
+        }
+        assert!(!is_over(590 + 59, 10));
+        assert!(is_over(590 + 60, 10));
     }
 }

@@ -39,7 +39,10 @@ pub struct RunnerLog {
     tries: u32,
     /// Whether the pod had ended when this kubectl began.
     is_last: bool,
+    /// Whether all was read that ever can be.
     is_whole: bool,
+    /// Whether there is more than was read.
+    is_unread: bool,
 }
 
 /// What was read of a log.
@@ -47,7 +50,9 @@ pub struct RunnerLog {
 struct Read {
     file: LogFile,
     said: AllSaid,
-    /// How many bytes.
+    /// How many bytes have come, those that are repeated too.
+    taken: usize,
+    /// How many bytes of the log.
     bytes: usize,
     /// How many of them this kubectl has still to repeat.
     repeated: usize,
@@ -70,6 +75,7 @@ impl Read {
         Self {
             file,
             said,
+            taken: 0,
             bytes: 0,
             repeated: 0,
             beginning: Vec::new(),
@@ -90,6 +96,7 @@ impl Read {
 
     fn take(&mut self, chunk: &[u8]) {
         self.is_at_end = chunk.is_empty();
+        self.taken += chunk.len();
         let mut chunk = chunk;
         if self.repeated > 0 {
             let (known, room) = (self.again.len(), self.beginning.len() - self.again.len());
@@ -183,6 +190,7 @@ impl RunnerLog {
             tries: 0,
             is_last: false,
             is_whole: false,
+            is_unread: false,
         })
     }
 
@@ -199,6 +207,7 @@ impl RunnerLog {
         let Some(pod) = pod.filter(|pod| !self.is_whole && pod.has_begun()) else {
             return Ok(true);
         };
+        self.is_unread = pod.has_ended();
         if let Some(process) = &mut self.process {
             let Some(ended) = process.try_wait()? else {
                 return Ok(false);
@@ -210,10 +219,13 @@ impl RunnerLog {
             self.again = Instant::now() + AGAIN;
             if self.is_last {
                 self.tries += 1;
+                self.is_unread = !ended.success();
                 self.is_whole = ended.success() || self.tries >= TRIES;
             }
         }
+        // What is gone is read no more, and whether it was whole its summary says.
         self.is_whole |= is_gone;
+        self.is_unread &= !is_gone;
         let is_due = Instant::now() >= self.again || pod.has_ended() && self.tries == 0;
         if !self.is_whole && is_due {
             lock(&self.read).restart();
@@ -225,6 +237,17 @@ impl RunnerLog {
             self.process = Some(follow?);
         }
         Ok(self.is_whole)
+    }
+
+    /// How many bytes have come so far, those that were read again too.
+    pub fn read(&self) -> usize {
+        lock(&self.read).taken
+    }
+
+    /// What of the log of a runner that ended is missing, in a sentence, as far as that shows.
+    pub fn gap(&self) -> Option<&'static str> {
+        self.is_unread
+            .then_some("its log was not read to its end, and what it says there is not known")
     }
 
     /// What is no entry of k6's log, the summary above all.

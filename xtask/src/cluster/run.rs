@@ -7,10 +7,9 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use signal_hook::consts::SIGHUP;
 
-use super::collect::collect;
+use super::collect::{collect, together};
 use super::follow::{Following, Silent};
 use super::kubectl::{Kind, Kubectl, Refused, refuse_production};
-use super::logs::RunnerLog;
 use super::planned::{ANNOTATION, Packer, Planned};
 use super::seen::Wanted;
 use super::watch::{Conclusion, Step};
@@ -29,11 +28,11 @@ use crate::secret::Secret;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, repo, report, ui};
 
-/// How long runners that are told to end may take to write their summaries: Kubernetes gives them half a minute.
+/// How long nothing may come of runners that are told to end and write their summaries: Kubernetes gives them half a minute.
 const GRACE: Duration = Duration::from_secs(40);
-/// How long the logs of those may take that ended before an interruption: somebody waits.
+/// How long nothing may come of the logs of those that ended before an interruption: somebody waits.
 const ENDED: Duration = Duration::from_secs(5);
-/// How long the rest of the logs may take once the runners have ended.
+/// How long nothing may come of the rest of the logs once the runners have ended.
 const REST: Duration = Duration::from_secs(60);
 
 /// Runs the tests of the command line on the cluster, and returns the exit code.
@@ -330,12 +329,16 @@ impl<'a> Run<'a> {
                 cluster.heard.min(heard)
             };
         }
-        let problems: Vec<String> = following
-            .logs
-            .values()
-            .filter_map(RunnerLog::problem)
-            .collect();
-        problems.into_iter().for_each(|problem| self.say(problem));
+        let logs = following.logs.iter();
+        let problems: Vec<String> = logs.clone().filter_map(|(_, log)| log.problem()).collect();
+        let gaps = logs.filter_map(|(runner, log)| Some((*runner, log.gap()?.to_owned())));
+        let gaps = match &conclusion {
+            Some(Conclusion::Ran { .. }) => together(&gaps.collect::<Vec<_>>()),
+            _ => Vec::new(),
+        };
+        for problem in problems.into_iter().chain(gaps) {
+            self.say(problem);
+        }
         let inexact = collected.notice.clone();
         let (mut test, notice) = judge::judge(planned, conclusion.as_ref(), collected, started_at);
         for notice in inexact.into_iter().chain(notice) {
