@@ -90,6 +90,11 @@ const internal = {
   },
 };
 
+// Before all else, so that a log that was read from the middle is known; at the end k6 loads the script once more.
+if (__ENV.RUNNER_SUMMARY && __ENV.TERMINATION_LOG && __VU === 0) {
+  console.log('load-test-log begins');
+}
+
 // Which of k6's options say how much load to make: that is the profile's part, and k6 refuses two
 // answers.
 const LOAD_OPTIONS = ['vus', 'duration', 'iterations', 'stages', 'scenarios'];

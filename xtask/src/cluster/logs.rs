@@ -26,6 +26,10 @@ const LONGEST: usize = 2_000;
 const HELD: usize = 32 << 20;
 /// By how many bytes a log is told from another.
 const BEGINNING: usize = 1024;
+/// What main.js writes to the log of a runner before all else.
+const FIRST_WORDS: &str = "load-test-log begins";
+/// Among so many lines: standard output and error are joined in no order.
+const FIRST_LINES: usize = 20;
 
 /// What all runners' logs together say.
 pub type AllSaid = Arc<Mutex<Said>>;
@@ -59,8 +63,13 @@ struct Read {
     /// The first of them, and those of this kubectl.
     beginning: Vec<u8>,
     again: Vec<u8>,
-    /// The line that has yet to end.
+    /// The line that has yet to end, and how many there were before.
     line: Vec<u8>,
+    lines: usize,
+    /// Whether it was read from its beginning.
+    begins: bool,
+    /// Whether a part of it went away unread.
+    is_torn: bool,
     /// Whether this kubectl has said all that it will.
     is_at_end: bool,
     /// What is no entry of k6's log.
@@ -81,6 +90,9 @@ impl Read {
             beginning: Vec::new(),
             again: Vec::new(),
             line: Vec::new(),
+            lines: 0,
+            begins: false,
+            is_torn: false,
             is_at_end: false,
             rest: String::new(),
             samples: samples.map(BufWriter::new),
@@ -108,6 +120,7 @@ impl Read {
                 chunk = &chunk[skipped..];
             } else {
                 // The log was rotated away: what comes is another file.
+                self.is_torn = true;
                 let again = self.again[..known].to_vec();
                 (self.bytes, self.repeated) = (0, 0);
                 self.beginning.clear();
@@ -116,6 +129,19 @@ impl Read {
             }
         }
         self.add(chunk);
+    }
+
+    /// What is missing before what was read last.
+    fn gap(&self) -> Option<&'static str> {
+        match () {
+            () if self.is_torn => Some(
+                "a part of its log was rotated away unread, and what it says there is not known",
+            ),
+            () if self.lines > 0 && !self.begins => Some(
+                "its log begins in the middle, as one that its node has rotated: what it said before is not known",
+            ),
+            () => None,
+        }
     }
 
     fn add(&mut self, bytes: &[u8]) {
@@ -135,6 +161,7 @@ impl Read {
         let line = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end_matches(['\n', '\r']);
+        self.lines += 1;
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         // Not only the file: an exception is a reason too, and stands in every report.
         let entry = Entry::of(line).map(|it| it.with_words(without_queries));
@@ -160,6 +187,7 @@ impl Read {
             self.file.write(&shown);
             return;
         };
+        self.begins |= self.lines <= FIRST_LINES && entry.words() == FIRST_WORDS;
         said.take(&entry);
         drop(said);
         for line in entry.log_lines() {
@@ -246,8 +274,10 @@ impl RunnerLog {
 
     /// What of the log of a runner that ended is missing, in a sentence, as far as that shows.
     pub fn gap(&self) -> Option<&'static str> {
-        self.is_unread
-            .then_some("its log was not read to its end, and what it says there is not known")
+        if self.is_unread {
+            return Some("its log was not read to its end, and what it says there is not known");
+        }
+        lock(&self.read).gap()
     }
 
     /// What is no entry of k6's log, the summary above all.
@@ -387,5 +417,27 @@ mod tests {
         read.take(b"ne");
         read.take(b"w\nnewer\n");
         assert_eq!(read.rest, "old\nnew\nnewer\n");
+        assert!(read.gap().is_some_and(|gap| gap.contains("rotated away")));
+    }
+
+    #[test]
+    fn a_log_without_its_beginning_is_known_by_its_first_lines() {
+        let begins = format!(
+            r#"{{"level":"info","msg":"{FIRST_WORDS}","source":"console"}}"#
+        );
+        let summary = "load-test-summary 2 ab {}";
+        for (lines, is_whole) in [
+            (vec![&*begins, ENTRY, summary], true),
+            (vec!["metric_name,timestamp,metric_value,check", &*begins, summary], true),
+            (vec![ENTRY, summary], false),
+            // Where k6 sums up it reads the script once more.
+            ([vec![ENTRY; FIRST_LINES], vec![&*begins, summary]].concat(), false),
+            (vec![], true),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut read = read(dir.path());
+            read.take(lines.iter().map(|line| format!("{line}\n")).collect::<String>().as_bytes());
+            assert_eq!(read.gap().is_none(), is_whole, "{lines:?}");
+        }
     }
 }
