@@ -52,7 +52,10 @@ pub enum ClusterAction {
     },
     /// Run tests on the cluster, one after the other, and judge them as a local run is judged.
     Run(Box<ClusterRun>),
-    /// Go on with a test that runs, or ran, on the cluster.
+    /// Go on with a test that runs, or ran, on the cluster, judge it, and delete it.
+    ///
+    /// It ends as `cluster run` does: what the test is made of is deleted once it is judged, or at Ctrl-C, whoever
+    /// created it; --keep leaves it.
     Attach {
         /// The TestRun, as `run` named it.
         #[arg(value_parser = name)]
@@ -132,7 +135,7 @@ pub struct Follow {
     #[arg(help_heading = group::CLUSTER, long, value_name = "TIME", default_value = "5m", value_parser = humantime::parse_duration)]
     pub deadline: Duration,
 
-    /// Leave the test's objects on the cluster.
+    /// Leave the test's objects on the cluster, which else are deleted at the end.
     #[arg(help_heading = group::CLUSTER, long)]
     pub keep: bool,
 

@@ -310,7 +310,7 @@ impl<'a> Run<'a> {
             };
             self.delete(&own);
             read?;
-            if conclusion.is_none() && following.step >= Step::Running {
+            if conclusion.is_none() && following.step >= Step::Running && !self.follow.keep {
                 // k6 writes its summary when it is told to end, and the logs are followed still.
                 following.read_to_the_end(GRACE, false)?;
             }
@@ -352,11 +352,13 @@ impl<'a> Run<'a> {
 
     /// Deletes a test's objects, and says so if that fails.
     fn delete(&mut self, own: &[String]) {
-        if !self.follow.keep
-            && let Err(error) = self.kubectl.delete(own)
-        {
-            let line = self.kubectl.delete_line(own);
+        let line = self.kubectl.delete_line(own);
+        if self.follow.keep {
+            ui::info(&format!("left as it is; `{line}` deletes it"));
+        } else if let Err(error) = self.kubectl.delete(own) {
             self.say(format!("{error:#}; delete what is left: `{line}`"));
+        } else {
+            ui::info(&format!("deleted {}", own.join(" ")));
         }
         interrupt::leaves(None);
     }

@@ -203,7 +203,9 @@ fn a_test_passes_though_streams_break() {
         assert!(of_it >= least, "{part}: {lines:#?}");
     }
     assert!(!lines.iter().any(|line| line.contains(KEY)), "{lines:#?}");
-    done.exits(0).says("context stand-in");
+    done.exits(0)
+        .says("context stand-in")
+        .says("deleted testruns.k6.io/smoke-missions-");
     let state = stage.cluster.inner.store.lock();
     assert_eq!(
         (state.faults.cut_log, state.faults.cut_watches),
@@ -325,7 +327,7 @@ fn a_run_whose_terminal_is_gone_is_gone_on_with() {
     run.signal(Signal::KILL);
     assert_eq!(run.done().code, None);
     let done = stage.cluster.run(&format!("attach {name} --keep")).done();
-    done.exits(0);
+    done.exits(0).says("left as it is; `kubectl ");
     // Every sample was read, from the beginning on, and that of each request the server counted.
     let run = done.run();
     assert_eq!(run["cluster"]["heard"], 2);
