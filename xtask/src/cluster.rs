@@ -10,6 +10,7 @@ mod logs;
 mod manifest;
 mod objects;
 mod planned;
+mod pull;
 mod run;
 mod seen;
 mod trouble;
@@ -40,7 +41,11 @@ use crate::{repo, ui};
 pub fn cluster(args: &Cluster, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
     match &args.action {
-        ClusterAction::Check { cluster } => check::check(cluster),
+        ClusterAction::Check {
+            cluster,
+            pull,
+            image_pull_secret,
+        } => check::check(cluster, pull, image_pull_secret.as_deref()),
         ClusterAction::Run(args) => run::run(args, root, config),
         ClusterAction::Attach {
             name,

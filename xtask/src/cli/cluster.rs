@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::load_test::{FindK6, Load, group};
-use super::manifest::{Runners, name};
+use super::manifest::{Runners, image, name};
 use super::output::Output;
 
 const AFTER: &str = "\
@@ -49,6 +49,16 @@ pub enum ClusterAction {
         /// Which cluster.
         #[command(flatten)]
         cluster: Which,
+
+        /// Have a node pull this image and run it, in a pod that ends at once and is deleted.
+        ///
+        /// Once for each image that runs will use. It takes the rights to create and to delete pods, which no run needs.
+        #[arg(help_heading = group::CLUSTER, long, value_name = "IMAGE", value_parser = image)]
+        pull: Vec<String>,
+
+        /// A Secret of the namespace that the images are pulled with.
+        #[arg(help_heading = group::CLUSTER, long, value_name = "NAME", value_parser = name, requires = "pull")]
+        image_pull_secret: Option<String>,
     },
     /// Run tests on the cluster, one after the other, and judge them as a local run is judged.
     Run(Box<ClusterRun>),

@@ -127,7 +127,7 @@ fn secret_entry(text: &str) -> Result<SecretEntry, String> {
 }
 
 /// An image that is the same on every node, today and tomorrow.
-fn image(text: &str) -> Result<String, String> {
+pub(super) fn image(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
     let last = text.rsplit('/').next().unwrap_or_default();
     let tag = last.rsplit_once(':').map_or("", |(_, tag)| tag);

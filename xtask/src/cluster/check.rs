@@ -7,6 +7,7 @@ use semver::Version;
 use serde_json::{Value, json};
 
 use super::kubectl::{Kind, Kubectl, Refused};
+use super::pull::pull;
 use super::yaml;
 use crate::cli::{STARTER, Which};
 use crate::error::COULD_NOT_RUN;
@@ -45,7 +46,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(what: &str, is_good: impl Into<Option<bool>>, said: impl Into<String>) -> Self {
+    /// What was `said` of `what`.
+    pub fn new(what: &str, is_good: impl Into<Option<bool>>, said: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             is_good: is_good.into(),
@@ -81,19 +83,22 @@ impl Found {
     }
 }
 
-/// Looks at the cluster and says what was found; the exit code is 0 if nothing is missing.
+/// Looks at the cluster and says what was found, then has it pull these images; the exit code is 0 if nothing is missing.
 ///
 /// # Errors
-/// If kubectl is missing, or has no such context.
-pub fn check(which: &Which) -> anyhow::Result<u8> {
+/// If kubectl is missing, or has no such context; if a pod that was created cannot be deleted.
+pub fn check(which: &Which, images: &[String], secret: Option<&str>) -> anyhow::Result<u8> {
     let kubectl = Kubectl::find(which.context.as_deref(), which.namespace.as_deref())?;
     let found = look(&kubectl)?;
     let lines: String = found.findings.iter().map(Finding::line).collect();
     ui::print(&lines)?;
-    match found.problem() {
-        None => Ok(0),
-        Some(_) => Ok(COULD_NOT_RUN),
+    let mut is_good = found.problem().is_none();
+    for image in images.iter().filter(|_| found.problem().is_none()) {
+        let pulled = pull(&kubectl, image, secret)?;
+        is_good &= pulled.is_good == Some(true);
+        ui::print(&pulled.line())?;
     }
+    Ok(if is_good { 0 } else { COULD_NOT_RUN })
 }
 
 /// Looks at everything.
@@ -109,7 +114,7 @@ pub fn look(kubectl: &Kubectl) -> anyhow::Result<Found> {
         operator: None,
     };
     let images = format!(
-        "grafana/k6 of the version of your k6, and {STARTER}, unless others are named: nodes must be able to pull them"
+        "grafana/k6 of the version of your k6, and {STARTER}, unless others are named: nodes must be able to pull them, and --pull IMAGE tries"
     );
     // Without a server there is no namespace, without a namespace no right.
     for step in [server, namespace, crd, operator, rights] {
@@ -123,7 +128,7 @@ pub fn look(kubectl: &Kubectl) -> anyhow::Result<Found> {
 }
 
 /// The answer, or kubectl's refusal.
-fn asked<T>(answer: anyhow::Result<T>) -> anyhow::Result<Result<T, Refused>> {
+pub fn asked<T>(answer: anyhow::Result<T>) -> anyhow::Result<Result<T, Refused>> {
     match answer {
         Ok(answer) => Ok(Ok(answer)),
         Err(error) => error.downcast::<Refused>().map(Err),

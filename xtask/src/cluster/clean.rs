@@ -18,7 +18,7 @@ pub fn clean(which: &Which, yes: bool) -> anyhow::Result<u8> {
     let kubectl = Kubectl::find(which.context.as_deref(), which.namespace.as_deref())?;
     ui::info(&format!("context {}", kubectl.place()));
     let of_ours = format!("--selector={RUN_LABEL}");
-    let found: Value = kubectl.get(&["get", "testruns.k6.io,configmaps", &of_ours])?;
+    let found: Value = kubectl.get(&["get", "testruns.k6.io,configmaps,pods", &of_ours])?;
     let found = found["items"].as_array().cloned().unwrap_or_default();
     if found.is_empty() {
         ui::info("nothing of ours is left");
@@ -36,6 +36,8 @@ pub fn clean(which: &Which, yes: bool) -> anyhow::Result<u8> {
         let resource = match kind {
             "TestRun" => "testruns.k6.io",
             "ConfigMap" => "configmaps",
+            // Of `check --pull`; runners have no such label.
+            "Pod" => "pods",
             _ => continue,
         };
         let stage = match text("/status/stage") {

@@ -104,24 +104,40 @@ fn escaped(text: &str) -> String {
 /// What all pods have: no more rights than the strictest namespace grants, and no sidecar, beside which a Job never ends.
 fn pod(args: &Runners, image: &str) -> Map<String, Value> {
     let pull = args.image_pull_secret.as_ref();
+    let (whole, container) = restricted();
     without_nulls(json!({
         "image": image,
         "imagePullSecrets": pull.map(|name| [json!({"name": name})]),
-        "metadata": {
-            "labels": {"sidecar.istio.io/inject": "false"},
-            "annotations": {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"},
-        },
-        "securityContext": {
+        "metadata": without_sidecars(),
+        "securityContext": whole,
+        "containerSecurityContext": container,
+    }))
+}
+
+/// The labels and annotations of a pod beside which no mesh puts another container.
+pub fn without_sidecars() -> Value {
+    json!({
+        "labels": {"sidecar.istio.io/inject": "false"},
+        "annotations": {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"},
+    })
+}
+
+/// What a pod and its container must say of themselves where no rights are granted.
+///
+/// Source: <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>.
+pub fn restricted() -> (Value, Value) {
+    (
+        json!({
             "runAsNonRoot": true,
             "runAsUser": USER,
             "runAsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containerSecurityContext": {
+        }),
+        json!({
             "allowPrivilegeEscalation": false,
             "capabilities": {"drop": ["ALL"]},
-        },
-    }))
+        }),
+    )
 }
 
 /// Runs k6 once, before there are runners.

@@ -278,8 +278,10 @@ fn done(inner: &Arc<Inner>, path: Path, asked: &Asked) -> Result<Answer, Refusal
             let created = inner
                 .store
                 .change(|state| state.create(plural, &namespace, object))?;
-            if plural == "testruns" {
-                operator::take_care(inner, &created);
+            match plural {
+                "testruns" => operator::take_care(inner, &created),
+                "pods" => node::start_alone(inner, created.clone()),
+                _ => {}
             }
             return Ok(Answer::Object(201, created));
         }

@@ -58,17 +58,26 @@ pub fn start(inner: &Arc<Inner>, namespace: &str, job: Value, work: Work) -> Opt
         Some((job, pod))
     });
     let (job, pod) = pod?;
+    begin(inner, key("jobs", &job), pod, work);
+    Some(())
+}
+
+/// Runs a pod that is there without a Job.
+pub fn start_alone(inner: &Arc<Inner>, pod: Value) {
+    begin(inner, key("jobs", &pod), pod, Work::Process);
+}
+
+fn begin(inner: &Arc<Inner>, job: Key, pod: Value, work: Work) {
     inner.beside(move |inner| {
         let mut life = Life {
             inner,
-            job: key("jobs", &job),
+            job,
             pod: key("pods", &pod),
             begun: now(),
             address: String::new(),
         };
         let _ended = life.live(&pod, work);
     });
-    Some(())
 }
 
 /// Where an object is.

@@ -412,10 +412,17 @@ fn what_cannot_run_is_told_apart() {
     };
     let cluster = &stage.cluster;
     cluster
-        .run("check")
+        .run("check --pull grafana/k6:1.1.0 --image-pull-secret key")
         .done()
         .exits(0)
-        .says("controller-v1.6.0");
+        .says("controller-v1.6.0")
+        .says("grafana/k6:1.1.0 is pulled and runs: k6");
+    cluster
+        .run("check --pull grafana/none:1")
+        .done()
+        .exits(3)
+        .says("grafana/none:1: a pod of it cannot start: ErrImagePull: Failed to pull image");
+    stage.is_empty();
     let done = stage
         .run("health", 11, 2, "--yes --image grafana/none:1 --deadline 2s")
         .done();
@@ -449,6 +456,12 @@ fn what_cannot_run_is_told_apart() {
         .done()
         .exits(0)
         .says("only `cluster clean` lists them");
+    forbid(vec!["create pods"]);
+    cluster
+        .run("check --pull grafana/k6:1.1.0")
+        .done()
+        .exits(3)
+        .says("cannot create resource \"pods\"");
     forbid(vec!["create testruns", "get pods/log"]);
     cluster
         .run("check")
