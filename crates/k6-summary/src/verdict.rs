@@ -192,7 +192,11 @@ pub(crate) fn crossed(thresholds: &[ThresholdRow]) -> usize {
 }
 
 /// `crossed` counts the summary's crossed thresholds, and is none without a summary.
-pub(crate) fn judge_exit(exit: K6Exit, crossed: Option<usize>, interrupted: bool) -> Option<Reason> {
+pub(crate) fn judge_exit(
+    exit: K6Exit,
+    crossed: Option<usize>,
+    interrupted: bool,
+) -> Option<Reason> {
     match (exit, crossed) {
         (K6Exit::Code(0), None | Some(0)) => None,
         (K6Exit::Code(THRESHOLDS_CROSSED), Some(1..)) => None,

@@ -186,11 +186,11 @@ mod tests {
     use super::*;
     use crate::record::testing::runner_log;
 
-    /// A runner with three requests of 1, 2 and 9 ms, whose k6 found that threshold kept or not.
+    /// A runner with five requests of 1, 2, 3, 4 and 9 ms, whose k6 found that threshold kept or not.
     fn runner(kept: bool) -> RunnerSummary {
         let json = format!(
-            r#"{{"grid":[0,50,95,100],"stats":["p(95)"],"metrics":{{"http_req_duration":{{"type":"trend","contains":"time",
-            "values":{{"avg":4,"count":3}},"grid":[1,2,8.3,9],"thresholds":{{"p(95)<8.9":{{"ok":{kept}}}}}}}}},
+            r#"{{"grid":[0,50,100],"stats":["p(75)"],"metrics":{{"http_req_duration":{{"type":"trend","contains":"time",
+            "values":{{"avg":3.8,"count":5}},"grid":[1,3,9],"thresholds":{{"p(75)<4.5":{{"ok":{kept}}}}}}}}},
             "root_group":{{"name":"","groups":[],"checks":[]}},"state":{{"testRunDurationMs":1000}},
             "load_test":{{"profile":"smoke","test":"health","time_scale":1,"thresholds":{{}}}}}}"#
         );
@@ -205,12 +205,16 @@ mod tests {
             (
                 99,
                 true,
-                Some("k6 exited with 99 (thresholds were crossed), but its summary has no crossed threshold"),
+                Some(
+                    "k6 exited with 99 (thresholds were crossed), but its summary has no crossed threshold",
+                ),
             ),
             (
                 0,
                 false,
-                Some("k6 exited with 0 (the test ended as planned), but its summary has 1 crossed threshold"),
+                Some(
+                    "k6 exited with 0 (the test ended as planned), but its summary has 1 crossed threshold",
+                ),
             ),
             (105, true, Some("as it ended")),
         ] {
@@ -229,20 +233,21 @@ mod tests {
     #[test]
     fn samples_that_are_not_all_there_are_said_and_leave_estimates_that_decide_nothing() {
         let runners = [("1", runner(true)), ("2", runner(true))];
-        let whole = "metric_name,timestamp,metric_value,check\nhttp_req_duration,1,1,\nhttp_req_duration,1,2,\nhttp_req_duration,1,9,\n";
-        let state = |second: io::Result<Option<&'static str>>| {
+        let rows = [1, 2, 3, 4, 9].map(|it| format!("http_req_duration,1,{it},\n"));
+        let whole = &*format!("metric_name,timestamp,metric_value,\n{}", rows.concat());
+        let state = |second: io::Result<Option<&str>>| {
             let samples = [Ok(Some(whole)), second].map(|it| it.map(|it| it.map(str::as_bytes)));
             let (merged, notice) = measured(&runners, samples.into());
             let summary = merged.unwrap().summary;
-            let threshold = summary.metrics["http_req_duration"].thresholds["p(95)<8.9"];
+            let threshold = summary.metrics["http_req_duration"].thresholds["p(75)<4.5"];
             ((threshold.ok, threshold.undecided), notice)
         };
-        assert_eq!(state(Ok(Some(whole))), ((false, false), None));
-        let rest = whole.split_at(whole.len() - 24).0;
+        assert_eq!(state(Ok(Some(whole))), ((true, false), None));
+        let rest = whole.strip_suffix(&*rows[4]).unwrap();
         for (second, why) in [
             (
                 Ok(Some(rest)),
-                "has 2 samples of http_req_duration, and its summary 3: was it read to its end?",
+                "has 4 samples of http_req_duration, and its summary 5: was it read to its end?",
             ),
             (Ok(None), "is missing"),
             (
@@ -250,7 +255,8 @@ mod tests {
                 "could not be kept: the disk is full",
             ),
         ] {
-            let said = format!("percentiles are estimates in spite of --exact: the CSV of runner 2 {why}");
+            let said =
+                format!("percentiles are estimates in spite of --exact: the CSV of runner 2 {why}");
             assert_eq!(state(second), ((false, true), Some(said)));
         }
         let unasked: [io::Result<Option<&[u8]>>; 2] = [Ok(None), Ok(None)];

@@ -85,8 +85,7 @@ pub fn judge(
         .map(|it| it.summary.duration().as_secs_f64());
     let seconds = record.duration_s.unwrap_or_default();
     record.endpoints = endpoints::joined(Vec::new(), &collected.said, seconds);
-    let (sentences, is_where_told) =
-        load_test::sentences(&record.endpoints, &verdict, Vec::new());
+    let (sentences, is_where_told) = load_test::sentences(&record.endpoints, &verdict, Vec::new());
     record.reasons = cause.into_iter().chain(problems).collect();
     record.reasons.extend(sentences);
     record.outcome = match verdict.outcome {

@@ -422,21 +422,35 @@ mod tests {
 
     #[test]
     fn a_log_without_its_beginning_is_known_by_its_first_lines() {
-        let begins = format!(
-            r#"{{"level":"info","msg":"{FIRST_WORDS}","source":"console"}}"#
-        );
+        let begins = format!(r#"{{"level":"info","msg":"{FIRST_WORDS}","source":"console"}}"#);
         let summary = "load-test-summary 2 ab {}";
         for (lines, is_whole) in [
             (vec![&*begins, ENTRY, summary], true),
-            (vec!["metric_name,timestamp,metric_value,check", &*begins, summary], true),
+            (
+                vec![
+                    "metric_name,timestamp,metric_value,check",
+                    &*begins,
+                    summary,
+                ],
+                true,
+            ),
             (vec![ENTRY, summary], false),
             // Where k6 sums up it reads the script once more.
-            ([vec![ENTRY; FIRST_LINES], vec![&*begins, summary]].concat(), false),
+            (
+                [vec![ENTRY; FIRST_LINES], vec![&*begins, summary]].concat(),
+                false,
+            ),
             (vec![], true),
         ] {
             let dir = tempfile::tempdir().unwrap();
             let mut read = read(dir.path());
-            read.take(lines.iter().map(|line| format!("{line}\n")).collect::<String>().as_bytes());
+            read.take(
+                lines
+                    .iter()
+                    .map(|line| format!("{line}\n"))
+                    .collect::<String>()
+                    .as_bytes(),
+            );
             assert_eq!(read.gap().is_none(), is_whole, "{lines:?}");
         }
     }

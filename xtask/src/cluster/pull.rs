@@ -90,9 +90,14 @@ fn watch(kubectl: &Kubectl, name: &str) -> anyhow::Result<Result<String, String>
         }
         let is_over = began.elapsed() >= LIMIT;
         match stuck(&Seen::default(), name, Some(&pod), "a pod of it") {
-            Some(trouble) if trouble.grace.is_some() || is_over => return Ok(Err(trouble.sentence)),
+            Some(trouble) if trouble.grace.is_some() || is_over => {
+                return Ok(Err(trouble.sentence));
+            }
             None if is_over => {
-                return Ok(Err(format!("a pod of it does not run within {}", short(LIMIT))));
+                return Ok(Err(format!(
+                    "a pod of it does not run within {}",
+                    short(LIMIT)
+                )));
             }
             _ => interrupt::pause(TICK)?,
         }

@@ -60,6 +60,10 @@ pub fn blocks(pairs: Vec<Pair>) -> Blocks {
 pub fn runner_log(json: &str) -> String {
     let json: String = json.split_whitespace().collect();
     let hash = digest(&SHA256, json.as_bytes());
-    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String = hash
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("load-test-summary {} {hash} {json}\n", json.len())
 }

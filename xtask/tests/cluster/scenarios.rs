@@ -424,7 +424,12 @@ fn what_cannot_run_is_told_apart() {
         .says("grafana/none:1: a pod of it cannot start: ErrImagePull: Failed to pull image");
     stage.is_empty();
     let done = stage
-        .run("health", 11, 2, "--yes --image grafana/none:1 --deadline 2s")
+        .run(
+            "health",
+            11,
+            2,
+            "--yes --image grafana/none:1 --deadline 2s",
+        )
         .done();
     done.exits(3)
         .says("the initializer cannot start: ErrImagePull");

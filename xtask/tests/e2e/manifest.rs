@@ -88,8 +88,9 @@ fn manifests_fit_the_operator_and_hold_nothing_of_this_machine() {
             .env("K6_USER_AGENT", "of-this-machine")
             .env("EDITOR", "of-this-machine")
             .done();
-        done.says("starts all 4 tests at once")
-            .says("virtual users against http://tachikoma.test:3000, a public address: create it only");
+        done.says("starts all 4 tests at once").says(
+            "virtual users against http://tachikoma.test:3000, a public address: create it only",
+        );
         assert!(!format!("{}{}", done.stdout, done.stderr).contains(KEY));
         let objects = objects(&done);
         assert_eq!(objects.len(), 8);
