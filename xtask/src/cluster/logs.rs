@@ -280,10 +280,15 @@ impl RunnerLog {
         lock(&self.read).gap()
     }
 
-    /// What is no entry of k6's log, the summary above all.
-    pub fn rest(&mut self) -> String {
+    /// Reads no more of it.
+    pub fn stop(&mut self) {
         // Ends the follower, and with it its thread.
         self.process = None;
+    }
+
+    /// What is no entry of k6's log, the summary above all.
+    pub fn rest(&mut self) -> String {
+        self.stop();
         let mut read = lock(&self.read);
         if !read.line.is_empty() {
             read.end_line();

@@ -10,6 +10,7 @@ use signal_hook::consts::SIGHUP;
 use super::collect::{collect, together};
 use super::follow::{Following, Silent};
 use super::kubectl::{Kind, Kubectl, Refused, refuse_production};
+use super::logs::RunnerLog;
 use super::planned::{ANNOTATION, Packer, Planned};
 use super::seen::Wanted;
 use super::watch::{Conclusion, Step};
@@ -308,6 +309,10 @@ impl<'a> Run<'a> {
                 Some(Conclusion::Ran { .. }) => following.read_to_the_end(REST, true),
                 Some(Conclusion::Fault { .. }) => Ok(()),
             };
+            if conclusion.is_some() {
+                // What a runner says that is deleted because it hangs comes too late to count, or just so.
+                following.logs.values_mut().for_each(RunnerLog::stop);
+            }
             self.delete(&own);
             read?;
             if conclusion.is_none() && following.step >= Step::Running && !self.follow.keep {
