@@ -161,6 +161,16 @@ fn command_lines(stage: &Stage, run: &Going) -> BTreeSet<String> {
     lines
 }
 
+/// No log was read in part.
+#[track_caller]
+fn nothing_is_missing(run: &Value) {
+    let notices = run["notices"].to_string();
+    assert!(
+        !notices.contains("its log") && !notices.contains("estimates"),
+        "{notices}"
+    );
+}
+
 /// The key is in no file of a run, in nothing it said, and in no object but the Secret.
 fn no_key(stage: &Stage, done: &Done) {
     for file in files(&done.results)
@@ -219,6 +229,7 @@ fn a_test_passes_though_streams_break() {
         (&2.into(), &2.into())
     );
     assert_eq!(run["cluster"]["operator"], "1.6.0");
+    nothing_is_missing(&run);
     let test = &run["tests"][0];
     // What both did together is what the server counted.
     let runners = test["runners"].as_array().unwrap().iter();
@@ -330,6 +341,7 @@ fn a_run_whose_terminal_is_gone_is_gone_on_with() {
     done.exits(0).says("left as it is; `kubectl ");
     // Every sample was read, from the beginning on, and that of each request the server counted.
     let run = done.run();
+    nothing_is_missing(&run);
     assert_eq!(run["cluster"]["heard"], 2);
     let durations = &run["tests"][0]["metrics"]["http_req_duration"];
     assert_eq!(durations["count"].as_f64(), Some(stage.requests()));
