@@ -213,12 +213,18 @@ fn every_recording_ends_at_its_stage_with_its_code_and_its_sentence() {
             "the test has 4 virtual users, too few for 7 runners: take fewer, or more users with --vus-scale",
         ),
     ];
+    let guide = include_str!("../../../../load-tests/cluster.md");
     let mut seen = 0;
     for (name, text) in RECORDED {
         let (_, step, exit, sentence) = table.iter().find(|row| row.0 == name).unwrap();
         let (at, conclusion, _) = replay(name, text);
         let (code, told) = conclusion.told();
         assert_eq!((at, code), (*step, *exit), "{name}: {told}");
+        let row = guide
+            .lines()
+            .find(|line| line.starts_with('|') && line.contains(&format!("`{name}`")));
+        let row = row.unwrap_or_else(|| panic!("{name} has no row in the guide"));
+        assert!(row.ends_with(&format!("| {exit} |")), "{name}: {row}");
         match name {
             "restricted" => assert!(
                 told.starts_with(sentence)
