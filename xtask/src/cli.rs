@@ -18,7 +18,7 @@ use semver::Version;
 use crate::config::Config;
 
 pub use capacity::{Capacity, Search};
-pub use cluster::{Cluster, ClusterAction, ClusterRun, Follow, Which};
+pub use cluster::{Cluster, ClusterAction, ClusterRun, Follow, Images, Which};
 pub use compare::{Compare, Use};
 pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};

@@ -41,11 +41,7 @@ use crate::{repo, ui};
 pub fn cluster(args: &Cluster, root: &Path, config: &Config) -> anyhow::Result<u8> {
     interrupt::listen()?;
     match &args.action {
-        ClusterAction::Check {
-            cluster,
-            pull,
-            image_pull_secret,
-        } => check::check(cluster, pull, image_pull_secret.as_deref()),
+        ClusterAction::Check { cluster, images } => check::check(cluster, images),
         ClusterAction::Run(args) => run::run(args, root, config),
         ClusterAction::Attach {
             name,

@@ -50,15 +50,9 @@ pub enum ClusterAction {
         #[command(flatten)]
         cluster: Which,
 
-        /// Have a node pull this image and run it, in a pod that ends at once and is deleted.
-        ///
-        /// Once for each image that runs will use. It takes the rights to create and to delete pods, which no run needs.
-        #[arg(help_heading = group::CLUSTER, long, value_name = "IMAGE", value_parser = image)]
-        pull: Vec<String>,
-
-        /// A Secret of the namespace that the images are pulled with.
-        #[arg(help_heading = group::CLUSTER, long, value_name = "NAME", value_parser = name, requires = "pull")]
-        image_pull_secret: Option<String>,
+        /// Which images it is to pull.
+        #[command(flatten)]
+        images: Images,
     },
     /// Run tests on the cluster, one after the other, and judge them as a local run is judged.
     Run(Box<ClusterRun>),
@@ -101,6 +95,24 @@ pub struct Which {
     /// The namespace [default: that of kubectl's context].
     #[arg(help_heading = group::CLUSTER, long, value_name = "NAME", value_parser = name)]
     pub namespace: Option<String>,
+}
+
+/// Images that `cluster check` tries.
+#[derive(Debug, Args)]
+pub struct Images {
+    /// Have a node pull this image and run it, in a pod that ends at once and is deleted.
+    ///
+    /// Once for each image that runs will use. It takes the rights to create and to delete pods, which no run needs.
+    #[arg(help_heading = group::CLUSTER, long, value_name = "IMAGE", value_parser = image)]
+    pub pull: Vec<String>,
+
+    /// A Secret of the namespace that the images are pulled with.
+    #[arg(help_heading = group::CLUSTER, long, value_name = "NAME", value_parser = name, requires = "pull")]
+    pub image_pull_secret: Option<String>,
+
+    /// Create these pods even where a name says production.
+    #[arg(help_heading = group::CLUSTER, long, requires = "pull")]
+    pub yes: bool,
 }
 
 /// Arguments of `cluster run`.

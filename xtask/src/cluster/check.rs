@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use semver::Version;
 use serde_json::{Value, json};
 
-use super::kubectl::{Kind, Kubectl, Refused};
+use super::kubectl::{Kind, Kubectl, Refused, refuse_production};
 use super::pull::pull;
 use super::yaml;
-use crate::cli::{STARTER, Which};
+use crate::cli::{Images, STARTER, Which};
 use crate::error::COULD_NOT_RUN;
 use crate::ui::{self, BAD, DIM, GOOD};
 
@@ -86,15 +86,17 @@ impl Found {
 /// Looks at the cluster and says what was found, then has it pull these images; the exit code is 0 if nothing is missing.
 ///
 /// # Errors
-/// If kubectl is missing, or has no such context; if a pod that was created cannot be deleted.
-pub fn check(which: &Which, images: &[String], secret: Option<&str>) -> anyhow::Result<u8> {
+/// If kubectl is missing, or has no such context; if pods would go to production and nobody said so, or one that was
+/// created cannot be deleted.
+pub fn check(which: &Which, images: &Images) -> anyhow::Result<u8> {
     let kubectl = Kubectl::find(which.context.as_deref(), which.namespace.as_deref())?;
+    refuse_production(&kubectl, images.yes || images.pull.is_empty())?;
     let found = look(&kubectl)?;
     let lines: String = found.findings.iter().map(Finding::line).collect();
     ui::print(&lines)?;
     let mut is_good = found.problem().is_none();
-    for image in images.iter().filter(|_| found.problem().is_none()) {
-        let pulled = pull(&kubectl, image, secret)?;
+    for image in images.pull.iter().filter(|_| found.problem().is_none()) {
+        let pulled = pull(&kubectl, image, images.image_pull_secret.as_deref())?;
         is_good &= pulled.is_good == Some(true);
         ui::print(&pulled.line())?;
     }

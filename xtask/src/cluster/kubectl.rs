@@ -21,9 +21,9 @@ const REQUEST: &str = "--request-timeout=20s";
 const LONGEST_OBJECT: usize = 8 << 20;
 
 /// kubectl, and which cluster and namespace it is for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Kubectl {
-    program: PathBuf,
+    pub(super) program: PathBuf,
     /// The context's name.
     pub context: String,
     /// The cluster's name.
@@ -385,7 +385,7 @@ fn parsed<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
 pub fn refuse_production(kubectl: &Kubectl, yes: bool) -> Result<(), UsageError> {
     match kubectl.looks_like_production() {
         Some(name) if !yes => Err(UsageError(format!(
-            "`{name}` looks like production: say --yes if load is meant to be made there"
+            "`{name}` looks like production: say --yes if that is where it is meant to go"
         ))),
         _ => Ok(()),
     }

@@ -426,6 +426,31 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_was_not_read_to_its_end_is_said() {
+        let ended = serde_json::json!({"status": {"containerStatuses": [{"state": {"terminated": {"exitCode": 0}}}]}});
+        let pod: Pod = serde_json::from_value(ended).unwrap();
+        // In kubectl's place one that fails, and one that says a line.
+        for (program, is_whole, said) in [
+            ("false", false, "was not read to its end"),
+            ("echo", true, "begins in the middle"),
+        ] {
+            let kubectl = Kubectl {
+                program: program.into(),
+                ..Kubectl::default()
+            };
+            let dir = tempfile::tempdir().unwrap();
+            let (key, all) = (Secret::new("k3y".into()), AllSaid::default());
+            let mut log = RunnerLog::create(dir.path(), 1, &key, &all, false).unwrap();
+            while log.tries == 0 {
+                log.tick(&kubectl, Some(&pod), false).unwrap();
+                std::thread::yield_now();
+            }
+            assert_eq!(log.is_whole, is_whole);
+            assert!(log.gap().is_some_and(|gap| gap.contains(said)), "{program}");
+        }
+    }
+
+    #[test]
     fn a_log_without_its_beginning_is_known_by_its_first_lines() {
         let begins = format!(r#"{{"level":"info","msg":"{FIRST_WORDS}","source":"console"}}"#);
         let summary = "load-test-summary 2 ab {}";

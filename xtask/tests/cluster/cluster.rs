@@ -16,7 +16,7 @@ use crate::api;
 use crate::http::Listening;
 use crate::schema;
 use crate::store::{Faults, Store};
-use crate::support::{Run, k6, root};
+use crate::support::{Run, k6, root, wait_until};
 
 /// The namespace that the user's context names.
 pub const NAMESPACE: &str = "load";
@@ -246,6 +246,18 @@ impl Cluster {
             String::from_utf8_lossy(&out.stderr)
         );
         String::from_utf8(out.stdout).unwrap()
+    }
+
+    /// Nothing of any run or check is left.
+    #[track_caller]
+    pub fn is_empty(&self) {
+        wait_until("nothing is left on the cluster", || {
+            let state = self.inner.store.lock();
+            let kinds = ["testruns", "configmaps", "jobs", "pods"];
+            kinds
+                .iter()
+                .all(|plural| state.list(plural, "").next().is_none())
+        });
     }
 
     /// What kubectl says when it fails.

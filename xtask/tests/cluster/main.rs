@@ -10,6 +10,7 @@
 )]
 
 mod api;
+mod check;
 mod cluster;
 mod container;
 mod http;
