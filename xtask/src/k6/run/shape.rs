@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use k6_summary::{Aggregation, Expression, Operator};
 use serde::Deserialize;
 
 use super::duration::short;
@@ -35,6 +36,8 @@ pub struct Shape {
     pub tags: BTreeMap<String, String>,
     /// What the script exports and load-tests/main.js does not use, such as its own `scenarios`.
     pub ignored: Vec<String>,
+    /// Whether a threshold says how long something may take.
+    pub limits_durations: bool,
     /// The least that an iteration takes by its own settings.
     iteration: Duration,
     scenarios: BTreeMap<String, Scenario>,
@@ -66,7 +69,32 @@ struct Inspected {
     #[serde(default)]
     tags: Option<BTreeMap<String, String>>,
     #[serde(default)]
+    thresholds: Option<BTreeMap<String, Vec<Threshold>>>,
+    #[serde(default)]
     ext: Option<Ext>,
+}
+
+/// A threshold as k6 prints it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Threshold {
+    Expression(String),
+    Whole { threshold: String },
+}
+
+impl Threshold {
+    /// Whether it says how much a trend may be at most: most of them are durations.
+    fn limits_a_trend(&self) -> bool {
+        let (Self::Expression(text) | Self::Whole { threshold: text }) = self;
+        Expression::parse(text).is_ok_and(|it| {
+            let is_upper = matches!(it.operator, Operator::Less | Operator::LessOrEqual);
+            let is_other = matches!(
+                it.aggregation,
+                Aggregation::Count | Aggregation::Rate | Aggregation::Value
+            );
+            is_upper && !is_other
+        })
+    }
 }
 
 /// k6 leaves `ext` to others: load-tests/main.js says there what k6 cannot.
@@ -137,6 +165,7 @@ fn shape(text: &str) -> anyhow::Result<Shape> {
     let setup = limit(inspected.no_setup, inspected.setup_timeout);
     let teardown_limit = limit(inspected.no_teardown, inspected.teardown_timeout);
     let scenarios = inspected.scenarios;
+    let thresholds = inspected.thresholds.unwrap_or_default();
     Ok(Shape {
         max_vus: inspected.max_vus,
         stages: user_stages(&scenarios),
@@ -144,6 +173,7 @@ fn shape(text: &str) -> anyhow::Result<Shape> {
         teardown_limit,
         tags: inspected.tags.unwrap_or_default(),
         ignored: inspected.ext.unwrap_or_default().load_test.ignored,
+        limits_durations: thresholds.values().flatten().any(Threshold::limits_a_trend),
         iteration: inspected.min_iteration_duration.unwrap_or_default(),
         scenarios,
     })
@@ -377,6 +407,27 @@ mod tests {
             r#"{"executor":"ramping-vus","startVUs":1,"stages":[{"duration":"9m0s","target":2}]}"#,
         );
         assert_eq!(ramp.lasts(), Duration::from_secs(570));
+    }
+
+    #[test]
+    fn a_threshold_on_a_duration_is_told_from_others() {
+        let limits = |thresholds: &str| {
+            let text = format!(r#"{{"totalDuration":"5s","maxVUs":1,"thresholds":{thresholds}}}"#);
+            shape(&text).unwrap().limits_durations
+        };
+        assert!(limits(
+            r#"{"http_req_failed":["rate<0.01"],"http_req_duration":["p(95)<500"]}"#
+        ));
+        assert!(limits(
+            r#"{"a":[{"threshold":"avg<=5","abortOnFail":true,"delayAbortEval":"10s"}]}"#
+        ));
+        for none in [
+            "null",
+            "{}",
+            r#"{"a":["rate<0.01"],"b":["count<5"],"c":["p(5)>10"]}"#,
+        ] {
+            assert!(!limits(none), "{none}");
+        }
     }
 
     #[test]
