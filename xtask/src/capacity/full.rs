@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use crate::record::{LoadUnit, ResourcesRecord, StepRecord, plural, share};
+use crate::record::{LoadUnit, RATE_LIMITED, ResourcesRecord, StepRecord, plural, share};
 
 /// The share of all cores from which on the load generator can go no faster, as its makers say, and neither can a server
 /// whose other threads wait for each other now and then.
@@ -46,6 +46,7 @@ pub fn full(
 ) -> Vec<Full> {
     let used = &at.resources;
     let found = [
+        rate_limit(at),
         open_files(used),
         server_cpu(used),
         thread(used),
@@ -92,6 +93,19 @@ pub fn machine(used: &ResourcesRecord) -> String {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     format!("of {} {}", cores(used), parts.join(", "))
+}
+
+/// Whether it failed since the server limits how often it may be asked, by the judge's own words.
+pub fn is_rate_limited(at: &StepRecord) -> bool {
+    at.reasons.iter().any(|why| why.ends_with(RATE_LIMITED))
+}
+
+fn rate_limit(at: &StepRecord) -> Option<Full> {
+    is_rate_limited(at).then(|| Full {
+        what: "rate limiting",
+        share: None,
+        words: "the server refuses what comes faster, whatever it could take: raise its limit to see that".into(),
+    })
 }
 
 fn open_files(used: &ResourcesRecord) -> Option<Full> {

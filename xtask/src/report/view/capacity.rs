@@ -34,7 +34,7 @@ const DISAGREES: f64 = 0.1;
 pub fn section(test: &TestRecord, found: &CapacityRecord, folder: &Path) -> Section {
     let all = by_load(&found.steps);
     let (answer, cause) = (found.answer(), found.cause.as_ref());
-    let gave_way = cause.map_or_else(String::new, |cause| format!("; full: {}", cause.what));
+    let gave_way = cause.map_or_else(String::new, |cause| format!("; limit: {}", cause.what));
     Section {
         name: test.name.as_str().into(),
         outcome: Some(test.outcome),
@@ -170,7 +170,7 @@ fn omission(steps: &[StepRecord]) -> String {
     match dropped {
         0 => format!("{begin}, of which there were none"),
         _ => format!(
-            "{begin}, up to {} of a step; as if slower than all others, its p95 is the p{:.0} of all",
+            "{begin}, up to {} of a step; were they its slowest, its p95 would be the p{:.0} of all",
             share(most),
             95.0 * (1.0 - most)
         ),
