@@ -117,7 +117,7 @@ LUA
     # In a little more than three minutes: each of the tests has a third of the budget.
     TACHIKOMA_RESULTS=$results "$xtask" capacity health missions specs --rate --start 100 --step 3s --confirm 6s \
       --budget 190s --base-url http://127.0.0.1:0 --server-bin "$work/tachikoma-server" >"$results.txt" 2>&1 || true
-    jq -r '.tests[] | "\(.name) \(.capacity.interval.at_least) to \(.capacity.interval.below // "more") iterations/s: \(.capacity.cause.sentence)"' \
+    jq -r '.tests[] | .name as $name | .capacity | "\($name) \(.interval.at_least) iterations/s\(if .interval.below then " to \(.interval.below)" else " at least" end). \(.cause.sentence)"' \
       "$results"/latest/run.json || tail -n 3 "$results.txt"
   done
   if command -v wrk >/dev/null; then

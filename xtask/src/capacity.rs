@@ -4,11 +4,9 @@ mod full;
 #[cfg(test)]
 mod tests;
 
-use k6_summary::{Quantity, Unit};
-
 use crate::record::{CauseRecord, LoadUnit, StepOutcome, StepRecord, plural, share};
 
-use full::{FULL_CPU, cores, full, is_full, machine, server, thread};
+use full::{FULL_CPU, cores, full, is_full, is_rate_limited, machine, server, thread};
 
 /// What is said where nothing was full.
 const NOTHING: &str =
@@ -17,8 +15,8 @@ const NOTHING: &str =
 /// What the generator is called as a cause.
 const GENERATOR: &str = "load generator";
 
-/// What gave way at the edge that `steps` found; `None` if none of them was too much.
-pub fn cause(steps: &[StepRecord], unit: LoadUnit) -> Option<CauseRecord> {
+/// What gave way at the edge that `steps` found, of which `at_least` is known to hold; `None` if none of them was too much.
+pub fn cause(steps: &[StepRecord], at_least: f64, unit: LoadUnit) -> Option<CauseRecord> {
     let came_to = |outcome| steps.iter().filter(move |step| step.outcome == outcome);
     // Near the edge chance decides: a load holds if it did more often than not.
     let holds = |step: &&StepRecord| {
@@ -37,10 +35,10 @@ pub fn cause(steps: &[StepRecord], unit: LoadUnit) -> Option<CauseRecord> {
     if let Some(failed) = least(StepOutcome::Failed) {
         let medians = came_to(StepOutcome::Held).filter_map(|step| step.p50_ms);
         let quickest_ms = medians.min_by(f64::total_cmp);
-        return Some(gave_way(failed, held, quickest_ms, unit));
+        return Some(gave_way(failed, held, quickest_ms, at_least, unit));
     }
     let step = least(StepOutcome::Generator)?;
-    Some(generator(step, held, unit))
+    Some(generator(step, held, at_least, unit))
 }
 
 /// Whether the load generator or what it took of the machine was the limit: the capacity is at least what held.
@@ -52,15 +50,18 @@ fn gave_way(
     at: &StepRecord,
     held: Option<&StepRecord>,
     quickest_ms: Option<f64>,
+    at_least: f64,
     unit: LoadUnit,
 ) -> CauseRecord {
     let used = &at.resources;
     let takes_more = |cpu: f64| cpu > server(used).unwrap_or(0.0);
     // A thread that has a core to itself would go no faster with k6 elsewhere.
     let shares = is_full(used) && thread(used).is_none();
-    let cpu = used.generator_cpu;
-    if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (shares && takes_more(cpu))) {
-        return generator(at, held, unit);
+    let is_busy =
+        (used.generator_cpu).is_some_and(|cpu| cpu >= FULL_CPU || (shares && takes_more(cpu)));
+    // Whoever is refused comes again at once, which keeps k6 busy.
+    if is_busy && !is_rate_limited(at) {
+        return generator(at, held, at_least, unit);
     }
     let found = full(at, held, quickest_ms, unit);
     let what = found
@@ -87,35 +88,46 @@ fn gave_way(
     }
 }
 
-/// The load generator as what gave way at `step`.
-fn generator(step: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> CauseRecord {
+/// Why no more than `step` could be asked for, in words.
+pub fn limit(step: &StepRecord) -> String {
     let used = &step.resources;
-    let known = held.map_or(0, |held| held.load);
-    let words = match (used.generator_cpu, step.reasons.first()) {
-        (Some(cpu), _) if cpu >= FULL_CPU => {
-            format!("k6 took {} of {}", share(cpu), cores(used))
-        }
+    match (used.generator_cpu, step.reasons.first()) {
+        (Some(cpu), _) if cpu >= FULL_CPU => format!("k6 took {} of {}", share(cpu), cores(used)),
         // Something else is in the way, which the reason names.
         (_, Some(reason)) if step.outcome == StepOutcome::Generator => reason.clone(),
         _ => machine(used),
-    };
-    // What twice the load would take, with a fifth to spare.
-    let needs = used.requests_per_core_second.filter(|rate| *rate > 0.0);
-    let needs = needs.filter(|_| step.load > 0 && known > 0).map(|rate| {
-        let requests = step.requests_per_second / step.load as f64 * known as f64 * 2.0;
-        let cores = (requests / rate / FULL_CPU).ceil();
-        format!(
-            "; k6 made {} requests for each second of a core here, so twice that takes about {}",
-            Quantity::new(rate.round(), Unit::Count),
-            plural(cores as u64, "core")
-        )
-    });
+    }
+}
+
+/// The load generator as what gave way at `step`.
+fn generator(
+    step: &StepRecord,
+    held: Option<&StepRecord>,
+    at_least: f64,
+    unit: LoadUnit,
+) -> CauseRecord {
+    let used = &step.resources;
+    let words = limit(step);
+    // With a fifth to spare. Where iterations were dropped, those that held tell how many requests a load makes.
+    let rate = used.requests_per_core_second.filter(|rate| *rate > 0.0);
+    let is_cpu = step.reasons.first() != Some(&words);
+    let needs = held
+        .zip(rate)
+        .filter(|_| is_cpu && at_least > 0.0)
+        .map(|(held, rate)| {
+            let requests = held.requests_per_second / held.load as f64 * at_least * 2.0;
+            let cores = (requests / rate / FULL_CPU).ceil();
+            format!(
+                "; to ask for twice what held, give k6 about {} of its own",
+                plural(cores as u64, "core")
+            )
+        });
     CauseRecord {
         what: GENERATOR.into(),
         share: used.generator_cpu,
         sentence: format!(
-            "At least {}: this machine cannot ask for more: {words}{}",
-            unit.counted(known as f64),
+            "At {} this machine could ask for no more: {words}{}",
+            unit.counted(step.load as f64),
             needs.unwrap_or_default()
         ),
     }

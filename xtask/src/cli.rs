@@ -45,7 +45,7 @@ pub fn unknown_option(error: &clap::Error) -> Option<&str> {
     }
 }
 
-fn parse_from<W: Into<std::ffi::OsString> + Clone>(
+pub fn parse_from<W: Into<std::ffi::OsString> + Clone>(
     config: Option<&Config>,
     words: impl IntoIterator<Item = W>,
 ) -> Result<Cli, clap::Error> {

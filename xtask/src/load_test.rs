@@ -212,7 +212,11 @@ impl Run<'_> {
         let binary = server.binary().map(Path::to_owned);
         self.note(&server);
         match &self.search {
-            Some(search) => ui::step(&search.announcement(&self.plan, &self.k6)),
+            Some(search) => {
+                ui::step(&search.announcement(&self.plan, &self.k6));
+                let warnings = search.warnings(&self.plan.tests, &self.shapes);
+                warnings.into_iter().for_each(|it| self.say(it));
+            }
             None => ui::step(&report::announcement(&self.record, &self.shapes)),
         }
         if self.search.is_none() && !self.load.names_profile(self.config) {

@@ -39,4 +39,4 @@ pub use run::{
 pub use runners::{ClusterRecord, Heard, RunnerRecord};
 pub use scrub::scrub;
 pub use versioned::versioned;
-pub use words::{above, percent, plural, sentence, share, short_commit};
+pub use words::{RATE_LIMITED, above, percent, plural, sentence, share, short_commit};

@@ -66,7 +66,7 @@ pub struct ServerOptions<'a> {
     pub binary: Option<&'a Path>,
     /// The process of a server that already runs, to be sampled.
     pub pid: Option<u32>,
-    /// Whether nothing is printed when it starts, since it is one of many.
+    /// Whether it is one of many: nothing is printed when it starts, and its log is short.
     pub quiet: bool,
 }
 
@@ -225,6 +225,7 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
     let fixtures = wanted.config.fixtures()?;
     let data = DataDir::create(wanted.target_dir)?;
     let log = LogFile::create(&wanted.run_dir.join("server.log"), wanted.key)?;
+    let log = if wanted.quiet { log.of_many() } else { log };
     let start::Ready {
         process,
         address,

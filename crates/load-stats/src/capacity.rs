@@ -122,6 +122,23 @@ pub struct Confirmed {
     pub above: bool,
 }
 
+/// How long a search takes without a budget, in seconds, if every load up to `edge` holds and none above it.
+#[must_use]
+pub fn takes_s(options: Options, edge: u64) -> f64 {
+    let mut search = Search::new(Options {
+        budget_s: f64::INFINITY,
+        ..options
+    });
+    while let Ask::Step(step) = search.next() {
+        let answer = match step.load <= edge {
+            true => Answer::Held,
+            false => Answer::Failed,
+        };
+        search.tell(step, answer, step.seconds + OVERHEAD_S);
+    }
+    search.spent_s
+}
+
 /// A search under way.
 #[derive(Debug, Clone)]
 pub struct Search {

@@ -1,7 +1,7 @@
 //! Searches for edges that are known: how often the interval holds them, and what it costs.
 
 use load_stats::capacity::{
-    Answer, Ask, Confirmed, End, Interval, LEVEL, Options, Role, Search, Step,
+    Answer, Ask, Confirmed, End, Interval, LEVEL, Options, Role, Search, Step, takes_s,
 };
 
 const SEEDS: u64 = 1_000;
@@ -171,6 +171,34 @@ fn a_short_budget_gives_what_is_known() {
             below: None
         }
     );
+}
+
+#[test]
+fn a_search_that_is_given_the_time_it_takes_ends_within_it() {
+    for (start, edge, resolution) in [(10, 333, 0.05), (10, 80, 0.01), (100, 7, 0.3)] {
+        let options = Options {
+            start,
+            resolution,
+            ..OPTIONS
+        };
+        let takes_s = takes_s(options, edge);
+        let within = |budget_s| {
+            let options = Options {
+                budget_s,
+                ..options
+            };
+            search(options, |step| match step.load <= edge {
+                true => Answer::Held,
+                false => Answer::Failed,
+            })
+        };
+        let went = within(takes_s);
+        assert_eq!(went.end, End::ResolutionReached, "{edge}");
+        let steps = went.steps.len() as f64;
+        // A step is reckoned with half a second more around it than these have.
+        assert!((takes_s - went.took_s - 0.5 * steps).abs() < 1e-6, "{edge}");
+        assert_eq!(within(0.7 * takes_s).end, End::Budget, "{edge}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use crate::record::{LoadUnit, ResourcesRecord, StepRecord, plural, share};
+use crate::record::{LoadUnit, RATE_LIMITED, ResourcesRecord, StepRecord, plural, share};
 
 /// The share of all cores from which on the load generator can go no faster, as its makers say, and neither can a server
 /// whose other threads wait for each other now and then.
@@ -46,6 +46,7 @@ pub fn full(
 ) -> Vec<Full> {
     let used = &at.resources;
     let found = [
+        rate_limit(at),
         open_files(used),
         server_cpu(used),
         thread(used),
@@ -59,6 +60,7 @@ pub fn full(
     match found.is_empty() {
         true => held
             .and_then(|held| jump(at, held, unit))
+            .or_else(|| others(used))
             .into_iter()
             .collect(),
         false => found,
@@ -94,6 +96,19 @@ pub fn machine(used: &ResourcesRecord) -> String {
     format!("of {} {}", cores(used), parts.join(", "))
 }
 
+/// Whether it failed since the server limits how often it may be asked, by the judge's own words.
+pub fn is_rate_limited(at: &StepRecord) -> bool {
+    at.reasons.iter().any(|why| why.ends_with(RATE_LIMITED))
+}
+
+fn rate_limit(at: &StepRecord) -> Option<Full> {
+    is_rate_limited(at).then(|| Full {
+        what: "rate limiting",
+        share: None,
+        words: "the server refuses what comes faster, whatever it could take: raise its limit to see that".into(),
+    })
+}
+
 fn open_files(used: &ResourcesRecord) -> Option<Full> {
     let (open, limit) = (used.open_files?, used.open_files_limit?);
     let part = open as f64 / limit as f64;
@@ -126,6 +141,16 @@ fn machine_cpu(used: &ResourcesRecord) -> Option<Full> {
             "{}: on a machine of its own the server may take more",
             machine(used)
         ),
+    })
+}
+
+/// Other programs, where neither the server nor the load generator took what the machine has.
+fn others(used: &ResourcesRecord) -> Option<Full> {
+    let is_busy = used.machine_idle.is_some_and(|part| part <= FULL_MACHINE.0);
+    (is_busy && !is_full(used) && server(used).is_some()).then(|| Full {
+        what: "other programs",
+        share: None,
+        words: format!("{}: other programs took the rest", machine(used)),
     })
 }
 

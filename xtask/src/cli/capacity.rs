@@ -25,7 +25,7 @@ Exit codes:
                past runs let expect
   2            the command line is wrong
   3            could not measure: k6, the server or the results folder is in
-               the way
+               the way, or the time was too short for any answer
   129 130 143  interrupted by SIGHUP, Ctrl-C or SIGTERM; what is known by then
                is kept and said
 

@@ -10,7 +10,8 @@ use crate::cli::Running;
 use crate::k6::{Ran, Shape, Stopped, short};
 use crate::measure::{Measured, growth};
 use crate::record::{
-    EndpointRecord, FailingStatuses, Outcome, SampledRecord, StageRecord, TestRecord, plural,
+    EndpointRecord, FailingStatuses, Outcome, RATE_LIMITED, SampledRecord, StageRecord, TestRecord,
+    plural,
 };
 use crate::shell::Ended;
 
@@ -237,9 +238,7 @@ fn endpoint_failed(it: &EndpointRecord, failed: u64, limit: Option<f64>) -> Stri
     let limit = limit.filter(|_| what.split(' ').count() == 1);
     // Whoever says when to come again could answer, and does not want to so often (RFC 6585, 4; RFC 9110, 10.2.3).
     let rate = what.starts_with("429") || what.contains("Retry-After");
-    let limit = rate
-        .then(|| ": rate limiting, not slowness".into())
-        .or(limit);
+    let limit = rate.then(|| RATE_LIMITED.into()).or(limit);
     format!(
         "{} failed in {failed} with {what}{}",
         brief(&it.name(), 3),

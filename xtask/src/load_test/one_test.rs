@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use k6_summary::ServerState;
+use k6_summary::{Limits, ServerState};
 
 use super::{Run, judge};
 use crate::k6::{Invocation, Place, Shape};
@@ -36,8 +36,8 @@ pub struct Tested {
     pub record: TestRecord,
     /// Why it says nothing of how the server withstands the load, if so: k6 died, or the server did.
     pub broken: Option<String>,
-    /// Whether other programs took the processor.
-    pub beside_others: bool,
+    /// What limited the load generator.
+    pub limits: Limits,
     /// What was used meanwhile, of a step.
     pub resources: ResourcesRecord,
 }
@@ -165,10 +165,16 @@ impl Run<'_> {
         let as_planned = self.options.as_planned;
         let (mut record, notice) =
             judge::judge(&test, shape, self.args, as_planned, &measured, probed);
-        let broken = judge::broken(&measured);
-        let beside_others = measured.ran.limits.others;
+        // Where k6 itself lacked what it needs the verdict says so, and nothing broke.
+        let is_generators = record.outcome == Outcome::CouldNotRun;
+        let broken = judge::broken(&measured).filter(|_| !is_generators);
+        let limits = measured.ran.limits.clone();
         let resources = watched.map(|watched| measured.resources(watched));
-        let resources = resources.unwrap_or_default();
+        let mut resources = resources.unwrap_or_default();
+        if is_generators && !limits.others {
+            let too_much = measured.ran.used.too_much;
+            resources.generator_cpu = too_much.or(resources.generator_cpu);
+        }
         if unfinished {
             record.outcome = Outcome::Interrupted;
         }
@@ -177,7 +183,7 @@ impl Run<'_> {
             return Ok(Tested {
                 record,
                 broken,
-                beside_others,
+                limits,
                 resources,
             });
         }
@@ -198,7 +204,7 @@ impl Run<'_> {
         Ok(Tested {
             record,
             broken,
-            beside_others,
+            limits,
             resources,
         })
     }

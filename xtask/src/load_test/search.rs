@@ -26,7 +26,7 @@ use crate::shell::interrupt::{self, Interrupted};
 use crate::{capacity, github, report, ui};
 
 use asked::{PROFILE, users_for};
-use step::{only_dropped, purpose, step_record, told};
+use step::{never_ended, only_dropped, purpose, step_record, told};
 
 pub use asked::{MOST, Plan};
 
@@ -74,19 +74,26 @@ impl Searching<'_> {
     /// The test's record: the step that stands for it, just below the edge, or the least that failed; and the search.
     fn conclude(&self, planned: &TestRecord, ended: SearchEnd) -> TestRecord {
         let mut capacity = self.record(ended);
-        let cause = capacity::cause(&capacity.steps, capacity.unit);
-        // What ended the search is said already: other programs, and not the load generator.
-        let is_said = |it: &CauseRecord| {
-            matches!(capacity.ended, SearchEnd::Broken(_)) && capacity::is_generator(it)
-        };
-        capacity.cause = cause.filter(|it| !is_said(it));
-        if capacity.cause.as_ref().is_some_and(capacity::is_generator) {
-            capacity.interval.below = None;
-            if capacity.ended == SearchEnd::ResolutionReached {
-                capacity.ended = SearchEnd::Generator;
-            }
-        }
         let at_least = capacity.interval.at_least;
+        let is_broken = matches!(capacity.ended, SearchEnd::Broken(_));
+        let cause = capacity::cause(&capacity.steps, at_least, capacity.unit);
+        // What ended the search is said already: other programs, and not the load generator; what kept it from any answer.
+        let is_said =
+            |it: &CauseRecord| is_broken && (at_least == 0.0 || capacity::is_generator(it));
+        capacity.cause = cause.filter(|it| !is_said(it));
+        let is_generator = capacity.cause.as_ref().is_some_and(capacity::is_generator);
+        if is_generator || is_broken && at_least == 0.0 {
+            capacity.interval.below = None;
+        }
+        // With more time it could ask for no more.
+        if is_generator
+            && matches!(
+                capacity.ended,
+                SearchEnd::ResolutionReached | SearchEnd::Budget
+            )
+        {
+            capacity.ended = SearchEnd::Generator;
+        }
         let held = self
             .made
             .iter()
@@ -109,14 +116,18 @@ impl Searching<'_> {
                 more = why.find('\n').map_or("", |end| &why[end..]);
                 broke
             }
-            SearchEnd::Generator if at_least == 0.0 => Outcome::CouldNotRun,
+            SearchEnd::Generator | SearchEnd::Budget if at_least == 0.0 => Outcome::CouldNotRun,
             _ if at_least == 0.0 => Outcome::Failed,
             _ => Outcome::Passed,
         };
         test.reasons = match outcome {
             Outcome::Passed => Vec::new(),
-            _ => vec![format!("{}{more}", capacity.sentence())],
+            _ => vec![format!("{}{more}", capacity.known())],
         };
+        if outcome != Outcome::Passed && !is_broken {
+            let crossed = capacity.first_crossed().map(|(_, why)| why.to_owned());
+            test.reasons.extend(crossed);
+        }
         test.outcome = outcome;
         test.started_at = self
             .made
@@ -269,7 +280,7 @@ impl Run<'_> {
         let Tested {
             record,
             broken,
-            beside_others,
+            limits,
             resources,
         } = self.run_test(index, &making, server)?;
         let is_short_of_users = search.unit == LoadUnit::IterationsPerSecond
@@ -285,7 +296,7 @@ impl Run<'_> {
         let made = step_record(search.unit, step, outcome, &record, resources);
         ui::info(&told(&made));
         let took_s = began.elapsed().as_secs_f64();
-        if outcome == StepOutcome::Generator && beside_others {
+        if outcome == StepOutcome::Generator && limits.others {
             searching.finder.lost(took_s);
             searching.lost += 1;
             let why = made.reasons.first().cloned().unwrap_or_default();
@@ -294,7 +305,11 @@ impl Run<'_> {
             return Ok(is_vain.then_some(SearchEnd::Broken(why)));
         }
         searching.lost = 0;
+        let too_short = never_ended(&made);
         searching.made.push((made, record));
+        if let Some(why) = too_short {
+            return Ok(Some(SearchEnd::Broken(why)));
+        }
         let answer = match (outcome, broken) {
             (StepOutcome::Held, _) => Answer::Held,
             (StepOutcome::Failed, _) => Answer::Failed,
@@ -305,7 +320,9 @@ impl Run<'_> {
             (StepOutcome::Interrupted, _) => return Ok(Some(SearchEnd::Interrupted)),
         };
         searching.finder.tell(step, answer, took_s);
-        Ok(None)
+        // To try more would use up the memory of others too.
+        let is_vain = answer == Answer::Limit && limits.crashed;
+        Ok(is_vain.then_some(SearchEnd::Generator))
     }
 }
 
@@ -315,8 +332,15 @@ mod tests {
     use super::*;
     use crate::record::{LoadUnit, ResourcesRecord};
 
-    /// What a search says that `ended` so, when 20 users held and k6 took `k6_cpu` of the machine at 40, which failed.
-    fn concluded(ended: SearchEnd, k6_cpu: f64) -> CapacityRecord {
+    /// 20 users hold, and 40 do not.
+    const EDGE: [(u64, Answer); 3] = [
+        (20, Answer::Held),
+        (40, Answer::Failed),
+        (40, Answer::Failed),
+    ];
+
+    /// What a search says that `ended` so after `answers`, when k6 took `k6_cpu` of the machine.
+    fn concluded(answers: &[(u64, Answer)], ended: SearchEnd, k6_cpu: f64) -> TestRecord {
         let search = Plan {
             unit: LoadUnit::Users,
             resolution: 0.05,
@@ -333,12 +357,7 @@ mod tests {
             lost: 0,
         };
         let planned = TestRecord::planned("ask", 20, Vec::new());
-        let answers = [
-            (20, Answer::Held),
-            (40, Answer::Failed),
-            (40, Answer::Failed),
-        ];
-        for (load, answer) in answers {
+        for &(load, answer) in answers {
             let (seconds, role) = (10.0, StepRole::Grow);
             let step = Step {
                 load,
@@ -347,7 +366,8 @@ mod tests {
             };
             let outcome = match answer {
                 Answer::Held => StepOutcome::Held,
-                _ => StepOutcome::Failed,
+                Answer::Failed => StepOutcome::Failed,
+                Answer::Limit => StepOutcome::Generator,
             };
             let resources = ResourcesRecord {
                 generator_cpu: Some(k6_cpu),
@@ -357,19 +377,82 @@ mod tests {
             searching.finder.tell(step, answer, 12.0);
             searching.made.push((made, planned.clone()));
         }
-        searching.conclude(&planned, ended).capacity.unwrap()
+        searching.conclude(&planned, ended)
     }
 
     #[test]
     fn the_generators_edge_is_never_the_servers_however_the_search_ended() {
-        for ended in [SearchEnd::Budget, SearchEnd::Interrupted] {
-            let servers = concluded(ended.clone(), 0.2);
+        use SearchEnd::{Budget, Generator, Interrupted, ResolutionReached};
+        for (ended, said) in [
+            (Budget, Generator),
+            (ResolutionReached, Generator),
+            (Interrupted, Interrupted),
+        ] {
+            let servers = concluded(&EDGE, ended.clone(), 0.2).capacity.unwrap();
             assert!(servers.interval.below.is_some(), "{servers:?}");
-            let generators = concluded(ended.clone(), 0.9);
+            assert_eq!(servers.ended, ended);
+            let generators = concluded(&EDGE, ended, 0.9).capacity.unwrap();
             assert_eq!(generators.interval.below, None, "{generators:?}");
-            assert_eq!(generators.ended, ended);
+            assert_eq!(generators.ended, said);
         }
-        let whole = concluded(SearchEnd::ResolutionReached, 0.9);
-        assert_eq!(whole.ended, SearchEnd::Generator);
+    }
+
+    #[test]
+    fn what_held_is_an_answer_though_the_generator_came_to_its_end() {
+        let answers = [(20, Answer::Held), (40, Answer::Limit)];
+        let test = concluded(&answers, SearchEnd::Generator, 0.2);
+        assert_eq!(test.outcome, Outcome::Passed);
+        let said = test.capacity.unwrap().sentence();
+        assert_eq!(
+            said,
+            "holds at least 20 users; this machine cannot ask for more"
+        );
+        let nothing = concluded(&answers[1..], SearchEnd::Generator, 0.2);
+        assert_eq!(nothing.outcome, Outcome::CouldNotRun);
+    }
+
+    #[test]
+    fn a_search_that_tried_too_much_in_too_little_time_accuses_nobody() {
+        let failed = |load| (load, Answer::Failed);
+        let short = concluded(&[failed(40), failed(20)], SearchEnd::Budget, 0.2);
+        assert_eq!(short.outcome, Outcome::CouldNotRun);
+        let said = "fails with 20 users already when the time was up: give a lower --start";
+        assert!(short.reasons[0].starts_with(said), "{short:?}");
+        let whole = [2, 1, 1].map(failed);
+        let whole = concluded(&whole, SearchEnd::ResolutionReached, 0.2);
+        assert_eq!(whole.outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn what_no_iteration_ended_in_says_nothing_of_the_server() {
+        let never = k6_summary::Reason::NoIteration {
+            duration_ms: 7_000.0,
+            requests: 3,
+        };
+        let mut test = TestRecord::planned("ask", 1, Vec::new());
+        test.reasons = vec![never.to_string()];
+        let step = |load| {
+            let (seconds, role) = (1.0, StepRole::Grow);
+            let step = Step {
+                load,
+                seconds,
+                role,
+            };
+            let used = ResourcesRecord::default();
+            step_record(LoadUnit::Users, step, StepOutcome::Failed, &test, used)
+        };
+        // A server that hangs under more may well hold less.
+        assert_eq!(never_ended(&step(2)), None);
+        let why = never_ended(&step(1)).unwrap();
+        assert!(
+            why.starts_with("no iteration completed in 7 s: give a --step"),
+            "{why}"
+        );
+        let failed = [(2, Answer::Failed), (1, Answer::Failed)];
+        let test = concluded(&failed, SearchEnd::Broken(why.clone()), 0.2);
+        assert_eq!(test.outcome, Outcome::CouldNotRun);
+        assert_eq!(test.reasons, [why]);
+        let found = test.capacity.unwrap();
+        assert_eq!((found.interval.below, found.cause), (None, None));
     }
 }

@@ -217,7 +217,7 @@ impl CapacityRecord {
     }
 
     /// The load just above the edge that failed, and why: the one that confirms it, or the lowest.
-    fn first_crossed(&self) -> Option<(u64, &str)> {
+    pub fn first_crossed(&self) -> Option<(u64, &str)> {
         let failed = |step: &&StepRecord| step.outcome == StepOutcome::Failed;
         let beyond = |step: &&StepRecord| step.load as f64 >= self.interval.at_least;
         let step = (self.steps.iter().filter(failed).filter(beyond))
@@ -233,37 +233,53 @@ impl CapacityRecord {
             Some(below) if at_least == 0.0 => format!("less than {}", words(below)),
             Some(below) if below - at_least <= 1.0 => words(at_least),
             Some(below) => format!("{} to {}", amount(at_least), words(below)),
+            None if at_least == 0.0 => "unknown".into(),
             None => format!("at least {}", words(at_least)),
         }
     }
 
-    /// What is known, in a sentence.
+    /// What is known, in a sentence, and what was first crossed just above it.
     pub fn sentence(&self) -> String {
+        let crossed = self.first_crossed();
+        let crossed =
+            crossed.map(|(load, why)| format!("; at {} first crossed: {why}", amount(load as f64)));
+        format!("{}{}", self.known(), crossed.unwrap_or_default())
+    }
+
+    /// What is known, in a few words.
+    pub fn known(&self) -> String {
         let Interval { at_least, below } = self.interval;
+        let is_none = at_least == 0.0;
         let known = match below {
-            Some(below) if at_least == 0.0 && below <= 1.0 => {
+            Some(below) if is_none && below <= 1.0 => {
                 format!("does not even hold {}", self.unit.counted(1.0))
+            }
+            Some(below) if is_none && self.ended == SearchEnd::Budget => {
+                format!("fails with {} already", self.unit.counted(below))
             }
             Some(_) if at_least > 0.0 => {
                 format!("holds {} ({})", self.answer(), share(self.level))
             }
-            None if at_least == 0.0 => "has no load that is known to hold".into(),
+            None if is_none => "has no load that is known to hold".into(),
             _ => format!("holds {}", self.answer()),
         };
         let ended = match &self.ended {
             SearchEnd::ResolutionReached => String::new(),
+            SearchEnd::Budget if is_none => {
+                " when the time was up: give a lower --start or longer --budget".into()
+            }
             SearchEnd::Budget => ", when the time was up".into(),
             SearchEnd::Generator => "; this machine cannot ask for more".into(),
             SearchEnd::Broken(why) => {
                 let why = why.lines().next().unwrap_or_default();
-                format!("; then {why}")
+                match is_none {
+                    true => return why.into(),
+                    false => format!("; then {why}"),
+                }
             }
             SearchEnd::Interrupted => ", when it was interrupted".into(),
         };
-        let crossed = self.first_crossed();
-        let crossed =
-            crossed.map(|(load, why)| format!("; at {} first crossed: {why}", amount(load as f64)));
-        format!("{known}{ended}{}", crossed.unwrap_or_default())
+        format!("{known}{ended}")
     }
 }
 
@@ -365,7 +381,7 @@ mod tests {
                 0.0,
                 Some(25.0),
                 Budget,
-                "holds less than 25 users, when the time was up",
+                "fails with 25 users already when the time was up: give a lower --start or longer --budget",
             ),
             (
                 320.0,

@@ -2,6 +2,9 @@
 
 use k6_summary::{MOST_WORDS, Quantity, Unit, brief};
 
+/// How a reason ends if whoever failed could answer and does not want to so often.
+pub const RATE_LIMITED: &str = ": rate limiting, not slowness";
+
 /// A relative change as people read it: `+12.3 %`, and `+140 %` without decimals.
 pub fn percent(change: f64) -> String {
     let percent = change * 100.0;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 
@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 /// The most that one log holds, in bytes: a child gone wild must not fill the disk.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The most of one of many, as of a step of a search: its beginning tells what the rest repeats.
+const MAX_BYTES_OF_MANY: usize = 1024 * 1024;
 
 /// A log file; clones write to the same one.
 #[derive(Debug, Clone)]
@@ -27,6 +29,7 @@ struct Inner {
 struct State {
     file: File,
     written: usize,
+    most: usize,
     problem: Option<String>,
 }
 
@@ -41,6 +44,7 @@ impl LogFile {
         let state = Mutex::new(State {
             file,
             written: 0,
+            most: MAX_BYTES,
             problem: None,
         });
         Ok(Self(Arc::new(Inner {
@@ -50,25 +54,30 @@ impl LogFile {
         })))
     }
 
+    /// The same, as one of many logs: it is cut earlier, and that is no problem.
+    #[must_use]
+    pub fn of_many(self) -> Self {
+        self.state().most = MAX_BYTES_OF_MANY;
+        self
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes a line. A failure is kept for [`LogFile::problem`]: it must not end the run.
     pub fn write(&self, line: &str) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.problem.is_some() {
+        let mut state = self.state();
+        if state.problem.is_some() || state.written > state.most {
             return;
         }
         let line = self.0.secret.scrub(line);
         state.written += line.len() + 1;
-        if state.written > MAX_BYTES {
-            let _full = writeln!(
-                state.file,
-                "(the log ends here: it reached {} MiB)",
-                MAX_BYTES >> 20
-            );
-            state.problem = Some(format!(
-                "{} was cut at {} MiB",
-                self.0.path.display(),
-                MAX_BYTES >> 20
-            ));
+        if state.written > state.most {
+            let mib = state.most >> 20;
+            let _full = writeln!(state.file, "(the log ends here: it reached {mib} MiB)");
+            state.problem = (state.most == MAX_BYTES)
+                .then(|| format!("{} was cut at {mib} MiB", self.0.path.display()));
         } else if let Err(error) = writeln!(state.file, "{line}") {
             state.problem = Some(format!(
                 "failed to write {}: {error}",
@@ -79,11 +88,6 @@ impl LogFile {
 
     /// What went wrong in writing, if anything.
     pub fn problem(&self) -> Option<String> {
-        self.0
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .problem
-            .clone()
+        self.state().problem.clone()
     }
 }

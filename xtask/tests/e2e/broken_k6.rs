@@ -14,7 +14,7 @@ use crate::stub::closed_port;
 use crate::support::{Done, Run, Server, command_line, files, k6, read, wait_until};
 
 /// A wrapper that does `nasty` (shell, with the real k6 in `$K6`) in place of a run.
-fn wrapper(nasty: &str) -> (TempDir, PathBuf) {
+pub fn wrapper(nasty: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("k6");
     let text = format!(

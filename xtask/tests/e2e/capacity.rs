@@ -1,8 +1,11 @@
 //! `capacity` against servers whose edge is known beforehand.
 
+use std::path::Path;
+
 use rustix::process::Signal;
 
-use crate::support::{Done, Run, capacity_stub, load_tests, read};
+use crate::broken_k6::wrapper;
+use crate::support::{Done, Run, capacity_stub, k6, load_tests, read};
 
 /// Answers at once up to 16 connections, and after 1.5 s beyond: so far from the limit of 1 s that a machine which others
 /// keep busy makes no difference.
@@ -12,9 +15,13 @@ const LIMIT_MS: &str = "1000";
 const TOKENS: &str = "tokens:100";
 
 fn capacity(args: &str) -> (Run, tempfile::TempDir) {
+    capacity_with(k6(), args)
+}
+
+fn capacity_with(k6: &Path, args: &str) -> (Run, tempfile::TempDir) {
     let folder = load_tests("capacity");
     let table = folder.path().join("load-test.toml");
-    let run = Run::capacity(&format!("--judge-when-busy {args}"))
+    let run = Run::command("capacity", &format!("--judge-when-busy {args}"), k6)
         .server_bin(capacity_stub())
         .env("LOAD_TEST_CONFIG", table.to_str().unwrap())
         .env("STUB_MODE", JUMP)
@@ -97,6 +104,38 @@ fn an_interrupted_search_keeps_what_it_knows() {
     );
     let rate = first["iterations_per_second"].as_f64().unwrap();
     assert!((3.0..=6.0).contains(&rate), "{first}");
+}
+
+#[test]
+fn a_generator_out_of_memory_leaves_what_held() {
+    let nasty = "[ \"$STEP_LOAD\" = 5 ] && exec \"$K6\" \"$@\"
+        yes 'this machine swaps' | head -c 3000000
+        echo 'fatal error: runtime: out of memory'; exit 2";
+    let (_dir, k6) = wrapper(nasty);
+    let (run, _folder) = capacity_with(&k6, "--start 5 --step 1s --budget 90s");
+    let done = run.env("LIMIT_MS", "none").done();
+    done.exits(0)
+        .says("to 5 %, within 1 min 30 s, with k6")
+        .says("1 min 30 s is little time: to find and confirm an edge of 40 users takes")
+        .says("ask: no threshold says what is too slow, so the search goes on until")
+        .says("not measured: the load generator ran out of memory")
+        .says("ask holds at least 5 users; this machine cannot ask for more");
+    assert_eq!(interval(&done), (5.0, None));
+    let steps = done.run()["tests"][0]["capacity"]["steps"].clone();
+    assert_eq!(steps.as_array().unwrap().len(), 2, "{steps}");
+    // What a step's log repeats is cut.
+    let log = read(&done.folder().join("ask/02-10/k6.log"));
+    assert!((1_000_000..1_100_000).contains(&log.len()), "{}", log.len());
+}
+
+#[test]
+fn an_iteration_that_outlasts_its_step_is_no_edge() {
+    let (run, _folder) = capacity("--start 1 --step 1s --confirm 1s");
+    let done = run.env("PAUSE", "20").done();
+    done.exits(3)
+        .says("ask could not run: no iteration completed in ")
+        .says("give a --step longer than one takes, or `gracefulStop` beside the script");
+    assert_eq!(interval(&done), (0.0, None));
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub struct Used {
     pub cpu: Option<f64>,
     /// The share of all cores that was idle, the median over time.
     pub idle: Option<f64>,
+    /// The largest share that it took, if it took more than it can for long enough to make answers late.
+    pub too_much: Option<f64>,
 }
 
 /// Looks at k6 and its machine while it runs.
@@ -154,9 +156,11 @@ impl Generator {
         let pairs = &pairs[usize::from(pairs.len() > 2)..];
         let cpu: Vec<f64> = pairs.iter().map(|pair| busy(pair, cores).0).collect();
         let idle: Vec<f64> = pairs.iter().map(|pair| pair[1].idle).collect();
+        let (busiest, too_long) = busy(&self.looks, cores);
         Used {
             cpu: median(&cpu),
             idle: median(&idle),
+            too_much: (too_long > MAX_BUSY).then_some(busiest),
         }
     }
 
@@ -331,6 +335,8 @@ mod tests {
         let used = generator.used();
         assert!((used.cpu.unwrap() - 0.5 / cores).abs() < 1e-9, "{used:?}");
         assert_eq!(used.idle, Some(0.5));
+        let too_much = Some(2.0 / cores).filter(|share| *share > MAX_CPU);
+        assert_eq!(used.too_much, too_much);
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub struct Invocation<'a> {
     pub load: Duration,
     /// Where the test stands in the whole run, for its progress to be shown; not where somebody else shows it.
     pub place: Option<Place>,
-    /// Whether k6 keeps its web dashboard, live and as `report.html`.
+    /// Whether it is looked at by itself: k6 keeps its web dashboard, live and as `report.html`, and a log of any length.
     pub dashboard: bool,
     /// How long k6 may take at most by its own plan, which the user's options may have changed.
     pub at_most: Duration,
@@ -117,6 +117,7 @@ impl Invocation<'_> {
         mut useless: impl FnMut() -> Option<String>,
     ) -> anyhow::Result<Ran> {
         let log = LogFile::create(&self.dir.join("k6.log"), self.key)?;
+        let log = if self.dashboard { log } else { log.of_many() };
         let progress = Arc::new(Mutex::new(Progress::new(self.test, self.place, self.open)));
         let followed = Arc::clone(&progress);
         let (lines, key) = (log.clone(), self.key.clone());

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::duration::short;
 use super::options::Options;
 use super::scenario::{Executor, Scenario, Stage, Stretch, optional, users};
+use super::threshold::Threshold;
 use crate::record::StageRecord;
 use crate::secret::Secret;
 use crate::shell::{self, Cmd, cmd};
@@ -35,6 +36,8 @@ pub struct Shape {
     pub tags: BTreeMap<String, String>,
     /// What the script exports and load-tests/main.js does not use, such as its own `scenarios`.
     pub ignored: Vec<String>,
+    /// Whether a threshold says how long something may take.
+    pub limits_durations: bool,
     /// The least that an iteration takes by its own settings.
     iteration: Duration,
     scenarios: BTreeMap<String, Scenario>,
@@ -65,6 +68,8 @@ struct Inspected {
     no_teardown: Option<bool>,
     #[serde(default)]
     tags: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    thresholds: Option<BTreeMap<String, Vec<Threshold>>>,
     #[serde(default)]
     ext: Option<Ext>,
 }
@@ -137,6 +142,7 @@ fn shape(text: &str) -> anyhow::Result<Shape> {
     let setup = limit(inspected.no_setup, inspected.setup_timeout);
     let teardown_limit = limit(inspected.no_teardown, inspected.teardown_timeout);
     let scenarios = inspected.scenarios;
+    let thresholds = inspected.thresholds.unwrap_or_default();
     Ok(Shape {
         max_vus: inspected.max_vus,
         stages: user_stages(&scenarios),
@@ -144,6 +150,7 @@ fn shape(text: &str) -> anyhow::Result<Shape> {
         teardown_limit,
         tags: inspected.tags.unwrap_or_default(),
         ignored: inspected.ext.unwrap_or_default().load_test.ignored,
+        limits_durations: thresholds.values().flatten().any(Threshold::limits_a_trend),
         iteration: inspected.min_iteration_duration.unwrap_or_default(),
         scenarios,
     })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use load_stats::capacity::Step;
 
+use crate::capacity;
 use crate::record::{LoadUnit, ResourcesRecord, StepOutcome, StepRecord, StepRole, TestRecord};
 
 /// How long the users of a step take to begin, in load-tests/main.js.
@@ -16,6 +17,19 @@ pub fn only_dropped(record: &TestRecord) -> bool {
         .as_ref()
         .is_some_and(|it| it.dropped_iterations > 0);
     dropped && record.reasons.len() == 1
+}
+
+/// Why a step says nothing of the server, in a sentence, if under the least load not one iteration came to its end: the
+/// step is too short for one.
+pub fn never_ended(step: &StepRecord) -> Option<String> {
+    let is_least = step.load == 1 && step.outcome == StepOutcome::Failed;
+    let why = step
+        .reasons
+        .first()
+        .filter(|why| why.starts_with("no iteration"))?;
+    is_least.then(|| {
+        format!("{why}: give a --step longer than one takes, or `gracefulStop` beside the script")
+    })
 }
 
 /// What a step is for, in words.
@@ -44,7 +58,7 @@ pub fn told(step: &StepRecord) -> String {
     match step.outcome {
         StepOutcome::Held => format!("  held: {figures}"),
         StepOutcome::Failed => format!("  failed: {why} ({figures})"),
-        StepOutcome::Generator => format!("  {why}"),
+        StepOutcome::Generator => format!("  not measured: {}", capacity::limit(step)),
         StepOutcome::Broken => format!("  could not be measured: {why}"),
         StepOutcome::Interrupted => "  interrupted".into(),
     }
