@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::duration::{go_duration, short};
+use super::duration::short;
 use super::live::{self, Totals};
 use super::log::{Entry, Said};
 use super::relay::Relay;
@@ -288,7 +288,7 @@ fn classify(line: &str) -> Line<'_> {
     let trimmed = line.trim();
     if let Some(rest) = trimmed.strip_prefix("running (") {
         let (elapsed, text) = rest.split_once("), ").unwrap_or(("", rest));
-        return Line::Running(go_duration(elapsed).ok(), users(text));
+        return Line::Running(humantime::parse_duration(elapsed).ok(), users(text));
     }
     if let Some(entry) = Entry::of(trimmed) {
         return Line::Log(entry);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::duration::{go_duration, short};
+use super::duration::short;
 use crate::record::plural;
 
 /// How long iterations that are counted take, as far as the length of load matters before it is known.
@@ -280,12 +280,12 @@ pub fn users(count: u64) -> String {
 
 fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
-    go_duration(&text).map_err(serde::de::Error::custom)
+    humantime::parse_duration(&text).map_err(serde::de::Error::custom)
 }
 
 /// A duration that may be missing or null.
 pub fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
-    text.map(|text| go_duration(&text).map_err(serde::de::Error::custom))
-        .transpose()
+    let read = text.map(|text| humantime::parse_duration(&text));
+    read.transpose().map_err(serde::de::Error::custom)
 }
