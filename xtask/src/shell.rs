@@ -23,6 +23,6 @@ pub use ended::Ended;
 pub use groups::{GUARDIAN, guard};
 pub use lines::clean;
 pub use open::open;
-pub use running::Process;
+pub use running::{Process, may_open};
 pub use rustix::process::Signal;
 pub use tail::Tail;
