@@ -318,6 +318,29 @@ fn lines(all: &[String]) -> Vec<Text> {
     all.iter().map(|text| Text::lines(text)).collect()
 }
 
+/// What is known, else a dash.
+fn known(text: Option<impl AsRef<str>>) -> Text {
+    text.map_or_else(|| "–".into(), Text::from)
+}
+
+/// A number with its unit, else a dash.
+fn number(value: Option<f64>, unit: Unit) -> String {
+    known(value.map(|value| Quantity::new(value, unit).to_string())).to_string()
+}
+
+/// So many.
+fn count(number: u64) -> String {
+    Quantity::new(number as f64, Unit::Count).to_string()
+}
+
+/// The median and the tails of durations, `p50 / p95 / p99`, in milliseconds.
+fn tails(ms: [Option<f64>; 3]) -> String {
+    match ms {
+        [None, None, None] => number(None, Unit::Milliseconds),
+        ms => ms.map(|ms| number(ms, Unit::Milliseconds)).join(" / "),
+    }
+}
+
 /// A number of `measure` as people read it: CPU time is microseconds wherever it stands.
 fn amount(measure: &Measure, number: f64) -> String {
     match measure {
