@@ -157,11 +157,8 @@ fn floor(text: &str) -> Result<(Kind, f64), String> {
         .trim()
         .parse()
         .map_err(|_| wrong())?;
-    let kind = Kind::WITH_FLOOR
-        .into_iter()
-        .find(|known| known.name() == kind);
-    match kind {
-        Some(kind) if share.is_finite() && share >= 0.0 => Ok((kind, share / 100.0)),
+    match Kind::from_str(kind, false) {
+        Ok(kind) if share.is_finite() && share >= 0.0 => Ok((kind, share / 100.0)),
         _ => Err(wrong()),
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
+use clap::ValueEnum as _;
 use k6_summary::{Quantity, Unit};
 
 use super::run::files;
@@ -364,8 +365,10 @@ fn repeat(comparison: &Comparison, blocks: &Blocks) -> Text {
     };
     let floors = comparison.floors.iter();
     let percent = |floor: f64| (floor * 1e4).round() / 1e2;
-    let floors =
-        floors.map(|(kind, floor)| format!(" --floor {}={}%", kind.name(), percent(*floor)));
+    let floors = floors.filter_map(|(kind, floor)| {
+        let kind = kind.to_possible_value()?;
+        Some(format!(" --floor {}={}%", kind.get_name(), percent(*floor)))
+    });
     Text::lines(&format!(
         "cargo xtask compare {}{}{} --pairs {} --block {}ms --vus {} --seed {}{}",
         tests.join(" "),
