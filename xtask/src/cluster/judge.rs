@@ -74,7 +74,7 @@ pub fn judge(
     let reasons = verdict.reasons.iter();
     let is_cut_off = conclusion.is_none();
     let reasons = reasons.filter(|it| match it {
-        Reason::K6Exit { .. } => !is_told,
+        Reason::K6Exit(_) => !is_told,
         // Nobody waited for it.
         Reason::SummaryMissing => !is_cut_off,
         _ => true,
