@@ -17,7 +17,7 @@ mod open;
 mod running;
 mod tail;
 
-pub use capture::{Captured, capture, capture_anyway};
+pub use capture::{Captured, capture, capture_anyway, output};
 pub use command::{Cmd, Shell, Stream, at, cmd, here, spawn, spawn_raw, spawn_tied};
 pub use ended::Ended;
 pub use groups::{GUARDIAN, guard};

@@ -1,6 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first one asks the run to end in order, a second one ends it at once.
 
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -12,6 +13,9 @@ use crate::ui;
 
 /// How long the signal thread waits for its message to be written: a reader that has stopped reading must not block it.
 const SAYING: Duration = Duration::from_millis(200);
+
+/// How often interruptions are looked at while something else is waited for.
+const TICK: Duration = Duration::from_millis(50);
 
 /// The first signal that arrived.
 static FIRST: Mutex<Option<i32>> = Mutex::new(None);
@@ -129,6 +133,23 @@ pub fn pause(time: Duration) -> Result<(), Interrupted> {
         (first, _) = ARRIVED
             .wait_timeout(first, left)
             .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// What comes next by `until`, if anything does.
+///
+/// # Errors
+/// The [`Interrupted`] itself, if it is waited for; if nobody is left to send anything.
+pub fn receive<T>(from: &Receiver<T>, until: Instant) -> anyhow::Result<Option<T>> {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        // At least a moment, for what came just now.
+        match from.recv_timeout(left.clamp(Duration::from_millis(1), TICK)) {
+            Ok(item) => return Ok(Some(item)),
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => check()?,
+            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("it ended without a reason"),
+        }
     }
 }
 
