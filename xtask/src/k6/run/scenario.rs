@@ -211,18 +211,17 @@ impl Scenario {
             ),
             Executor::SharedIterations {
                 vus, iterations, ..
-            } => format!(
-                "{} by {}",
-                plural(iterations.unwrap_or(1), "iteration"),
-                users(vus.unwrap_or(1))
-            ),
-            Executor::PerVuIterations {
+            }
+            | Executor::PerVuIterations {
                 vus, iterations, ..
-            } => format!(
-                "{} by each of {}",
-                plural(iterations.unwrap_or(1), "iteration"),
-                users(vus.unwrap_or(1))
-            ),
+            } => {
+                let by = match self.executor {
+                    Executor::PerVuIterations { .. } => "by each of",
+                    _ => "by",
+                };
+                let iterations = plural(iterations.unwrap_or(1), "iteration");
+                format!("{iterations} {by} {}", users(vus.unwrap_or(1)))
+            }
             Executor::Unknown => "a load that the plan does not state".to_owned(),
         };
         match self.start() {
