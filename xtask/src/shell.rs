@@ -13,6 +13,7 @@ pub mod interrupt;
 mod lines;
 pub mod lock;
 pub mod logs;
+mod mutex;
 mod open;
 mod running;
 mod tail;
@@ -22,6 +23,7 @@ pub use command::{Cmd, Shell, Stream, at, cmd, here, spawn, spawn_raw, spawn_tie
 pub use ended::Ended;
 pub use groups::{GUARDIAN, guard};
 pub use lines::clean;
+pub use mutex::locked;
 pub use open::open;
 pub use running::{Process, may_open};
 pub use rustix::process::Signal;

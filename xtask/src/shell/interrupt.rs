@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::groups;
+use super::{groups, locked};
 use crate::ui;
 
 /// How long the signal thread waits for its message to be written: a reader that has stopped reading must not block it.
@@ -59,7 +59,7 @@ pub fn listen() -> anyhow::Result<()> {
 }
 
 fn arrived(signal: i32) {
-    let mut first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut first = locked(&FIRST);
     if first.is_none() {
         *first = Some(signal);
         ARRIVED.notify_all();
@@ -72,10 +72,7 @@ fn arrived(signal: i32) {
     }
     // The user does not want to wait: no drain, no report, but no process left either.
     groups::kill_all();
-    let left = LEFT_TO_DO
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+    let left = locked(&LEFT_TO_DO).take();
     say(format!(
         "{} again: stopped at once; nothing more was kept{}",
         name(signal),
@@ -96,15 +93,12 @@ fn say(text: String) {
 
 /// From here on, says what is left for the user to do if a second signal ends this program at once; nothing if `None`.
 pub fn leaves(what: Option<String>) {
-    *LEFT_TO_DO.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    *locked(&LEFT_TO_DO) = what;
 }
 
 /// The interruption, if one has arrived.
 pub fn pending() -> Option<Interrupted> {
-    FIRST
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .map(Interrupted)
+    locked(&FIRST).map(Interrupted)
 }
 
 /// Fails if an interruption has arrived: called between the steps of a run.
@@ -121,7 +115,7 @@ pub fn check() -> Result<(), Interrupted> {
 /// The [`Interrupted`] itself.
 pub fn pause(time: Duration) -> Result<(), Interrupted> {
     let until = Instant::now() + time;
-    let mut first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut first = locked(&FIRST);
     loop {
         if let Some(signal) = *first {
             return Err(Interrupted(signal));

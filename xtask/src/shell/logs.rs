@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 
+use super::locked;
 use crate::secret::Secret;
 
 /// The most that one log holds, in bytes: a child gone wild must not fill the disk.
@@ -52,7 +53,7 @@ impl LogFile {
 
     /// Writes a line. A failure is kept for [`LogFile::problem`]: it must not end the run.
     pub fn write(&self, line: &str) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.0.state);
         if state.problem.is_some() {
             return;
         }
@@ -79,11 +80,6 @@ impl LogFile {
 
     /// What went wrong in writing, if anything.
     pub fn problem(&self) -> Option<String> {
-        self.0
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .problem
-            .clone()
+        locked(&self.0.state).problem.clone()
     }
 }

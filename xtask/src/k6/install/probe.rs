@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use semver::Version;
 
-use crate::shell::{self, Ended, cmd};
+use crate::shell::{self, Ended, cmd, locked};
 
 /// The oldest k6 that runs our scripts.
 pub const MINIMUM: Version = Version::new(0, 57, 0);
@@ -33,7 +33,7 @@ pub fn probe_within(program: &Path, limit: Duration) -> anyhow::Result<Version> 
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&lines);
     let output = move |_, line: &str| {
-        let mut lines = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = locked(&kept);
         if lines.len() < LINES {
             lines.push(line.to_owned());
         }
@@ -45,7 +45,7 @@ pub fn probe_within(program: &Path, limit: Duration) -> anyhow::Result<Version> 
         let seconds = limit.as_secs_f64();
         format!("`k6 version` did not answer within {seconds} s")
     })?;
-    let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines = locked(&lines);
     if !ended.success() {
         // A file in a format that the kernel refuses is handed to the shell, which fails on it.
         ensure!(
