@@ -12,6 +12,8 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::blocking::{Client, ClientBuilder};
 
+use crate::error::UsageError;
+
 /// How the certificate of the server under test is checked; as by default, until [`trust()`] says otherwise.
 static TRUST: OnceLock<Trust> = OnceLock::new();
 
@@ -127,6 +129,38 @@ fn build(url: &str, trust: &Trust) -> anyhow::Result<ClientBuilder> {
         Some(path) => client.tls_backend_preconfigured(trust::only(path)?),
         None => client,
     })
+}
+
+/// Reads an address of the command line, which messages call `what`, by one of `schemes`; `example` is a right one, and
+/// `instead` says how a user's name and password are given.
+///
+/// # Errors
+/// A [`UsageError`] that names the URL and what is wrong with it.
+pub fn given(
+    what: &str,
+    text: &str,
+    schemes: &[&str],
+    example: &str,
+    instead: &str,
+) -> Result<Url, UsageError> {
+    let wrong = |why: &str| UsageError(format!("the {what} `{text}` {why}"));
+    let url = Url::parse(text)
+        .map_err(|error| wrong(&format!("is not a URL ({error}): give one like {example}")))?;
+    if !schemes.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
+        let schemes = schemes.join(":// or ");
+        return Err(wrong(&format!(
+            "must begin with {schemes}://: give one like {example}"
+        )));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UsageError(format!(
+            "the {what} holds a user name or password, which would be written into the results: {instead} instead"
+        )));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("has a query or fragment: leave it out"));
+    }
+    Ok(url)
 }
 
 /// Whether the URL's host is this machine, as k6 (Go) takes it: a proxy's loopback is not ours.

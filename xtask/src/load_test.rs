@@ -253,7 +253,7 @@ impl Run<'_> {
         let Some(addresses) = &self.plan.prometheus else {
             return;
         };
-        let notice = match Prometheus::open(addresses, &self.record.profile) {
+        let notice = match Prometheus::open(addresses) {
             Ok((prometheus, notice)) => {
                 let link = prometheus.dashboard(&self.record.run, self.began_unix_ms, None);
                 ui::info(&format!("grafana: {link}"));

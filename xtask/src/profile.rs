@@ -11,14 +11,14 @@ mod stacks;
 mod tools;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::cli::Use;
 use crate::error::UsageError;
-use crate::shell::{self, Ended, Process, Signal, Stream, cmd};
+use crate::shell::{self, Ended, Process, Signal, Stream, cmd, locked};
 
 pub use flame::{draw, draw_difference};
 pub use functions::{Cost, functions, grown, shares};
@@ -154,9 +154,7 @@ fn read(perf: &Path, data: &Path) -> anyhow::Result<Stacks> {
     let into = Arc::clone(&stacks);
     let mut process = shell::spawn(script, move |stream, line| {
         if stream == Stream::Out {
-            into.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .read_line(line);
+            locked(&into).read_line(line);
         }
     })?;
     let ended = process
@@ -168,7 +166,7 @@ fn read(perf: &Path, data: &Path) -> anyhow::Result<Stacks> {
         process.tail().indented()
     );
     drop(process);
-    let mut stacks = std::mem::take(&mut *stacks.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut stacks = std::mem::take(&mut *locked(&stacks));
     stacks.end();
     Ok(stacks)
 }

@@ -17,7 +17,7 @@ pub use address::Addresses;
 pub use figures::Tags;
 pub use live::Live;
 
-use crate::record::{RunRecord, TestRecord};
+use crate::record::RunRecord;
 use crate::server::Sample;
 use client::Client;
 use sender::Sender;
@@ -37,7 +37,6 @@ const FAILED_PUSH: &str = "Failed to send the time series data";
 pub struct Prometheus {
     addresses: Addresses,
     sender: Sender,
-    profile: String,
 }
 
 impl Prometheus {
@@ -45,7 +44,7 @@ impl Prometheus {
     ///
     /// # Errors
     /// Why no samples can be sent, and what to do about it.
-    pub fn open(addresses: &Addresses, profile: &str) -> Result<(Self, Option<String>), String> {
+    pub fn open(addresses: &Addresses) -> Result<(Self, Option<String>), String> {
         let client = Client::new(addresses.write.clone())?;
         client.probe()?;
         let notice = client.missing_histograms();
@@ -53,7 +52,6 @@ impl Prometheus {
         let open = Self {
             addresses: addresses.clone(),
             sender,
-            profile: profile.to_owned(),
         };
         Ok((open, notice))
     }
@@ -79,21 +77,9 @@ impl Prometheus {
         ]
     }
 
-    /// A test begins at `from_unix_ms`, with the server as in `before`.
-    pub fn test_begins(
-        &self,
-        tags: Tags,
-        load: Duration,
-        from_unix_ms: f64,
-        before: Option<Sample>,
-    ) -> Live<'_> {
-        Live::new(
-            &self.sender,
-            tags,
-            push_interval(load),
-            from_unix_ms,
-            before,
-        )
+    /// A test begins now, with the server as in `before`.
+    pub fn test_begins(&self, tags: Tags, load: Duration, before: Option<Sample>) -> Live<'_> {
+        Live::new(&self.sender, tags, push_interval(load), before)
     }
 
     /// Sends the verdicts and the figures of whole tests, and waits until everything is sent, 10 s at most. Gives a
@@ -101,7 +87,7 @@ impl Prometheus {
     pub fn run_ends(self, run: &RunRecord) -> Option<String> {
         let now = unix_ms();
         for test in &run.tests {
-            let tags = self.tags(run, test);
+            let tags = Tags::of(run, &run.run, &test.name);
             self.sender.send(figures::settled(&tags, test, now));
         }
         self.sender.finish()
@@ -111,19 +97,10 @@ impl Prometheus {
     pub fn dashboard(&self, run: &str, from_unix_ms: f64, to_unix_ms: Option<f64>) -> String {
         self.addresses.dashboard(run, from_unix_ms, to_unix_ms)
     }
-
-    fn tags(&self, run: &RunRecord, test: &TestRecord) -> Tags {
-        Tags {
-            testid: run.run.clone(),
-            profile: self.profile.clone(),
-            test: test.name.clone(),
-            revision: revision(run),
-        }
-    }
 }
 
 /// The tag `revision` of a run: the short commit, with a `+` if there are uncommitted changes.
-pub fn revision(run: &RunRecord) -> String {
+fn revision(run: &RunRecord) -> String {
     let Some(revision) = &run.revision else {
         return "unknown".into();
     };

@@ -35,15 +35,9 @@ pub fn ask(root: &Path, args: &[&str]) -> anyhow::Result<String> {
     for name in OF_A_HOOK {
         git = git.env_remove(name);
     }
-    let captured = shell::capture(git, LIMIT).context("git is needed")?;
-    anyhow::ensure!(
-        captured.ended.success(),
-        "`git {}` failed ({}):{}",
-        args.join(" "),
-        captured.ended,
-        captured.stderr.indented()
-    );
-    Ok(String::from_utf8_lossy(&captured.stdout).trim().to_owned())
+    let failure = format!("`git {}` failed", args.join(" "));
+    let said = shell::output(git, LIMIT, &failure).context("git is needed")?;
+    Ok(said.trim().to_owned())
 }
 
 /// The commit that `revision` names, in full; `None` if it names none.

@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("actions", &[]),
     ("ui", &["actions", "secret"]),
     ("shell", &["secret", "ui"]),
-    ("http", &[]),
+    ("http", &["error"]),
     ("record", &["error", "secret", "shell"]),
     ("capacity", &["record"]),
     ("repo", &["record", "shell"]),

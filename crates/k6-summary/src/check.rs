@@ -118,9 +118,7 @@ pub(crate) fn judge_checks(checks: &[CheckRow], minimum: f64, expected: &[String
     let mut reasons: Vec<Reason> = expected
         .iter()
         .filter(|name| !made(name))
-        .map(|name| Reason::CheckNotMade {
-            check: one_line(name, LONGEST_NAME),
-        })
+        .map(|name| Reason::CheckNotMade(one_line(name, LONGEST_NAME)))
         .collect();
     let mut never = checks.iter().filter(|check| check.passes == 0);
     reasons.extend(never.next().map(|check| Reason::ChecksNeverPassed {

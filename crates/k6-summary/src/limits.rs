@@ -91,7 +91,7 @@ impl Limits {
     /// Whether a reason that does not depend on counts comes from these limits.
     fn explains(&self, reason: &Reason, evidence: &Evidence<'_>) -> bool {
         match reason {
-            Reason::ScriptEnded { description } => Self::lacked(description).is_some(),
+            Reason::ScriptEnded(description) => Self::lacked(description).is_some(),
             // Sessions that were never opened are the shortest of all.
             Reason::RuleBroken(row) if row.metric == "ws_session_duration" => {
                 let lower = row

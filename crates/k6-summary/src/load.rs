@@ -17,7 +17,7 @@ pub(crate) fn judge_traffic(summary: &Summary, exceptions: u64) -> Option<Reason
         });
     }
     if all == 0 {
-        return Some(Reason::NoTraffic { iterations });
+        return Some(Reason::NoTraffic(iterations));
     }
     if requests == 0 {
         return Some(Reason::OnlySetupRequests {
@@ -26,7 +26,7 @@ pub(crate) fn judge_traffic(summary: &Summary, exceptions: u64) -> Option<Reason
         });
     }
     if http > 0 && summary.failed_http_requests() >= http {
-        return Some(Reason::AllRequestsFailed { requests: http });
+        return Some(Reason::AllRequestsFailed(http));
     }
     // An exception may have come before the request.
     (requests.saturating_add(exceptions) < iterations).then_some(Reason::FewRequests {

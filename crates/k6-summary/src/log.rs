@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-
 use crate::text::one_line;
 
 /// How k6 begins to say that `exec.test.abort` was called.
@@ -13,12 +11,11 @@ const FAILED: &str = "test marked as failed: ";
 /// How much of a message is kept, in characters.
 const LONGEST_MESSAGE: usize = 200;
 
-/// What k6's log says of the script, if it is written with `--log-format=json`. Feed it every line
-/// that k6 writes, in order; what is no entry of the log is passed over.
+/// What k6's log says of the script, if it is written with `--log-format=json`. Feed it every entry, in order.
 ///
 /// ```
 /// let mut log = k6_summary::Log::default();
-/// log.line(r#"{"level":"error","executor":"constant-vus","msg":"TypeError: no\n\tat default (file:///t/mine.js:10:20(26))\n"}"#);
+/// log.entry("error", "TypeError: no\n\tat default (file:///t/mine.js:10:20(26))\n", true, None);
 /// assert_eq!(log.exceptions(), 1);
 /// assert_eq!(log.first_exception().unwrap().to_string(), "TypeError: no, at mine.js:10");
 /// ```
@@ -26,7 +23,8 @@ const LONGEST_MESSAGE: usize = 200;
 pub struct Log {
     exceptions: u64,
     first: Option<Exception>,
-    end: Option<(End, Exception)>,
+    /// What ended the test or marked it as failed, in words.
+    end: Option<(&'static str, Exception)>,
 }
 
 /// An exception of the script.
@@ -38,39 +36,7 @@ pub struct Exception {
     pub place: Option<String>,
 }
 
-/// An entry of the log, as far as it is read here.
-#[derive(Deserialize)]
-struct Entry {
-    level: String,
-    msg: String,
-    executor: Option<String>,
-    hint: Option<String>,
-}
-
-/// What it was that ended the test, or marked it as failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Setup,
-    Teardown,
-    Loading,
-    Abort,
-    Failed,
-}
-
 impl Log {
-    /// Takes note of a line.
-    pub fn line(&mut self, line: &str) {
-        let entry = line
-            .starts_with('{')
-            .then(|| serde_json::from_str(line).ok());
-        let entry: Option<Entry> = entry.flatten();
-        let Some(entry) = entry else {
-            return;
-        };
-        let hint = entry.hint.as_deref();
-        self.entry(&entry.level, &entry.msg, entry.executor.is_some(), hint);
-    }
-
     /// Takes note of an entry of the log: its level, its message, whether it names an executor, as k6 does only of an
     /// exception that ended an iteration, and its hint.
     pub fn entry(&mut self, level: &str, text: &str, in_iteration: bool, hint: Option<&str>) {
@@ -80,9 +46,8 @@ impl Log {
         if in_iteration {
             self.exceptions += 1;
             self.first.get_or_insert_with(|| Exception::of(text));
-        } else if let Some(end) = End::of(text, hint) {
-            self.end
-                .get_or_insert_with(|| (end, Exception::of(end.words(text))));
+        } else if let Some((what, words)) = end(text, hint) {
+            self.end.get_or_insert_with(|| (what, Exception::of(words)));
         }
     }
 
@@ -106,7 +71,7 @@ impl Log {
         }
     }
 
-    pub(crate) fn end(&self) -> Option<&(End, Exception)> {
+    pub(crate) fn end(&self) -> Option<&(&'static str, Exception)> {
         self.end.as_ref()
     }
 }
@@ -137,48 +102,26 @@ impl fmt::Display for Exception {
     }
 }
 
-impl End {
-    fn of(text: &str, hint: Option<&str>) -> Option<Self> {
-        if text.starts_with(ABORTED) {
-            return Some(Self::Abort);
-        }
-        if text.starts_with(FAILED) {
-            return Some(Self::Failed);
-        }
-        (hint == Some("script exception")).then(|| {
-            if text.contains("\tat setup (") {
-                Self::Setup
-            } else if text.contains("\tat teardown (") {
-                Self::Teardown
-            } else {
-                Self::Loading
-            }
-        })
+/// What it is that ends the test or marks it as failed, and the script's own words within k6's.
+fn end<'t>(text: &'t str, hint: Option<&str>) -> Option<(&'static str, &'t str)> {
+    if let Some(words) = text.strip_prefix(ABORTED) {
+        let words = words.split(" at ").next().unwrap_or(words);
+        return Some(("the script aborted the test", words));
     }
-
-    /// The script's own words within k6's.
-    fn words(self, text: &str) -> &str {
-        let words = [ABORTED, FAILED]
-            .iter()
-            .find_map(|prefix| text.strip_prefix(prefix))
-            .unwrap_or(text);
-        match self {
-            Self::Abort => words.split(" at ").next().unwrap_or(words),
-            _ => words,
+    if let Some(words) = text.strip_prefix(FAILED) {
+        return Some(("the script marked the test as failed", words));
+    }
+    let what = match hint {
+        Some("script exception") if text.contains("\tat setup (") => {
+            "setup() ended with an exception"
         }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Setup => "setup() ended with an exception",
-            Self::Teardown => "teardown() ended with an exception",
-            Self::Loading => "the script ended with an exception while it was loaded",
-            Self::Abort => "the script aborted the test",
-            Self::Failed => "the script marked the test as failed",
-        })
-    }
+        Some("script exception") if text.contains("\tat teardown (") => {
+            "teardown() ended with an exception"
+        }
+        Some("script exception") => "the script ended with an exception while it was loaded",
+        _ => return None,
+    };
+    Some((what, text))
 }
 
 /// The first frame of a stack that is the script's own: not k6's, and not of `main.js`, which calls it.

@@ -19,38 +19,20 @@ pub enum Reason {
     /// The load generator or its machine was at its limit, in a sentence, and nothing is known of the
     /// server.
     Generator(String),
-    /// The server's process ended during the test.
-    ServerDied {
-        /// How.
-        description: String,
-    },
-    /// The server lives, but its health check fails.
-    ServerUnhealthy {
-        /// How.
-        description: String,
-    },
-    /// The script itself ended the test, or marked it as failed.
-    ScriptEnded {
-        /// How, and with which words.
-        description: String,
-    },
-    /// k6 ended in another way than a test run does.
-    K6Exit {
-        /// How.
-        exit: K6Exit,
-    },
+    /// The server's process ended during the test, and how.
+    ServerDied(String),
+    /// The server lives, but its health check fails, and how.
+    ServerUnhealthy(String),
+    /// The script itself ended the test, or marked it as failed: how, and with which words.
+    ScriptEnded(String),
+    /// k6 ended in this way, and not as a test run does.
+    K6Exit(K6Exit),
     /// k6 left no summary.
     SummaryMissing,
-    /// The summary is cut off.
-    SummaryTruncated {
-        /// Where.
-        description: String,
-    },
-    /// The summary cannot be read.
-    SummaryUnreadable {
-        /// Why.
-        description: String,
-    },
+    /// The summary is cut off, and where.
+    SummaryTruncated(String),
+    /// The summary cannot be read, and why.
+    SummaryUnreadable(String),
     /// No iteration came to its end.
     NoIteration {
         /// How long the test ran.
@@ -58,11 +40,8 @@ pub enum Reason {
         /// HTTP requests and WebSocket sessions that were made all the same.
         requests: u64,
     },
-    /// Iterations did nothing that reaches a server.
-    NoTraffic {
-        /// Iterations that completed.
-        iterations: u64,
-    },
+    /// So many iterations completed, and nothing of them reached a server.
+    NoTraffic(u64),
     /// Nothing but `setup` and `teardown` reached a server.
     OnlySetupRequests {
         /// Iterations that completed.
@@ -70,11 +49,8 @@ pub enum Reason {
         /// HTTP requests and WebSocket sessions of `setup` and `teardown`.
         requests: u64,
     },
-    /// Every single HTTP request failed.
-    AllRequestsFailed {
-        /// How many.
-        requests: u64,
-    },
+    /// Every single HTTP request failed of so many.
+    AllRequestsFailed(u64),
     /// Too many iterations ended with an exception.
     Exceptions {
         /// How many did.
@@ -107,11 +83,8 @@ pub enum Reason {
         /// How many should have.
         planned: u64,
     },
-    /// A check was never made that must be.
-    CheckNotMade {
-        /// Its name.
-        check: String,
-    },
+    /// The check of this name was never made, and must be.
+    CheckNotMade(String),
     /// Checks were made, and failed each time.
     ChecksNeverPassed {
         /// The first one's name, with groups.
@@ -161,7 +134,7 @@ impl Reason {
             self,
             Self::FewRequests { .. }
                 | Self::VirtualUsers { .. }
-                | Self::CheckNotMade { .. }
+                | Self::CheckNotMade(_)
                 | Self::RuleBroken(_)
         )
     }
@@ -170,10 +143,10 @@ impl Reason {
     pub(crate) fn is_of_k6(&self) -> bool {
         matches!(
             self,
-            Self::K6Exit { .. }
+            Self::K6Exit(_)
                 | Self::SummaryMissing
-                | Self::SummaryTruncated { .. }
-                | Self::SummaryUnreadable { .. }
+                | Self::SummaryTruncated(_)
+                | Self::SummaryUnreadable(_)
         )
     }
 
@@ -182,22 +155,22 @@ impl Reason {
         match self {
             Self::Interrupted => 0,
             Self::Generator(_) => 1,
-            Self::ServerDied { .. } => 2,
-            Self::ServerUnhealthy { .. } => 3,
-            Self::ScriptEnded { .. } => 4,
-            Self::K6Exit { .. } => 5,
+            Self::ServerDied(_) => 2,
+            Self::ServerUnhealthy(_) => 3,
+            Self::ScriptEnded(_) => 4,
+            Self::K6Exit(_) => 5,
             Self::SummaryMissing => 6,
-            Self::SummaryTruncated { .. } => 7,
-            Self::SummaryUnreadable { .. } => 8,
+            Self::SummaryTruncated(_) => 7,
+            Self::SummaryUnreadable(_) => 8,
             Self::NoIteration { .. } => 9,
-            Self::NoTraffic { .. } => 10,
+            Self::NoTraffic(_) => 10,
             Self::OnlySetupRequests { .. } => 11,
-            Self::AllRequestsFailed { .. } => 12,
+            Self::AllRequestsFailed(_) => 12,
             Self::Exceptions { .. } => 13,
             Self::FewRequests { .. } => 14,
             Self::VirtualUsers { .. } => 15,
             Self::DroppedIterations { .. } => 16,
-            Self::CheckNotMade { .. } => 17,
+            Self::CheckNotMade(_) => 17,
             Self::ChecksNeverPassed { .. } => 18,
             Self::NoChecks => 19,
             Self::ThresholdCrossed(_) => 20,
@@ -221,12 +194,8 @@ impl Reason {
         let (Self::ThresholdCrossed(row) | Self::RuleBroken(row)) = self else {
             return 0.0;
         };
-        let is_upper = row
-            .operator
-            .as_deref()
-            .is_some_and(|it| it.starts_with('<'));
         match row.value.zip(row.bound) {
-            Some((value, bound)) if is_upper => value / bound,
+            Some((value, bound)) if row.is_upper() => value / bound,
             // As of `count==0`.
             Some((_, 0.0)) => f64::INFINITY,
             Some((value, bound)) => bound / value,
@@ -238,18 +207,14 @@ impl Reason {
     #[must_use]
     pub fn is_of_failed_requests(&self) -> bool {
         match self {
-            Self::AllRequestsFailed { .. }
+            Self::AllRequestsFailed(_)
             | Self::Exceptions { .. }
             | Self::ChecksNeverPassed { .. }
             | Self::ChecksBelowMinimum { .. } => true,
             // A rate of another kind, such as of hits of a cache, has its own reasons.
             Self::ThresholdCrossed(row) => {
-                let is_upper = row
-                    .operator
-                    .as_deref()
-                    .is_some_and(|it| it.starts_with('<'));
                 let is_checks = row.metric.starts_with("checks");
-                row.unit == Unit::Ratio && (is_upper || is_checks)
+                row.unit == Unit::Ratio && (row.is_upper() || is_checks)
             }
             _ => false,
         }
@@ -259,17 +224,17 @@ impl Reason {
 /// Leaves out what only says once more that requests failed: the table of thresholds and checks has all of it.
 pub(crate) fn say_once(reasons: &mut Vec<Reason>) {
     let has = |is: fn(&Reason) -> bool| reasons.iter().any(is);
-    let ended = has(|it| matches!(it, Reason::ScriptEnded { .. }));
-    let died = has(|it| matches!(it, Reason::ServerDied { .. }));
-    let all_failed = has(|it| matches!(it, Reason::AllRequestsFailed { .. }));
+    let ended = has(|it| matches!(it, Reason::ScriptEnded(_)));
+    let died = has(|it| matches!(it, Reason::ServerDied(_)));
+    let all_failed = has(|it| matches!(it, Reason::AllRequestsFailed(_)));
     // How many checks failed at least of those that never passed.
     let never = reasons.iter().find_map(|it| match it {
         Reason::ChecksNeverPassed { total, more, .. } => Some(total * (*more as u64 + 1)),
         _ => None,
     });
     reasons.retain(|reason| match reason {
-        Reason::K6Exit { .. } | Reason::NoIteration { .. } => !(ended || died),
-        Reason::AllRequestsFailed { .. } => !died,
+        Reason::K6Exit(_) | Reason::NoIteration { .. } => !(ended || died),
+        Reason::AllRequestsFailed(_) => !died,
         Reason::ChecksBelowMinimum { passes, total, .. } => {
             let is_said = never.is_some_and(|never| 2 * never >= total - passes);
             !(died || all_failed || is_said)

@@ -109,16 +109,9 @@ impl Summary {
     #[must_use]
     pub fn iteration_exceptions(&self) -> (u64, u64) {
         // A "pass" of this rate is an iteration for which "ended with an exception" is true.
-        let exceptions = self.metric("iteration_exceptions");
-        let value = |name| {
-            exceptions
-                .and_then(|metric| metric.value(name))
-                .map_or(0, |it| it as u64)
-        };
-        (
-            value("passes"),
-            value("passes").saturating_add(value("fails")),
-        )
+        let value = |name| self.whole("iteration_exceptions", name);
+        let exceptions = value("passes");
+        (exceptions, exceptions.saturating_add(value("fails")))
     }
 
     /// HTTP requests and WebSocket sessions by the load alone, without those of `setup` and `teardown`.
@@ -135,9 +128,7 @@ impl Summary {
     #[must_use]
     pub fn failed_http_requests(&self) -> u64 {
         // A "pass" of this rate is a request for which "failed" is true.
-        self.metric("http_req_failed")
-            .and_then(|metric| metric.value("passes"))
-            .map_or(0, |passes| passes as u64)
+        self.whole("http_req_failed", "passes")
     }
 
     /// The share of HTTP requests that failed, 0 to 1; none without requests.
@@ -174,8 +165,12 @@ impl Summary {
     /// The sum of a counter; zero if there is none of that name.
     #[must_use]
     pub fn counter(&self, name: &str) -> u64 {
-        self.metric(name)
-            .and_then(|metric| metric.value("count"))
-            .map_or(0, |count| count as u64)
+        self.whole(name, "count")
+    }
+
+    /// A value that is a whole number; zero if there is none.
+    fn whole(&self, metric: &str, value: &str) -> u64 {
+        let value = self.metric(metric).and_then(|metric| metric.value(value));
+        value.map_or(0, |it| it as u64)
     }
 }

@@ -137,6 +137,12 @@ impl ThresholdRow {
         }
     }
 
+    /// Whether the bound is one from above.
+    pub(crate) fn is_upper(&self) -> bool {
+        let operator = self.operator.as_deref();
+        operator.is_some_and(|it| it.starts_with('<'))
+    }
+
     /// Whether it is a rule of evidence.
     pub(crate) fn is_rule(&self) -> bool {
         self.note.as_deref() == Some(RULE)

@@ -79,11 +79,8 @@ pub(crate) fn weigh(evidence: &Evidence<'_>) -> Verdict {
     }
     verdict.reasons.extend(judge_server(&evidence.server));
     let end = evidence.log.end();
-    verdict
-        .reasons
-        .extend(end.map(|(end, exception)| Reason::ScriptEnded {
-            description: format!("{end}: {exception}"),
-        }));
+    let end = end.map(|(end, exception)| format!("{end}: {exception}"));
+    verdict.reasons.extend(end.map(Reason::ScriptEnded));
     verdict.reasons.sort_by(|a, b| {
         let worst_first = || b.excess().total_cmp(&a.excess());
         a.rank().cmp(&b.rank()).then_with(worst_first)
@@ -166,22 +163,18 @@ fn judge_summary(evidence: &Evidence<'_>, summary: &Summary) -> Verdict {
 }
 
 fn judge_server(server: &ServerState) -> Option<Reason> {
-    match server {
+    match server.clone() {
         ServerState::Healthy => None,
-        ServerState::Dead(description) => Some(Reason::ServerDied {
-            description: description.clone(),
-        }),
-        ServerState::Unhealthy(description) => Some(Reason::ServerUnhealthy {
-            description: description.clone(),
-        }),
+        ServerState::Dead(how) => Some(Reason::ServerDied(how)),
+        ServerState::Unhealthy(how) => Some(Reason::ServerUnhealthy(how)),
     }
 }
 
 fn judge_problem(problem: &SummaryProblem) -> Reason {
     match problem.clone() {
         SummaryProblem::Missing => Reason::SummaryMissing,
-        SummaryProblem::Truncated(description) => Reason::SummaryTruncated { description },
-        SummaryProblem::Unreadable(description) => Reason::SummaryUnreadable { description },
+        SummaryProblem::Truncated(place) => Reason::SummaryTruncated(place),
+        SummaryProblem::Unreadable(why) => Reason::SummaryUnreadable(why),
     }
 }
 
@@ -204,6 +197,6 @@ pub(crate) fn judge_exit(
             Some(Reason::ExitDisagrees { code, crossed })
         }
         (K6Exit::Code(STOPPED_BY_SIGNAL), _) if interrupted => None,
-        (exit, _) => Some(Reason::K6Exit { exit }),
+        (exit, _) => Some(Reason::K6Exit(exit)),
     }
 }

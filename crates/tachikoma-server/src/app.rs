@@ -2,9 +2,8 @@
 //! before the port is open.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use axum::http::HeaderMap;
 use tokio::sync::watch;
 
 use crate::api::answer::AnswerRoom;
@@ -120,15 +119,8 @@ impl App {
         }
     }
 
-    /// Whether the header `Authorization` carries the key.
-    pub fn authorizes(&self, headers: &HeaderMap) -> bool {
-        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
-        key.authorizes(headers)
-    }
-
-    /// Whether this is the key.
-    pub fn key_matches(&self, candidate: &str) -> bool {
-        let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
-        key.matches(candidate.as_bytes())
+    /// The key that clients must show.
+    pub fn key(&self) -> RwLockReadGuard<'_, ApiKey> {
+        self.key.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

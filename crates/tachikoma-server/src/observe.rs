@@ -41,7 +41,7 @@ pub async fn observe(app: &AppState, routes: &Router, mut request: Request) -> R
     let refusal = if route == UNMATCHED {
         let detail = "there is nothing at this path; /api/openapi.json lists what there is";
         Some(Problem::not_found(detail))
-    } else if !OPEN.contains(&route) && !app.authorizes(request.headers()) {
+    } else if !OPEN.contains(&route) && !app.key().authorizes(request.headers()) {
         Some(Problem::unauthorized())
     } else {
         let detail = "the server has more requests than it can take; try again later";

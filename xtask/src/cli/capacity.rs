@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::load_test::{Running, To, group};
+use super::load_test::{Running, To, group, within};
 
 const AFTER: &str = "\
 What it does: the load is doubled from --start until a threshold, a check or
@@ -84,18 +84,15 @@ pub struct Search {
 
 fn resolution(text: &str) -> Result<f64, String> {
     let percent = text.strip_suffix('%').map(str::trim);
-    match percent.and_then(|number| number.parse::<f64>().ok()) {
-        Some(percent) if (1.0..=50.0).contains(&percent) => Ok(percent / 100.0),
-        _ => Err("the resolution is a percentage from 1% to 50%, as in `5%`".into()),
-    }
+    let share = percent.and_then(|number| Some(number.parse::<f64>().ok()? / 100.0));
+    let wrong = "the resolution is a percentage from 1% to 50%, as in `5%`";
+    within(share, 0.01..=0.5, wrong)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let possible = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
-    match humantime::parse_duration(text) {
-        Ok(time) if possible.contains(&time) => Ok(time),
-        _ => Err("a time from 1s to 24h, as in `90s` or `10m`".into()),
-    }
+    let wrong = "a time from 1s to 24h, as in `90s` or `10m`";
+    within(humantime::parse_duration(text).ok(), possible, wrong)
 }
 
 #[cfg(test)]

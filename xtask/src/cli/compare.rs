@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::load_test::{FindK6, group, path};
+use super::load_test::{FindK6, group, path, within};
 use super::output::Output;
 use crate::record::Kind;
 
@@ -138,12 +138,9 @@ const DEFAULT_BLOCK: &str = "1500ms";
 const DEFAULT_VUS: u64 = 50;
 
 fn block(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if (Duration::from_millis(200)..=Duration::from_secs(600)).contains(&time) => {
-            Ok(time)
-        }
-        _ => Err("a pair takes from 200ms to 10m, as in `2s`".into()),
-    }
+    let possible = Duration::from_millis(200)..=Duration::from_secs(600);
+    let wrong = "a pair takes from 200ms to 10m, as in `2s`";
+    within(humantime::parse_duration(text).ok(), possible, wrong)
 }
 
 fn floor(text: &str) -> Result<(Kind, f64), String> {
@@ -157,11 +154,8 @@ fn floor(text: &str) -> Result<(Kind, f64), String> {
         .trim()
         .parse()
         .map_err(|_| wrong())?;
-    let kind = Kind::WITH_FLOOR
-        .into_iter()
-        .find(|known| known.name() == kind);
-    match kind {
-        Some(kind) if share.is_finite() && share >= 0.0 => Ok((kind, share / 100.0)),
+    match Kind::from_str(kind, false) {
+        Ok(kind) if share.is_finite() && share >= 0.0 => Ok((kind, share / 100.0)),
         _ => Err(wrong()),
     }
 }

@@ -1,5 +1,6 @@
 //! The command line of `load-test`, and what other commands share with it.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -279,31 +280,29 @@ fn process(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| wrong.to_owned())
 }
 
+/// A value within `range`; else `wrong`, in words.
+pub(super) fn within<T: PartialOrd>(
+    value: Option<T>,
+    range: RangeInclusive<T>,
+    wrong: &str,
+) -> Result<T, String> {
+    let value = value.filter(|value| range.contains(value));
+    value.ok_or_else(|| wrong.to_owned())
+}
+
 fn time_scale(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(scale) if (0.001..=10.0).contains(&scale) => Ok(scale),
-        _ => Err(
-            "the time scale is a number from 0.001 to 10, such as 0.1 for a tenth of the time"
-                .into(),
-        ),
-    }
+    let wrong = "the time scale is a number from 0.001 to 10, such as 0.1 for a tenth of the time";
+    within(text.parse().ok(), 0.001..=10.0, wrong)
 }
 
 fn vus_scale(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(scale) if (0.01..=10_000.0).contains(&scale) => Ok(scale),
-        _ => Err(
-            "the scale of the virtual users is a number from 0.01 to 10000, such as 10 for ten times as many"
-                .into(),
-        ),
-    }
+    let wrong = "the scale of the virtual users is a number from 0.01 to 10000, such as 10 for ten times as many";
+    within(text.parse().ok(), 0.01..=10_000.0, wrong)
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("a share is a number from 0 to 1, such as 0.95 for 95 %".into()),
-    }
+    let wrong = "a share is a number from 0 to 1, such as 0.95 for 95 %";
+    within(text.parse().ok(), 0.0..=1.0, wrong)
 }
 
 fn growth_bound(text: &str) -> Result<GrowthBound, String> {

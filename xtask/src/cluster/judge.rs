@@ -74,7 +74,7 @@ pub fn judge(
     let is_told = !problems.is_empty();
     let is_cut_off = conclusion.is_none();
     verdict.reasons.retain(|it| match it {
-        Reason::K6Exit { .. } => !is_told,
+        Reason::K6Exit(_) => !is_told,
         // Nobody waited for it.
         Reason::SummaryMissing => !is_cut_off,
         _ => true,

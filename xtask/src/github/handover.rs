@@ -8,22 +8,14 @@ use crate::record::Outcome;
 use crate::report::{self, Document, Tone};
 use crate::ui;
 
-/// A sentence at the top of the run's page.
-#[derive(Debug, PartialEq, Eq)]
-struct Annotation {
-    level: Level,
-    title: String,
-    message: String,
-}
-
 /// Hands over what `document` says; the results are in `folder`. Nothing outside of GitHub Actions.
 pub fn hand_over(document: &Document, folder: &Path) {
     if !on() {
         return;
     }
     super::is_told();
-    for it in annotations(document) {
-        annotate(it.level, &it.title, &it.message);
+    for (level, title, message) in annotations(document) {
+        annotate(level, &title, &message);
     }
     let values = [
         verdict(document.outcome).to_owned(),
@@ -49,15 +41,12 @@ fn verdict(outcome: Outcome) -> &'static str {
     }
 }
 
-/// What is shown at the top of the page, the most telling first: GitHub shows ten of each level for a step.
-fn annotations(document: &Document) -> Vec<Annotation> {
-    let mut out: Vec<Annotation> = Vec::new();
+/// What is shown at the top of the page, level, title and message, the most telling first: GitHub shows ten of each level
+/// for a step.
+fn annotations(document: &Document) -> Vec<(Level, String, String)> {
+    let mut out = Vec::new();
     let mut add = |level, title: &str, message: &str| {
-        out.push(Annotation {
-            level,
-            title: title.to_owned(),
-            message: message.to_owned(),
-        });
+        out.push((level, title.to_owned(), message.to_owned()));
     };
     for reason in &document.reasons {
         add(Level::Error, &document.subject, reason);
@@ -150,7 +139,7 @@ mod tests {
         });
         let document = report::run_view(&run, &[], Path::new("/nonexistent"));
         let all = annotations(&document).into_iter();
-        all.map(|it| format!("{:?} {}: {}", it.level, it.title, it.message))
+        all.map(|(level, title, message)| format!("{level:?} {title}: {message}"))
             .collect()
     }
 

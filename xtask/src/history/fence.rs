@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn state(record: &PastRecord, metric: &str) -> PastState {
-        let metric = metric.parse().unwrap();
+        let metric = Measure::try_from(metric.to_owned()).unwrap();
         let row = record.metrics.iter().find(|row| row.metric == metric);
         row.unwrap_or_else(|| panic!("no {metric}")).state
     }

@@ -7,7 +7,6 @@
 mod archive;
 mod command;
 mod download;
-mod error;
 mod find;
 mod own_copy;
 mod pins;
@@ -20,5 +19,4 @@ mod sources;
 mod tests;
 
 pub use command::command;
-pub use error::K6Error;
 pub use find::{FindOptions, K6, ensure, is_missing};

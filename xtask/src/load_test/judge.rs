@@ -120,7 +120,7 @@ fn settle(record: &mut TestRecord, verdict: Verdict, measured: &Measured) {
             .reasons
             .insert(0, "k6 took much longer than planned and was stopped".into());
     }
-    let told = |reason: &Reason| matches!(reason, Reason::ScriptEnded { .. });
+    let told = |reason: &Reason| matches!(reason, Reason::ScriptEnded(_));
     if !unmeasured && !verdict.reasons.iter().any(told) {
         let words = last_words(ran, measured.summary.is_ok());
         record.reasons.extend(words);
@@ -207,7 +207,7 @@ fn by_endpoint(
     };
     let others = reasons.iter().filter(|reason| match reason {
         // An exception and a check that never passed may have another cause.
-        Reason::Exceptions { .. } | Reason::AllRequestsFailed { .. } => true,
+        Reason::Exceptions { .. } | Reason::AllRequestsFailed(_) => true,
         Reason::ChecksNeverPassed { .. } => !always,
         Reason::ThresholdCrossed(row) if is_other(row) => true,
         other => !other.is_of_failed_requests(),

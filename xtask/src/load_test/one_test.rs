@@ -99,24 +99,18 @@ impl Run<'_> {
         } = making;
         let test = self.plan.tests[index].clone();
         let shape = &self.shapes[index];
-        let revision = prometheus::revision(&self.record);
+        let tags = Tags::of(&self.record, test_id, &test);
         let mut env = self
             .plan
-            .run_env(&test, &server.address, test_id, &revision);
+            .run_env(&test, &server.address, test_id, &tags.revision);
         let mut outputs = Vec::new();
         if let Some(prometheus) = &self.prometheus {
             env.extend(prometheus.k6_env(shape.duration()));
             outputs = Prometheus::k6_args();
         }
         let mut live = self.prometheus.as_ref().map(|prometheus| {
-            let tags = Tags {
-                testid: test_id.to_owned(),
-                profile: self.plan.profile.clone(),
-                test: test.clone(),
-                revision,
-            };
             let before = server.sampler().and_then(Sampler::now);
-            prometheus.test_begins(tags, shape.duration(), prometheus::unix_ms(), before)
+            prometheus.test_begins(tags, shape.duration(), before)
         });
         let invocation = Invocation {
             k6: &self.k6.path,

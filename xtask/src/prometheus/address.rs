@@ -3,6 +3,7 @@
 use reqwest::Url;
 
 use crate::error::UsageError;
+use crate::http;
 
 /// Where Prometheus takes samples. Source: <https://prometheus.io/docs/specs/prw/remote_write_spec/>.
 const WRITE_PATH: &str = "/api/v1/write";
@@ -55,25 +56,8 @@ impl Addresses {
 }
 
 fn parse(what: &str, text: &str, example: &str) -> Result<Url, UsageError> {
-    let wrong = |why: &str| {
-        UsageError(format!(
-            "the {what} `{text}` {why}: give one like {example}"
-        ))
-    };
-    let url = Url::parse(text).map_err(|error| wrong(&format!("is not a URL ({error})")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong("must begin with http:// or https://"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(UsageError(format!(
-            "the {what} holds a user name or password, which would be written into the results: set \
-             K6_PROMETHEUS_RW_USERNAME and K6_PROMETHEUS_RW_PASSWORD instead"
-        )));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("has a query or fragment"));
-    }
-    Ok(url)
+    let instead = "set K6_PROMETHEUS_RW_USERNAME and K6_PROMETHEUS_RW_PASSWORD";
+    http::given(what, text, &["http", "https"], example, instead)
 }
 
 #[cfg(test)]

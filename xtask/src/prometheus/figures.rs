@@ -2,8 +2,9 @@
 
 use k6_summary::{ThresholdState, Unit};
 
+use super::revision;
 use super::wire::Series;
-use crate::record::{Outcome, TestRecord};
+use crate::record::{Outcome, RunRecord, TestRecord};
 use crate::server::Sample;
 
 /// What every series of a test is tagged with, k6's as well as these.
@@ -20,6 +21,16 @@ pub struct Tags {
 }
 
 impl Tags {
+    /// Those of `test` in `run`; a step of a search has a `testid` of its own.
+    pub fn of(run: &RunRecord, testid: &str, test: &str) -> Self {
+        Self {
+            testid: testid.to_owned(),
+            profile: run.profile.clone(),
+            test: test.to_owned(),
+            revision: revision(run),
+        }
+    }
+
     fn labels(&self) -> [(&str, &str); 4] {
         [
             ("testid", &self.testid),
@@ -63,68 +74,45 @@ pub fn usage(tags: &Tags, samples: &[Sample], first: &Sample, from_unix_ms: f64)
 
 /// The verdict on a test, and its figures as a whole.
 pub fn settled(tags: &Tags, test: &TestRecord, now_ms: f64) -> Vec<Series> {
-    let mut series = Vec::new();
+    let one = |name: &str, labels: &[(&str, &str)], value: f64| {
+        let labels = tags.labels().into_iter().chain(labels.iter().copied());
+        Series::new(name, labels, [(now_ms, value)])
+    };
     let passed = match test.outcome {
         Outcome::Passed => Some(1.0),
         Outcome::Failed => Some(0.0),
         // It says nothing about the server.
         Outcome::Interrupted | Outcome::NotRun | Outcome::CouldNotRun => None,
     };
-    if let Some(passed) = passed {
-        series.push(Series::new(
-            "tachikoma_load_test_passed",
-            tags.labels(),
-            [(now_ms, passed)],
-        ));
-    }
+    let passed = passed.map(|passed| one("tachikoma_load_test_passed", &[], passed));
+    let mut series = Vec::from_iter(passed);
     for row in &test.thresholds {
         let passed = match row.state {
             ThresholdState::Passed => 1.0,
             ThresholdState::Crossed | ThresholdState::Undecided => 0.0,
             ThresholdState::NotEvaluated => continue,
         };
-        let labels = [
-            ("metric", row.metric.as_str()),
-            ("threshold", row.expression.as_str()),
-        ];
-        series.push(Series::new(
-            "tachikoma_load_test_threshold_passed",
-            tags.labels().into_iter().chain(labels),
-            [(now_ms, passed)],
-        ));
+        let labels = [("metric", &*row.metric), ("threshold", &*row.expression)];
+        series.push(one("tachikoma_load_test_threshold_passed", &labels, passed));
     }
     let trends = test.metrics.iter().flat_map(|metrics| &metrics.trends);
     for (metric, digest) in trends.filter(|(_, digest)| digest.unit == Unit::Milliseconds) {
-        let quantiles = [
-            ("0.5", digest.med),
-            ("0.95", digest.p95),
-            ("0.99", digest.p99),
-        ];
-        for (quantile, value) in quantiles {
-            let Some(value) = value else { continue };
-            let labels = [("metric", metric.as_str()), ("quantile", quantile)];
-            series.push(Series::new(
-                "tachikoma_load_test_latency_seconds",
-                tags.labels().into_iter().chain(labels),
-                [(now_ms, value / 1000.0)],
-            ));
+        let (med, p95, p99) = (digest.med, digest.p95, digest.p99);
+        for (quantile, value) in [("0.5", med), ("0.95", p95), ("0.99", p99)] {
+            let labels = [("metric", &**metric), ("quantile", quantile)];
+            let seconds = value.map(|ms| ms / 1000.0);
+            series.extend(seconds.map(|s| one("tachikoma_load_test_latency_seconds", &labels, s)));
         }
     }
     let cpu = test.server_usage.and_then(|usage| usage.cpu_us_per_request);
-    if let Some(microseconds) = cpu {
-        series.push(Series::new(
-            "tachikoma_load_test_cpu_seconds_per_request",
-            tags.labels(),
-            [(now_ms, microseconds / 1e6)],
-        ));
-    }
+    let name = "tachikoma_load_test_cpu_seconds_per_request";
+    series.extend(cpu.map(|microseconds| one(name, &[], microseconds / 1e6)));
     series
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::RunRecord;
 
     fn tags() -> Tags {
         Tags {
@@ -138,16 +126,11 @@ mod tests {
     fn found(series: &[Series], labels: &[(&str, &str)]) -> Option<f64> {
         let has = |series: &&Series| {
             labels.iter().all(|(name, value)| {
-                series
-                    .labels
-                    .iter()
-                    .any(|label| label.name == *name && label.value == *value)
+                let mut all = series.labels.iter();
+                all.any(|label| (&*label.0, &*label.1) == (*name, *value))
             })
         };
-        series
-            .iter()
-            .find(has)
-            .map(|series| series.samples[0].value)
+        series.iter().find(has).map(|series| series.samples[0].1)
     }
 
     #[test]
@@ -197,7 +180,7 @@ mod tests {
             .count();
         let thresholds = series
             .iter()
-            .filter(|series| series.labels[0].value == "tachikoma_load_test_threshold_passed");
+            .filter(|series| series.labels[0].1 == "tachikoma_load_test_threshold_passed");
         assert_eq!(thresholds.count(), evaluated);
     }
 
@@ -212,11 +195,7 @@ mod tests {
         };
         let first = sample(10.0, 3.0);
         let [cpu, memory] = usage(&tags(), &[sample(12.0, 3.5)], &first, 100_000.0);
-        assert_eq!(cpu.samples, [wire_sample(102_000, 0.5)]);
-        assert_eq!(memory.samples, [wire_sample(102_000, 7.0)]);
-    }
-
-    fn wire_sample(timestamp: i64, value: f64) -> super::super::wire::Sample {
-        super::super::wire::Sample { value, timestamp }
+        assert_eq!(cpu.samples, [(102_000, 0.5)]);
+        assert_eq!(memory.samples, [(102_000, 7.0)]);
     }
 }

@@ -24,7 +24,6 @@ impl<'a> Live<'a> {
         sender: &'a Sender,
         tags: Tags,
         interval: Duration,
-        from_unix_ms: f64,
         first: Option<Sample>,
     ) -> Self {
         Self {
@@ -32,7 +31,7 @@ impl<'a> Live<'a> {
             tags,
             interval,
             next: Instant::now(),
-            from_unix_ms,
+            from_unix_ms: unix_ms(),
             first,
             sent_s: 0.0,
         }

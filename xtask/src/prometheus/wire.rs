@@ -7,28 +7,10 @@ use prost::encoding::{WireType, double, encode_key, encode_varint, int64, string
 /// One time series and its new samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// The labels, sorted by name, the metric's name among them.
-    pub labels: Vec<Label>,
-    /// The samples, the oldest first.
-    pub samples: Vec<Sample>,
-}
-
-/// A label.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-}
-
-/// A value at a time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
-    /// The value.
-    pub value: f64,
-    /// Milliseconds since 1970.
-    pub timestamp: i64,
+    /// Names and values of the labels, sorted by name, the metric's name among them.
+    pub labels: Vec<(String, String)>,
+    /// Milliseconds since 1970 and the value then, the oldest first.
+    pub samples: Vec<(i64, f64)>,
 }
 
 impl Series {
@@ -38,20 +20,13 @@ impl Series {
         labels: impl IntoIterator<Item = (&'l str, &'l str)>,
         samples: impl IntoIterator<Item = (f64, f64)>,
     ) -> Self {
-        let label = |(name, value): (&str, &str)| Label {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
-        let mut labels: Vec<Label> = std::iter::once(("__name__", name))
-            .chain(labels)
-            .filter(|(_, value)| !value.is_empty())
-            .map(label)
-            .collect();
-        labels.sort_by(|a, b| a.name.cmp(&b.name));
-        let samples = samples.into_iter().map(|(unix_ms, value)| Sample {
-            value,
-            timestamp: unix_ms as i64,
-        });
+        let labels = std::iter::once(("__name__", name)).chain(labels);
+        let labels = labels.filter(|(_, value)| !value.is_empty());
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut labels: Vec<_> = labels.collect();
+        labels.sort();
+        let samples = samples.into_iter();
+        let samples = samples.map(|(unix_ms, value)| (unix_ms as i64, value));
         Self {
             labels,
             samples: samples.collect(),
@@ -75,13 +50,13 @@ pub fn body(series: &[Series]) -> Result<Vec<u8>, snap::Error> {
 /// second `syn`.
 fn encoded(series: &Series) -> Vec<u8> {
     let mut out = Vec::new();
-    for Label { name, value } in &series.labels {
+    for (name, value) in &series.labels {
         let mut label = Vec::new();
         string::encode(1, name, &mut label);
         string::encode(2, value, &mut label);
         embed(1, &label, &mut out);
     }
-    for Sample { value, timestamp } in &series.samples {
+    for (timestamp, value) in &series.samples {
         let mut sample = Vec::new();
         double::encode(1, value, &mut sample);
         int64::encode(2, timestamp, &mut sample);
@@ -108,11 +83,7 @@ mod tests {
             [("job", "a"), ("empty", ""), ("__z", "b")],
             [(1_500.9, 2.0)],
         );
-        let names: Vec<&str> = series
-            .labels
-            .iter()
-            .map(|label| label.name.as_str())
-            .collect();
+        let names: Vec<&str> = series.labels.iter().map(|(name, _)| &**name).collect();
         assert_eq!(names, ["__name__", "__z", "job"]);
         let series = Series::new("up", [], [(1_500.9, 2.0)]);
         let message = snap::raw::Decoder::new()

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 use k6_summary::{Metrics, Unit, spoken};
 use serde::{Deserialize, Serialize};
@@ -69,8 +68,10 @@ pub enum Statistic {
     Instructions,
 }
 
-/// What measures have in common: the members of a kind share their floors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// What measures have in common: the members of a kind share their floors. `--floor` names those that it may change.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -86,9 +87,11 @@ pub enum Kind {
     Bytes,
     /// Instructions of a request, which are work, whatever else the machine does.
     Instructions,
-    /// The share of failed requests.
+    /// The share of failed requests, which are counted and compared in another way.
+    #[value(skip)]
     Failed,
     /// The highest load that holds: more is better.
+    #[value(skip)]
     Capacity,
 }
 
@@ -166,33 +169,9 @@ impl Measure {
 }
 
 impl Kind {
-    /// The kinds that `--floor` names: failed requests are counted and compared in another way.
-    pub const WITH_FLOOR: [Self; 6] = [
-        Self::Median,
-        Self::P95,
-        Self::Cpu,
-        Self::Memory,
-        Self::Bytes,
-        Self::Instructions,
-    ];
-
     /// Whether more is better.
     pub fn more_is_better(self) -> bool {
         self == Self::Capacity
-    }
-
-    /// What `--floor` calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Median => "median",
-            Self::P95 => "p95",
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-            Self::Bytes => "bytes",
-            Self::Instructions => "instructions",
-            Self::Failed => "failed",
-            Self::Capacity => "capacity",
-        }
     }
 
     /// The relative change between two revisions, measured in pairs, up to which nothing is reported. Below 3 % of a
@@ -281,11 +260,17 @@ impl fmt::Display for Measure {
     }
 }
 
-impl FromStr for Measure {
-    type Err = String;
+impl From<Measure> for String {
+    fn from(measure: Measure) -> Self {
+        measure.to_string()
+    }
+}
+
+impl TryFrom<String> for Measure {
+    type Error = String;
 
     /// Reads k6's spelling, and `median` and `p95` as older files have them.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, String> {
         if let Some((_, measure)) = NAMES.iter().find(|(name, _)| *name == text) {
             return Ok(measure.clone());
         }
@@ -296,20 +281,6 @@ impl FromStr for Measure {
             "instructions" => Ok(Self::instructions(metric)),
             _ => Err(format!("`{text}` is not a value that is followed")),
         }
-    }
-}
-
-impl From<Measure> for String {
-    fn from(measure: Measure) -> Self {
-        measure.to_string()
-    }
-}
-
-impl TryFrom<String> for Measure {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 
@@ -384,10 +355,11 @@ mod tests {
             .into_keys()
             .chain(capacities)
         {
-            assert_eq!(measure.to_string().parse(), Ok(measure));
+            assert_eq!(Measure::try_from(measure.to_string()), Ok(measure));
         }
         let p95 = Measure::p95_of_requests();
-        assert_eq!("http_req_duration p95".parse(), Ok(p95.clone()));
+        let old = "http_req_duration p95".to_owned();
+        assert_eq!(Measure::try_from(old), Ok(p95.clone()));
         assert_eq!(p95.to_string(), "http_req_duration p(95)");
         let old: BTreeMap<Measure, f64> =
             serde_json::from_str(r#"{"ws_connecting median": 1.5}"#).unwrap();
@@ -396,7 +368,7 @@ mod tests {
             r#"{"ws_connecting med":1.5}"#
         );
         for wrong in ["", "med", "http_req_duration", "http_req_duration p(99)"] {
-            let error = wrong.parse::<Measure>().unwrap_err();
+            let error = Measure::try_from(wrong.to_owned()).unwrap_err();
             assert!(error.contains("not a value that is followed"), "{error}");
         }
     }

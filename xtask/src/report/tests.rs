@@ -69,7 +69,7 @@ fn record() -> RunRecord {
 /// A metric against its past runs, with `text` for its name and its note.
 fn past(text: &str) -> PastRecord {
     let row = PastRow {
-        metric: text.parse().unwrap_or_else(|_| Measure::p95(text)),
+        metric: Measure::try_from(text.to_owned()).unwrap_or_else(|_| Measure::p95(text)),
         unit: Unit::Milliseconds,
         value: 12.0,
         reference: Some(10.0),

@@ -21,7 +21,7 @@ use serde::{Serialize, Serializer};
 use super::chart::Chart;
 use super::text::Text;
 use crate::k6::short;
-use crate::record::{Measure, Outcome, short_commit};
+use crate::record::{Kind, Measure, Outcome, short_commit};
 
 pub use comparison::{comparison, side};
 pub use history::{history, name, place};
@@ -318,11 +318,49 @@ fn lines(all: &[String]) -> Vec<Text> {
     all.iter().map(|text| Text::lines(text)).collect()
 }
 
+/// What is known, else a dash.
+fn known(text: Option<impl AsRef<str>>) -> Text {
+    text.map_or_else(|| "–".into(), Text::from)
+}
+
+/// A number with its unit, else a dash.
+fn number(value: Option<f64>, unit: Unit) -> String {
+    known(value.map(|value| Quantity::new(value, unit).to_string())).to_string()
+}
+
+/// So many.
+fn count(number: u64) -> String {
+    Quantity::new(number as f64, Unit::Count).to_string()
+}
+
+/// The median and the tails of durations, `p50 / p95 / p99`, in milliseconds.
+fn tails(ms: [Option<f64>; 3]) -> String {
+    match ms {
+        [None, None, None] => number(None, Unit::Milliseconds),
+        ms => ms.map(|ms| number(ms, Unit::Milliseconds)).join(" / "),
+    }
+}
+
 /// A number of `measure` as people read it: CPU time is microseconds wherever it stands.
 fn amount(measure: &Measure, number: f64) -> String {
     match measure {
         Measure::CpuPerRequest => micros(number * 1e3),
         _ => Quantity::new(number, measure.unit()).to_string(),
+    }
+}
+
+/// The unit of a chart of `measure` whose greatest value is `most`, and what values are multiplied with for it: a chart has
+/// one for all points.
+fn chart_unit(measure: &Measure, most: f64) -> (&'static str, f64) {
+    match measure.unit() {
+        _ if *measure == Measure::CpuPerRequest => ("µs", 1e3),
+        Unit::Bytes if most >= 1e6 => ("MB", 1e-6),
+        Unit::Bytes if most >= 1e4 => ("kB", 1e-3),
+        Unit::Bytes => ("B", 1.0),
+        Unit::Ratio => ("%", 100.0),
+        Unit::Milliseconds => ("ms", 1.0),
+        _ if measure.kind() == Kind::Instructions => ("instructions", 1.0),
+        _ => ("", 1.0),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::config::{Build, Server};
-use crate::shell::{self, Cmd, Process, Shell, Stream, cmd};
+use crate::shell::{self, Cmd, Process, Shell, Stream, cmd, locked};
 use crate::ui;
 
 /// The longest build that is waited for: a cold one takes minutes, not hours.
@@ -112,10 +112,10 @@ fn program(
     let (found, wanted) = (Arc::clone(&path), binary.to_owned());
     run(cmd, name, instead, move |line| {
         if let Some(path) = executable(line, &wanted) {
-            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+            *locked(&found) = Some(path);
         }
     })?;
-    let path = path.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let path = locked(&path).take();
     path.with_context(|| format!("cargo built {name} but named no executable"))
 }
 
@@ -158,7 +158,7 @@ impl BuildAhead {
         let binary = binary.as_ref().unwrap_or(package);
         let cmd = cargo_build(&sh, &our_cargo(), package, binary).args(["--release", "--locked"]);
         let process = shell::spawn(cmd, move |stream, line| {
-            let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            let shown = locked(&shown);
             if let (Stream::Err, Some(progress)) = (stream, &*shown) {
                 let _why_comes_later = passes(progress, line);
             }
@@ -175,7 +175,7 @@ impl BuildAhead {
     /// If an interruption arrives.
     pub fn wait(mut self, server: &Server) -> anyhow::Result<()> {
         let progress = ui::Progress::of(&format!("building {}", server.name));
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        *locked(&self.progress) = Some(progress);
         self.process.wait_within(LIMIT).map(drop)
     }
 }

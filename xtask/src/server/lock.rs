@@ -10,19 +10,16 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::shell::{self, interrupt};
-use crate::ui;
+use crate::shell::{self, lock};
 
 /// The folder of the locks.
 const FOLDER: &str = "load-test-locks";
-/// How often a waiting run looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Who holds a lock: written into its file for others to read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -134,21 +131,17 @@ fn wait_for<T>(
     wait: bool,
     mut take: impl FnMut() -> anyhow::Result<Result<T, String>>,
 ) -> anyhow::Result<T> {
-    let mut said = false;
-    loop {
-        let held = match take()? {
-            Ok(taken) => return Ok(taken),
-            Err(holder) => held(&holder, name),
-        };
-        anyhow::ensure!(
-            wait,
-            "{held}\n  two runs at once would measure each other: wait for it (--wait does), or use another port with --base-url"
-        );
-        if !std::mem::replace(&mut said, true) {
-            ui::info(&format!("waiting: {held}"));
+    lock::wait_for(|| match take()? {
+        Ok(taken) => Ok(Ok(taken)),
+        Err(holder) => {
+            let held = held(&holder, name);
+            anyhow::ensure!(
+                wait,
+                "{held}\n  two runs at once would measure each other: wait for it (--wait does), or use another port with --base-url"
+            );
+            Ok(Err(format!("waiting: {held}")))
         }
-        interrupt::pause(LOOK_AGAIN)?;
-    }
+    })
 }
 
 /// Says who holds the lock, as far as it tells.

@@ -158,27 +158,15 @@ impl fmt::Display for Requests {
 }
 
 /// Sums up the samples of the counter, and of the histogram that it is of.
-///
-/// Source: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>.
 fn parse(table: &config::Requests, text: &str) -> Requests {
     let bucket = table.counter.strip_suffix("_count");
     let bucket = bucket.map(|name| format!("{name}_bucket"));
     let mut found = Requests::default();
-    for line in text.lines() {
-        let Some((name, rest)) = line.split_once('{') else {
-            continue;
-        };
+    for (name, labels, value) in samples(text) {
         let is_bucket = bucket.as_deref() == Some(name);
         if name != table.counter && !is_bucket {
             continue;
         }
-        let Some((labels, value)) = rest.rsplit_once('}') else {
-            continue;
-        };
-        let value = value.split_whitespace().next().and_then(|v| v.parse().ok());
-        let Some(value) = value.filter(|value: &f64| value.is_finite()) else {
-            continue;
-        };
         let label = |name: &str| label(labels, name);
         let Some(route) = label(&table.route) else {
             continue;
@@ -203,6 +191,21 @@ fn parse(table: &config::Requests, text: &str) -> Requests {
         }
     }
     found
+}
+
+/// The samples of a server's metrics: name, labels and value; lines that are none are left out.
+///
+/// Source: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>.
+pub fn samples(text: &str) -> impl Iterator<Item = (&str, &str, f64)> {
+    text.lines().filter_map(|line| {
+        let (name, rest) = line.split_at(line.find(['{', ' '])?);
+        let (labels, value) = match rest.strip_prefix('{') {
+            Some(rest) => rest.rsplit_once('}')?,
+            None => ("", rest),
+        };
+        let value: f64 = value.split_whitespace().next()?.parse().ok()?;
+        value.is_finite().then_some((name, labels, value))
+    })
 }
 
 /// The value of a label, up to its next quotation mark.

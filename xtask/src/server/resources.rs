@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::health::Prober;
+use super::requests::samples;
 use super::usage::cpu_by_thread;
 use crate::config;
 use crate::record::{QueueRecord, ResourcesRecord};
+use crate::shell;
 
 /// The time between two looks.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -109,7 +111,7 @@ impl Resources {
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
         let mut seen = summed_up(&looks, cores);
         seen.record.flushes_alone = self.flushes_alone;
-        seen.record.open_files_limit = self.pid.and_then(open_files_limit);
+        seen.record.open_files_limit = self.pid.and_then(shell::may_open);
         seen.record.thread_name = self.pid.zip(seen.thread).and_then(|(pid, thread)| {
             let name = fs::read_to_string(format!("/proc/{pid}/task/{thread}/comm")).ok()?;
             Some(name.trim().to_owned())
@@ -205,18 +207,8 @@ fn cpu_s(pid: u32) -> Option<(f64, f64)> {
     let mut fields = fields.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();
     let (user, system) = (ticks()?, ticks()?);
-    let per_s = ticks_per_second();
+    let per_s = rustix::param::clock_ticks_per_second() as f64;
     Some((user / per_s, system / per_s))
-}
-
-#[cfg(unix)]
-fn ticks_per_second() -> f64 {
-    rustix::param::clock_ticks_per_second() as f64
-}
-
-#[cfg(not(unix))]
-fn ticks_per_second() -> f64 {
-    100.0
 }
 
 /// Connections to `port` of this machine that are established.
@@ -236,15 +228,6 @@ fn connections(port: u16) -> Option<u64> {
         local.is_some_and(|local| local.ends_with(&port)) && state == Some("01")
     });
     (!tables.is_empty()).then(|| ours.count() as u64)
-}
-
-/// How many files process `pid` may have open.
-fn open_files_limit(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 /// How many flushes a second the disk of `folder` does when nobody else uses it, each of a page at the end of a file;
@@ -268,17 +251,8 @@ impl Metrics {
     /// Reads what `table` names. Series of one name are added up.
     fn of(table: &config::Waiting, text: &str) -> Self {
         let sum = |name: &str| {
-            let values = text.lines().filter_map(|line| {
-                let rest = line.strip_prefix(name)?;
-                let rest = match rest.strip_prefix('{') {
-                    Some(labels) => labels.rsplit_once('}')?.1,
-                    None => rest.strip_prefix(' ')?,
-                };
-                rest.split_whitespace().next()?.parse::<f64>().ok()
-            });
-            values
-                .filter(|value| value.is_finite())
-                .reduce(|a, b| a + b)
+            let values = samples(text).filter(|(its, ..)| *its == name);
+            values.map(|(.., value)| value).reduce(|a, b| a + b)
         };
         let queues = table.queues.iter();
         let queues = queues.filter_map(|(name, gauge)| Some((name.clone(), sum(gauge)?)));
@@ -379,7 +353,7 @@ mod tests {
             );
         }
         assert!(cpu_by_thread(pid).values().sum::<u64>() > 10_000_000);
-        assert!(open_files_limit(pid).unwrap() > 10);
+        assert!(shell::may_open(pid).unwrap() > 10);
         assert!(flushes_alone(&std::env::temp_dir()).unwrap() > 1.0);
     }
 }

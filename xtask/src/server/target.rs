@@ -43,11 +43,6 @@ impl Target {
     /// A [`UsageError`] that names the URL and what is wrong with it.
     pub fn new(base_url: &str, ws_url: Option<&str>, ws_path: &str) -> Result<Self, UsageError> {
         let url = parse("base URL", base_url, &["http", "https"])?;
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(UsageError(format!(
-                "the base URL `{base_url}` has a query or fragment: leave it out"
-            )));
-        }
         if url.port() == Some(0) && local_address(&url).is_none() {
             return Err(UsageError(format!(
                 "`{base_url}`: port 0 is a free port of this machine, for a server that is started there"
@@ -56,11 +51,6 @@ impl Target {
         let ws = match ws_url {
             Some(given) => {
                 let ws = parse("WebSocket URL", given, &["ws", "wss"])?;
-                if ws.query().is_some() {
-                    return Err(UsageError(format!(
-                        "the WebSocket URL `{given}` has a query: leave it out, the script adds its own"
-                    )));
-                }
                 WebSockets::At(trimmed(&ws))
             }
             None => WebSockets::Path(ws_path.to_owned()),
@@ -198,23 +188,8 @@ fn is_public(ip: IpAddr) -> bool {
 
 fn parse(what: &str, text: &str, schemes: &[&str]) -> Result<Url, UsageError> {
     let example = format!("{}://localhost:3000", schemes[0]);
-    let url = Url::parse(text).map_err(|error| {
-        UsageError(format!(
-            "the {what} `{text}` is not a URL ({error}): give one like {example}"
-        ))
-    })?;
-    if !schemes.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
-        return Err(UsageError(format!(
-            "the {what} `{text}` must begin with {}://: give one like {example}",
-            schemes.join(":// or ")
-        )));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(UsageError(format!(
-            "the {what} holds a user name or password: it would be written into the results; pass API_KEY in the environment instead"
-        )));
-    }
-    Ok(url)
+    let instead = "pass API_KEY in the environment";
+    http::given(what, text, schemes, &example, instead)
 }
 
 fn trimmed(url: &Url) -> String {

@@ -5,13 +5,15 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use serde::Serialize;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::shell::locked;
 
 /// The time between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -81,7 +83,7 @@ impl Sampler {
             .name("sampler".into())
             .spawn(move || {
                 while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-                    lock(&ours).take();
+                    locked(&ours).take();
                 }
             })
             .context("failed to start the sampling thread")?;
@@ -94,17 +96,17 @@ impl Sampler {
 
     /// The process.
     pub fn pid(&self) -> u32 {
-        lock(&self.shared).reader.pid.as_u32()
+        locked(&self.shared).reader.pid.as_u32()
     }
 
     /// Takes a sample now, beside the periodic ones; `None` if the process is gone.
     pub fn now(&self) -> Option<Sample> {
-        lock(&self.shared).take()
+        locked(&self.shared).take()
     }
 
     /// All samples from `from` to `to`, in seconds since the sampling began.
     pub fn between(&self, from: f64, to: f64) -> Vec<Sample> {
-        let shared = lock(&self.shared);
+        let shared = locked(&self.shared);
         shared
             .samples
             .iter()
@@ -115,7 +117,7 @@ impl Sampler {
 
     /// What went wrong in writing the CSV file, if anything.
     pub fn problem(&self) -> Option<String> {
-        lock(&self.shared).problem.clone()
+        locked(&self.shared).problem.clone()
     }
 }
 
@@ -126,10 +128,6 @@ impl Drop for Sampler {
             let _panicked = thread.join();
         }
     }
-}
-
-fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {

@@ -4,13 +4,14 @@
 //! which is what a load test is there to find out: that is said, and the test goes on to its thresholds.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
 use super::health::{Health, Prober};
+use crate::shell::locked;
 use crate::ui;
 
 /// The time between two looks; with [`SECOND_LOOK`] or [`PROBE_LIMIT`] it stays below the promised 2 s.
@@ -58,11 +59,11 @@ impl Watch {
                     let (notice, verdict) = judge.look(&health, Instant::now());
                     if let Some(notice) = notice {
                         ui::notice(&notice);
-                        let mut saying = saying.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut saying = locked(&saying);
                         saying.push(notice);
                     }
                     if let Some(why) = verdict {
-                        *ours.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                        *locked(&ours) = Some(why);
                         return;
                     }
                 }
@@ -78,15 +79,12 @@ impl Watch {
 
     /// What was said of its health since this was last asked.
     pub fn said(&self) -> Vec<String> {
-        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut locked(&self.said))
     }
 
     /// Why the test cannot go on, if so.
     pub fn gone(&self) -> Option<String> {
-        self.gone
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.gone).clone()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 use std::process::Stdio;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,6 @@ use super::{Ended, Process, Tail};
 
 /// The most output that a short command may have, in bytes.
 const MAX_OUTPUT: u64 = 16 * 1024 * 1024;
-/// How often interruptions are looked at while the rest of the output is awaited.
-const TICK: Duration = Duration::from_millis(50);
 
 /// What a short command left behind.
 #[derive(Debug)]
@@ -36,6 +34,22 @@ pub struct Captured {
 /// here: see [`Captured::ended`].
 pub fn capture(cmd: Cmd<'_>, limit: Duration) -> anyhow::Result<Captured> {
     capture_by(cmd, limit, Process::wait_within)
+}
+
+/// As [`capture`], for a command that must succeed: what it writes to standard output. If it does not, the error begins with
+/// `failure`.
+///
+/// # Errors
+/// As [`capture`], and if its exit code is not 0, with the end of its standard error.
+pub fn output(cmd: Cmd<'_>, limit: Duration, failure: &str) -> anyhow::Result<String> {
+    let captured = capture(cmd, limit)?;
+    anyhow::ensure!(
+        captured.ended.success(),
+        "{failure} ({}):{}",
+        captured.ended,
+        captured.stderr.indented()
+    );
+    Ok(String::from_utf8_lossy(&captured.stdout).into_owned())
 }
 
 /// As [`capture`], for what is to be done after an interruption too.
@@ -73,7 +87,7 @@ fn capture_by(
     let ended = wait(&mut process, limit)?
         .with_context(|| format!("`{shown}` did not end within {seconds} s"))?;
     drop(process);
-    let stdout = rest(&output, until)?
+    let stdout = interrupt::receive(&output, until)?
         .with_context(|| {
             format!("`{shown}` ended, but something that it started kept its output open for {seconds} s")
         })?
@@ -88,20 +102,6 @@ fn capture_by(
         stdout,
         stderr: tail,
     })
-}
-
-/// What the reader read, once the stream has ended; `None` if it has not by `until`.
-fn rest<T>(output: &Receiver<T>, until: Instant) -> anyhow::Result<Option<T>> {
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        // At least one tick, for a stream that ended a moment ago.
-        match output.recv_timeout(left.clamp(Duration::from_millis(1), TICK)) {
-            Ok(read) => return Ok(Some(read)),
-            Err(RecvTimeoutError::Timeout) if !left.is_zero() => interrupt::check()?,
-            Err(RecvTimeoutError::Timeout) => return Ok(None),
-            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("its output was lost"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use std::io::Read;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use rustix::process::Pid;
 pub use xshell::{Cmd, Shell, cmd};
 
-use super::{Process, Tail, groups, lines};
+use super::{Process, Tail, groups, lines, locked};
 
 /// The variable with the API key.
 const KEY: &str = "API_KEY";
@@ -118,7 +118,7 @@ pub(super) fn read(
     std::thread::spawn(move || {
         lines::for_each_line(input, |line| {
             tail.push(line);
-            on_line.lock().unwrap_or_else(PoisonError::into_inner)(stream, line);
+            locked(&on_line)(stream, line);
         });
     })
 }

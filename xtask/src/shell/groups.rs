@@ -7,11 +7,13 @@
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+
+use super::locked;
 
 /// The hidden command word that makes this program a guardian.
 pub const GUARDIAN: &str = "__guardian";
@@ -37,7 +39,7 @@ struct Live {
     reason = "the guardian outlives us, so `start` cannot be its way"
 )]
 pub fn ensure_guardian() -> anyhow::Result<()> {
-    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut live = locked(&LIVE);
     if live.guardian.is_some() {
         return Ok(());
     }
@@ -56,21 +58,21 @@ pub fn ensure_guardian() -> anyhow::Result<()> {
 
 /// Notes a group as alive.
 pub fn add(group: Pid) {
-    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut live = locked(&LIVE);
     live.groups.push(group);
     live.tell('+', group);
 }
 
 /// Notes a group as ended.
 pub fn remove(group: Pid) {
-    let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut live = locked(&LIVE);
     live.groups.retain(|g| *g != group);
     live.tell('-', group);
 }
 
 /// Sends SIGKILL to every group that is alive.
 pub fn kill_all() {
-    let live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    let live = locked(&LIVE);
     for group in &live.groups {
         let _gone_already = kill_process_group(*group, Signal::KILL);
     }

@@ -1,17 +1,21 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first one asks the run to end in order, a second one ends it at once.
 
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::groups;
+use super::{groups, locked};
 use crate::ui;
 
 /// How long the signal thread waits for its message to be written: a reader that has stopped reading must not block it.
 const SAYING: Duration = Duration::from_millis(200);
+
+/// How often interruptions are looked at while something else is waited for.
+const TICK: Duration = Duration::from_millis(50);
 
 /// The first signal that arrived.
 static FIRST: Mutex<Option<i32>> = Mutex::new(None);
@@ -55,7 +59,7 @@ pub fn listen() -> anyhow::Result<()> {
 }
 
 fn arrived(signal: i32) {
-    let mut first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut first = locked(&FIRST);
     if first.is_none() {
         *first = Some(signal);
         ARRIVED.notify_all();
@@ -68,10 +72,7 @@ fn arrived(signal: i32) {
     }
     // The user does not want to wait: no drain, no report, but no process left either.
     groups::kill_all();
-    let left = LEFT_TO_DO
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
+    let left = locked(&LEFT_TO_DO).take();
     say(format!(
         "{} again: stopped at once; nothing more was kept{}",
         name(signal),
@@ -92,15 +93,12 @@ fn say(text: String) {
 
 /// From here on, says what is left for the user to do if a second signal ends this program at once; nothing if `None`.
 pub fn leaves(what: Option<String>) {
-    *LEFT_TO_DO.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    *locked(&LEFT_TO_DO) = what;
 }
 
 /// The interruption, if one has arrived.
 pub fn pending() -> Option<Interrupted> {
-    FIRST
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .map(Interrupted)
+    locked(&FIRST).map(Interrupted)
 }
 
 /// Fails if an interruption has arrived: called between the steps of a run.
@@ -117,7 +115,7 @@ pub fn check() -> Result<(), Interrupted> {
 /// The [`Interrupted`] itself.
 pub fn pause(time: Duration) -> Result<(), Interrupted> {
     let until = Instant::now() + time;
-    let mut first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut first = locked(&FIRST);
     loop {
         if let Some(signal) = *first {
             return Err(Interrupted(signal));
@@ -129,6 +127,23 @@ pub fn pause(time: Duration) -> Result<(), Interrupted> {
         (first, _) = ARRIVED
             .wait_timeout(first, left)
             .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// What comes next by `until`, if anything does.
+///
+/// # Errors
+/// The [`Interrupted`] itself, if it is waited for; if nobody is left to send anything.
+pub fn receive<T>(from: &Receiver<T>, until: Instant) -> anyhow::Result<Option<T>> {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        // At least a moment, for what came just now.
+        match from.recv_timeout(left.clamp(Duration::from_millis(1), TICK)) {
+            Ok(item) => return Ok(Some(item)),
+            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => check()?,
+            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("it ended without a reason"),
+        }
     }
 }
 

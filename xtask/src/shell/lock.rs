@@ -20,18 +20,29 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub fn wait(path: &Path, holder: &str) -> anyhow::Result<File> {
     let unusable = || format!("failed to lock {}", path.display());
     let file = File::create(path).with_context(unusable)?;
+    wait_for(|| match file.try_lock() {
+        Ok(()) => Ok(Ok(())),
+        Err(TryLockError::WouldBlock) => Ok(Err(format!("waiting for {holder} to end"))),
+        Err(TryLockError::Error(error)) => Err(error).with_context(unusable),
+    })?;
+    Ok(file)
+}
+
+/// Tries to `take` what somebody else may hold, who is then named in words, until it is free; says so once.
+///
+/// # Errors
+/// As `take`; if an interruption arrives.
+pub fn wait_for<T>(
+    mut take: impl FnMut() -> anyhow::Result<Result<T, String>>,
+) -> anyhow::Result<T> {
     let mut said = false;
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut said, true) {
-                    ui::info(&format!("waiting for {holder} to end"));
-                }
-                interrupt::pause(LOOK_AGAIN)?;
-            }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(unusable),
+        match take()? {
+            Ok(taken) => return Ok(taken),
+            Err(_) if std::mem::replace(&mut said, true) => {}
+            Err(waiting) => ui::info(&waiting),
         }
+        interrupt::pause(LOOK_AGAIN)?;
     }
 }
 

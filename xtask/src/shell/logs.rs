@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 
+use super::locked;
 use crate::secret::Secret;
 
 /// The most that one log holds, in bytes: a child gone wild must not fill the disk.
@@ -57,17 +58,13 @@ impl LogFile {
     /// The same, as one of many logs: it is cut earlier, and that is no problem.
     #[must_use]
     pub fn of_many(self) -> Self {
-        self.state().most = MAX_BYTES_OF_MANY;
+        locked(&self.0.state).most = MAX_BYTES_OF_MANY;
         self
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a line. A failure is kept for [`LogFile::problem`]: it must not end the run.
     pub fn write(&self, line: &str) {
-        let mut state = self.state();
+        let mut state = locked(&self.0.state);
         if state.problem.is_some() || state.written > state.most {
             return;
         }
@@ -88,6 +85,6 @@ impl LogFile {
 
     /// What went wrong in writing, if anything.
     pub fn problem(&self) -> Option<String> {
-        self.state().problem.clone()
+        locked(&self.0.state).problem.clone()
     }
 }

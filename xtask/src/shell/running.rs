@@ -149,6 +149,14 @@ impl Process {
     }
 }
 
+/// How many files process `pid` may have open, where the system says so (proc(5)).
+pub fn may_open(pid: u32) -> Option<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let mut lines = limits.lines();
+    let limit = lines.find_map(|line| line.strip_prefix("Max open files"))?;
+    limit.split_whitespace().next()?.parse().ok()
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.stop(Signal::TERM, Duration::from_secs(2));

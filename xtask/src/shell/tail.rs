@@ -1,7 +1,9 @@
 //! The end of a child's output, kept for error messages.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use super::locked;
 
 /// How many lines of a child's output are kept.
 const LINES: usize = 20;
@@ -13,7 +15,7 @@ pub struct Tail(Arc<Mutex<VecDeque<String>>>);
 impl Tail {
     /// Adds a line, dropping the oldest beyond the bound.
     pub fn push(&self, line: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = locked(&self.0);
         if lines.len() == LINES {
             lines.pop_front();
         }
@@ -22,7 +24,7 @@ impl Tail {
 
     /// The lines kept so far, oldest first.
     pub fn lines(&self) -> Vec<String> {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = locked(&self.0);
         lines.iter().cloned().collect()
     }
 

@@ -148,8 +148,8 @@ impl RunnerSummary {
         let (exceptions, _) = self.summary.iteration_exceptions();
         match judge_traffic(&self.summary, exceptions)? {
             Reason::NoIteration { .. } => Some("none of its iterations completed"),
-            Reason::AllRequestsFailed { .. } => Some("all of its requests failed"),
-            Reason::NoTraffic { .. } | Reason::OnlySetupRequests { .. } => {
+            Reason::AllRequestsFailed(_) => Some("all of its requests failed"),
+            Reason::NoTraffic(_) | Reason::OnlySetupRequests { .. } => {
                 Some("its iterations made no request")
             }
             _ => None,

@@ -19,16 +19,16 @@ impl fmt::Display for Reason {
         match self {
             Self::Interrupted => f.write_str("the run was interrupted before its end"),
             Self::Generator(limit) => write!(f, "could not be measured: {limit}"),
-            Self::ServerDied { description } => {
+            Self::ServerDied(description) => {
                 write!(f, "the server died during the test: {description}")
             }
-            Self::ServerUnhealthy { description } => {
+            Self::ServerUnhealthy(description) => {
                 write!(f, "the server is not healthy after the test: {description}")
             }
-            Self::ScriptEnded { description } => f.write_str(&brief(description, MOST_WORDS)),
-            Self::K6Exit { exit } => exit.fmt(f),
+            Self::ScriptEnded(description) => f.write_str(&brief(description, MOST_WORDS)),
+            Self::K6Exit(exit) => exit.fmt(f),
             Self::SummaryMissing => f.write_str("k6 wrote no summary"),
-            Self::SummaryTruncated { description } | Self::SummaryUnreadable { description } => {
+            Self::SummaryTruncated(description) | Self::SummaryUnreadable(description) => {
                 f.write_str(&brief(description, MOST_WORDS))
             }
             Self::NoIteration {
@@ -42,7 +42,7 @@ impl fmt::Display for Reason {
                 let seconds = Quantity::new(duration_ms / 1e3, Unit::None);
                 write!(f, "{nothing} completed in {seconds} s")
             }
-            Self::NoTraffic { iterations } => write!(
+            Self::NoTraffic(iterations) => write!(
                 f,
                 "no HTTP request was made and no WebSocket opened in {} iterations",
                 count(*iterations)
@@ -56,7 +56,7 @@ impl fmt::Display for Reason {
                 count(*requests),
                 count(*iterations)
             ),
-            Self::AllRequestsFailed { requests } => {
+            Self::AllRequestsFailed(requests) => {
                 let requests = count(*requests);
                 write!(f, "100 % of requests failed ({requests} of {requests})")
             }
@@ -92,7 +92,7 @@ impl fmt::Display for Reason {
                 count(*dropped),
                 count(*planned)
             ),
-            Self::CheckNotMade { check } => write!(f, "check \"{}\" was never made", name(check)),
+            Self::CheckNotMade(check) => write!(f, "check \"{}\" was never made", name(check)),
             Self::ChecksNeverPassed { check, total, more } => {
                 let (check, total) = (name(check), count(*total));
                 write!(f, "check \"{check}\" never passed (0 of {total})")?;
@@ -171,8 +171,7 @@ fn crossed(f: &mut fmt::Formatter<'_>, row: &ThresholdRow) -> fmt::Result {
         }
         _ => value,
     };
-    let is_upper = operator.starts_with('<');
-    match (row.metric.as_str(), is_upper) {
+    match (row.metric.as_str(), row.is_upper()) {
         ("http_req_failed", true) => write!(f, "{value} of requests failed")?,
         ("checks", false) => write!(f, "{value} of checks passed")?,
         _ => write!(f, "{} is {value}", spoken(&row.metric, statistic))?,
@@ -289,27 +288,21 @@ mod tests {
         let (iterations, requests, total) = (29_144, 29_144, 29_144);
         vec![
             Reason::Interrupted,
-            Reason::ScriptEnded {
-                description: description.clone(),
-            },
-            Reason::K6Exit {
-                exit: K6Exit::Code(255),
-            },
+            Reason::ScriptEnded(description.clone()),
+            Reason::K6Exit(K6Exit::Code(255)),
             Reason::SummaryMissing,
-            Reason::SummaryTruncated {
-                description: description.clone(),
-            },
-            Reason::SummaryUnreadable { description },
+            Reason::SummaryTruncated(description.clone()),
+            Reason::SummaryUnreadable(description),
             Reason::NoIteration {
                 duration_ms: 31_500.0,
                 requests: 0,
             },
-            Reason::NoTraffic { iterations },
+            Reason::NoTraffic(iterations),
             Reason::OnlySetupRequests {
                 iterations,
                 requests,
             },
-            Reason::AllRequestsFailed { requests },
+            Reason::AllRequestsFailed(requests),
             Reason::Exceptions {
                 exceptions: iterations,
                 iterations,
@@ -328,9 +321,7 @@ mod tests {
                 dropped: 260,
                 planned: 300,
             },
-            Reason::CheckNotMade {
-                check: check.clone(),
-            },
+            Reason::CheckNotMade(check.clone()),
             Reason::ChecksNeverPassed {
                 check,
                 total,
@@ -367,12 +358,8 @@ mod tests {
         // What the caller brings: the server's and the generator's own words.
         reasons.extend([
             Reason::Generator(String::new()),
-            Reason::ServerDied {
-                description: String::new(),
-            },
-            Reason::ServerUnhealthy {
-                description: String::new(),
-            },
+            Reason::ServerDied(String::new()),
+            Reason::ServerUnhealthy(String::new()),
         ]);
         let ranks: std::collections::BTreeSet<u8> = reasons.iter().map(Reason::rank).collect();
         assert_eq!(

@@ -7,6 +7,7 @@ use k6_summary::{
     DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, K6Exit, Limits, Log, ServerState,
     Summary, Verdict,
 };
+use serde_json::Value;
 
 /// A log in which nothing is said.
 pub(crate) static SILENT: LazyLock<Log> = LazyLock::new(Log::default);
@@ -24,7 +25,15 @@ pub(crate) fn text(version: &str, case: &str) -> Vec<u8> {
 pub(crate) fn log(version: &str, case: &str) -> Log {
     let text = std::fs::read_to_string(file(version, case, "log")).unwrap_or_default();
     let mut log = Log::default();
-    text.lines().for_each(|line| log.line(line));
+    let entries = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    entries.for_each(|entry: Value| {
+        let text = |name: &str| entry[name].as_str();
+        let level = text("level").unwrap_or_default();
+        let message = text("msg").unwrap_or_default();
+        log.entry(level, message, text("executor").is_some(), text("hint"));
+    });
     log
 }
 

@@ -153,14 +153,16 @@ fn share(usual: f64) -> impl Strategy<Value = f64> {
 }
 
 fn log() -> impl Strategy<Value = Log> {
-    let line = prop::sample::select(vec![
-        r#"{"level":"error","msg":"oops","executor":"constant-vus"}"#,
-        r#"{"level":"error","msg":"oops","hint":"script exception"}"#,
-        r#"{"level":"warning","msg":"Request Failed"}"#,
+    let entry = prop::sample::select(vec![
+        ("error", true, None),
+        ("error", false, Some("script exception")),
+        ("warning", false, None),
     ]);
-    vec(line, 0..3).prop_map(|lines| {
+    vec(entry, 0..3).prop_map(|entries| {
         let mut log = Log::default();
-        lines.iter().for_each(|line| log.line(line));
+        for (level, in_iteration, hint) in entries {
+            log.entry(level, "oops", in_iteration, hint);
+        }
         log
     })
 }
@@ -232,8 +234,7 @@ proptest! {
     fn any_log_is_one_line_of_harmless_words(lines in vec("\\PC{0,60}|[ -~\n\t\\\\]{0,60}", 0..8)) {
         let mut log = Log::default();
         for line in &lines {
-            log.line(line);
-            log.line(&json!({"level": "error", "msg": line, "executor": "x"}).to_string());
+            log.entry("error", line, true, None);
         }
         if let Some(exception) = log.first_exception() {
             let text = exception.to_string();

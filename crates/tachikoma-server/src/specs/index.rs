@@ -53,13 +53,8 @@ pub struct Changes {
 impl Changes {
     /// Says them in the log.
     pub fn log(self) {
-        let Self {
-            total,
-            read,
-            removed,
-            ..
-        } = self;
-        tracing::info!(total, read, removed, "specs indexed");
+        let (read, removed) = (self.read, self.removed);
+        tracing::info!(total = self.total, read, removed, "specs indexed");
     }
 }
 

@@ -39,13 +39,6 @@ pub fn log_path(database: &Path) -> PathBuf {
 /// # Errors
 /// If the directory cannot be written, or another process holds the lock.
 pub fn lock(data_dir: &Path) -> anyhow::Result<File> {
-    let unusable = |path: &Path| {
-        format!(
-            "failed to use the data directory {}; \
-             give a folder that this user can write with --data-dir",
-            path.display()
-        )
-    };
     // What is in it is nobody else's business.
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(data_dir);
@@ -159,14 +152,20 @@ pub fn explain(path: &Path, error: anyhow::Error) -> anyhow::Error {
             path.display()
         ),
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => corrupted(path),
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => format!(
-            "failed to use the data directory of {}; \
-             give a folder that this user can write with --data-dir",
-            path.display()
-        ),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            unusable(path)
+        }
         _ => format!("failed to open the database {}", path.display()),
     };
     error.context(context)
+}
+
+fn unusable(path: &Path) -> String {
+    format!(
+        "failed to use the data directory at {}; \
+         give a folder that this user can write with --data-dir",
+        path.display()
+    )
 }
 
 fn corrupted(path: &Path) -> String {

@@ -34,8 +34,11 @@ pub async fn connect(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> ApiResult<Response> {
-    let token = query.token.as_deref();
-    if !token.map_or_else(|| app.authorizes(&headers), |token| app.key_matches(token)) {
+    let is_known = match query.token {
+        Some(token) => app.key().matches(token.as_bytes()),
+        None => app.key().authorizes(&headers),
+    };
+    if !is_known {
         return Err(Problem::unauthorized());
     }
     let upgrade = upgrade.map_err(|rejection| {

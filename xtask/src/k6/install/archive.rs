@@ -18,13 +18,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub fn extract(archive: &Path, member: &str, folder: &Path) -> anyhow::Result<PathBuf> {
     let sh = shell::here()?;
     let tar = cmd!(sh, "tar --no-same-owner -xf {archive} -C {folder} {member}");
-    let done = shell::capture(tar, LIMIT)?;
-    anyhow::ensure!(
-        done.ended.success(),
-        "`tar` failed to extract {member} with {}{}",
-        done.ended,
-        done.stderr.indented()
-    );
+    let failure = format!("`tar` failed to extract {member}");
+    shell::output(tar, LIMIT, &failure)?;
     let program = folder.join(member);
     match std::fs::symlink_metadata(&program) {
         Ok(about) if about.is_file() => Ok(program),

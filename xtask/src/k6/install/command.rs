@@ -13,8 +13,7 @@ use crate::cli::K6Action as Action;
 /// Does `action` and prints the answer alone on standard output.
 ///
 /// # Errors
-/// If there is no k6 to be had, as a [`K6Error`](super::K6Error); if an interruption arrives, as that; if standard
-/// output is closed.
+/// If there is no k6 to be had; if an interruption arrives; if standard output is closed.
 pub fn command(action: &Action, wanted: &FindOptions<'_>) -> anyhow::Result<()> {
     let line = answer(action, wanted)?;
     writeln!(std::io::stdout(), "{line}").context("failed to write to standard output")
@@ -32,6 +31,7 @@ fn answer(action: &Action, wanted: &FindOptions<'_>) -> anyhow::Result<String> {
             version.as_ref(),
             &wanted.folder(),
             &Sources::of_this_machine()?,
+            Vec::new(),
         )
         .map(path),
         Action::Path => ensure(&without_installing).map(path),

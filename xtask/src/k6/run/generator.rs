@@ -8,6 +8,7 @@ use load_stats::median;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use super::log::Said;
+use crate::shell;
 
 /// The time between two looks.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -54,7 +55,7 @@ pub struct Generator {
     /// The most virtual users that there may be.
     most_users: u64,
     /// How many files it may open, if that is known.
-    may_open: Option<f64>,
+    may_open: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +137,7 @@ impl Generator {
             let [users, most] = users.unwrap_or_default();
             self.most_users = self.most_users.max(most);
             // Go raises it at its start.
-            self.may_open = may_open(self.pid).or(self.may_open);
+            self.may_open = shell::may_open(self.pid.as_u32()).or(self.may_open);
             self.looks.push(Look {
                 users,
                 at,
@@ -172,7 +173,7 @@ impl Generator {
         let mut limits = said.limits(|what| match what {
             "open files" => format!(
                 "raise `ulimit -n` above {users}, or use {}",
-                runners(self.may_open)
+                runners(self.may_open.map(|files| files as f64))
             ),
             "free ports" => format!("use {}", runners(Some(PORTS))),
             _ => format!("use {}", runners(None)),
@@ -238,15 +239,6 @@ fn taken(looks: &[Look], cores: usize, most: u64) -> f64 {
         }
     }
     cpu / f64::max(users, f64::EPSILON) * most as f64
-}
-
-/// How many files a process may open, where the system says so (proc(5)).
-fn may_open(pid: Pid) -> Option<f64> {
-    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
 }
 
 /// The largest share of all `cores` between two looks, and the share of the time with more than [`MAX_CPU`].
@@ -348,7 +340,7 @@ mod tests {
         assert_eq!(taken(&looks[1..], 2, 100), 0.0);
         assert_eq!(needed(4.0 / (MAX_CPU * 2.0)), "3 runners");
         assert_eq!(needed(0.7), "2 runners");
-        let ours = may_open(Pid::from_u32(std::process::id()));
+        let ours = shell::may_open(std::process::id());
         assert_eq!(ours.is_some(), cfg!(target_os = "linux"));
     }
 

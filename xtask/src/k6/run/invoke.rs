@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use k6_summary::Limits;
@@ -10,7 +10,7 @@ use k6_summary::Limits;
 use crate::secret::Secret;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::shell::logs::LogFile;
-use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd};
+use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd, locked};
 
 use super::generator::{Generator, Used};
 use super::log::Said;
@@ -126,7 +126,7 @@ impl Invocation<'_> {
         let command = self.command(&sh, config.path());
         let mut process = shell::spawn(command, move |_, line| {
             let line = key.scrub(line);
-            let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut progress = locked(&progress);
             for line in progress.line(&line) {
                 lines.write(&line);
             }
@@ -138,7 +138,7 @@ impl Invocation<'_> {
             teardown: self.teardown_limit,
         };
         let (ended, stopped) = attend(&mut process, || {
-            let mut followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut followed = locked(&followed);
             generator.look(followed.users());
             let overdue = limits.overdue(&mut followed);
             drop(followed);
@@ -147,7 +147,7 @@ impl Invocation<'_> {
                 None => overdue.then_some(Stopped::Overdue),
             }
         })?;
-        let mut followed = followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followed = locked(&followed);
         if let Some(opening) = followed.opening() {
             // A panic has been shown, and the run has nothing to do with it.
             let _shown = opening.join();

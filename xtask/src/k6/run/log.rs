@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k6_summary::{Limits, Log, one_line};
+use k6_summary::{Limits, Log, cut, one_line};
 use serde::Deserialize;
 
 use crate::shell;
@@ -89,12 +89,10 @@ impl ToldAnswer {
     fn kind(&self) -> FailedAnswer {
         let error = self.error.as_deref().filter(|_| self.status == 0);
         FailedAnswer {
-            method: cut(&shell::clean(&self.method)),
-            path: cut(&shell::clean(&without_ids(&self.path))),
+            method: words(&self.method),
+            path: words(&without_ids(&self.path)),
             status: self.status,
-            error: error.map_or_else(String::new, |error| {
-                cut(&shell::clean(&without_addresses(error)))
-            }),
+            error: error.map_or_else(String::new, |error| words(&without_addresses(error))),
         }
     }
 }
@@ -162,15 +160,15 @@ impl Said {
         // Virtual users write their lines in no order.
         if !is_known || (told.at as u64) < failures.first_ms {
             failures.first_ms = told.at as u64;
-            failures.asked = cut(&shell::clean(&told.path));
+            failures.asked = words(&told.path);
         }
         failures.count = failures.count.saturating_add(told.count);
         if let Some(body) = told.body.as_deref().filter(|_| failures.body.is_empty()) {
-            failures.body = cut(&one_line(body, MAX_WORDS));
+            failures.body = one_line(body, MAX_WORDS);
         }
         if failures.retry_after.is_none() {
             let after = told.retry_after.as_deref();
-            failures.retry_after = after.map(|after| cut(&shell::clean(after)));
+            failures.retry_after = after.map(words);
         }
     }
 
@@ -254,14 +252,16 @@ impl Entry {
         matches!(self.level.as_str(), "error" | "fatal" | "panic")
     }
 
+    fn of_request(&self) -> Option<&str> {
+        let error = self.error.as_deref();
+        error.filter(|_| self.msg == "Request Failed")
+    }
+
     /// Why a request failed or a WebSocket could not be opened, if that is what it says.
     fn request_error(&self) -> Option<String> {
         let socket = self.msg.strip_prefix(SOCKET_FAILED);
-        let request = self
-            .error
-            .as_deref()
-            .filter(|_| self.msg == "Request Failed");
-        Some(cut(&shell::clean(&without_addresses(socket.or(request)?))))
+        let error = socket.or_else(|| self.of_request())?;
+        Some(words(&without_addresses(error)))
     }
 
     /// The words in which it may stand that a connection failed: with k6's option `throw` it is an exception, which k6
@@ -271,11 +271,7 @@ impl Entry {
         let dialled = thrown.starts_with("GoError: ") && thrown.contains("dial ");
         let dialled = dialled && self.executor.is_some();
         let dialled = dialled || self.msg.starts_with(SOCKET_FAILED);
-        let request = self
-            .error
-            .as_deref()
-            .filter(|_| self.msg == "Request Failed");
-        request.or(dialled.then_some(&*self.msg))
+        self.of_request().or(dialled.then_some(&*self.msg))
     }
 
     /// What it says, on one line.
@@ -286,7 +282,7 @@ impl Entry {
         }
         let error = self.error.iter().map(|error| format!(": {error}"));
         let text = format!("{}{}", self.msg.trim_end(), error.collect::<String>());
-        cut(&shell::clean(&text.replace("\n\t", " ").replace('\n', " ")))
+        words(&text.replace("\n\t", " ").replace('\n', " "))
     }
 
     /// The lines that stand for it in k6.log.
@@ -325,13 +321,9 @@ fn without_addresses(error: &str) -> String {
     parts.collect::<Vec<_>>().join(": ")
 }
 
-fn cut(text: &str) -> String {
-    let mut chars = text.chars();
-    let mut out: String = chars.by_ref().take(MAX_WORDS).collect();
-    if chars.next().is_some() {
-        out.push('…');
-    }
-    out
+/// Words of others, harmless and not too long.
+fn words(text: &str) -> String {
+    cut(&shell::clean(text), MAX_WORDS)
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! What k6 says while it runs: its progress, its log, and where its dashboard is.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::duration::{go_duration, short};
+use super::duration::short;
 use super::live::{self, Totals};
 use super::log::{Entry, Said};
 use super::relay::Relay;
 use crate::record::plural;
-use crate::{shell, ui};
+use crate::shell::{self, locked};
+use crate::ui;
 
 /// How many warnings and errors of k6 are shown while it runs; the log has them all.
 const MAX_SHOWN: u32 = 5;
@@ -104,7 +105,7 @@ impl Progress {
                 (self.listed, self.all_ended) = (false, true);
                 self.users = users;
                 if let (Some((place, bar)), Some(elapsed)) = (&self.bar, elapsed) {
-                    let totals = *self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+                    let totals = *locked(&self.totals);
                     let words = place.words(&self.test, elapsed, self.users, totals);
                     bar.shows(place.share(elapsed), words);
                 }
@@ -151,7 +152,7 @@ impl Progress {
             // It ends with k6 at the latest. Without it the figures are missing from the progress, and nothing else.
             std::thread::spawn(move || {
                 live::follow(stream, |now| {
-                    *totals.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                    *locked(&totals) = now;
                 })
             });
         }
@@ -288,7 +289,7 @@ fn classify(line: &str) -> Line<'_> {
     let trimmed = line.trim();
     if let Some(rest) = trimmed.strip_prefix("running (") {
         let (elapsed, text) = rest.split_once("), ").unwrap_or(("", rest));
-        return Line::Running(go_duration(elapsed).ok(), users(text));
+        return Line::Running(humantime::parse_duration(elapsed).ok(), users(text));
     }
     if let Some(entry) = Entry::of(trimmed) {
         return Line::Log(entry);

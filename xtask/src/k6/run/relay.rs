@@ -3,7 +3,9 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::shell::locked;
 
 /// Passes connections on to the dashboard until it is closed.
 #[derive(Debug)]
@@ -41,11 +43,7 @@ impl Relay {
 
     /// Ends every connection and takes no more.
     pub fn close(&self) {
-        let ends = self
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let ends = locked(&self.open).take();
         for end in ends.into_iter().flatten() {
             let _closed_already = end.shutdown(Shutdown::Both);
         }
@@ -70,7 +68,7 @@ fn pass_on(
         (client.try_clone()?, server.try_clone()?),
         (server.try_clone()?, client.try_clone()?),
     ];
-    match open.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+    match locked(open).as_mut() {
         Some(ends) => ends.extend([client, server]),
         None => return Err(io::ErrorKind::NotConnected.into()),
     }

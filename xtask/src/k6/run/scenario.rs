@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::duration::{go_duration, short};
+use super::duration::short;
 use crate::record::plural;
 
 /// How long iterations that are counted take, as far as the length of load matters before it is known.
@@ -211,18 +211,17 @@ impl Scenario {
             ),
             Executor::SharedIterations {
                 vus, iterations, ..
-            } => format!(
-                "{} by {}",
-                plural(iterations.unwrap_or(1), "iteration"),
-                users(vus.unwrap_or(1))
-            ),
-            Executor::PerVuIterations {
+            }
+            | Executor::PerVuIterations {
                 vus, iterations, ..
-            } => format!(
-                "{} by each of {}",
-                plural(iterations.unwrap_or(1), "iteration"),
-                users(vus.unwrap_or(1))
-            ),
+            } => {
+                let by = match self.executor {
+                    Executor::PerVuIterations { .. } => "by each of",
+                    _ => "by",
+                };
+                let iterations = plural(iterations.unwrap_or(1), "iteration");
+                format!("{iterations} {by} {}", users(vus.unwrap_or(1)))
+            }
             Executor::Unknown => "a load that the plan does not state".to_owned(),
         };
         match self.start() {
@@ -280,12 +279,12 @@ pub fn users(count: u64) -> String {
 
 fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
-    go_duration(&text).map_err(serde::de::Error::custom)
+    humantime::parse_duration(&text).map_err(serde::de::Error::custom)
 }
 
 /// A duration that may be missing or null.
 pub fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = Option::<String>::deserialize(from)?;
-    text.map(|text| go_duration(&text).map_err(serde::de::Error::custom))
-        .transpose()
+    let read = text.map(|text| humantime::parse_duration(&text));
+    read.transpose().map_err(serde::de::Error::custom)
 }

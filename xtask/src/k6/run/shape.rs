@@ -115,15 +115,8 @@ pub fn inspect(
 
 /// As [`inspect`] of `main_js`, by a command of one's own.
 pub(super) fn inspect_with(command: Cmd<'_>, main_js: &Path) -> anyhow::Result<Shape> {
-    let captured = shell::capture(command, LIMIT)?;
-    anyhow::ensure!(
-        captured.ended.success(),
-        "k6 cannot read {} ({}):{}",
-        main_js.display(),
-        captured.ended,
-        captured.stderr.indented()
-    );
-    let text = String::from_utf8_lossy(&captured.stdout);
+    let failure = format!("k6 cannot read {}", main_js.display());
+    let text = shell::output(command, LIMIT, &failure)?;
     shape(&text).with_context(|| {
         format!(
             "failed to understand what k6 inspect says about {}",

@@ -54,8 +54,18 @@ const fn switch(short: Option<char>, names: &'static [&'static str], class: Clas
 use Class::{Harmless, Load, Never, Ours};
 
 const RESULTS: Class = Ours("the run folder has the results");
+const LOG: Class = Ours("k6.log in the run folder has it all");
+const STATISTICS: Class = Ours("load-tests/main.js asks for what thresholds need");
+const UNITS: Class = Ours("the reports choose their units");
+const TAGS: Class = Ours("the test's own options say them");
+const SERVER: Class = Ours("say with --base-url where the server is");
 const REST_API: Class = Never("k6's REST API is off in these runs, so nobody could resume it");
 const SUMMARY: Class = Never("the verdict is read from k6's summary");
+const THRESHOLDS: Class = Never("the scripts say their thresholds");
+const WITHOUT_THRESHOLDS: Class = Never("a run without thresholds proves nothing");
+const VARIABLES: Class = Never("the scripts read their variables there");
+const ENTRY: Class = Never("load-tests/main.js is what runs");
+const HELP: Class = Never("`k6 run --help` shows k6's own help");
 
 /// The options of `k6 run`, of versions 0.57 to 2.2.
 pub const OPTIONS: &[Known] = &[
@@ -94,76 +104,28 @@ pub const OPTIONS: &[Known] = &[
     value(None, &["tag", "tags"], Harmless),
     value(Some('e'), &["env"], Harmless),
     value(Some('c'), &["config"], Ours("give k6's options after `--`")),
-    value(
-        None,
-        &["logformat"],
-        Ours("k6.log in the run folder has it all"),
-    ),
-    value(
-        None,
-        &["logoutput"],
-        Ours("k6.log in the run folder has it all"),
-    ),
-    value(
-        None,
-        &["consoleoutput"],
-        Ours("k6.log in the run folder has it all"),
-    ),
+    value(None, &["logformat"], LOG),
+    value(None, &["logoutput"], LOG),
+    value(None, &["consoleoutput"], LOG),
     value(None, &["summaryexport"], RESULTS),
-    value(
-        None,
-        &["summarytrendstats"],
-        Ours("load-tests/main.js asks for what thresholds need"),
-    ),
-    value(
-        None,
-        &["summarytimeunit"],
-        Ours("the reports choose their units"),
-    ),
-    value(
-        None,
-        &["systemtags"],
-        Ours("the test's own options say them"),
-    ),
+    value(None, &["summarytrendstats"], STATISTICS),
+    value(None, &["summarytimeunit"], UNITS),
+    value(None, &["systemtags"], TAGS),
     value(None, &["summarymode"], SUMMARY),
     switch(None, &["nosummary"], SUMMARY),
     switch(None, &["newmachinereadablesummary"], SUMMARY),
-    switch(
-        None,
-        &["nothresholds"],
-        Never("a run without thresholds proves nothing"),
-    ),
+    switch(None, &["nothresholds"], WITHOUT_THRESHOLDS),
     switch(Some('p'), &["paused"], REST_API),
     switch(Some('l'), &["linger"], REST_API),
     value(Some('a'), &["address"], REST_API),
     switch(None, &["profilingenabled"], REST_API),
-    switch(
-        None,
-        &["includesystemenvvars"],
-        Never("the scripts read their variables there"),
-    ),
-    value(
-        Some('t'),
-        &["type"],
-        Never("load-tests/main.js is what runs"),
-    ),
-    switch(
-        Some('h'),
-        &["help"],
-        Never("`k6 run --help` shows k6's own help"),
-    ),
+    switch(None, &["includesystemenvvars"], VARIABLES),
+    value(Some('t'), &["type"], ENTRY),
+    switch(Some('h'), &["help"], HELP),
     // Those that are no arguments.
-    value(
-        None,
-        &["hosts"],
-        Ours("say with --base-url where the server is"),
-    ),
+    value(None, &["hosts"], SERVER),
     value(None, &["scenarios"], Load),
-    value(
-        None,
-        &["thresholds"],
-        Never("the scripts say their thresholds"),
-    ),
+    value(None, &["thresholds"], THRESHOLDS),
     value(None, &["setuptimeout"], Load),
     value(None, &["teardowntimeout"], Load),
     value(None, &["nocookiesreset"], Load),

@@ -26,15 +26,8 @@ fn by_load(chart: &Chart, unit: &str) -> Value {
     let mut loads: Vec<f64> = points.filter(is_finite).map(|point| point.x).collect();
     loads.sort_by(f64::total_cmp);
     loads.dedup();
-    let rows = loads.into_iter().map(|load| {
-        let at = |line: &Line| {
-            let mut points = line.points.iter().filter(is_finite);
-            points.find(|point| point.x == load).map(|it| it.y)
-        };
-        row(number(load).into(), chart.lines.iter().map(at))
-    });
-    let rows: Vec<Vec<Text>> = rows.collect();
-    context! { heads => heads(chart, unit), rows }
+    let places = loads.into_iter().map(|load| (load, number(load).into()));
+    at_places(chart, unit, places)
 }
 
 fn items(chart: &Chart, label: &str, names: &[Text]) -> Value {
@@ -46,15 +39,25 @@ fn items(chart: &Chart, label: &str, names: &[Text]) -> Value {
         let rows: Vec<Vec<Text>> = titles.map(|title| vec![title]).collect();
         return context! { heads => vec![Text::from(format!("{}, the newest first", chart.title))], rows };
     }
-    let rows = names.iter().enumerate().map(|(nth, name)| {
+    let places = names.iter().enumerate();
+    at_places(
+        chart,
+        label,
+        places.map(|(nth, name)| (nth as f64, name.clone())),
+    )
+}
+
+/// A row for each place of x, with what it is called.
+fn at_places(chart: &Chart, first: &str, places: impl Iterator<Item = (f64, Text)>) -> Value {
+    let rows = places.map(|(x, name)| {
         let at = |line: &Line| {
             let mut points = line.points.iter().filter(is_finite);
-            points.find(|point| point.x == nth as f64).map(|it| it.y)
+            points.find(|point| point.x == x).map(|it| it.y)
         };
-        row(name.clone(), chart.lines.iter().map(at))
+        row(name, chart.lines.iter().map(at))
     });
     let rows: Vec<Vec<Text>> = rows.collect();
-    context! { heads => heads(chart, label), rows }
+    context! { heads => heads(chart, first), rows }
 }
 
 fn over_time(chart: &Chart, span: &Range<f64>) -> Value {

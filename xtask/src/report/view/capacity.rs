@@ -5,7 +5,7 @@ use std::path::Path;
 use k6_summary::{Quantity, Unit};
 
 use super::run::files;
-use super::{Heads, Row, Section, Table, Tone, lines, outcome, took};
+use super::{Heads, Row, Section, Table, Tone, count, known, lines, number, outcome, took};
 use crate::record::{
     CapacityRecord, LoadUnit, ResourcesRecord, SearchEnd, StepOutcome, StepRecord, TestRecord,
     plural, share,
@@ -71,10 +71,8 @@ pub fn overview(tests: &[TestRecord]) -> Option<Table> {
             tone: Tone::of(test.outcome),
             what: test.name.as_str().into(),
             more: vec![
-                found.map_or_else(|| "–".into(), |found| found.answer().into()),
-                found
-                    .and_then(|found| found.cause.as_ref())
-                    .map_or_else(|| "–".into(), |cause| cause.what.as_str().into()),
+                known(found.map(CapacityRecord::answer)),
+                known(found.and_then(|found| Some(&found.cause.as_ref()?.what))),
             ],
             ..Row::default()
         })
@@ -209,15 +207,8 @@ fn held(steps: &[&StepRecord]) -> (usize, usize) {
 }
 
 fn row(steps: &[&StepRecord]) -> Row {
-    let text = |of: Of, unit| {
-        let value = mean(steps, of).map(|value| Quantity::new(value, unit).to_string());
-        Text::from(value.unwrap_or_else(|| "–".into()))
-    };
-    let part = |of: Of| {
-        Text::from(
-            mean(steps, of).map_or_else(|| "–".into(), |part| format!("{:.0} %", part * 100.0)),
-        )
-    };
+    let text = |of: Of, unit| number(mean(steps, of), unit).into();
+    let part = |of: Of| known(mean(steps, of).map(|part| format!("{:.0} %", part * 100.0)));
     let load = steps.first().map_or(0, |step| step.load);
     let (held, judged) = held(steps);
     Row {
@@ -227,7 +218,7 @@ fn row(steps: &[&StepRecord]) -> Row {
             all if all == judged => Tone::Good,
             _ => Tone::Warn,
         },
-        what: Quantity::new(load as f64, Unit::Count).to_string().into(),
+        what: count(load).into(),
         value: text(|step| Some(step.requests_per_second), Unit::PerSecond),
         more: vec![
             text(|step| step.p50_ms, Unit::None),

@@ -3,12 +3,15 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
+use clap::ValueEnum as _;
 use k6_summary::{Quantity, Unit};
 
 use super::run::files;
-use super::{Document, Forest, Heads, Row, Section, Table, Tone, amount, functions, lines};
+use super::{
+    Document, Forest, Heads, Row, Section, Table, Tone, amount, chart_unit, functions, lines,
+};
 use crate::record::{
-    Blocks, Calibration, Change, Comparison, Kind, Measure, MetricRecord, Outcome, SideRecord,
+    Blocks, Calibration, Change, Comparison, Kind, MetricRecord, Outcome, SideRecord,
     TestComparison, percent, share, short_commit,
 };
 use crate::report::chart::{Axis, Chart, Form, Line, Point, Shape, position};
@@ -302,15 +305,7 @@ fn row(metric: &MetricRecord, limit: f64) -> Row {
 
 /// Every pair: base as a ring, head as a square.
 fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
-    // Bytes get a prefix that fits, as charts have one unit for all points.
-    let (unit, scale) = match metric.unit {
-        _ if metric.metric == Measure::CpuPerRequest => ("µs", 1e3),
-        Unit::Bytes if metric.base.is_some_and(|base| base >= 1e6) => ("MB", 1e-6),
-        Unit::Bytes => ("kB", 1e-3),
-        Unit::Ratio => ("%", 100.0),
-        Unit::None => ("instructions", 1.0),
-        _ => ("ms", 1.0),
-    };
+    let (unit, scale) = chart_unit(&metric.metric, metric.base.unwrap_or_default());
     let all = [blocks.pairs_of(test), blocks.counted_of(test)];
     let pairs = all.into_iter().flatten();
     let pairs = pairs.filter_map(|pair| pair.values(&metric.metric));
@@ -364,8 +359,10 @@ fn repeat(comparison: &Comparison, blocks: &Blocks) -> Text {
     };
     let floors = comparison.floors.iter();
     let percent = |floor: f64| (floor * 1e4).round() / 1e2;
-    let floors =
-        floors.map(|(kind, floor)| format!(" --floor {}={}%", kind.name(), percent(*floor)));
+    let floors = floors.filter_map(|(kind, floor)| {
+        let kind = kind.to_possible_value()?;
+        Some(format!(" --floor {}={}%", kind.get_name(), percent(*floor)))
+    });
     Text::lines(&format!(
         "cargo xtask compare {}{}{} --pairs {} --block {}ms --vus {} --seed {}{}",
         tests.join(" "),

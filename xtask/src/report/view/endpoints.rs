@@ -2,9 +2,8 @@
 
 use k6_summary::{Quantity, Unit};
 
-use super::{Heads, Row, Table, Tone};
+use super::{Heads, Row, Table, Tone, count, known, tails};
 use crate::record::{EndpointRecord, FailingStatuses, Outcome, TestRecord};
-use crate::report::text::Text;
 
 const HEADS: Heads = Heads {
     what: "Endpoint",
@@ -33,8 +32,6 @@ pub fn table(test: &TestRecord) -> Table {
 }
 
 fn row(it: &EndpointRecord, failures: u64, test: &TestRecord) -> Row {
-    let count = |number: u64| Quantity::new(number as f64, Unit::Count).to_string();
-    let or_dash = |text: Option<String>| Text::from(text.unwrap_or_else(|| "–".into()));
     let failed = match it.all() {
         _ if failures == 0 => "0".to_owned(),
         Some(all) if all >= failures => {
@@ -50,11 +47,6 @@ fn row(it: &EndpointRecord, failures: u64, test: &TestRecord) -> Row {
         Some(rate) => format!("{} at {rate}", count(all)),
         None => count(all),
     });
-    let tails = [it.med_ms, it.p95_ms, it.p99_ms];
-    let tails: Option<Vec<String>> = tails
-        .iter()
-        .map(|ms| Some(Quantity::new((*ms)?, Unit::Milliseconds).to_string()))
-        .collect();
     let example = it.example.as_ref().or(it.commonest.as_ref());
     let since = it.first_failure_s.map(|at| format!("since {at:.1} s"));
     let note = since
@@ -70,8 +62,8 @@ fn row(it: &EndpointRecord, failures: u64, test: &TestRecord) -> Row {
         what: it.name().into(),
         value: failed.into(),
         more: vec![
-            or_dash(requests),
-            or_dash(tails.map(|tails| tails.join(" / "))),
+            known(requests),
+            tails([it.med_ms, it.p95_ms, it.p99_ms]).into(),
             count(it.client_errors).into(),
             count(it.server_errors).into(),
             count(it.network_errors).into(),

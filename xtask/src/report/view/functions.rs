@@ -1,15 +1,15 @@
 //! What a report says of functions: one line each, the figures first, for their names are long.
 
-use k6_summary::{Quantity, Unit};
+use k6_summary::Unit;
 
-use super::{Heads, Row, Table, micros};
+use super::{Heads, Row, Table, known, micros, number};
 use crate::record::{Blocks, Function, ProfileRecord, Sampled, TestComparison, percent, share};
 
 /// Where the CPU time of a test's server went.
 pub fn profile(profile: &ProfileRecord) -> Table {
     let row = |name: &str, share_of: f64, us: Option<f64>| Row {
         more: vec![share(share_of).into()],
-        ..Row::measured(name, us.map_or_else(|| "–".into(), micros))
+        ..Row::measured(name, known(us.map(micros)))
     };
     let rows = profile.functions.iter();
     Table {
@@ -50,7 +50,7 @@ pub fn compared(test: &TestComparison, sampled: &[Sampled], blocks: &Blocks) -> 
             continue;
         };
         let title = format!("{} of a request went to", route[0].metric);
-        let count = |count| Quantity::new(count, Unit::Count).to_string();
+        let count = |count| number(Some(count), Unit::Count);
         tables.push(table(title, route.iter().copied(), whole, count));
     }
     tables.retain(|table| !table.rows.is_empty());

@@ -5,11 +5,11 @@ mod words;
 
 use std::path::Path;
 
-use k6_summary::Unit;
-
-use super::{Document, Heads, Row, Section, Table, amount, lines, outcome, past, revision, when};
+use super::{
+    Document, Heads, Row, Section, Table, amount, chart_unit, lines, outcome, past, revision, when,
+};
 use crate::history::{Builds, ComparableRuns, Metric, Point};
-use crate::record::{Measure, Outcome};
+use crate::record::Outcome;
 use crate::report::chart::{Axis, Chart, Form, Line, Mark, Point as Dot, Shape};
 use crate::report::text::Text;
 
@@ -99,7 +99,7 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
     let shown = metric.points.iter().filter(|point| point.index >= from);
     let points: Vec<&Point> = shown.collect();
     let greatest = points.iter().fold(0.0_f64, |most, p| most.max(p.value));
-    let (unit, scale) = scale(&metric.last.metric, greatest);
+    let (unit, scale) = chart_unit(&metric.last.metric, greatest);
     let place = |index: usize| index as f64 - from as f64;
     let dots = points.iter().map(|point| Dot {
         x: place(point.index),
@@ -144,19 +144,6 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
                 names: days.to_vec(),
             },
         )
-    }
-}
-
-/// The unit of a chart, and what values are multiplied with for it.
-fn scale(measure: &Measure, greatest: f64) -> (&'static str, f64) {
-    match measure.unit() {
-        _ if *measure == Measure::CpuPerRequest => ("µs", 1e3),
-        Unit::Bytes if greatest >= 1e6 => ("MB", 1e-6),
-        Unit::Bytes if greatest >= 1e4 => ("kB", 1e-3),
-        Unit::Bytes => ("B", 1.0),
-        Unit::Ratio => ("%", 100.0),
-        Unit::Milliseconds => ("ms", 1.0),
-        _ => ("", 1.0),
     }
 }
 

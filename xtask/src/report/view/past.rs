@@ -1,6 +1,6 @@
 //! A test's numbers against those of comparable past runs.
 
-use super::{Heads, Row, Table, Tone, amount};
+use super::{Heads, Row, Table, Tone, amount, known};
 use crate::history::Metric;
 use crate::record::{PastRecord, PastRow, PastState, percent};
 
@@ -79,11 +79,7 @@ fn row(metric: &PastRow, worse: &str) -> Row {
             .map(|before| quantity(before) + &fence)
             .unwrap_or_default()
             .into(),
-        more: vec![
-            metric
-                .change
-                .map_or_else(|| "–".into(), |change| percent(change).into()),
-        ],
+        more: vec![known(metric.change.map(percent))],
         note: note.into(),
         ..Row::default()
     }

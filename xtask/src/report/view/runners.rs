@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 
-use super::{Heads, Row, Table, Tone, took};
+use super::{Heads, Row, Table, Tone, count, known, number, tails, took};
 use crate::record::{Heard, RunnerRecord, TestRecord};
 
 const HEADS: Heads = Heads {
@@ -88,14 +88,7 @@ fn together(test: &TestRecord) -> Option<Row> {
 }
 
 fn row(it: &RunnerRecord) -> Row {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".into());
-    let number = |number: f64, unit| Quantity::new(number, unit).to_string();
-    let count = |known: Option<u64>| or_dash(known.map(|all| number(all as f64, Unit::Count)));
-    let tails = [it.med_ms, it.p95_ms, it.p99_ms];
-    let tails: Option<Vec<String>> = tails
-        .iter()
-        .map(|ms| Some(number((*ms)?, Unit::Milliseconds)))
-        .collect();
+    let count = |counted: Option<u64>| known(counted.map(count));
     let missing = match it.heard {
         Heard::InFull => "",
         Heard::ShortForm => "only the short form of its summary was heard",
@@ -110,20 +103,15 @@ fn row(it: &RunnerRecord) -> Row {
             _ => Tone::Bad,
         },
         what: it.name.as_str().into(),
-        value: count(it.requests).into(),
-        more: [
-            or_dash(
-                it.requests_per_second
-                    .map(|rate| number(rate, Unit::PerSecond)),
-            ),
+        value: count(it.requests),
+        more: vec![
+            number(it.requests_per_second, Unit::PerSecond).into(),
             count(it.failed),
-            or_dash(tails.map(|tails| tails.join(" / "))),
+            tails([it.med_ms, it.p95_ms, it.p99_ms]).into(),
             count(it.iterations),
-            or_dash(it.duration_s.map(took)),
-            or_dash(it.node.clone()),
-        ]
-        .map(Into::into)
-        .into(),
+            known(it.duration_s.map(took)),
+            known(it.node.as_deref()),
+        ],
         note: note.collect::<Vec<_>>().join("; ").into(),
         ..Row::default()
     }

@@ -7,8 +7,8 @@ use k6_summary::{
 };
 
 use super::{
-    Heads, Row, Section, Table, Tone, capacity, endpoints, functions, lines, micros, most_telling,
-    outcome, past, runners, took,
+    Heads, Row, Section, Table, Tone, capacity, endpoints, functions, known, lines, micros,
+    most_telling, number, outcome, past, runners, tails, took,
 };
 use crate::history::Trend;
 use crate::record::{GrowthRow, Outcome, TestRecord, plural};
@@ -48,7 +48,7 @@ pub fn section(
         verdict: outcome(test.outcome).into(),
         line: format!(
             "up to {}{}{}",
-            users(test.max_vus),
+            plural(test.max_vus, "virtual user"),
             took.unwrap_or_default(),
             exit.unwrap_or_default()
         )
@@ -199,7 +199,7 @@ fn growth(row: &GrowthRow) -> Row {
             .bound_per_hour
             .map_or_else(|| "none".into(), |bound| format!("≤ {}", amount(bound)))
             .into(),
-        value: judged.map_or_else(|| "–".into(), amount).into(),
+        value: known(judged.map(amount)),
         note: match judged {
             Some(_) => row.note.as_str().into(),
             None => format!("not evaluated: {}", row.note).into(),
@@ -225,28 +225,10 @@ fn durations(test: &TestRecord) -> Option<&TrendDigest> {
     test.metrics.as_ref()?.http_req_duration.as_ref()
 }
 
-/// The median and the tails.
-fn tails(trend: &TrendDigest) -> String {
-    [trend.med, trend.p95, trend.p99]
-        .map(|value| number(value, trend.unit))
-        .join(" / ")
-}
-
 /// The 95th percentile of requests as it reads, unless it says nothing since most of them failed.
 pub fn p95_text(test: &TestRecord) -> String {
     let telling = durations(test).filter(|_| meaningless(test).is_none());
-    telling.map_or_else(|| "–".into(), |trend| number(trend.p95, trend.unit))
-}
-
-fn number(value: Option<f64>, unit: Unit) -> String {
-    value.map_or_else(
-        || "–".into(),
-        |value| Quantity::new(value, unit).to_string(),
-    )
-}
-
-fn users(max: u64) -> String {
-    format!("{max} virtual user{}", if max == 1 { "" } else { "s" })
+    number(telling.and_then(|trend| trend.p95), Unit::Milliseconds)
 }
 
 fn requests(test: &TestRecord) -> Option<String> {
@@ -292,7 +274,7 @@ fn measured(test: &TestRecord) -> Table {
         rows.extend(requests(test).map(|text| Row::measured("requests", text)));
         rows.extend(durations(test).map(|trend| Row {
             note: meaningless(test).unwrap_or_default().into(),
-            ..Row::measured("p50 / p95 / p99", tails(trend))
+            ..Row::measured("p50 / p95 / p99", tails([trend.med, trend.p95, trend.p99]))
         }));
         if metrics.ws_sessions > 0 {
             let text = format!(
@@ -304,7 +286,11 @@ fn measured(test: &TestRecord) -> Table {
         let checks = metrics.checks_passed + metrics.checks_failed;
         let passed = format!("{} of {checks} passed", metrics.checks_passed);
         rows.push(Row::measured("checks", passed));
-        let iterations = format!("{}, up to {}", metrics.iterations, users(test.max_vus));
+        let iterations = format!(
+            "{}, up to {}",
+            metrics.iterations,
+            plural(test.max_vus, "virtual user")
+        );
         rows.push(Row::measured("iterations", iterations));
     }
     if let Some(usage) = &test.server_usage {
@@ -352,7 +338,7 @@ pub fn overview(test: &TestRecord) -> Row {
     let cells = [
         durations(test)
             .filter(|_| meaningless(test).is_none())
-            .map(tails),
+            .map(|trend| tails([trend.med, trend.p95, trend.p99])),
         requests(test),
         cpu_text(test),
         memory,
@@ -360,9 +346,7 @@ pub fn overview(test: &TestRecord) -> Row {
     Row {
         tone: Tone::of(test.outcome),
         what: test.name.as_str().into(),
-        more: cells
-            .map(|cell| cell.unwrap_or_else(|| "–".into()).into())
-            .into(),
+        more: cells.map(known).into(),
         ..Row::default()
     }
 }

@@ -4,9 +4,11 @@ use std::io::{self, Read as _, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use crate::shell::locked;
 
 /// How long whoever holds the name may take to say who it is.
 const LIMIT: Duration = Duration::from_secs(1);
@@ -38,7 +40,7 @@ pub fn tell(name: &str, known: &mut Option<String>) -> Result<Option<Told>, Stri
     let saying = Arc::clone(&holder);
     let thread = std::thread::spawn(move || {
         for asking in listener.incoming() {
-            let Some(text) = &*saying.lock().unwrap_or_else(PoisonError::into_inner) else {
+            let Some(text) = &*locked(&saying) else {
                 return;
             };
             match asking {
@@ -71,13 +73,13 @@ fn ask(address: SocketAddr) -> String {
 impl Told {
     /// What is said from now on.
     pub fn say(&self, holder: &str) {
-        *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = Some(holder.to_owned());
+        *locked(&self.holder) = Some(holder.to_owned());
     }
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
-        *self.holder.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *locked(&self.holder) = None;
         // Wakes the thread, which then lets go of the name.
         if UnixStream::connect_addr(&self.address).is_ok()
             && let Some(thread) = self.thread.take()

@@ -8,7 +8,6 @@ use std::time::Duration;
 use ring::digest;
 use tempfile::TempDir;
 
-use crate::k6::install::K6Error;
 use crate::k6::install::find::{FindOptions, K6, ensure_from};
 use crate::k6::install::own_copy::note_of;
 use crate::k6::install::pins::{Pins, Sha256};
@@ -102,11 +101,6 @@ impl Bench {
         names.sort();
         names
     }
-}
-
-/// The kind of an expected failure.
-pub fn kind(error: &anyhow::Error) -> &K6Error {
-    error.downcast_ref().unwrap()
 }
 
 /// A script that answers like k6 `version`.

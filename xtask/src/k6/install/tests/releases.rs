@@ -4,9 +4,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, SHORT, archive, fake_k6, good_archive, kind, sha256};
+use super::bench::{Bench, SHORT, archive, fake_k6, good_archive, sha256};
 use super::stub::{Answer, Stub};
-use crate::k6::install::K6Error;
 use crate::k6::install::find::Origin;
 use crate::k6::install::own_copy::install;
 use crate::ui;
@@ -18,7 +17,7 @@ fn fails(answer: Answer, archive: &[u8], limit: impl FnOnce(&mut Bench)) -> Stri
     limit(&mut bench);
     let error = bench.ensure(None, true).unwrap_err();
     assert!(
-        matches!(kind(&error), K6Error::NotInstalled { .. }),
+        error.to_string().starts_with("failed to install k6\n"),
         "{error}"
     );
     assert_eq!(bench.kept(), [".lock"], "something was left behind");
@@ -206,7 +205,7 @@ fn a_platform_without_a_pin_is_told_so() {
 fn a_version_without_a_pin_is_told_so() {
     let bench = Bench::offline();
     let wanted = "3.0.0".parse().unwrap();
-    let error = install(Some(&wanted), &bench.folder(), &bench.sources).unwrap_err();
+    let error = install(Some(&wanted), &bench.folder(), &bench.sources, Vec::new()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "k6 3.0.0 cannot be installed: xtask/k6-pins.json has 0.57.0, 1.1.0, 2.2.0"
@@ -247,7 +246,7 @@ fn of_many_installations_at_once_one_downloads() {
         let all: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
-                    let k6 = install(None, &bench.folder(), &bench.sources);
+                    let k6 = install(None, &bench.folder(), &bench.sources, Vec::new());
                     told.lock().unwrap().extend(ui::said::take());
                     k6
                 })
