@@ -188,6 +188,11 @@ mod tests {
                 .iter()
                 .find(|found| found.metric.ends_with(&cpu) && found.change == 0.2);
             assert!(cpu.unwrap().share > 0.95, "{name}: {found:?}");
+            let instructions = found.found.iter().filter(|found| {
+                found.metric.ends_with("instructions") && found.change == CHANGES[0]
+            });
+            let shares: Vec<f64> = instructions.map(|found| found.share).collect();
+            assert_eq!(shares, [1.0; 2], "{name}: {found:?}");
         }
     }
 

@@ -135,6 +135,10 @@ fn cpu_is_burnt() {
 
 /// rustix asks for the time through the vDSO, which valgrind hides: there the server would crash at its first request.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it ends by itself, and the test waits for it"
+)]
 fn the_server_has_nothing_that_valgrind_crashes() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let args = "tree --package tachikoma-server --all-features --edges normal --prefix none --locked --offline";
