@@ -42,6 +42,7 @@ while True:
 program_of() {
   cat >"$work/$1" <<SCRIPT
 #!/bin/sh
+# $1: two programs that are the same are not compared.
 export TACHIKOMA_ALLOW_FAULTS=1 TACHIKOMA_FAULTS='POST /api/missions: cpu=$3'
 timeout --foreground 60 sh -c '${2//\'/\'\\\'\'}' </dev/null >'$work/burden.log' 2>&1 &
 exec '$work/server' "\$@"
