@@ -21,7 +21,7 @@ use anyhow::Context as _;
 
 use crate::cli::{Compare, MessageFormat, Use};
 use crate::config::Config;
-use crate::error::COULD_NOT_RUN;
+use crate::error::{COULD_NOT_RUN, UsageError};
 use crate::profile::Perf;
 use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, Side};
 use crate::server;
@@ -48,12 +48,19 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         return replay(args, path, &floors, &results);
     }
     let plan = Plan::new(args, config)?;
+    let target_dir = repo::target_dir(root);
+    require_text("the repository", root, "move it to")?;
+    require_text(
+        "the target directory",
+        &target_dir,
+        "set CARGO_TARGET_DIR to",
+    )?;
     if let Some(path) = args.output.junit() {
         // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
         let _not_yet_needed = std::fs::create_dir_all(&results);
         record::try_output("--junit", path)?;
     }
-    let callgrind = match args.calibrate {
+    let callgrind = match args.calibrate && args.instructions != Use::On {
         true => None,
         false => Callgrind::find(args.instructions)?,
     };
@@ -65,7 +72,6 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         false => Perf::find(args.profile, "--profile on")?,
     };
     let (base, head) = binaries::sources(args, root)?;
-    let target_dir = repo::target_dir(root);
     let k6 = k6::ensure(&k6::FindOptions::new(&args.k6, &target_dir))?;
     let key = server::api_key(config, &plan.tests)?;
     let options = k6::Options::read(&[], None)?;
@@ -160,6 +166,17 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         chain::judge_and_append(&results, &rounds.blocks, &floors, &mut comparison);
     }
     conclude(args, comparison, &rounds.blocks, &folder, measured)
+}
+
+/// Refuses a folder whose path is no text: k6, git and valgrind are told in text where things are.
+fn require_text(what: &str, path: &Path, instead: &str) -> Result<(), UsageError> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(UsageError(format!(
+            "the path of {what}, {}, is not valid UTF-8, and k6, git and valgrind have to be told it: {instead} a folder whose path is",
+            path.display()
+        ))),
+    }
 }
 
 /// Judges recorded pairs once more.

@@ -17,7 +17,7 @@ pub const WINDOW: usize = 10;
 /// Standard errors to the near end, which must lie beyond the floor besides.
 const ERRORS: f64 = 2.5;
 /// What a comparison may lean to one side.
-const LEAN: f64 = 0.001;
+const LEAN: f64 = 0.00125;
 /// Standard errors to either end of the intervals that are given, whose confidence is 95 %.
 const GIVEN: f64 = 1.959_964;
 

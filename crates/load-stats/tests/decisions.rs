@@ -78,6 +78,7 @@ fn false_alarms_are_rarer_than_one_comparison_in_a_hundred_over_all_looks() {
 #[test]
 fn changes_are_found_where_they_are_and_large_ones_early() {
     let mut random = fastrand::Rng::with_seed(2);
+    let mut others = 0;
     // (metric, difference, share found at least, pairs at most in the median)
     for (target, by, least, pairs) in [
         (0, 0.05, 0.9, 60),
@@ -91,10 +92,7 @@ fn changes_are_found_where_they_are_and_large_ones_early() {
             let groups = comparison(60, Some((target, by)), &mut random);
             let all = worse(&groups);
             found += usize::from(all.contains(&(0, target)));
-            assert!(
-                all.len() <= 1 + usize::from(!all.contains(&(0, target))),
-                "{all:?}"
-            );
+            others += all.iter().filter(|it| **it != (0, target)).count();
             looked_at.push(groups[0].pairs);
         }
         looked_at.sort_unstable();
@@ -104,6 +102,8 @@ fn changes_are_found_where_they_are_and_large_ones_early() {
         );
         assert!(looked_at[30] <= pairs, "{target} +{by}: {looked_at:?}");
     }
+    // 1 % of 240 is 2.4, and 7 lies three standard deviations beyond.
+    assert!(others <= 7, "{others}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Every method against values that SciPy and pyMannKendall computed: `reference/make.py` writes the
-//! table and names their versions.
+//! Every method against values that SciPy, pyMannKendall or the definition gave: `reference/make.py` writes the table and
+//! names their versions.
 
 use load_stats::energy::best_split;
 use load_stats::mann_kendall::mann_kendall;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Table {
-    wilcoxon: Vec<Wilcoxon>,
+    signed_rank: Vec<SignedRank>,
     mann_kendall: Vec<Trend>,
     exact_trend: Vec<ExactTrend>,
     theil_sen: Vec<Line>,
@@ -17,7 +17,7 @@ struct Table {
 }
 
 #[derive(Deserialize)]
-struct Wilcoxon {
+struct SignedRank {
     name: String,
     differences: Vec<f64>,
     p_two_sided: f64,
@@ -72,8 +72,8 @@ fn assert_near(have: f64, want: f64, relative: f64, what: &str) {
 }
 
 #[test]
-fn signed_rank_is_scipys() {
-    let rows = table().wilcoxon;
+fn the_signed_rank_test_is_that_of_the_definition() {
+    let rows = table().signed_rank;
     assert_eq!(rows.len(), 17);
     for row in rows {
         let found = signed_rank(&row.differences).expect(&row.name);

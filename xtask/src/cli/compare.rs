@@ -94,7 +94,8 @@ pub struct Compare {
     #[arg(help_heading = group::VERDICT, long, value_name = "KIND=PERCENT", value_parser = floor)]
     pub floor: Vec<(Kind, f64)>,
 
-    /// Whether valgrind counts the instructions of each route too, which takes a minute or two for each test.
+    /// Whether valgrind counts the instructions of each route too, which takes a minute or two for each test; with
+    /// `--calibrate` only if this is `on`.
     #[arg(help_heading = MEASURING, long, value_enum, default_value_t = Use::Auto)]
     pub instructions: Use,
 

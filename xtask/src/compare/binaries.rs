@@ -248,6 +248,7 @@ impl Place<'_> {
             "{} is inside the repository, whose configuration would apply to the base: set XDG_CACHE_HOME to a folder elsewhere",
             home.display()
         );
+        super::require_text("the folder of checkouts", &home, "set XDG_CACHE_HOME to")?;
         std::fs::create_dir_all(&home)
             .with_context(|| format!("failed to create {}", home.display()))?;
         Ok(home)

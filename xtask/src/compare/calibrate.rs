@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use load_stats::decide::{Metric, Verdict, decide};
+use load_stats::decide::{Metric, Rule, Verdict, decide};
 use load_stats::median;
 
-use super::judge::{Floors, Series, rule, series};
+use super::instructions;
+use super::judge::{Floors, Series, counted_series, rule, series};
 use crate::record::{Blocks, Calibration, Found, Kind};
 
 /// Comparisons drawn without a change.
@@ -33,32 +34,38 @@ fn calibrate_by(
     draws_without: usize,
     draws_of_each: usize,
 ) -> Calibration {
-    let all = series(blocks, floors);
-    let name = |(test, metric): At| format!("{}: {}", all[test].test, all[test].metrics[metric].0);
+    let families = families(blocks, floors);
     let mut random = fastrand::Rng::with_seed(blocks.seed);
-    let mut draw = |change| drawn(&all, blocks.planned, change, &mut random);
-    let mut by_metric: BTreeMap<At, usize> = BTreeMap::new();
+    let mut by_metric: BTreeMap<String, usize> = BTreeMap::new();
     let mut alarms = 0;
     for _ in 0..draws_without {
-        let (worse, _) = draw(None);
-        alarms += usize::from(!worse.is_empty());
-        for metric in worse {
-            *by_metric.entry(metric).or_default() += 1;
+        let mut names = Vec::new();
+        for family in &families {
+            let (worse, _) = family.draw(None, &mut random);
+            names.extend(worse.into_iter().map(|metric| family.name(metric)));
+        }
+        alarms += usize::from(!names.is_empty());
+        for name in names {
+            *by_metric.entry(name).or_default() += 1;
         }
     }
     let most_often = by_metric.into_iter().max_by_key(|(_, count)| *count);
     let mut found = Vec::new();
-    for target in changed(&all) {
+    let targets = families.iter().flat_map(|family| {
+        let changed = changed(&family.series).into_iter();
+        changed.map(move |target| (family, target))
+    });
+    for (family, target) in targets {
         for change in CHANGES {
             let draws: Vec<(Vec<At>, usize)> = (0..draws_of_each)
-                .map(|_| draw(Some((target, f64::ln_1p(change)))))
+                .map(|_| family.draw(Some((target, f64::ln_1p(change))), &mut random))
                 .collect();
             let share = |holds: &dyn Fn(&[At]) -> bool| {
                 draws.iter().filter(|(worse, _)| holds(worse)).count() as f64 / draws.len() as f64
             };
             let pairs: Vec<f64> = draws.iter().map(|(_, pairs)| *pairs as f64).collect();
             found.push(Found {
-                metric: name(target),
+                metric: family.name(target),
                 change,
                 share: share(&|worse| worse.contains(&target)),
                 alone: share(&|worse| worse == [target]),
@@ -70,58 +77,82 @@ fn calibrate_by(
         pairs: blocks.planned,
         draws: draws_without,
         false_regressions: alarms,
-        most_often: most_often.map(|(metric, _)| name(metric)),
+        most_often: most_often.map(|(metric, _)| metric),
         found,
     }
 }
 
-/// The metrics that one drawn comparison reports as worse, and at how many pairs its longest test was decided.
-fn drawn(
-    all: &[Series],
-    planned: usize,
-    change: Option<(At, f64)>,
-    random: &mut fastrand::Rng,
-) -> (Vec<At>, usize) {
-    let groups: Vec<Vec<Metric>> = all
-        .iter()
-        .enumerate()
-        .map(|(test, series)| {
-            let have = series
-                .metrics
-                .iter()
-                .map(|(_, metric)| metric.differences.len())
-                .max()
-                .unwrap_or(0);
-            // The metrics of a pair are drawn together, since they share its noise.
-            let which: Vec<usize> = (0..planned).map(|_| random.usize(..have.max(1))).collect();
-            let of = |(place, (_, metric)): (usize, &(_, Metric))| {
-                let by = change
-                    .filter(|(target, _)| *target == (test, place))
-                    .map_or(0.0, |(_, by)| by);
-                let differences = which
-                    .iter()
-                    .map(|&pair| Some(metric.differences.get(pair).copied().flatten()? + by));
-                Metric {
-                    differences: differences.collect(),
-                    floor: metric.floor,
-                }
-            };
-            series.metrics.iter().enumerate().map(of).collect()
-        })
-        .collect();
-    let decided = decide(&groups, &rule(planned));
-    let worse = decided.iter().enumerate().flat_map(|(test, group)| {
-        let metrics = group.metrics.iter().enumerate();
-        let worse = metrics.filter(|(_, metric)| metric.verdict == Verdict::Worse);
-        worse.map(move |(place, _)| (test, place))
-    });
-    let pairs = decided.iter().map(|group| group.pairs).max().unwrap_or(0);
-    (worse.collect(), pairs)
+/// Metrics that are judged together.
+struct Family {
+    series: Vec<Series>,
+    rule: Rule,
 }
 
-/// Of each test: the medians, the p95 and the CPU time.
+/// What is measured in pairs, and the instructions if they were counted.
+fn families(blocks: &Blocks, floors: &Floors) -> Vec<Family> {
+    let counted = blocks.instructions.as_ref().map(|counted| Family {
+        series: counted_series(blocks, floors),
+        rule: instructions::rule(counted.planned),
+    });
+    let measured = Family {
+        series: series(blocks, floors),
+        rule: rule(blocks.planned),
+    };
+    std::iter::once(measured).chain(counted).collect()
+}
+
+impl Family {
+    fn name(&self, (test, metric): At) -> String {
+        let series = &self.series[test];
+        format!("{}: {}", series.test, series.metrics[metric].0)
+    }
+
+    /// The metrics that one drawn comparison reports as worse, and at how many pairs its longest test was decided.
+    fn draw(&self, change: Option<(At, f64)>, random: &mut fastrand::Rng) -> (Vec<At>, usize) {
+        let groups: Vec<Vec<Metric>> = self
+            .series
+            .iter()
+            .enumerate()
+            .map(|(test, series)| {
+                let have = series
+                    .metrics
+                    .iter()
+                    .map(|(_, metric)| metric.differences.len())
+                    .max()
+                    .unwrap_or(0);
+                // The metrics of a pair are drawn together, since they share its noise.
+                let which: Vec<usize> = (0..self.rule.planned)
+                    .map(|_| random.usize(..have.max(1)))
+                    .collect();
+                let of = |(place, (_, metric)): (usize, &(_, Metric))| {
+                    let by = change
+                        .filter(|(target, _)| *target == (test, place))
+                        .map_or(0.0, |(_, by)| by);
+                    let differences = which
+                        .iter()
+                        .map(|&pair| Some(metric.differences.get(pair).copied().flatten()? + by));
+                    Metric {
+                        differences: differences.collect(),
+                        floor: metric.floor,
+                    }
+                };
+                series.metrics.iter().enumerate().map(of).collect()
+            })
+            .collect();
+        let decided = decide(&groups, &self.rule);
+        let worse = decided.iter().enumerate().flat_map(|(test, group)| {
+            let metrics = group.metrics.iter().enumerate();
+            let worse = metrics.filter(|(_, metric)| metric.verdict == Verdict::Worse);
+            worse.map(move |(place, _)| (test, place))
+        });
+        let pairs = decided.iter().map(|group| group.pairs).max().unwrap_or(0);
+        (worse.collect(), pairs)
+    }
+}
+
+/// Of each test: the medians, the p95, the CPU time and the instructions.
 fn changed(all: &[Series]) -> Vec<At> {
-    let kinds = [Kind::Median, Kind::P95, Kind::Cpu];
+    let kinds = [Kind::Median, Kind::P95, Kind::Cpu, Kind::Instructions];
     let of_test = |(test, series): (usize, &Series)| -> Vec<At> {
         let metrics = series.metrics.iter().enumerate();
         let those = metrics.filter(|(_, (measure, _))| kinds.contains(&measure.kind()));
@@ -135,8 +166,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::record::Measure;
     use crate::record::testing::{blocks, pair};
+    use crate::record::{Block, Counted, Measure, Pair};
 
     /// The figures of load-tests/comparing.md, with room for another seed.
     #[test]
@@ -157,7 +188,45 @@ mod tests {
                 .iter()
                 .find(|found| found.metric.ends_with(&cpu) && found.change == 0.2);
             assert!(cpu.unwrap().share > 0.95, "{name}: {found:?}");
+            let instructions = found.found.iter().filter(|found| {
+                found.metric.ends_with("instructions") && found.change == CHANGES[0]
+            });
+            let shares: Vec<f64> = instructions.map(|found| found.share).collect();
+            assert_eq!(shares, [1.0; 2], "{name}: {found:?}");
         }
+    }
+
+    #[test]
+    fn instructions_are_drawn_from_the_pairs_in_which_they_were_counted() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut blocks = blocks((0..20).map(|_| pair(1.0, 1.0)).collect());
+        let measure = Measure::instructions("mission_create_duration");
+        let mut count = |pair: Pair| {
+            let mut block = || {
+                let count = 70_000.0 * (1.0 + 0.005 * random.f64());
+                let values = BTreeMap::from([(measure.clone(), count)]);
+                Block {
+                    requests: 100,
+                    values,
+                }
+            };
+            Pair {
+                base: block(),
+                head: block(),
+                ..pair
+            }
+        };
+        blocks.instructions = Some(Counted {
+            planned: 12,
+            pairs: (0..12).map(|_| count(pair(1.0, 1.0))).collect(),
+            ..Counted::default()
+        });
+        let found = calibrate_by(&blocks, &Floors::default(), 400, 100);
+        assert_eq!(found.false_regressions, 0, "{found:?}");
+        let of = |found: &&Found| found.metric == format!("missions: {measure}");
+        let of: Vec<&Found> = found.found.iter().filter(of).collect();
+        assert_eq!(of.len(), CHANGES.len(), "{found:?}");
+        assert!(of[0].share > 0.95 && of[0].pairs == 12, "{found:?}");
     }
 
     #[test]

@@ -110,7 +110,8 @@ mod tests {
     /// The same, of which the instructions of a request are more by the factor `more`.
     fn counted_night(results: &Path, nth: usize, ratio: f64, more: f64) -> Comparison {
         let noise = |pair: usize| 1.0 + (pair * 7 % 5) as f64 * 0.002;
-        let pairs = (0..40).map(|pair_nth| pair(noise(pair_nth), noise(pair_nth + 3) * ratio));
+        // As often more as less.
+        let pairs = (0..40).map(|pair_nth| pair(noise(pair_nth), noise(2 * pair_nth) * ratio));
         let mut blocks = blocks(pairs.collect());
         let count = |pair: usize, factor: f64| {
             let measure = Measure::instructions("mission_create_duration");

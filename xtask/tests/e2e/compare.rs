@@ -1,5 +1,7 @@
 //! `cargo xtask compare` with ready programs: what is slower is found and named, and what is not is left alone.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -218,6 +220,12 @@ fn what_says_nothing_is_not_measured() {
         .done();
     done.says("instructions are not counted: valgrind is not installed");
     done.exits(0).says("THE SAME PROGRAM, NOTHING WAS MEASURED");
+    let done = compare("missions", server(), server())
+        .env("CARGO_TARGET_DIR", OsStr::from_bytes(b"/no/t\xe9xt"))
+        .done();
+    done.exits(2)
+        .says("the path of the target directory, /no/t\u{fffd}xt, is not valid UTF-8")
+        .says("set CARGO_TARGET_DIR to a folder whose path is");
 }
 
 /// Waits until a measurement whose folder's name begins with `name` is under way, and interrupts it.

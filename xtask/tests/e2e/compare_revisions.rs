@@ -123,6 +123,7 @@ fn bad_revisions_are_told_apart() {
         .done()
         .exits(3)
         .says("cannot find value `nonsense`")
+        .says("or give a ready one with --base-bin")
         .says("HEAD^");
     repository
         .compare("health --base HEAD^^")

@@ -4,6 +4,7 @@
 #[path = "support/programs.rs"]
 mod programs;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -190,7 +191,7 @@ impl Run {
     }
 
     /// With a variable.
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }

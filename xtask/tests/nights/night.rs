@@ -82,6 +82,7 @@ impl Nights {
         git(dir.path(), &clone);
         let bin = dir.path().join("bin");
         step::program(&bin, "rustup", "#!/bin/sh\n");
+        step::program(&bin, "sudo", "#!/bin/sh\necho \"sudo $*\"\n");
         // Another program, for the comparison, that is the server too.
         step::program(
             &bin,

@@ -46,6 +46,10 @@ fn green_green_red() {
     let first = nights.run(&INPUTS, &[]);
     assert!(first.green, "{}", first.log);
     holds(&first.log, "nothing to compare with yet");
+    for tool in ["valgrind", "linux-tools-common linux-tools-"] {
+        let install = format!("sudo apt-get install -y -qq --no-install-recommends {tool}");
+        holds(&first.log, &install);
+    }
     holds(&first.summary, "no run before");
     snapshot::holds("first.md", &first.summary);
     assert_eq!(first.output("load", "verdict"), "passed");
