@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 
 use super::load_test::{Running, To, group};
 
@@ -78,11 +79,15 @@ pub struct Search {
     pub step: Option<Duration>,
 
     /// The first load: virtual users, or iterations a second.
-    #[arg(help_heading = group::LOAD, long, value_name = "LOAD", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=50_000))]
+    #[arg(help_heading = group::LOAD, long, value_name = "LOAD", default_value = "10", value_parser = load())]
     pub start: u64,
 }
 
-fn resolution(text: &str) -> Result<f64, String> {
+pub(super) fn load() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..=50_000)
+}
+
+pub(super) fn resolution(text: &str) -> Result<f64, String> {
     let percent = text.strip_suffix('%').map(str::trim);
     match percent.and_then(|number| number.parse::<f64>().ok()) {
         Some(percent) if (1.0..=50.0).contains(&percent) => Ok(percent / 100.0),
@@ -90,7 +95,7 @@ fn resolution(text: &str) -> Result<f64, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let possible = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
     match humantime::parse_duration(text) {
         Ok(time) if possible.contains(&time) => Ok(time),

@@ -7,6 +7,7 @@
 //! search takes them to be. A server that already runs is the same in all steps.
 
 mod asked;
+mod sides;
 mod step;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ use asked::{PROFILE, users_for};
 use step::{only_dropped, purpose, step_record, told};
 
 pub use asked::{MOST, Plan};
+pub use sides::{Begin, Searches};
 
 /// So many steps in a row may come to nothing for other programs before the machine is taken to be too busy.
 const MOST_LOST: u32 = 3;
@@ -64,7 +66,7 @@ impl Searching<'_> {
             confirm_s: options.confirm_s,
             steps: self.made.iter().map(|(step, _)| step.clone()).collect(),
             interval: self.finder.interval(),
-            level: LEVEL,
+            level: options.once.map_or(LEVEL, |_| 0.0),
             confirmed: self.finder.confirmed(),
             ended,
             cause: None,
@@ -158,16 +160,39 @@ impl Run<'_> {
         let name = self.plan.tests[index].clone();
         let _group = github::group(&format!("{PROFILE} {name}"));
         let dir = self.folder.test_dir(&name)?;
+        let wrong = match server.as_ref() {
+            Some(server) => self.probe(&name, server, &dir, "before")?,
+            None => Vec::new(),
+        };
+        let mut test = self.search_in(&dir, search, index, server, binary, &wrong);
+        self.record.tests[index] = test.clone();
+        self.compare_with_history(&mut test);
+        match (&test.capacity, test.outcome) {
+            (Some(capacity), Outcome::Passed) => {
+                ui::info(&format!("{name} {}", capacity.sentence()));
+            }
+            _ => ui::info(&report::one_line(&test)),
+        }
+        self.record.tests[index] = test;
+        Ok(())
+    }
+
+    /// Searches with its files in `dir`, unless the answers are `wrong` already.
+    fn search_in(
+        &mut self,
+        dir: &Path,
+        search: &Plan,
+        index: usize,
+        server: &mut Option<Server>,
+        binary: Option<&Path>,
+        wrong: &[String],
+    ) -> TestRecord {
         let mut searching = Searching {
             search,
             index,
             finder: Search::new(search.options(index)),
             made: Vec::new(),
             lost: 0,
-        };
-        let wrong = match server.as_ref() {
-            Some(server) => self.probe(&name, server, &dir, "before")?,
-            None => Vec::new(),
         };
         let ended = loop {
             if !wrong.is_empty() {
@@ -182,7 +207,7 @@ impl Run<'_> {
                 Ask::Done(End::Budget) => break SearchEnd::Budget,
                 Ask::Done(End::Limit) => break SearchEnd::Generator,
             };
-            match self.make_step(&mut searching, step, &dir, server, binary) {
+            match self.make_step(&mut searching, step, dir, server, binary) {
                 Ok(None) => {}
                 Ok(Some(ended)) => break ended,
                 Err(error) if error.is::<Interrupted>() => break SearchEnd::Interrupted,
@@ -193,16 +218,7 @@ impl Run<'_> {
         if !wrong.is_empty() {
             test.outcome = Outcome::Failed;
         }
-        self.record.tests[index] = test.clone();
-        self.compare_with_history(&mut test);
-        match (&test.capacity, test.outcome) {
-            (Some(capacity), Outcome::Passed) => {
-                ui::info(&format!("{name} {}", capacity.sentence()));
-            }
-            _ => ui::info(&report::one_line(&test)),
-        }
-        self.record.tests[index] = test;
-        Ok(())
+        test
     }
 
     /// Makes `step`, and tells what came of it; why the search cannot go on, if so.
@@ -324,6 +340,7 @@ mod tests {
             confirm: Duration::from_secs(60),
             steps: vec![STEP],
             start: 20,
+            once: None,
         };
         let mut searching = Searching {
             search: &search,

@@ -167,13 +167,14 @@ impl Measure {
 
 impl Kind {
     /// The kinds that `--floor` names: failed requests are counted and compared in another way.
-    pub const WITH_FLOOR: [Self; 6] = [
+    pub const WITH_FLOOR: [Self; 7] = [
         Self::Median,
         Self::P95,
         Self::Cpu,
         Self::Memory,
         Self::Bytes,
         Self::Instructions,
+        Self::Capacity,
     ];
 
     /// Whether more is better.

@@ -11,6 +11,7 @@ mod history;
 mod past;
 mod run;
 mod runners;
+mod searches;
 mod test;
 
 use std::time::Duration;

@@ -6,10 +6,12 @@ use std::path::Path;
 use k6_summary::{Quantity, Unit};
 
 use super::run::files;
-use super::{Document, Forest, Heads, Row, Section, Table, Tone, amount, functions, lines};
+use super::{
+    Document, Forest, Heads, Row, Section, Table, Tone, amount, functions, lines, searches,
+};
 use crate::record::{
-    Blocks, Calibration, Change, Comparison, Kind, Measure, MetricRecord, Outcome, SideRecord,
-    TestComparison, percent, share, short_commit,
+    Blocks, Calibration, Change, Comparison, Kind, LoadUnit, Measure, MetricRecord, Outcome,
+    SideRecord, TestComparison, percent, share, short_commit,
 };
 use crate::report::chart::{Axis, Chart, Form, Line, Point, Shape, position};
 use crate::report::text::Text;
@@ -121,10 +123,13 @@ fn method(comparison: &Comparison) -> String {
     let tests: Vec<String> = tests
         .map(|test| format!("{} {} pairs", test.name, test.pairs))
         .collect();
+    let each = match &comparison.capacity {
+        Some(asked) => format!("searches to {}", share(asked.resolution)),
+        None => format!("{} s", comparison.block_s),
+    };
     let pairs = format!(
-        "of at most {} of {} s; seed {}; level {} for everything together",
+        "of at most {} of {each}; seed {}; level {} for everything together",
         comparison.planned,
-        comparison.block_s,
         comparison.seed,
         share(comparison.alpha)
     );
@@ -189,7 +194,9 @@ fn section(
             title: "Metrics, the worst first".into(),
             scale: Some((percent(-limit).into(), percent(limit).into())),
         },
-        functions: functions::compared(test, &comparison.sampled, blocks),
+        functions: (searches::pairs(test).into_iter())
+            .chain(functions::compared(test, &comparison.sampled, blocks))
+            .collect(),
         links: files(folder, &test.name, &FLAMES),
         charts: metrics
             .iter()
@@ -305,6 +312,7 @@ fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
     // Bytes get a prefix that fits, as charts have one unit for all points.
     let (unit, scale) = match metric.unit {
         _ if metric.metric == Measure::CpuPerRequest => ("µs", 1e3),
+        _ if let Measure::Capacity(unit) = metric.metric => (unit.words(), 1.0),
         Unit::Bytes if metric.base.is_some_and(|base| base >= 1e6) => ("MB", 1e-6),
         Unit::Bytes => ("kB", 1e-3),
         Unit::Ratio => ("%", 100.0),
@@ -366,14 +374,38 @@ fn repeat(comparison: &Comparison, blocks: &Blocks) -> Text {
     let percent = |floor: f64| (floor * 1e4).round() / 1e2;
     let floors =
         floors.map(|(kind, floor)| format!(" --floor {}={}%", kind.name(), percent(*floor)));
+    let how = match &comparison.capacity {
+        Some(asked) => {
+            let rate = match asked.unit {
+                LoadUnit::Users => "",
+                LoadUnit::IterationsPerSecond => " --rate",
+            };
+            let busy = match asked.judge_when_busy {
+                true => " --judge-when-busy",
+                false => "",
+            };
+            let step = asked.step_s.map(|it| format!(" --step {it}s"));
+            format!(
+                "--capacity{rate} --pairs {} --resolution {}%{} --start {} --budget {}s{busy}",
+                blocks.planned,
+                percent(asked.resolution),
+                step.unwrap_or_default(),
+                asked.start,
+                asked.budget_s
+            )
+        }
+        None => format!(
+            "--pairs {} --block {}ms --vus {}",
+            blocks.planned,
+            (blocks.block_s * 1e3).round(),
+            blocks.vus
+        ),
+    };
     Text::lines(&format!(
-        "cargo xtask compare {}{}{} --pairs {} --block {}ms --vus {} --seed {}{}",
+        "cargo xtask compare {}{}{} {how} --seed {}{}",
         tests.join(" "),
         side("base", &comparison.base),
         side("head", &comparison.head),
-        blocks.planned,
-        (blocks.block_s * 1e3).round(),
-        blocks.vus,
         comparison.seed,
         floors.collect::<String>()
     ))
