@@ -51,8 +51,9 @@ impl Searching<'_> {
     /// How long an iteration takes, in seconds, under the lowest load that is known.
     fn iteration_s(&self) -> Option<f64> {
         let steps = self.made.iter().map(|(step, _)| step);
-        let lowest = steps.min_by_key(|step| step.load)?;
-        lowest.iteration_ms.map(|ms| ms / 1e3)
+        let lowest = steps.min_by_key(|step| step.load);
+        let known = lowest.and_then(|it| it.iteration_ms).map(|ms| ms / 1e3);
+        known.or(self.search.iteration_s)
     }
 
     /// The record of the search if it ended now, as `ended`.
@@ -341,6 +342,7 @@ mod tests {
             steps: vec![STEP],
             start: 20,
             once: None,
+            iteration_s: None,
         };
         let mut searching = Searching {
             search: &search,

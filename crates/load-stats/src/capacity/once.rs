@@ -48,11 +48,11 @@ impl Search {
         self.within_budget(self.step(load, role))
     }
 
-    /// How far the next step goes from `load`: by `factor`, or as far as the search has come from its start, but no farther
-    /// than twice.
+    /// How far the next step goes from `load`: by `factor`, or half as far again as the search has come from its start, but
+    /// no farther than twice.
     fn stride(&self, load: u64, factor: f64) -> f64 {
-        let come = (load as f64 / self.options.start as f64).ln().abs().exp();
-        factor.max(come.min(2.0))
+        let come = (load as f64 / self.options.start as f64).ln().abs();
+        factor.max((come / 2.0).exp().min(2.0))
     }
 
     /// Whether the lowest load above `low` is one that could not be made.

@@ -40,6 +40,8 @@ pub struct Plan {
     pub(super) start: u64,
     /// The factor by which the load grows, if each step is believed at once.
     pub(super) once: Option<f64>,
+    /// How long an iteration takes, in seconds, if that is known before the first step.
+    pub(super) iteration_s: Option<f64>,
 }
 
 impl Plan {
@@ -80,6 +82,7 @@ impl Plan {
             steps,
             start: asked.start,
             once: None,
+            iteration_s: None,
         };
         plan.profile = PROFILE.into();
         plan.load_env = search.load_env(search.start, STEP, GRACE, None);

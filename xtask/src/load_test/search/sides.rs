@@ -16,6 +16,8 @@ use crate::server::Server;
 pub struct Searches<'a> {
     run: Run<'a>,
     search: Plan,
+    /// How long an iteration of each test took at least, in seconds.
+    iteration_s: Vec<Option<f64>>,
 }
 
 /// How a search begins that believes each step at once.
@@ -67,7 +69,12 @@ impl<'a> Searches<'a> {
             prometheus: None,
             began_unix_ms: prometheus::unix_ms(),
         };
-        Ok(Self { run, search })
+        let iteration_s = vec![None; run.plan.tests.len()];
+        Ok(Self {
+            run,
+            search,
+            iteration_s,
+        })
     }
 
     /// Searches in test `index` with servers of `program`, with the files of the steps in `dir`.
@@ -77,6 +84,7 @@ impl<'a> Searches<'a> {
             once: Some(begin.factor),
             resolution: begin.resolution,
             budget: begin.budget,
+            iteration_s: self.iteration_s[index],
             ..self.search.clone()
         };
         let mut server = None;
@@ -85,6 +93,11 @@ impl<'a> Searches<'a> {
         run.record
             .notices
             .extend(server.map_or_else(Vec::new, Server::stop));
+        let steps = test.capacity.iter().flat_map(|found| &found.steps);
+        let took = steps
+            .filter_map(|step| step.iteration_ms)
+            .map(|ms| ms / 1e3);
+        self.iteration_s[index] = took.chain(self.iteration_s[index]).reduce(f64::min);
         test
     }
 
