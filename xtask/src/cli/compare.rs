@@ -124,7 +124,7 @@ pub struct Compare {
     #[arg(help_heading = CAPACITY, long, value_name = "DURATION", value_parser = duration, requires = "capacity")]
     pub step: Option<Duration>,
 
-    /// The first load of the first pair; further ones begin near what is known by then.
+    /// The first load of a rough search on the base; the pairs begin near what that finds.
     #[arg(help_heading = CAPACITY, long, value_name = "LOAD", default_value = "10", value_parser = load(), requires = "capacity")]
     pub start: u64,
 

@@ -150,7 +150,7 @@ impl Rounds<'_> {
         let before = self.blocks.pairs_of(test);
         let before = before.last().and_then(|pair| pair.searches.first());
         let first = match before {
-            Some(first) if nth % 2 == 0 => first.side.other(),
+            Some(first) if nth.is_multiple_of(2) => first.side.other(),
             _ if self.random.bool() => Side::Base,
             _ => Side::Head,
         };

@@ -8,6 +8,7 @@ use super::judge::{ALPHA, CAPACITY_ALPHA, capacity_rule, rule};
 use crate::cli::{Compare, DEFAULT_PAIRS};
 use crate::config::Config;
 use crate::error::UsageError;
+use crate::record::plural;
 
 /// Metrics that a test has as a rule: the median and the p95 of two routes, CPU, memory, bytes and failures.
 const METRICS_OF_A_TEST: usize = 8;
@@ -55,8 +56,9 @@ impl Plan {
         };
         if pairs < need {
             return Err(UsageError(format!(
-                "--pairs {pairs} cannot find anything: {pairs} pairs reach p = 1/2^{pairs} = {:.2e} at best, and about {metrics} metrics share the level {alpha}: {need} pairs are needed",
+                "--pairs {pairs} cannot find anything: {pairs} pairs reach p = 1/2^{pairs} = {:.2e} at best, and the level {alpha} is shared by about {}: {need} pairs are needed",
                 smallest_p(pairs),
+                plural(metrics as u64, "metric"),
             )));
         }
         Ok(Self {

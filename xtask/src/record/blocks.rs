@@ -65,7 +65,7 @@ pub struct SearchRecord {
     pub resolution: f64,
     /// How long a step makes its load, in seconds, if that was given.
     pub step_s: Option<f64>,
-    /// The first load of the first pair.
+    /// The first load of the rough search before the pairs.
     pub start: u64,
     /// How long all may take, in seconds.
     pub budget_s: f64,
