@@ -124,11 +124,11 @@ fn method(comparison: &Comparison) -> String {
         .map(|test| format!("{} {} pairs", test.name, test.pairs))
         .collect();
     let each = match &comparison.capacity {
-        Some(asked) => format!("searches to {}", share(asked.resolution)),
-        None => format!("{} s", comparison.block_s),
+        Some(asked) => format!(", each searched to {}", share(asked.resolution)),
+        None => format!(" of {} s", comparison.block_s),
     };
     let pairs = format!(
-        "of at most {} of {each}; seed {}; level {} for everything together",
+        "of at most {}{each}; seed {}; level {} for everything together",
         comparison.planned,
         comparison.seed,
         share(comparison.alpha)
