@@ -19,10 +19,10 @@ use crate::config::Config;
 
 pub use capacity::{Capacity, Search};
 pub use cluster::{Cluster, ClusterAction, ClusterRun, Follow, Images, Which};
-pub use compare::{Compare, Use};
+pub use compare::{Compare, DEFAULT_PAIRS, Use};
 pub use completions::{Shell, completions};
 pub use history::{History, HistoryAction};
-pub use load_test::{DEFAULT_GRAFANA_URL, Extra, FindK6, Load, LoadTest, Running};
+pub use load_test::{DEFAULT_GRAFANA_URL, Extra, FindK6, Load, LoadTest, Running, To};
 pub use manifest::{Manifest, Runners, STARTER, Spread};
 pub use output::MessageFormat;
 pub use report::Report;

@@ -4,6 +4,7 @@ mod bench;
 mod binaries;
 mod both;
 mod calibrate;
+mod capacity;
 mod chain;
 mod checks;
 mod duet;
@@ -26,7 +27,7 @@ use crate::profile::Perf;
 use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, Side};
 use crate::server;
 use crate::shell::interrupt::{self, Interrupted};
-use crate::{github, k6, record, repo, report, secret, ui};
+use crate::{github, k6, load_test, record, repo, report, secret, ui};
 use instructions::Callgrind;
 use judge::Floors;
 use plan::Plan;
@@ -43,9 +44,9 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         .output
         .results()
         .map_or_else(|| config.results(), Path::to_owned);
-    let floors = Floors::new(&args.floor);
+    let mut floors = Floors::new(&args.floor);
     if let Some(path) = &args.replay {
-        return replay(args, path, &floors, &results);
+        return replay(args, path, floors, &results);
     }
     let plan = Plan::new(args, config)?;
     let target_dir = repo::target_dir(root);
@@ -55,21 +56,29 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         &target_dir,
         "set CARGO_TARGET_DIR to",
     )?;
+    let searched = capacity::asked(args, &plan.tests);
+    if let Some(asked) = &searched {
+        // What is wrong with it is said before anything is built.
+        load_test::search_plan(asked, config)?;
+        floors.resolution = Some(asked.search.resolution);
+    }
     if let Some(path) = args.output.junit() {
         // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
         let _not_yet_needed = std::fs::create_dir_all(&results);
         record::try_output("--junit", path)?;
     }
-    let callgrind = match args.calibrate && args.instructions != Use::On {
-        true => None,
-        false => Callgrind::find(args.instructions)?,
+    let is_duet = !args.calibrate && !args.capacity;
+    let is_counted = is_duet || (args.calibrate && args.instructions == Use::On);
+    let callgrind = match is_counted {
+        true => Callgrind::find(args.instructions)?,
+        false => None,
     };
-    if callgrind.is_none() && args.instructions == Use::Auto && !args.calibrate {
+    if callgrind.is_none() && args.instructions == Use::Auto && is_duet {
         ui::info("instructions are not counted: valgrind is not installed");
     }
-    let perf = match args.calibrate {
-        true => None,
-        false => Perf::find(args.profile, "--profile on")?,
+    let perf = match is_duet {
+        true => Perf::find(args.profile, "--profile on")?,
+        false => None,
     };
     let (base, head) = binaries::sources(args, root)?;
     let k6 = k6::ensure(&k6::FindOptions::new(&args.k6, &target_dir))?;
@@ -119,14 +128,19 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             k6: k6.version.to_string(),
             seed: plan.seed,
             planned: plan.pairs,
-            block_s: plan.block.as_secs_f64(),
+            block_s: match args.capacity {
+                true => 0.0,
+                false => plan.block.as_secs_f64(),
+            },
             vus: args.vus,
             broken: None,
             checks: Vec::new(),
             pairs: Vec::new(),
             instructions: None,
             sampled: Vec::new(),
+            capacity: searched.as_ref().map(capacity::to_record),
         },
+        notices: Vec::new(),
     };
     let is_same = !args.calibrate && binaries::same(&base.path, &head.path);
     let measuring = match is_same {
@@ -142,7 +156,10 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             &plan.tests,
             plan.at_most(config, callgrind.is_some()),
         ));
-        rounds.measure()
+        match &searched {
+            Some(asked) => rounds.search(asked, &folder),
+            None => rounds.measure(),
+        }
     };
     rounds.blocks.write(&folder.path)?;
     let mut comparison = judged(&rounds.blocks, &floors, &folder.name);
@@ -152,7 +169,8 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         0..0,
         binaries::notice(&base, &head)
             .into_iter()
-            .chain(measuring.notice.clone()),
+            .chain(measuring.notice.clone())
+            .chain(std::mem::take(&mut rounds.notices)),
     );
     if args.calibrate {
         comparison.calibration = Some(drawn(&rounds.blocks, &floors));
@@ -162,7 +180,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         Ok(notices) => comparison.notices.extend(notices),
         Err(problem) => ui::notice(&format!("{problem:#}")),
     }
-    if measured.is_ok() && !args.calibrate && has_verdict(&comparison) {
+    if measured.is_ok() && is_duet && has_verdict(&comparison) {
         chain::judge_and_append(&results, &rounds.blocks, &floors, &mut comparison);
     }
     conclude(args, comparison, &rounds.blocks, &folder, measured)
@@ -180,8 +198,14 @@ fn require_text(what: &str, path: &Path, instead: &str) -> Result<(), UsageError
 }
 
 /// Judges recorded pairs once more.
-fn replay(args: &Compare, path: &Path, floors: &Floors, results: &Path) -> anyhow::Result<u8> {
+fn replay(args: &Compare, path: &Path, mut floors: Floors, results: &Path) -> anyhow::Result<u8> {
     let blocks = Blocks::read(path)?;
+    anyhow::ensure!(
+        !args.calibrate || blocks.capacity.is_none(),
+        UsageError("--calibrate draws from many pairs, and of capacities there are few".into())
+    );
+    floors.resolution = blocks.capacity.as_ref().map(|it| it.resolution);
+    let floors = &floors;
     let folder = RunFolder::create(results, "compare", SystemTime::now())?;
     let mut comparison = judged(&blocks, floors, &folder.name);
     comparison.notices.push(format!(
@@ -219,11 +243,15 @@ fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
         planned: blocks.planned,
         block_s: blocks.block_s,
         floors: floors.given.clone(),
-        alpha: judge::ALPHA,
+        alpha: match blocks.capacity {
+            Some(_) => judge::CAPACITY_ALPHA,
+            None => judge::ALPHA,
+        },
         is_same: false,
         tests: judged.tests,
         sampled: blocks.sampled.clone(),
         calibration: None,
+        capacity: blocks.capacity.clone(),
     };
     comparison.settle();
     if let Some(why) = &blocks.broken {

@@ -14,6 +14,7 @@ pub use begin::settle;
 pub use command::line as command_line;
 pub use judge::sentences;
 pub use keep::{Keeping, conclude};
+pub use search::{Begin, Searches};
 
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -21,6 +22,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::cli::{Capacity, Extra, Load, LoadTest, Running, Use};
 use crate::config::Config;
+use crate::error::UsageError;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
 use crate::profile::Perf;
@@ -33,7 +35,8 @@ use crate::{github, record, repo, report, ui};
 
 /// A run under way.
 struct Run<'a> {
-    load: &'a Load,
+    /// Whether the command line names the profile.
+    names_profile: bool,
     args: &'a Running,
     extra: &'a Extra,
     /// How the capacity is searched for, if it is.
@@ -71,7 +74,8 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
         extra,
     } = args;
     let plan = Plan::new(load, running, config)?;
-    run_plan(load, running, extra, plan, None, root, config)
+    let named = load.names_profile(config);
+    run_plan(named, running, extra, plan, None, root, config)
 }
 
 /// Searches for the capacity as the command line says and returns the exit code.
@@ -79,6 +83,31 @@ pub fn run(args: &LoadTest, root: &Path, config: &Config) -> anyhow::Result<u8> 
 /// # Errors
 /// As [`run`].
 pub fn capacity(args: &Capacity, root: &Path, config: &Config) -> anyhow::Result<u8> {
+    let (plan, search) = search_plan(args, config)?;
+    run_plan(
+        false,
+        &args.running,
+        &PLAIN,
+        plan,
+        Some(search),
+        root,
+        config,
+    )
+}
+
+/// What only a load test can do, for those that are none.
+static PLAIN: Extra = Extra {
+    no_confirm: false,
+    sample: false,
+    open: false,
+    k6_args: Vec::new(),
+};
+
+/// What is searched for, and how.
+///
+/// # Errors
+/// If the command line is wrong.
+pub fn search_plan(args: &Capacity, config: &Config) -> Result<(Plan, search::Plan), UsageError> {
     let load = Load {
         tests: args.tests.clone(),
         to: args.to.clone(),
@@ -88,20 +117,11 @@ pub fn capacity(args: &Capacity, root: &Path, config: &Config) -> anyhow::Result
     };
     let mut plan = Plan::new(&load, &args.running, config)?;
     let search = search::Plan::new(&args.search, &mut plan, config)?;
-    let extra = Extra::default();
-    run_plan(
-        &load,
-        &args.running,
-        &extra,
-        plan,
-        Some(search),
-        root,
-        config,
-    )
+    Ok((plan, search))
 }
 
 fn run_plan(
-    load: &Load,
+    names_profile: bool,
     args: &Running,
     extra: &Extra,
     plan: Plan,
@@ -144,7 +164,7 @@ fn run_plan(
     }
     let record = begin::begin(&options, &plan, &k6, &shapes, revision, &folder.name, now);
     let mut run = Run {
-        load,
+        names_profile,
         args,
         extra,
         search,
@@ -219,7 +239,7 @@ impl Run<'_> {
             }
             None => ui::step(&report::announcement(&self.record, &self.shapes)),
         }
-        if self.search.is_none() && !self.load.names_profile(self.config) {
+        if self.search.is_none() && !self.names_profile {
             ui::info(&format!(
                 "no profile is named, so this is {}: --help lists the others",
                 self.record.profile

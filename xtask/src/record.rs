@@ -18,7 +18,8 @@ mod words;
 
 pub use blocks::{
     Block, Blocks, CheckCounts, Counted, FORMAT, Failing, Function, Pair,
-    SCHEMA_VERSION as BLOCKS_VERSION, Sampled, Side, SideRecord, in_functions,
+    SCHEMA_VERSION as BLOCKS_VERSION, Sampled, SearchRecord, SearchedSide, Side, SideRecord,
+    in_functions,
 };
 pub use capacity::{
     CapacityRecord, CauseRecord, Followed, LoadUnit, QueueRecord, ResourcesRecord, SearchEnd,

@@ -50,13 +50,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("github", &["actions", "record", "report", "secret", "ui"]),
     (
-        "compare",
-        &[
-            "cli", "config", "error", "github", "history", "k6", "measure", "profile", "record",
-            "repo", "report", "secret", "server", "shell", "ui",
-        ],
-    ),
-    (
         "load_test",
         &[
             "capacity",
@@ -70,6 +63,27 @@ const ROOMS: &[(&str, &[&str])] = &[
             "plan",
             "profile",
             "prometheus",
+            "record",
+            "repo",
+            "report",
+            "secret",
+            "server",
+            "shell",
+            "ui",
+        ],
+    ),
+    (
+        "compare",
+        &[
+            "cli",
+            "config",
+            "error",
+            "github",
+            "history",
+            "k6",
+            "load_test",
+            "measure",
+            "profile",
             "record",
             "repo",
             "report",

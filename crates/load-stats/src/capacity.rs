@@ -11,10 +11,12 @@
 //!
 //! How often the interval holds the edge is simulated in `tests/capacity.rs`.
 
+mod once;
 mod posterior;
 
 use serde::{Deserialize, Serialize};
 
+pub use once::near;
 use posterior::Posterior;
 
 /// The probability that the edge lies in the interval, of noise as the simulations have it.
@@ -41,6 +43,9 @@ pub struct Options {
     pub step_s: f64,
     /// How long the last load below the edge is made to confirm it, in seconds.
     pub confirm_s: f64,
+    /// The factor by which the load grows at first in a search that believes each step at once: for whoever repeats the search and
+    /// not its steps. Its interval is as wide as the resolution, and nobody knows how likely the edge lies in it.
+    pub once: Option<f64>,
 }
 
 /// What a step is for.
@@ -198,7 +203,9 @@ impl Search {
             }
         }
         self.posterior = match self.ends() {
-            (Some(held), Some(failed)) => Some(self.learned(held, failed)),
+            (Some(held), Some(failed)) if self.options.once.is_none() => {
+                Some(self.learned(held, failed))
+            }
             _ => None,
         };
     }
@@ -226,6 +233,9 @@ impl Search {
         };
         if let Some(posterior) = &self.posterior {
             return self.narrow(posterior);
+        }
+        if let Some(factor) = self.options.once {
+            return self.next_once(factor);
         }
         match self.ends() {
             // One that has failed once is tried again before the search turns.
@@ -293,7 +303,8 @@ impl Search {
         let failed = loads(false).filter(|load| {
             let failures = loads(false).filter(|it| it == load).count();
             let held = loads(true).filter(|it| it == load).count();
-            failures >= 2 && failures > held || highest.is_none() && *load > 1
+            let is_believed = failures >= 2 && failures > held || highest.is_none() && *load > 1;
+            is_believed || self.options.once.is_some()
         });
         (highest, failed.min())
     }
@@ -324,6 +335,9 @@ impl Search {
 
     /// Whether it is the load generator that ends what can be asked for at `low` and above.
     fn is_limited(&self, low: f64) -> bool {
+        if self.options.once.is_some() {
+            return self.is_next_limited(low);
+        }
         let count = |answer| {
             let above = |it: &&Told| it.answer == answer && it.step.load as f64 > low;
             self.told.iter().filter(above).count()

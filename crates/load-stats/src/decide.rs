@@ -38,24 +38,27 @@ pub struct Rule {
     pub confidence: f64,
     /// Pairs that are measured at most.
     pub planned: usize,
+    /// How often they are looked at, evenly, the last time when all are there. Of few pairs one look has the most to say.
+    pub looks: usize,
 }
 
 impl Rule {
-    /// 1 % false alarms, intervals of 95 %.
+    /// 1 % false alarms, intervals of 95 %, four looks.
     #[must_use]
     pub fn of(planned: usize) -> Self {
         Self {
             alpha: 0.01,
             confidence: 0.95,
             planned,
+            looks: 4,
         }
     }
 
     /// After how many pairs they are looked at.
     #[must_use]
     pub fn looks(&self) -> Vec<usize> {
-        let mut looks: Vec<usize> = (1..=4)
-            .map(|quarter| (self.planned * quarter).div_ceil(4))
+        let mut looks: Vec<usize> = (1..=self.looks)
+            .map(|nth| (self.planned * nth).div_ceil(self.looks))
             .collect();
         looks.dedup();
         looks

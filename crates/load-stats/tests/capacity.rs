@@ -14,6 +14,7 @@ const OPTIONS: Options = Options {
     budget_s: 600.0,
     step_s: 10.0,
     confirm_s: 60.0,
+    once: None,
 };
 
 /// How a search went.

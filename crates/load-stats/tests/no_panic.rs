@@ -148,7 +148,7 @@ proptest! {
                 metrics.into_iter().map(of).collect()
             })
             .collect();
-        let odd = Rule { alpha, confidence, planned: planned % 100_000 };
+        let odd = Rule { alpha, confidence, planned: planned % 100_000, looks: planned % 7 };
         for rule in [odd, Rule::of(few)] {
             let decided = decide(&groups, &rule);
             prop_assert_eq!(decided.len(), groups.len());

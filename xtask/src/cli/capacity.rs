@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 
 use super::load_test::{Running, To, group, within};
 
@@ -78,18 +79,22 @@ pub struct Search {
     pub step: Option<Duration>,
 
     /// The first load: virtual users, or iterations a second.
-    #[arg(help_heading = group::LOAD, long, value_name = "LOAD", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=50_000))]
+    #[arg(help_heading = group::LOAD, long, value_name = "LOAD", default_value = "10", value_parser = load())]
     pub start: u64,
 }
 
-fn resolution(text: &str) -> Result<f64, String> {
+pub(super) fn load() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..=50_000)
+}
+
+pub(super) fn resolution(text: &str) -> Result<f64, String> {
     let percent = text.strip_suffix('%').map(str::trim);
     let share = percent.and_then(|number| Some(number.parse::<f64>().ok()? / 100.0));
     let wrong = "the resolution is a percentage from 1% to 50%, as in `5%`";
     within(share, 0.01..=0.5, wrong)
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let possible = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
     let wrong = "a time from 1s to 24h, as in `90s` or `10m`";
     within(humantime::parse_duration(text).ok(), possible, wrong)

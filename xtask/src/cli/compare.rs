@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::capacity::{duration, load, resolution};
 use super::load_test::{FindK6, group, path, within};
 use super::output::Output;
 use crate::record::Kind;
@@ -23,6 +24,7 @@ Examples:
                                             against a release
   cargo xtask compare missions --calibrate  this machine's noise: head against
                                             itself
+  cargo xtask compare missions --capacity   how many users each side takes
   cargo xtask compare --floor p95=20% \\
     --replay load-tests/results/2026-01-01T02-00-00Z-compare/blocks.json
                                             judge recorded pairs again
@@ -42,6 +44,8 @@ The guide is load-tests/comparing.md.";
 const SIDES: &str = "Sides";
 /// How it is measured.
 const MEASURING: &str = "Measuring";
+/// How capacities are searched for.
+const CAPACITY: &str = "Capacity";
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
@@ -67,9 +71,10 @@ pub struct Compare {
     #[arg(help_heading = SIDES, long, value_name = "PATH", conflicts_with = "replay", value_parser = path())]
     pub head_bin: Option<PathBuf>,
 
-    /// How many pairs are measured of each test at most: fresh servers of both sides each time. Clear cases end earlier.
-    #[arg(help_heading = MEASURING, long, value_name = "N", default_value_t = DEFAULT_PAIRS)]
-    pub pairs: usize,
+    /// How many pairs are measured of each test at most: fresh servers of both sides each time. Clear cases end earlier
+    /// [default: 60; of capacities about as few as can show anything, 7 of one test].
+    #[arg(help_heading = MEASURING, long, value_name = "N")]
+    pub pairs: Option<usize>,
 
     /// Measure all pairs, even if the first ones decide: what is added up from night to night is measured as exactly each
     /// time.
@@ -90,7 +95,7 @@ pub struct Compare {
     pub seed: Option<u64>,
 
     /// The relative change up to which a kind of metric is never reported, as in `p95=10%`: median, p95, cpu, memory,
-    /// bytes or instructions.
+    /// bytes, instructions or capacity.
     #[arg(help_heading = group::VERDICT, long, value_name = "KIND=PERCENT", value_parser = floor)]
     pub floor: Vec<(Kind, f64)>,
 
@@ -103,6 +108,34 @@ pub struct Compare {
     /// changes no verdict.
     #[arg(help_heading = MEASURING, long, value_enum, default_value_t = Use::Auto)]
     pub profile: Use,
+
+    /// Compare the highest load that either side withstands, in pairs of searches, each side alone on the machine.
+    #[arg(help_heading = CAPACITY, long, conflicts_with_all = ["all_pairs", "block", "vus", "instructions", "profile", "calibrate", "replay"])]
+    pub capacity: bool,
+
+    /// Count iterations that begin each second, whether or not others have ended, and not virtual users.
+    #[arg(help_heading = CAPACITY, long, requires = "capacity")]
+    pub rate: bool,
+
+    /// How exactly each search finds the capacity: 1% to 50%. Smaller changes are not reported, unless --floor says so.
+    #[arg(help_heading = CAPACITY, long, value_name = "SHARE", default_value = "5%", value_parser = resolution, requires = "capacity")]
+    pub resolution: f64,
+
+    /// How long a step makes its load [default: 10s, and twice the longest iteration where that is longer].
+    #[arg(help_heading = CAPACITY, long, value_name = "DURATION", value_parser = duration, requires = "capacity")]
+    pub step: Option<Duration>,
+
+    /// The first load of a rough search on the base; the pairs begin near what that finds.
+    #[arg(help_heading = CAPACITY, long, value_name = "LOAD", default_value = "10", value_parser = load(), requires = "capacity")]
+    pub start: u64,
+
+    /// How long all pairs of all tests may take; if that is too short nothing is judged.
+    #[arg(help_heading = CAPACITY, long, value_name = "DURATION", default_value = "1h", value_parser = duration, requires = "capacity")]
+    pub budget: Duration,
+
+    /// Judge durations even if other programs take most of this machine's CPU time.
+    #[arg(help_heading = CAPACITY, long, requires = "capacity")]
+    pub judge_when_busy: bool,
 
     /// Judge the recorded pairs of an earlier comparison again; nothing is measured.
     #[arg(help_heading = SIDES, long, value_name = "FILE", value_parser = path())]
@@ -134,7 +167,7 @@ pub enum Use {
 }
 
 /// Pairs and their length that see most within five minutes on two cores; load-tests/comparing.md has the measurements.
-const DEFAULT_PAIRS: usize = 60;
+pub const DEFAULT_PAIRS: usize = 60;
 const DEFAULT_BLOCK: &str = "1500ms";
 const DEFAULT_VUS: u64 = 50;
 
@@ -146,7 +179,7 @@ fn block(text: &str) -> Result<Duration, String> {
 
 fn floor(text: &str) -> Result<(Kind, f64), String> {
     let wrong = || {
-        "a floor is a kind and a percentage, as in `p95=10%`; the kinds are median, p95, cpu, memory, bytes, instructions"
+        "a floor is a kind and a percentage, as in `p95=10%`; the kinds are median, p95, cpu, memory, bytes, instructions, capacity"
             .to_owned()
     };
     let (kind, share) = text.split_once('=').ok_or_else(wrong)?;
@@ -184,6 +217,9 @@ mod tests {
         assert_eq!(args.block, Duration::from_secs(4));
         assert_eq!(args.floor, [(Kind::P95, 0.2), (Kind::Cpu, 0.01)]);
         assert!(parse("compare --calibrate --head-bin server").is_ok());
+        let args = parse("compare missions --capacity --rate --resolution 10%").unwrap();
+        assert!(args.capacity && args.rate && args.pairs.is_none());
+        assert_eq!((args.resolution, args.start), (0.1, 10));
     }
 
     #[test]
@@ -201,6 +237,16 @@ mod tests {
                 "--base",
             ),
             ("compare mission", ErrorKind::InvalidValue, "missions"),
+            (
+                "compare --rate",
+                ErrorKind::MissingRequiredArgument,
+                "--capacity",
+            ),
+            (
+                "compare --capacity --block 2s",
+                ErrorKind::ArgumentConflict,
+                "--block",
+            ),
         ] {
             let error = parse(line).expect_err(line);
             assert_eq!(error.kind(), kind, "{line}");

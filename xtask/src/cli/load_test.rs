@@ -223,7 +223,7 @@ pub struct Running {
 }
 
 /// How to find k6.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct FindK6 {
     /// Use this k6.
     #[arg(help_heading = group::K6, long = "k6", value_name = "PATH", env = "K6_BIN", global = true, value_parser = path())]
@@ -257,6 +257,29 @@ impl Load {
     pub fn tests(&self, config: &Config) -> Vec<String> {
         let first = self.profile.iter().filter(|name| config.is_test(name));
         first.chain(&self.tests).cloned().collect()
+    }
+}
+
+impl Default for Running {
+    /// As if nothing were said.
+    fn default() -> Self {
+        Self {
+            ca_cert: None,
+            min_checks: 0.95,
+            max_exceptions: DEFAULT_MAX_EXCEPTIONS,
+            max_memory_growth: GrowthBound(Some(64.0)),
+            no_start_server: false,
+            server_bin: None,
+            server_pid: None,
+            yes: false,
+            wait: false,
+            show_past: false,
+            judge_when_busy: false,
+            prometheus: None,
+            grafana: DEFAULT_GRAFANA_URL.into(),
+            output: Output::default(),
+            k6: FindK6::default(),
+        }
     }
 }
 
@@ -354,6 +377,15 @@ mod tests {
             (0.02, 10_000.0)
         );
         assert_eq!(args.extra.k6_args, ["--vus", "3"]);
+        let (plain, said) = (Running::default(), &bare.running);
+        assert_eq!(
+            (
+                plain.min_checks,
+                plain.max_exceptions,
+                plain.max_memory_growth
+            ),
+            (said.min_checks, said.max_exceptions, said.max_memory_growth)
+        );
         assert_eq!(
             parse("load-test --max-memory-growth off")
                 .unwrap()

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::load_test::{group, path};
 
 /// Where results go, and what is printed of them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Output {
     /// Where the results go [default: load-tests/results].
     #[arg(help_heading = group::RESULTS, long, value_name = "DIR", env = "TACHIKOMA_RESULTS", value_parser = path())]
@@ -41,9 +41,10 @@ impl Output {
 }
 
 /// What standard output carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum MessageFormat {
     /// Text for people.
+    #[default]
     Human,
     /// JSON, and nothing else.
     Json,

@@ -166,7 +166,7 @@ impl Bench<'_> {
             test: test.into(),
             base,
             head,
-            lacking: BTreeMap::new(),
+            ..Pair::default()
         };
         Ok(Ok((pair, [of_base, of_head])))
     }

@@ -128,7 +128,7 @@ mod tests {
                     test: "missions".into(),
                     base: count(pair, 1.0),
                     head: count(pair + 3, more),
-                    lacking: BTreeMap::new(),
+                    ..Pair::default()
                 })
                 .collect(),
         });

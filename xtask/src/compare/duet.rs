@@ -62,6 +62,7 @@ impl Bench<'_> {
             lacking: lacking(script, &tally, [&base, &head]),
             base,
             head,
+            ..Pair::default()
         }))
     }
 }

@@ -17,7 +17,7 @@ use super::duet::TOO_MANY_FAILED;
 use crate::cli::Use;
 use crate::error::UsageError;
 use crate::profile::{NAMED, readable};
-use crate::record::{Block, Function, Measure, Pair, Side};
+use crate::record::{Function, Measure, Pair, Side};
 use crate::server::Server;
 use crate::shell::{self, cmd, interrupt};
 
@@ -213,11 +213,10 @@ pub fn lacking(test: &str, script: &Script, why: &str) -> Pair {
     let routes = script.load.iter().map(|step| &script.routes[step.route]);
     Pair {
         test: test.into(),
-        base: Block::default(),
-        head: Block::default(),
         lacking: routes
             .map(|route| (Measure::instructions(route), why.to_owned()))
             .collect(),
+        ..Pair::default()
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use load_stats::decide::{Decision, Evidence, Metric, Rule, Verdict, decide};
 use load_stats::median;
 
+use super::capacity::gave_way;
 use super::{checks, instructions};
 use crate::record::{
     Blocks, Change, Kind, Measure, MetricRecord, Pair, TestComparison as TestRecord, in_functions,
@@ -15,6 +16,8 @@ use crate::record::{
 pub struct Floors {
     /// Those of the command line.
     pub given: BTreeMap<Kind, f64>,
+    /// What a capacity is known to, where capacities are compared: smaller changes may be of the search's making.
+    pub resolution: Option<f64>,
 }
 
 impl Floors {
@@ -22,13 +25,15 @@ impl Floors {
     pub fn new(given: &[(Kind, f64)]) -> Self {
         Self {
             given: given.iter().copied().collect(),
+            resolution: None,
         }
     }
 
     fn of(&self, measure: &Measure) -> f64 {
         let kind = measure.kind();
         let given = self.given.get(&kind).copied();
-        given.unwrap_or_else(|| kind.floor_in_pairs())
+        let searched = self.resolution.filter(|_| kind == Kind::Capacity);
+        given.or(searched).unwrap_or_else(|| kind.floor_in_pairs())
     }
 }
 
@@ -39,6 +44,19 @@ pub const ALPHA: f64 = 0.01;
 pub fn rule(planned: usize) -> Rule {
     Rule {
         alpha: ALPHA - checks::LEVEL - instructions::LEVEL,
+        ..Rule::of(planned)
+    }
+}
+
+/// How often the capacity of any test may be called worse if none is: that takes six pairs of one test. A pair takes
+/// minutes, and with more of them nobody would compare.
+pub const CAPACITY_ALPHA: f64 = 0.025;
+
+/// The rule for capacities, which are judged once, when all pairs are there.
+pub fn capacity_rule(planned: usize) -> Rule {
+    Rule {
+        alpha: CAPACITY_ALPHA,
+        looks: 1,
         ..Rule::of(planned)
     }
 }
@@ -93,6 +111,8 @@ fn difference(measure: &Measure, pair: &Pair) -> Option<f64> {
     let (base, head) = pair.values(measure)?;
     match measure.kind() {
         Kind::Failed => Some(head - base),
+        // Less of it is worse.
+        Kind::Capacity => Some((base / head).ln()).filter(|ratio| ratio.is_finite()),
         _ => Some((head / base).ln()).filter(|ratio| ratio.is_finite()),
     }
 }
@@ -100,6 +120,7 @@ fn difference(measure: &Measure, pair: &Pair) -> Option<f64> {
 fn to_difference(measure: &Measure, change: f64) -> f64 {
     match measure.kind() {
         Kind::Failed => change,
+        Kind::Capacity => -(-change).ln_1p(),
         _ => change.ln_1p(),
     }
 }
@@ -108,6 +129,7 @@ fn to_difference(measure: &Measure, change: f64) -> f64 {
 pub fn to_change(measure: &Measure, difference: f64) -> f64 {
     match measure.kind() {
         Kind::Failed => difference,
+        Kind::Capacity => (-difference).exp_m1(),
         _ => difference.exp_m1(),
     }
 }
@@ -129,10 +151,11 @@ pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
         tests: Vec::new(),
         open: Vec::new(),
     };
-    for (series, group) in series
-        .into_iter()
-        .zip(decide(&groups, &rule(blocks.planned)))
-    {
+    let rule = match blocks.capacity {
+        Some(_) => capacity_rule(blocks.planned),
+        None => rule(blocks.planned),
+    };
+    for (series, group) in series.into_iter().zip(decide(&groups, &rule)) {
         let pairs = blocks.pairs_of(&series.test);
         let looked_at = &pairs[..group.pairs.min(pairs.len())];
         let failures = checks::failures(&blocks.checks, &series.test);
@@ -146,6 +169,9 @@ pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
             in_both: failures.by_chance,
             metrics: metrics
                 .map(|((measure, _), decision)| to_record(measure, looked_at, decision))
+                .collect(),
+            searches: (pairs.iter().map(|pair| pair.searches.clone()))
+                .filter(|searches| !searches.is_empty())
                 .collect(),
             name: series.test,
         });
@@ -197,12 +223,19 @@ fn to_record(measure: Measure, pairs: &[&Pair], decision: Decision) -> MetricRec
         (Verdict::Better, None) => (Change::Improvement, String::new()),
         (Verdict::Unchanged, None) => (Change::Unchanged, String::new()),
     };
-    let relative = |evidence: Evidence| Evidence {
-        estimate: to_change(&measure, evidence.estimate),
-        low: to_change(&measure, evidence.low),
-        high: to_change(&measure, evidence.high),
-        floor: to_change(&measure, evidence.floor),
-        ..evidence
+    let relative = |evidence: Evidence| {
+        let [low, high] = [evidence.low, evidence.high].map(|end| to_change(&measure, end));
+        Evidence {
+            estimate: to_change(&measure, evidence.estimate),
+            low: low.min(high),
+            high: low.max(high),
+            floor: to_change(&measure, evidence.floor).abs(),
+            ..evidence
+        }
+    };
+    let note = match note.is_empty() {
+        true => gave_way(pairs),
+        false => note,
     };
     MetricRecord {
         unit: measure.unit(),
@@ -335,7 +368,7 @@ mod tests {
                 test: "missions".into(),
                 base: count(nth, 1.0),
                 head: count(nth + 3, ratio),
-                lacking: BTreeMap::new(),
+                ..Pair::default()
             };
             let function = |test: &str, name: &str| Function {
                 test: test.into(),

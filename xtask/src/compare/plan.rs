@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use load_stats::signed_rank::smallest_p;
 
-use super::judge::{ALPHA, rule};
-use crate::cli::Compare;
+use super::judge::{ALPHA, CAPACITY_ALPHA, capacity_rule, rule};
+use crate::cli::{Compare, DEFAULT_PAIRS};
 use crate::config::Config;
 use crate::error::UsageError;
+use crate::record::plural;
 
 /// Metrics that a test has as a rule: the median and the p95 of two routes, CPU, memory, bytes and failures.
 const METRICS_OF_A_TEST: usize = 8;
@@ -38,18 +39,31 @@ impl Plan {
     /// A [`UsageError`] with the arithmetic if so few pairs could never be significant.
     pub fn new(args: &Compare, config: &Config) -> Result<Self, UsageError> {
         let tests = config.chosen(&args.tests);
-        let metrics = tests.len() * METRICS_OF_A_TEST;
-        let need = rule(args.pairs).fewest_pairs(metrics);
-        if args.pairs < need {
+        let (metrics, alpha) = match args.capacity {
+            true => (tests.len(), CAPACITY_ALPHA),
+            false => (tests.len() * METRICS_OF_A_TEST, ALPHA),
+        };
+        let (need, pairs) = match args.capacity {
+            true => {
+                let need = capacity_rule(0).fewest_pairs(metrics);
+                // One more than that, so that a single pair which chance spoils does not spoil all.
+                (need, args.pairs.unwrap_or(need + 1))
+            }
+            false => {
+                let pairs = args.pairs.unwrap_or(DEFAULT_PAIRS);
+                (rule(pairs).fewest_pairs(metrics), pairs)
+            }
+        };
+        if pairs < need {
             return Err(UsageError(format!(
-                "--pairs {} cannot find anything: {0} pairs reach p = 1/2^{0} = {:.2e} at best, and about {metrics} metrics share the level {ALPHA}: {need} pairs are needed",
-                args.pairs,
-                smallest_p(args.pairs),
+                "--pairs {pairs} cannot find anything: {pairs} pairs reach p = 1/2^{pairs} = {:.2e} at best, and the level {alpha} is shared by about {}: {need} pairs are needed",
+                smallest_p(pairs),
+                plural(metrics as u64, "metric"),
             )));
         }
         Ok(Self {
             tests,
-            pairs: args.pairs,
+            pairs,
             block: args.block,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
             to_the_end: args.calibrate || args.all_pairs,

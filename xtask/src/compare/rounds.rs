@@ -32,6 +32,8 @@ pub struct Rounds<'a> {
     pub random: fastrand::Rng,
     /// What was measured so far.
     pub blocks: Blocks,
+    /// What may explain a result.
+    pub notices: Vec<String>,
 }
 
 impl Rounds<'_> {
@@ -226,7 +228,11 @@ impl Rounds<'_> {
 
     /// What was measured; nothing if the head did not stand it, which is kept. A base that does not makes a comparison
     /// impossible.
-    fn stood<T>(&mut self, test: &str, measured: OrBroken<T>) -> anyhow::Result<Option<T>> {
+    pub(super) fn stood<T>(
+        &mut self,
+        test: &str,
+        measured: OrBroken<T>,
+    ) -> anyhow::Result<Option<T>> {
         match measured {
             Ok(measured) => Ok(Some(measured)),
             Err(Broken {

@@ -7,6 +7,7 @@
 //! search takes them to be. A server that already runs is the same in all steps.
 
 mod asked;
+mod sides;
 mod step;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ use asked::{PROFILE, users_for};
 use step::{never_ended, only_dropped, purpose, step_record, told};
 
 pub use asked::{MOST, Plan};
+pub use sides::{Begin, Searches};
 
 /// So many steps in a row may come to nothing for other programs before the machine is taken to be too busy.
 const MOST_LOST: u32 = 3;
@@ -49,8 +51,9 @@ impl Searching<'_> {
     /// How long an iteration takes, in seconds, under the lowest load that is known.
     fn iteration_s(&self) -> Option<f64> {
         let steps = self.made.iter().map(|(step, _)| step);
-        let lowest = steps.min_by_key(|step| step.load)?;
-        lowest.iteration_ms.map(|ms| ms / 1e3)
+        let lowest = steps.min_by_key(|step| step.load);
+        let known = lowest.and_then(|it| it.iteration_ms).map(|ms| ms / 1e3);
+        known.or(self.search.iteration_s)
     }
 
     /// The record of the search if it ended now, as `ended`.
@@ -64,7 +67,7 @@ impl Searching<'_> {
             confirm_s: options.confirm_s,
             steps: self.made.iter().map(|(step, _)| step.clone()).collect(),
             interval: self.finder.interval(),
-            level: LEVEL,
+            level: options.once.map_or(LEVEL, |_| 0.0),
             confirmed: self.finder.confirmed(),
             ended,
             cause: None,
@@ -169,16 +172,39 @@ impl Run<'_> {
         let name = self.plan.tests[index].clone();
         let _group = github::group(&format!("{PROFILE} {name}"));
         let dir = self.folder.test_dir(&name)?;
+        let wrong = match server.as_ref() {
+            Some(server) => self.probe(&name, server, &dir, "before")?,
+            None => Vec::new(),
+        };
+        let mut test = self.search_in(&dir, search, index, server, binary, &wrong);
+        self.record.tests[index] = test.clone();
+        self.compare_with_history(&mut test);
+        match (&test.capacity, test.outcome) {
+            (Some(capacity), Outcome::Passed) => {
+                ui::info(&format!("{name} {}", capacity.sentence()));
+            }
+            _ => ui::info(&report::one_line(&test)),
+        }
+        self.record.tests[index] = test;
+        Ok(())
+    }
+
+    /// Searches with its files in `dir`, unless the answers are `wrong` already.
+    fn search_in(
+        &mut self,
+        dir: &Path,
+        search: &Plan,
+        index: usize,
+        server: &mut Option<Server>,
+        binary: Option<&Path>,
+        wrong: &[String],
+    ) -> TestRecord {
         let mut searching = Searching {
             search,
             index,
             finder: Search::new(search.options(index)),
             made: Vec::new(),
             lost: 0,
-        };
-        let wrong = match server.as_ref() {
-            Some(server) => self.probe(&name, server, &dir, "before")?,
-            None => Vec::new(),
         };
         let ended = loop {
             if !wrong.is_empty() {
@@ -193,7 +219,7 @@ impl Run<'_> {
                 Ask::Done(End::Budget) => break SearchEnd::Budget,
                 Ask::Done(End::Limit) => break SearchEnd::Generator,
             };
-            match self.make_step(&mut searching, step, &dir, server, binary) {
+            match self.make_step(&mut searching, step, dir, server, binary) {
                 Ok(None) => {}
                 Ok(Some(ended)) => break ended,
                 Err(error) if error.is::<Interrupted>() => break SearchEnd::Interrupted,
@@ -204,16 +230,7 @@ impl Run<'_> {
         if !wrong.is_empty() {
             test.outcome = Outcome::Failed;
         }
-        self.record.tests[index] = test.clone();
-        self.compare_with_history(&mut test);
-        match (&test.capacity, test.outcome) {
-            (Some(capacity), Outcome::Passed) => {
-                ui::info(&format!("{name} {}", capacity.sentence()));
-            }
-            _ => ui::info(&report::one_line(&test)),
-        }
-        self.record.tests[index] = test;
-        Ok(())
+        test
     }
 
     /// Makes `step`, and tells what came of it; why the search cannot go on, if so.
@@ -348,6 +365,8 @@ mod tests {
             confirm: Duration::from_secs(60),
             steps: vec![STEP],
             start: 20,
+            once: None,
+            iteration_s: None,
         };
         let mut searching = Searching {
             search: &search,

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Measure, percent, versioned, write_whole};
+use super::{CapacityRecord, Host, LoadUnit, Measure, percent, versioned, write_whole};
 
 /// What marks a file as one of these.
 pub const FORMAT: &str = "tachikoma-blocks";
@@ -34,7 +34,7 @@ pub struct Blocks {
     pub seed: u64,
     /// Pairs that are measured of each test at most.
     pub planned: usize,
-    /// How long a pair is measured, in seconds.
+    /// How long a pair is measured, in seconds; 0 where capacities are searched for.
     pub block_s: f64,
     /// Virtual users of tests that k6 measures.
     pub vus: u64,
@@ -50,6 +50,37 @@ pub struct Blocks {
     /// The functions of the tests that are worse or better.
     #[serde(default)]
     pub sampled: Vec<Sampled>,
+    /// How the capacity is searched for, where that is what is compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<SearchRecord>,
+}
+
+/// How each side's capacity is searched for in every pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SearchRecord {
+    /// What a load is counted in.
+    pub unit: LoadUnit,
+    /// How wide a side's interval is at most, relative to its lower end: 0.05 is 5 %.
+    pub resolution: f64,
+    /// How long a step makes its load, in seconds, if that was given.
+    pub step_s: Option<f64>,
+    /// The first load of the rough search before the pairs.
+    pub start: u64,
+    /// How long all may take, in seconds.
+    pub budget_s: f64,
+    /// Whether durations are judged though other programs take the processor.
+    pub judge_when_busy: bool,
+}
+
+/// The search on one side of a pair.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SearchedSide {
+    /// Which.
+    pub side: Side,
+    /// What was found.
+    pub found: CapacityRecord,
 }
 
 /// Where the CPU time of a request went that a test got worse or better by. Nothing is judged by it.
@@ -110,7 +141,9 @@ pub struct SideRecord {
 }
 
 /// Which of the two servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Side {
     /// What is compared with.
     Base,
@@ -129,10 +162,18 @@ impl Side {
             Self::Head => "head",
         }
     }
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Base => Self::Head,
+            Self::Head => Self::Base,
+        }
+    }
 }
 
 /// Both servers, measured beside each other, or by k6 one after the other.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
     /// The test.
     pub test: String,
@@ -143,6 +184,9 @@ pub struct Pair {
     /// What should have been measured and was not, and why.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lacking: BTreeMap<Measure, String>,
+    /// The searches for the capacity of both, in the order in which they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<SearchedSide>,
 }
 
 /// One server, freshly started and measured for a while.

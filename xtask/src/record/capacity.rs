@@ -25,7 +25,7 @@ pub struct CapacityRecord {
     pub steps: Vec<StepRecord>,
     /// Where the edge lies.
     pub interval: Interval,
-    /// The probability that it lies there, 0 to 1.
+    /// The probability that it lies there, 0 to 1; 0 if nobody knows, since each step was believed at once.
     pub level: f64,
     /// What the longer steps at the end said.
     pub confirmed: Confirmed,
@@ -257,7 +257,7 @@ impl CapacityRecord {
             Some(below) if is_none && self.ended == SearchEnd::Budget => {
                 format!("fails with {} already", self.unit.counted(below))
             }
-            Some(_) if at_least > 0.0 => {
+            Some(_) if !is_none && self.level > 0.0 => {
                 format!("holds {} ({})", self.answer(), share(self.level))
             }
             None if is_none => "has no load that is known to hold".into(),

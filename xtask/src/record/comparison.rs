@@ -6,7 +6,10 @@ use k6_summary::{Quantity, Unit};
 use load_stats::decide::Evidence;
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Kind, Measure, Outcome, Sampled, SideRecord, above, share};
+use super::{
+    Host, Kind, Measure, Outcome, Sampled, SearchRecord, SearchedSide, SideRecord, above, share,
+};
+use crate::error::COULD_NOT_RUN;
 
 /// The version of the format: raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -43,7 +46,7 @@ pub struct Comparison {
     pub seed: u64,
     /// Pairs that are measured of each test at most.
     pub planned: usize,
-    /// How long a pair was measured, in seconds.
+    /// How long a pair was measured, in seconds; 0 where capacities were searched for.
     pub block_s: f64,
     /// The floors that were given on the command line, by kind.
     #[serde(default)]
@@ -61,6 +64,9 @@ pub struct Comparison {
     /// Head against itself, if that was asked for.
     #[serde(default)]
     pub calibration: Option<Calibration>,
+    /// How the capacity was searched for, where that is what was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<SearchRecord>,
 }
 
 /// How often a comparison of a server with itself raises a false alarm, and what it would find.
@@ -109,6 +115,9 @@ pub struct TestRecord {
     pub in_both: Vec<String>,
     /// The metrics.
     pub metrics: Vec<MetricRecord>,
+    /// The searches for the capacity of both sides, of each pair in the order in which they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<Vec<SearchedSide>>,
 }
 
 /// A metric of a comparison. Changes are head by base: 0.1 is +10 %; of failed requests they are differences.
@@ -172,7 +181,7 @@ impl Comparison {
         }
         let mut worse: Vec<_> = self.regressions().collect();
         let change = |metric: &MetricRecord| metric.evidence.as_ref().map_or(0.0, |it| it.estimate);
-        worse.sort_by(|(_, a), (_, b)| change(b).total_cmp(&change(a)));
+        worse.sort_by(|(_, a), (_, b)| change(b).abs().total_cmp(&change(a).abs()));
         let worse = worse.iter();
         reasons.extend(worse.map(|(test, metric)| format!("{}: {}", test.name, sentence(metric))));
         let not_judged = self.of(Change::NotJudged);
@@ -183,12 +192,18 @@ impl Comparison {
             )
         });
         let not_judged: Vec<String> = not_judged.collect();
-        self.notices.extend(not_judged);
         (self.outcome, self.exit_code) = if reasons.is_empty() {
             (Outcome::Passed, 0)
         } else {
             (Outcome::Failed, 1)
         };
+        // Where there is one number for a test, nothing is green without it.
+        if reasons.is_empty() && !not_judged.is_empty() && self.capacity.is_some() {
+            (self.outcome, self.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
+            reasons = not_judged;
+        } else {
+            self.notices.extend(not_judged);
+        }
         let sampled = self.sampled.iter();
         self.notices.extend(sampled.map(Sampled::sentence));
         self.reasons = reasons;
@@ -204,6 +219,14 @@ fn sentence(metric: &MetricRecord) -> String {
         return format!("{what} is worse");
     };
     let limit = share(evidence.floor);
+    if let Measure::Capacity(unit) = metric.metric {
+        return format!(
+            "capacity is {}, {} below the base's {}; the limit is {limit}",
+            unit.counted(head),
+            share(-evidence.estimate),
+            Quantity::new(base, Unit::Count)
+        );
+    }
     match metric.metric.kind() {
         Kind::Failed => format!(
             "{} of requests failed, and {} of the base's; the limit is {limit} more",

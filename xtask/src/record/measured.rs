@@ -91,7 +91,6 @@ pub enum Kind {
     #[value(skip)]
     Failed,
     /// The highest load that holds: more is better.
-    #[value(skip)]
     Capacity,
 }
 

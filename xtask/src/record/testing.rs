@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use load_stats::capacity::{Confirmed, Interval};
 use ring::digest::{SHA256, digest};
 
 use super::{
-    BLOCKS_VERSION as SCHEMA_VERSION, Block, Blocks, FORMAT, Host, Measure, Pair, SideRecord,
+    BLOCKS_VERSION as SCHEMA_VERSION, Block, Blocks, CapacityRecord, CauseRecord, FORMAT, Host,
+    LoadUnit, Measure, Pair, SearchEnd, SearchedSide, Side, SideRecord,
 };
 
 /// A pair of the missions test whose only metric is the median of creating.
@@ -18,8 +20,36 @@ pub fn pair(base: f64, head: f64) -> Pair {
         test: "missions".into(),
         base: block(base),
         head: block(head),
-        lacking: BTreeMap::new(),
+        ..Pair::default()
     }
+}
+
+/// A search that ended so, with the cause `what`.
+pub fn searched(
+    side: Side,
+    at_least: f64,
+    below: Option<f64>,
+    ended: SearchEnd,
+    what: &str,
+) -> SearchedSide {
+    let found = CapacityRecord {
+        unit: LoadUnit::Users,
+        resolution: 0.05,
+        budget_s: 600.0,
+        step_s: 10.0,
+        confirm_s: 0.0,
+        steps: Vec::new(),
+        interval: Interval { at_least, below },
+        level: 0.0,
+        confirmed: Confirmed::default(),
+        ended,
+        cause: Some(CauseRecord {
+            what: what.into(),
+            share: None,
+            sentence: what.into(),
+        }),
+    };
+    SearchedSide { side, found }
 }
 
 /// A comparison with these pairs.
@@ -53,6 +83,7 @@ pub fn blocks(pairs: Vec<Pair>) -> Blocks {
         pairs,
         instructions: None,
         sampled: Vec::new(),
+        capacity: None,
     }
 }
 

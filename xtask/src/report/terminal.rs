@@ -14,7 +14,7 @@ use super::text::Text;
 use super::view::{self, Document, Row, Section, Table, Tone};
 use crate::actions;
 use crate::k6::{Shape, short};
-use crate::record::{Blocks, Outcome, RunRecord, TestRecord};
+use crate::record::{Blocks, Outcome, RunRecord, TestRecord, share};
 use crate::ui::{self, BAD, BOLD, DIM, GOOD, WARN};
 
 use grid::table;
@@ -36,14 +36,28 @@ pub fn announcement(run: &RunRecord, shapes: &[Shape]) -> String {
 
 /// What is about to be compared.
 pub fn comparison_announcement(blocks: &Blocks, tests: &[String], expected: Duration) -> String {
+    let (tests, each, within) = match &blocks.capacity {
+        Some(asked) => (
+            format!(
+                "how many {} {} can take",
+                asked.unit.words(),
+                tests.join(", ")
+            ),
+            format!("searches to {}", share(asked.resolution)),
+            Duration::from_secs_f64(asked.budget_s),
+        ),
+        None => (
+            tests.join(", "),
+            format!("{} s each", blocks.block_s),
+            expected,
+        ),
+    };
     format!(
-        "comparing {} against {}: {}, at most {} pairs of {} s each, within about {}, with k6 {} (seed {})",
+        "comparing {} against {}: {tests}, at most {} pairs of {each}, within about {}, with k6 {} (seed {})",
         view::side(&blocks.head),
         view::side(&blocks.base),
-        tests.join(", "),
         blocks.planned,
-        blocks.block_s,
-        short(expected),
+        short(within),
         blocks.k6,
         blocks.seed
     )

@@ -11,6 +11,7 @@ mod history;
 mod past;
 mod run;
 mod runners;
+mod searches;
 mod test;
 
 use std::time::Duration;
@@ -21,7 +22,7 @@ use serde::{Serialize, Serializer};
 use super::chart::Chart;
 use super::text::Text;
 use crate::k6::short;
-use crate::record::{Kind, Measure, Outcome, short_commit};
+use crate::record::{Measure, Outcome, short_commit};
 
 pub use comparison::{comparison, side};
 pub use history::{history, name, place};
@@ -359,8 +360,10 @@ fn chart_unit(measure: &Measure, most: f64) -> (&'static str, f64) {
         Unit::Bytes => ("B", 1.0),
         Unit::Ratio => ("%", 100.0),
         Unit::Milliseconds => ("ms", 1.0),
-        _ if measure.kind() == Kind::Instructions => ("instructions", 1.0),
-        _ => ("", 1.0),
+        _ => match measure {
+            Measure::Capacity(unit) => (unit.words(), 1.0),
+            _ => ("instructions", 1.0),
+        },
     }
 }
 

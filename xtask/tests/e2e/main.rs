@@ -14,6 +14,7 @@ mod broken_servers;
 mod browser;
 mod capacity;
 mod compare;
+mod compare_capacity;
 mod compare_revisions;
 mod environment;
 mod evidence;

@@ -40,6 +40,10 @@ pub struct Plan {
     /// How long a step of each test makes its load.
     pub(super) steps: Vec<Duration>,
     pub(super) start: u64,
+    /// The factor by which the load grows, if each step is believed at once.
+    pub(super) once: Option<f64>,
+    /// How long an iteration takes, in seconds, if that is known before the first step.
+    pub(super) iteration_s: Option<f64>,
 }
 
 impl Plan {
@@ -85,6 +89,8 @@ impl Plan {
             confirm: asked.confirm,
             steps,
             start: asked.start,
+            once: None,
+            iteration_s: None,
         };
         plan.profile = PROFILE.into();
         plan.load_env = search.load_env(search.start, STEP, GRACE, None);
@@ -162,6 +168,7 @@ impl Plan {
             budget_s: self.budget.as_secs_f64(),
             step_s: self.steps[test].as_secs_f64(),
             confirm_s: self.confirm.as_secs_f64(),
+            once: self.once,
         }
     }
 }

@@ -9,9 +9,10 @@ use k6_summary::{Quantity, Unit};
 use super::run::files;
 use super::{
     Document, Forest, Heads, Row, Section, Table, Tone, amount, chart_unit, functions, lines,
+    searches,
 };
 use crate::record::{
-    Blocks, Calibration, Change, Comparison, Kind, MetricRecord, Outcome, SideRecord,
+    Blocks, Calibration, Change, Comparison, Kind, LoadUnit, MetricRecord, Outcome, SideRecord,
     TestComparison, percent, share, short_commit,
 };
 use crate::report::chart::{Axis, Chart, Form, Line, Point, Shape, position};
@@ -124,10 +125,13 @@ fn method(comparison: &Comparison) -> String {
     let tests: Vec<String> = tests
         .map(|test| format!("{} {} pairs", test.name, test.pairs))
         .collect();
+    let each = match &comparison.capacity {
+        Some(asked) => format!(", each searched to {}", share(asked.resolution)),
+        None => format!(" of {} s", comparison.block_s),
+    };
     let pairs = format!(
-        "of at most {} of {} s; seed {}; level {} for everything together",
+        "of at most {}{each}; seed {}; level {} for everything together",
         comparison.planned,
-        comparison.block_s,
         comparison.seed,
         share(comparison.alpha)
     );
@@ -192,7 +196,9 @@ fn section(
             title: "Metrics, the worst first".into(),
             scale: Some((percent(-limit).into(), percent(limit).into())),
         },
-        functions: functions::compared(test, &comparison.sampled, blocks),
+        functions: (searches::pairs(test).into_iter())
+            .chain(functions::compared(test, &comparison.sampled, blocks))
+            .collect(),
         links: files(folder, &test.name, &FLAMES),
         charts: metrics
             .iter()
@@ -363,14 +369,38 @@ fn repeat(comparison: &Comparison, blocks: &Blocks) -> Text {
         let kind = kind.to_possible_value()?;
         Some(format!(" --floor {}={}%", kind.get_name(), percent(*floor)))
     });
+    let how = match &comparison.capacity {
+        Some(asked) => {
+            let rate = match asked.unit {
+                LoadUnit::Users => "",
+                LoadUnit::IterationsPerSecond => " --rate",
+            };
+            let busy = match asked.judge_when_busy {
+                true => " --judge-when-busy",
+                false => "",
+            };
+            let step = asked.step_s.map(|it| format!(" --step {it}s"));
+            format!(
+                "--capacity{rate} --pairs {} --resolution {}%{} --start {} --budget {}s{busy}",
+                blocks.planned,
+                percent(asked.resolution),
+                step.unwrap_or_default(),
+                asked.start,
+                asked.budget_s
+            )
+        }
+        None => format!(
+            "--pairs {} --block {}ms --vus {}",
+            blocks.planned,
+            (blocks.block_s * 1e3).round(),
+            blocks.vus
+        ),
+    };
     Text::lines(&format!(
-        "cargo xtask compare {}{}{} --pairs {} --block {}ms --vus {} --seed {}{}",
+        "cargo xtask compare {}{}{} {how} --seed {}{}",
         tests.join(" "),
         side("base", &comparison.base),
         side("head", &comparison.head),
-        blocks.planned,
-        (blocks.block_s * 1e3).round(),
-        blocks.vus,
         comparison.seed,
         floors.collect::<String>()
     ))
