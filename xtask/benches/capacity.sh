@@ -4,7 +4,8 @@
 #
 #   xtask/benches/capacity.sh [ROUNDS]         20 rounds by default; 0 leaves the servers of known capacity out
 #
-#   JOBS=3        searches at once, on ports of their own; those that burn a core run alone
+#   JOBS=3        searches at once, on ports of their own
+#   BURNING=20    rounds against those that burn a core, which run alone; as many as the others by default
 #   SERVER=3      rounds against tachikoma-server; 0 leaves it out
 #   RESOLUTION=5% STEP=3s CONFIRM=3s BUDGET=90s    of the searches whose answer is known
 #
@@ -17,6 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 rounds=${1:-20}
 jobs=${JOBS:-3}
+burning_rounds=${BURNING:-$rounds}
 server_rounds=${SERVER:-3}
 resolution=${RESOLUTION:-5%} step=${STEP:-3s} confirm=${CONFIRM:-3s} budget=${BUDGET:-90s}
 work=$PWD/target/capacity-bench
@@ -73,10 +75,10 @@ search() {
     | join("|")' "$results"/latest/run.json || echo "$name|false|false|false|$((SECONDS - began))|no answer: $results.txt"
 }
 
-# All rounds of "$@", $at searches at once.
+# So many rounds of "$@", $at searches at once.
 all() {
-  local at=$1 round case
-  shift
+  local rounds=$1 at=$2 round case
+  shift 2
   for round in $(seq "$rounds"); do
     for case in "$@"; do
       while [ "$(jobs -rp | wc -l)" -ge "$at" ]; do wait -n || true; done
@@ -87,8 +89,8 @@ all() {
 }
 
 if [ "$rounds" -gt 0 ]; then
-  all "$jobs" "${quiet[@]}"
-  all 1 "${burning[@]}"
+  all "$rounds" "$jobs" "${quiet[@]}"
+  all "$burning_rounds" 1 "${burning[@]}"
   echo "server: edge in the interval, within the resolution, cause named; seconds of a search (median)"
   sort -t'|' -k1,1 -k5,5n "$work/answers" | awk -F'|' '
     function say() { if (n) printf "%-28s %d, %d and %d of %d; %s s\n", name, inside, within, cause, n, took[int((n + 1) / 2)] }

@@ -35,7 +35,9 @@ pub fn cause(steps: &[StepRecord], unit: LoadUnit) -> Option<CauseRecord> {
         steps.min_by_key(|step| step.load)
     };
     if let Some(failed) = least(StepOutcome::Failed) {
-        return Some(gave_way(failed, held, unit));
+        let medians = came_to(StepOutcome::Held).filter_map(|step| step.p50_ms);
+        let quickest_ms = medians.min_by(f64::total_cmp);
+        return Some(gave_way(failed, held, quickest_ms, unit));
     }
     let step = least(StepOutcome::Generator)?;
     Some(generator(step, held, unit))
@@ -46,7 +48,12 @@ pub fn is_generator(cause: &CauseRecord) -> bool {
     cause.what == GENERATOR
 }
 
-fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> CauseRecord {
+fn gave_way(
+    at: &StepRecord,
+    held: Option<&StepRecord>,
+    quickest_ms: Option<f64>,
+    unit: LoadUnit,
+) -> CauseRecord {
     let used = &at.resources;
     let takes_more = |cpu: f64| cpu > server(used).unwrap_or(0.0);
     // A thread that has a core to itself would go no faster with k6 elsewhere.
@@ -55,7 +62,7 @@ fn gave_way(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Cause
     if cpu.is_some_and(|cpu| cpu >= FULL_CPU || (shares && takes_more(cpu))) {
         return generator(at, held, unit);
     }
-    let found = full(at, held, unit);
+    let found = full(at, held, quickest_ms, unit);
     let what = found
         .first()
         .map_or("nothing that was measured", |full| full.what);

@@ -18,8 +18,9 @@ const FULL: f64 = 0.9;
 const ONE_CORE: (f64, f64) = (0.12, 0.5);
 /// The share of what its disk does alone from which on the flushes are the limit, and not what else a commit does.
 const DISK: f64 = 0.5;
-/// The share of the median duration that requests wait in a queue for it to be what gave way.
-const WAITING: f64 = 0.5;
+/// The share of the median duration, or of what it is more than under little load, that requests wait in a queue for it to
+/// be what gave way; and how much more it must be for that.
+const WAITING: (f64, f64) = (0.5, 0.5);
 /// Memory grows if it does by so many bytes in a step, and by this share of all of it.
 const GROWTH: (u64, f64) = (16 << 20, 0.25);
 /// How much more load than before is hardly more, and how many times the duration is much more: in a closed loop a queue
@@ -36,8 +37,13 @@ pub struct Full {
     pub words: String,
 }
 
-/// Everything that was full, what explains the most first.
-pub fn full(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Vec<Full> {
+/// Everything that was full, what explains the most first. `quickest_ms` is the shortest median of the steps that held.
+pub fn full(
+    at: &StepRecord,
+    held: Option<&StepRecord>,
+    quickest_ms: Option<f64>,
+    unit: LoadUnit,
+) -> Vec<Full> {
     let used = &at.resources;
     let found = [
         open_files(used),
@@ -47,7 +53,7 @@ pub fn full(at: &StepRecord, held: Option<&StepRecord>, unit: LoadUnit) -> Vec<F
         lock(used),
         disk(used),
         memory(at),
-        queue(at),
+        queue(at, quickest_ms),
     ];
     let found: Vec<Full> = found.into_iter().flatten().collect();
     match found.is_empty() {
@@ -198,23 +204,35 @@ fn memory(at: &StepRecord) -> Option<Full> {
     })
 }
 
-/// A queue in which requests wait for most of their time, which Little's law tells: the wait is the length by the
-/// throughput.
-fn queue(at: &StepRecord) -> Option<Full> {
+/// A queue in which requests wait for most of their time, or of what it is more than under little load, which Little's law
+/// tells: the wait is the length by the throughput.
+fn queue(at: &StepRecord, quickest_ms: Option<f64>) -> Option<Full> {
     let queue = at.resources.queue.as_ref()?;
     let wait_ms = queue.length / at.requests_per_second.max(f64::EPSILON) * 1e3;
     let ms = |number: f64| Quantity::new(number, Unit::Milliseconds);
-    let median = at.p50_ms.filter(|median| wait_ms >= WAITING * median)?;
+    let (most, slower) = WAITING;
+    let explains = |median: &f64| {
+        let more = quickest_ms
+            .map(|quickest| (median - quickest, slower * quickest))
+            .filter(|(more, much)| more >= much)
+            .map_or(*median, |(more, _)| more);
+        wait_ms >= most * more
+    };
+    let median = at.p50_ms.filter(explains)?;
     (queue.length >= 1.0).then(|| Full {
         what: "a queue of the server",
         share: None,
         words: format!(
-            "{} waited {} in the server, at {:.0} a second for {} each, where the median of all is {}",
+            "{} waited {} in the server, at {:.0} a second for {} each, where the median of all is {}{}",
             plural(queue.length.round() as u64, "request"),
             queue.of,
             at.requests_per_second,
             ms(wait_ms),
-            ms(median)
+            ms(median),
+            quickest_ms.map_or_else(String::new, |quickest| format!(
+                ", and {} under little load",
+                ms(quickest)
+            ))
         ),
     })
 }

@@ -153,6 +153,25 @@ fn little_waiting_is_no_queue_and_a_second_cause_is_told_too() {
 }
 
 #[test]
+fn a_queue_that_explains_what_is_slower_than_under_little_load_is_named() {
+    // Four workers of 40 ms at 103 iterations a second, as it was measured.
+    let mut light = step(30, StepOutcome::Held, idle());
+    light.p50_ms = Some(40.8);
+    let mut failed = step(103, StepOutcome::Failed, idle());
+    (failed.p50_ms, failed.requests_per_second) = (Some(74.2), 98.2);
+    failed.resources.queue.as_mut().unwrap().length = 3.0;
+    let found = |steps: &[StepRecord]| cause(steps, LoadUnit::IterationsPerSecond).unwrap();
+    let named = found(&[light.clone(), failed.clone()]);
+    assert_eq!(named.what, "a queue of the server");
+    let words =
+        "for 30.5 ms each, where the median of all is 74.2 ms, and 40.8 ms under little load";
+    assert!(named.sentence.contains(words), "{named:?}");
+    // Where it is hardly slower, what is slower is chance.
+    light.p50_ms = Some(68.0);
+    assert_eq!(found(&[light, failed]).what, "nothing that was measured");
+}
+
+#[test]
 fn a_generator_at_its_limit_says_nothing_of_the_server() {
     let busy = ResourcesRecord {
         generator_cpu: Some(0.85),
