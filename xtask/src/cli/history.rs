@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::TypedValueParser;
 use clap::{Args, Subcommand};
 
-use super::load_test::path;
+use super::load_test::{given, path};
 use super::output::MessageFormat;
 use crate::config::ALL;
 
@@ -82,9 +82,7 @@ pub enum HistoryAction {
 impl History {
     /// The results folder that is given, if one is.
     pub fn results(&self) -> Option<&Path> {
-        self.results
-            .as_deref()
-            .filter(|path| !path.as_os_str().is_empty())
+        given(self.results.as_ref())
     }
 
     /// Where the page is to be written, if one is wanted: by default beside the runs in `results`.

@@ -286,9 +286,7 @@ impl Default for Running {
 impl Running {
     /// The server binary that is given, if one is.
     pub fn server_bin(&self) -> Option<&Path> {
-        self.server_bin
-            .as_deref()
-            .filter(|path| !path.as_os_str().is_empty())
+        given(self.server_bin.as_ref())
     }
 }
 
@@ -301,6 +299,12 @@ pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
 fn process(text: &str) -> Result<u32, String> {
     let wrong = "a process is named by its number, as `pgrep` prints it";
     text.parse().map_err(|_| wrong.to_owned())
+}
+
+/// The path that is given; an empty one counts as not set.
+pub(super) fn given(path: Option<&PathBuf>) -> Option<&Path> {
+    path.map(PathBuf::as_path)
+        .filter(|path| !path.as_os_str().is_empty())
 }
 
 /// A value within `range`; else `wrong`, in words.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::load_test::{group, path};
+use super::load_test::{given, group, path};
 
 /// Where results go, and what is printed of them.
 #[derive(Debug, Default, Args)]
@@ -29,14 +29,12 @@ pub struct Output {
 impl Output {
     /// Where the JUnit report goes, if anywhere.
     pub fn junit(&self) -> Option<&Path> {
-        let junit = self.junit.as_deref();
-        junit.filter(|path| !path.as_os_str().is_empty())
+        given(self.junit.as_ref())
     }
 
     /// The results folder that is given, if one is.
     pub fn results(&self) -> Option<&Path> {
-        let results = self.results.as_deref();
-        results.filter(|path| !path.as_os_str().is_empty())
+        given(self.results.as_ref())
     }
 }
 

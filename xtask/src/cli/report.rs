@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::load_test::path;
+use super::load_test::{given, path};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
@@ -29,8 +29,6 @@ pub struct Report {
 impl Report {
     /// The results folder that is given, if one is.
     pub fn results(&self) -> Option<&Path> {
-        self.results
-            .as_deref()
-            .filter(|path| !path.as_os_str().is_empty())
+        given(self.results.as_ref())
     }
 }

