@@ -191,11 +191,14 @@ const timeScale = readScale('TIME_SCALE', 0.001, 10);
 const vusScale = readScale('VUS_SCALE', 0.01, 10000);
 const testName = __ENV.TEST;
 const { path: scriptPath, text: scriptText } = findScript(testName);
-const settings = readSettings(scriptPath.replace(/\.js$/, '.json'));
+// k6 evaluates this file again for each virtual user, and takes options and the summary from evaluations without one. What
+// only these need takes several times as long as all the rest.
+const isUser = __VU > 0;
+const settings = isUser ? {} : readSettings(scriptPath.replace(/\.js$/, '.json'));
 let script = require(scriptPath);
 // `require` does not wait for an `await` at the script's top level, and loses its rejection. Asked
 // again once it is settled, it throws what was thrown there.
-if (/^(?!\s|\/\/|async\b|export\b.*\basync\b).*\bawait\b/m.test(scriptText)) {
+if (scriptText.includes('await') && /^(?!\s|\/\/|async\b|export\b.*\basync\b).*\bawait\b/m.test(scriptText)) {
   await new Promise((resolve) => { setTimeout(resolve, 20); });
   script = require(scriptPath);
 }
@@ -204,21 +207,20 @@ if (typeof script.default !== 'function') {
 }
 const scriptOptions = script.options || {};
 // Apart from `options`, whose parts k6 replaces by its own once it has read them.
-const thresholds = mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
-const ownThresholds = mergeThresholds(scriptOptions.thresholds);
-const { abortOnFail, ...whole } = scaleDurations({ ...internal, ...profiles }[profileName]);
-const load = withGracefulStop(profileName in profiles ? scaleUsers(whole) : whole, settings.gracefulStop);
+const thresholds = isUser ? {} : mergeThresholds(config.options.thresholds, scriptOptions.thresholds);
+const ownThresholds = isUser ? {} : mergeThresholds(scriptOptions.thresholds);
+const load = isUser ? {} : chooseLoad();
 
-export const options = {
+export const options = isUser ? {} : {
   // k6 needs `setup` and `teardown` to be functions, so they are always there, and run on request.
   noSetup: !script.setup,
   noTeardown: !script.teardown,
   ...config.options,
   ...withoutLoad(scriptOptions),
-  ...load,
+  ...load.options,
   ...settings.options,
   summaryTrendStats: [...new Set([...trendStats(), ...runnerGrid().map((p) => `p(${p})`)])],
-  thresholds: { ...(abortOnFail ? mapValues(thresholds, aborting) : thresholds), ...requestsApart() },
+  thresholds: { ...(load.abortOnFail ? mapValues(thresholds, aborting) : thresholds), ...requestsApart() },
   tags: {
     ...config.options.tags,
     ...scriptOptions.tags,
@@ -429,6 +431,13 @@ function chooseProfile(name) {
   return name;
 }
 
+// The profile's load as options, and whether it ends at the first threshold that is crossed.
+function chooseLoad() {
+  const { abortOnFail, ...whole } = scaleDurations({ ...internal, ...profiles }[profileName]);
+  const scaled = profileName in profiles ? scaleUsers(whole) : whole;
+  return { options: withGracefulStop(scaled, settings.gracefulStop), abortOnFail };
+}
+
 // The path and text of the one script that has this name.
 function findScript(name) {
   const naming = 'a test is a file in load-tests/tests, NAME.js or api-NAME.js, and is run with `-e TEST=NAME`';
@@ -531,7 +540,7 @@ function ignoredParts() {
   if (script.handleSummary) {
     ignored.push('handleSummary has no effect: main.js writes the summary');
   }
-  const scenarios = Object.keys(load.scenarios || { default: true });
+  const scenarios = Object.keys(load.options.scenarios || { default: true });
   for (const metric of Object.keys(ownThresholds)) {
     const named = /[{,]\s*scenario:\s*"?([^,}"]*)/.exec(metric);
     if (named && !scenarios.includes(named[1].trim())) {
