@@ -60,6 +60,7 @@ pub fn full(
     match found.is_empty() {
         true => held
             .and_then(|held| jump(at, held, unit))
+            .or_else(|| others(used))
             .into_iter()
             .collect(),
         false => found,
@@ -140,6 +141,16 @@ fn machine_cpu(used: &ResourcesRecord) -> Option<Full> {
             "{}: on a machine of its own the server may take more",
             machine(used)
         ),
+    })
+}
+
+/// Other programs, where neither the server nor the load generator took what the machine has.
+fn others(used: &ResourcesRecord) -> Option<Full> {
+    let is_busy = used.machine_idle.is_some_and(|part| part <= FULL_MACHINE.0);
+    (is_busy && !is_full(used) && server(used).is_some()).then(|| Full {
+        what: "other programs",
+        share: None,
+        words: format!("{}: other programs took the rest", machine(used)),
     })
 }
 

@@ -12,6 +12,7 @@ mod relay;
 mod scenario;
 mod shape;
 mod table;
+mod threshold;
 
 pub use archive::{Archive, archive};
 pub use duration::short;

@@ -122,8 +122,12 @@ impl Searching<'_> {
         };
         test.reasons = match outcome {
             Outcome::Passed => Vec::new(),
-            _ => vec![format!("{}{more}", capacity.sentence())],
+            _ => vec![format!("{}{more}", capacity.known())],
         };
+        if outcome != Outcome::Passed && !is_broken {
+            let crossed = capacity.first_crossed().map(|(_, why)| why.to_owned());
+            test.reasons.extend(crossed);
+        }
         test.outcome = outcome;
         test.started_at = self
             .made
@@ -412,7 +416,7 @@ mod tests {
         let failed = |load| (load, Answer::Failed);
         let short = concluded(&[failed(40), failed(20)], SearchEnd::Budget, 0.2);
         assert_eq!(short.outcome, Outcome::CouldNotRun);
-        let said = "fails with 20 users already, and the time was up: give a lower --start";
+        let said = "fails with 20 users already when the time was up: give a lower --start";
         assert!(short.reasons[0].starts_with(said), "{short:?}");
         let whole = [2, 1, 1].map(failed);
         let whole = concluded(&whole, SearchEnd::ResolutionReached, 0.2);
@@ -447,8 +451,7 @@ mod tests {
         let failed = [(2, Answer::Failed), (1, Answer::Failed)];
         let test = concluded(&failed, SearchEnd::Broken(why.clone()), 0.2);
         assert_eq!(test.outcome, Outcome::CouldNotRun);
-        let said = format!("has no load that is known to hold: {why}");
-        assert_eq!(test.reasons, [said]);
+        assert_eq!(test.reasons, [why]);
         let found = test.capacity.unwrap();
         assert_eq!((found.interval.below, found.cause), (None, None));
     }

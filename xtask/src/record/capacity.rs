@@ -217,7 +217,7 @@ impl CapacityRecord {
     }
 
     /// The load just above the edge that failed, and why: the one that confirms it, or the lowest.
-    fn first_crossed(&self) -> Option<(u64, &str)> {
+    pub fn first_crossed(&self) -> Option<(u64, &str)> {
         let failed = |step: &&StepRecord| step.outcome == StepOutcome::Failed;
         let beyond = |step: &&StepRecord| step.load as f64 >= self.interval.at_least;
         let step = (self.steps.iter().filter(failed).filter(beyond))
@@ -238,8 +238,16 @@ impl CapacityRecord {
         }
     }
 
-    /// What is known, in a sentence.
+    /// What is known, in a sentence, and what was first crossed just above it.
     pub fn sentence(&self) -> String {
+        let crossed = self.first_crossed();
+        let crossed =
+            crossed.map(|(load, why)| format!("; at {} first crossed: {why}", amount(load as f64)));
+        format!("{}{}", self.known(), crossed.unwrap_or_default())
+    }
+
+    /// What is known, in a few words.
+    pub fn known(&self) -> String {
         let Interval { at_least, below } = self.interval;
         let is_none = at_least == 0.0;
         let known = match below {
@@ -258,23 +266,20 @@ impl CapacityRecord {
         let ended = match &self.ended {
             SearchEnd::ResolutionReached => String::new(),
             SearchEnd::Budget if is_none => {
-                ", and the time was up: give a lower --start or a longer --budget".into()
+                " when the time was up: give a lower --start or longer --budget".into()
             }
             SearchEnd::Budget => ", when the time was up".into(),
             SearchEnd::Generator => "; this machine cannot ask for more".into(),
             SearchEnd::Broken(why) => {
                 let why = why.lines().next().unwrap_or_default();
                 match is_none {
-                    true => return format!("{known}: {why}"),
+                    true => return why.into(),
                     false => format!("; then {why}"),
                 }
             }
             SearchEnd::Interrupted => ", when it was interrupted".into(),
         };
-        let crossed = self.first_crossed();
-        let crossed =
-            crossed.map(|(load, why)| format!("; at {} first crossed: {why}", amount(load as f64)));
-        format!("{known}{ended}{}", crossed.unwrap_or_default())
+        format!("{known}{ended}")
     }
 }
 
@@ -376,7 +381,7 @@ mod tests {
                 0.0,
                 Some(25.0),
                 Budget,
-                "fails with 25 users already, and the time was up: give a lower --start or a longer --budget",
+                "fails with 25 users already when the time was up: give a lower --start or longer --budget",
             ),
             (
                 320.0,

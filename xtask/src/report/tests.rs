@@ -238,6 +238,26 @@ fn a_step_that_was_cut_off_does_not_break_littles_law() {
 }
 
 #[test]
+fn only_what_is_a_curve_is_drawn() {
+    let mut run = searched();
+    let drawn = |run: &RunRecord| {
+        let charts = &seen(run).sections[0].charts;
+        charts
+            .iter()
+            .map(|it| it.title.to_string())
+            .collect::<Vec<_>>()
+    };
+    // No request failed.
+    let titles = drawn(&run).join(", ");
+    assert!(
+        titles.contains("Throughput") && !titles.contains("Failed"),
+        "{titles}"
+    );
+    run.tests[0].capacity.as_mut().unwrap().steps.truncate(1);
+    assert_eq!(drawn(&run), Vec::<String>::new());
+}
+
+#[test]
 fn whole_documents_are_as_they_were() {
     let trends = ["", "no run before", ""].map(|note| Trend {
         values: vec![1.0, 2.0, 1.5],

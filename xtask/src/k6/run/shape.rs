@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use k6_summary::{Aggregation, Expression, Operator};
 use serde::Deserialize;
 
 use super::duration::short;
 use super::options::Options;
 use super::scenario::{Executor, Scenario, Stage, Stretch, optional, users};
+use super::threshold::Threshold;
 use crate::record::StageRecord;
 use crate::secret::Secret;
 use crate::shell::{self, Cmd, cmd};
@@ -72,29 +72,6 @@ struct Inspected {
     thresholds: Option<BTreeMap<String, Vec<Threshold>>>,
     #[serde(default)]
     ext: Option<Ext>,
-}
-
-/// A threshold as k6 prints it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Threshold {
-    Expression(String),
-    Whole { threshold: String },
-}
-
-impl Threshold {
-    /// Whether it says how much a trend may be at most: most of them are durations.
-    fn limits_a_trend(&self) -> bool {
-        let (Self::Expression(text) | Self::Whole { threshold: text }) = self;
-        Expression::parse(text).is_ok_and(|it| {
-            let is_upper = matches!(it.operator, Operator::Less | Operator::LessOrEqual);
-            let is_other = matches!(
-                it.aggregation,
-                Aggregation::Count | Aggregation::Rate | Aggregation::Value
-            );
-            is_upper && !is_other
-        })
-    }
 }
 
 /// k6 leaves `ext` to others: load-tests/main.js says there what k6 cannot.
@@ -407,27 +384,6 @@ mod tests {
             r#"{"executor":"ramping-vus","startVUs":1,"stages":[{"duration":"9m0s","target":2}]}"#,
         );
         assert_eq!(ramp.lasts(), Duration::from_secs(570));
-    }
-
-    #[test]
-    fn a_threshold_on_a_duration_is_told_from_others() {
-        let limits = |thresholds: &str| {
-            let text = format!(r#"{{"totalDuration":"5s","maxVUs":1,"thresholds":{thresholds}}}"#);
-            shape(&text).unwrap().limits_durations
-        };
-        assert!(limits(
-            r#"{"http_req_failed":["rate<0.01"],"http_req_duration":["p(95)<500"]}"#
-        ));
-        assert!(limits(
-            r#"{"a":[{"threshold":"avg<=5","abortOnFail":true,"delayAbortEval":"10s"}]}"#
-        ));
-        for none in [
-            "null",
-            "{}",
-            r#"{"a":["rate<0.01"],"b":["count<5"],"c":["p(5)>10"]}"#,
-        ] {
-            assert!(!limits(none), "{none}");
-        }
     }
 
     #[test]

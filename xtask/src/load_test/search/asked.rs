@@ -93,18 +93,23 @@ impl Plan {
 
     /// What is about to be done.
     pub fn announcement(&self, plan: &plan::Plan, k6: &K6) -> String {
-        let each = match plan.tests.len() {
-            1 => String::new(),
-            tests => format!(" for each of {tests} tests"),
-        };
         format!(
-            "searching how many {} {} can take: to {}, within {}{each}, with k6 {}",
+            "searching how many {} {} can take: to {}, within {}, with k6 {}",
             self.unit.words(),
             plan.tests.join(", "),
             share(self.resolution),
-            short(self.budget),
+            self.time(plan.tests.len()),
             k6.version
         )
+    }
+
+    /// What each of so many tests has.
+    fn time(&self, tests: usize) -> String {
+        let budget = short(self.budget);
+        match tests {
+            1 => budget,
+            _ => format!("{budget} for each of {tests} tests"),
+        }
     }
 
     /// What is to be known of the answer beforehand, in sentences: for which of `tests` nothing bounds how long requests
@@ -120,8 +125,8 @@ impl Plan {
         let takes = (0..tests.len()).map(takes).fold(0.0, f64::max);
         let takes = Duration::from_secs_f64(takes.ceil());
         let is_short = (takes > self.budget).then(|| format!(
-            "{} for each test is little time: to find and confirm an edge of {} takes about {}, and in less the interval stays wider; give --budget {}s",
-            short(self.budget),
+            "{} is little time: to find and confirm an edge of {} takes about {}, and in less the interval stays wider; give --budget {}s",
+            self.time(tests.len()),
             self.unit.counted(far as f64),
             short(takes),
             takes.as_secs() * tests.len() as u64
@@ -242,7 +247,7 @@ mod tests {
         let all = said("");
         assert_eq!(all.len(), 1, "{all:?}");
         assert!(
-            all[0].starts_with("3 min 20 s for each test is little time"),
+            all[0].starts_with("3 min 20 s for each of 3 tests is little time"),
             "{all:?}"
         );
         assert!(

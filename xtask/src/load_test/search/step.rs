@@ -27,7 +27,9 @@ pub fn never_ended(step: &StepRecord) -> Option<String> {
         .reasons
         .first()
         .filter(|why| why.starts_with("no iteration"))?;
-    is_least.then(|| format!("{why}: give a --step that is longer than one takes, or `gracefulStop` beside the script"))
+    is_least.then(|| {
+        format!("{why}: give a --step longer than one takes, or `gracefulStop` beside the script")
+    })
 }
 
 /// What a step is for, in words.

@@ -26,7 +26,7 @@ const HEADS: Heads = Heads {
         "k6 CPU",
     ],
 };
-const HINT: &str = "Each row is a load, in the order of the loads: ✓ held, ✗ did not, ! did so many times of so many, – could not be made. CPU is the share of all cores of this machine.";
+const HINT: &str = "Each row is a load, in the order of the loads: ✓ held, ✗ did not, ! held in some steps only, – could not be made; 3/5: it held in 3 of 5 steps. CPU is the share of all cores of this machine.";
 /// From which share on a law that must hold is named where it does not.
 const DISAGREES: f64 = 0.1;
 
@@ -45,7 +45,7 @@ pub fn section(test: &TestRecord, found: &CapacityRecord, folder: &Path) -> Sect
         reasons: lines(&test.reasons),
         notes: notes(found).into_iter().map(Text::from).collect(),
         curve: Table {
-            title: format!("{answer}, by {} steps", found.steps.len()).into(),
+            title: format!("By load, in {}", found.unit.words()).into(),
             heads: HEADS,
             rows: all.iter().map(|steps| row(steps)).collect(),
             hint: HINT,
@@ -165,12 +165,10 @@ fn littles_law(step: &StepRecord) -> Option<String> {
 fn omission(steps: &[StepRecord]) -> String {
     let dropped: u64 = steps.iter().map(|step| step.dropped_iterations).sum();
     let most = steps.iter().map(dropped_share).fold(0.0, f64::max);
-    let begin =
-        "durations have no wait for a free user: k6 drops iterations that cannot begin in time";
     match dropped {
-        0 => format!("{begin}, of which there were none"),
+        0 => "all iterations began in time, so that durations leave no wait out".into(),
         _ => format!(
-            "{begin}, up to {} of a step; were they its slowest, its p95 would be the p{:.0} of all",
+            "durations have no wait for a free user: k6 drops iterations that cannot begin in time, up to {} of a step; were they its slowest, its p95 would be the p{:.0} of all",
             share(most),
             95.0 * (1.0 - most)
         ),
@@ -252,6 +250,9 @@ type Of = fn(&StepRecord) -> Option<f64>;
 
 /// Durations, throughput, failures and CPU by load, each with the interval.
 fn charts(found: &CapacityRecord, all: &[Vec<&StepRecord>]) -> Vec<Chart> {
+    if all.len() < 2 {
+        return Vec::new();
+    }
     let chart = |title: &str, unit: &str, parts: &[(&str, Of)]| {
         let mut chart = Chart::new(title, unit, Axis::Load(found.unit.words()));
         let known = parts.iter().map(|(name, of)| line_of(name, all, *of));
@@ -288,7 +289,14 @@ fn charts(found: &CapacityRecord, all: &[Vec<&StepRecord>]) -> Vec<Chart> {
     ];
     charts
         .into_iter()
-        .filter(|chart| !chart.lines.is_empty())
+        // Nothing but zeros, as of failed requests, is no curve.
+        .filter(|chart| {
+            chart
+                .lines
+                .iter()
+                .flat_map(|line| &line.points)
+                .any(|point| point.y > 0.0)
+        })
         .collect()
 }
 
