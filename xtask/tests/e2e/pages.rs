@@ -110,7 +110,8 @@ fn every_kind_of_page_is_seen_in_a_browser() {
     ] {
         seen.says(text);
     }
-    seen.shows("charts", 4, 300.0, 110.0);
+    // No request failed: of that there is none.
+    seen.shows("charts", 3, 300.0, 110.0);
     let seen = look(&browser, &report(&failed), 390);
     seen.is_quiet();
     for text in [
