@@ -21,8 +21,9 @@ const DISK: f64 = 0.5;
 /// The share of the median duration, or of what it is more than under little load, that requests wait in a queue for it to
 /// be what gave way; and how much more it must be for that.
 const WAITING: (f64, f64) = (0.5, 0.5);
-/// Memory grows if it does by so many bytes in a step, and by this share of all of it.
-const GROWTH: (u64, f64) = (16 << 20, 0.25);
+/// Memory grows if it does by so many bytes in a step, and by this share of all of it; buffers of a connection are no growth,
+/// and take no more bytes than the last.
+const GROWTH: (u64, f64, u64) = (16 << 20, 0.25, 32 << 10);
 /// How much more load than before is hardly more, and how many times the duration is much more: in a closed loop a queue
 /// makes durations grow no faster than the load.
 const JUMP: (f64, f64) = (1.25, 4.0);
@@ -215,7 +216,9 @@ fn memory(at: &StepRecord) -> Option<Full> {
     );
     let requests = at.requests_per_second * at.duration_s;
     let bytes = |number: f64| Quantity::new(number, Unit::Bytes);
-    let is_much = grew >= GROWTH.0 && grew as f64 >= GROWTH.1 * all as f64 && requests > 0.0;
+    let (least, part, buffers) = GROWTH;
+    let beyond = grew.saturating_sub(at.resources.connections.unwrap_or(0) * buffers);
+    let is_much = beyond >= least && beyond as f64 >= part * all as f64 && requests > 0.0;
     is_much.then(|| Full {
         what: "memory",
         share: None,

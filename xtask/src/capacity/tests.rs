@@ -136,6 +136,16 @@ fn each_thing_that_is_full_is_named_with_its_numbers() {
 }
 
 #[test]
+fn buffers_of_many_connections_are_no_growth() {
+    // As a server of health checks had at 1,600 a second.
+    let found = with(|it| {
+        (it.memory_bytes, it.memory_growth_bytes) = (Some(29_600_000), Some(19_700_000));
+        it.connections = Some(1_600);
+    });
+    assert_eq!(found.what, "nothing that was measured");
+}
+
+#[test]
 fn little_waiting_is_no_queue_and_a_second_cause_is_told_too() {
     assert_eq!(
         with(|it| it.queue.as_mut().unwrap().length = 2.0).what,
