@@ -110,7 +110,7 @@ pub struct LoadTest {
 }
 
 /// What only a load test can do.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub struct Extra {
     /// Do not measure a test once more whose values are worse than their past.
     ///

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufWriter, IntoInnerError, Seek as _, Write as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -14,7 +14,7 @@ use super::objects::Pod;
 use crate::k6::{Entry, Said};
 use crate::secret::Secret;
 use crate::shell::logs::LogFile;
-use crate::shell::{self, Process};
+use crate::shell::{self, Process, locked};
 
 /// How long to wait before a log that broke is followed again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -133,15 +133,14 @@ impl Read {
 
     /// What is missing before what was read last.
     fn gap(&self) -> Option<&'static str> {
-        match () {
-            () if self.is_torn => Some(
+        if self.is_torn {
+            return Some(
                 "a part of its log was rotated away unread, and what it says there is not known",
-            ),
-            () if self.lines > 0 && !self.begins => Some(
-                "its log begins in the middle, as one that its node has rotated: what it said before is not known",
-            ),
-            () => None,
+            );
         }
+        (self.lines > 0 && !self.begins).then_some(
+            "its log begins in the middle, as one that its node has rotated: what it said before is not known",
+        )
     }
 
     fn add(&mut self, bytes: &[u8]) {
@@ -162,7 +161,7 @@ impl Read {
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end_matches(['\n', '\r']);
         self.lines += 1;
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = locked(&self.said);
         // Not only the file: an exception is a reason too, and stands in every report.
         let entry = Entry::of(line).map(|it| it.with_words(without_queries));
         let Some(entry) = entry else {
@@ -240,7 +239,7 @@ impl RunnerLog {
             let Some(ended) = process.try_wait()? else {
                 return Ok(false);
             };
-            if !lock(&self.read).is_at_end {
+            if !locked(&self.read).is_at_end {
                 return Ok(false);
             }
             self.process = None;
@@ -256,11 +255,11 @@ impl RunnerLog {
         self.is_unread &= !is_gone;
         let is_due = Instant::now() >= self.again || pod.has_ended() && self.tries == 0;
         if !self.is_whole && is_due {
-            lock(&self.read).restart();
+            locked(&self.read).restart();
             self.is_last = pod.has_ended();
             let read = Arc::clone(&self.read);
             let follow = kubectl.follow_log(&pod.metadata.name, move |chunk| {
-                lock(&read).take(chunk);
+                locked(&read).take(chunk);
             });
             self.process = Some(follow?);
         }
@@ -269,7 +268,7 @@ impl RunnerLog {
 
     /// How many bytes have come so far, those that were read again too.
     pub fn read(&self) -> usize {
-        lock(&self.read).taken
+        locked(&self.read).taken
     }
 
     /// What of the log of a runner that ended is missing, in a sentence, as far as that shows.
@@ -277,7 +276,7 @@ impl RunnerLog {
         if self.is_unread {
             return Some("its log was not read to its end, and what it says there is not known");
         }
-        lock(&self.read).gap()
+        locked(&self.read).gap()
     }
 
     /// Reads no more of it.
@@ -289,7 +288,7 @@ impl RunnerLog {
     /// What is no entry of k6's log, the summary above all.
     pub fn rest(&mut self) -> String {
         self.stop();
-        let mut read = lock(&self.read);
+        let mut read = locked(&self.read);
         if !read.line.is_empty() {
             read.end_line();
         }
@@ -301,7 +300,7 @@ impl RunnerLog {
     /// # Errors
     /// If they could not be kept.
     pub fn samples(&mut self) -> std::io::Result<Option<File>> {
-        let Some(samples) = lock(&self.read).samples.take() else {
+        let Some(samples) = locked(&self.read).samples.take() else {
             return Ok(None);
         };
         let mut file = samples.into_inner().map_err(IntoInnerError::into_error)?;
@@ -311,7 +310,7 @@ impl RunnerLog {
 
     /// What went wrong in writing the file, if anything.
     pub fn problem(&self) -> Option<String> {
-        lock(&self.read).file.problem()
+        locked(&self.read).file.problem()
     }
 }
 
@@ -323,10 +322,6 @@ fn is_sample(line: &str) -> bool {
         (Some(time), Some(value)) => time.parse::<u64>().is_ok() && value.parse::<f64>().is_ok(),
         _ => false,
     }
-}
-
-fn lock(read: &Mutex<Read>) -> std::sync::MutexGuard<'_, Read> {
-    read.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Text without what stands behind the question mark of a URL: the key of a server may be there, and nobody here knows it.
