@@ -57,10 +57,7 @@ pub fn to_record(asked: &Capacity) -> SearchRecord {
     let judge_when_busy = asked.running.judge_when_busy;
     let asked = &asked.search;
     SearchRecord {
-        unit: match asked.rate {
-            true => LoadUnit::IterationsPerSecond,
-            false => LoadUnit::Users,
-        },
+        unit: LoadUnit::by_rate(asked.rate),
         resolution: asked.resolution,
         step_s: asked.step.map(|it| it.as_secs_f64()),
         start: asked.start,

@@ -288,6 +288,14 @@ fn amount(load: f64) -> String {
 }
 
 impl LoadUnit {
+    /// What a load is counted in, as `--rate` says.
+    pub fn by_rate(rate: bool) -> Self {
+        match rate {
+            true => Self::IterationsPerSecond,
+            false => Self::Users,
+        }
+    }
+
     /// What loads are counted in, in words: `users`.
     pub fn words(self) -> &'static str {
         match self {

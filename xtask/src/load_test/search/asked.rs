@@ -80,10 +80,7 @@ impl Plan {
             )));
         }
         let search = Self {
-            unit: match asked.rate {
-                true => LoadUnit::IterationsPerSecond,
-                false => LoadUnit::Users,
-            },
+            unit: LoadUnit::by_rate(asked.rate),
             resolution: asked.resolution,
             budget,
             confirm: asked.confirm,
