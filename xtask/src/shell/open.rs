@@ -11,11 +11,12 @@ const OPENER: &str = if cfg!(target_os = "macos") {
 } else {
     "xdg-open"
 };
-/// Starts the opener in a session of its own: it may turn into the browser, which must outlive this program.
+/// Starts the opener in a session of its own: it may turn into the browser, which must outlive this program. `setsid --fork`
+/// ends before its child has that session, and with it what is left of the group is killed: so the child says when it has.
 const DETACHED: &str = if cfg!(target_os = "macos") {
     "exec open \"$1\" >/dev/null 2>&1"
 } else {
-    "exec setsid --fork xdg-open \"$1\" >/dev/null 2>&1"
+    "setsid --fork sh -c 'echo; exec xdg-open \"$1\" >/dev/null 2>&1' sh \"$1\" | read -r _ready"
 };
 /// How long it may take to hand the page over.
 const LIMIT: Duration = Duration::from_secs(10);

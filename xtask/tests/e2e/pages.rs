@@ -270,8 +270,8 @@ fn report_names_what_it_cannot_read() {
 
 #[test]
 fn the_live_dashboard_is_opened_and_its_address_kept() {
-    // Stand-ins for the desktop's opener, which writes down what it is to open, and for what detaches it, which takes
-    // longer than the whole run.
+    // Stand-ins for the desktop's opener, which writes down what it is to open, and for what detaches it, whose child
+    // takes longer than the whole run to have a session of its own, as on a busy machine.
     let dir = tempfile::tempdir().unwrap();
     let opener = dir.path().join("xdg-open");
     let opened = dir.path().join("opened");
@@ -284,7 +284,7 @@ fn the_live_dashboard_is_opened_and_its_address_kept() {
     let slow = dir.path().join("setsid");
     std::fs::write(
         &slow,
-        "#!/bin/sh\nsleep 4\nPATH=${PATH#*:} exec setsid --fork env PATH=\"$PATH\" \"$2\" \"$3\"\n",
+        "#!/bin/sh\nshift\n(sleep 4; PATH=${PATH#*:} exec setsid env PATH=\"$PATH\" \"$@\") &\n",
     )
     .unwrap();
     std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
