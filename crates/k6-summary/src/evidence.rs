@@ -43,9 +43,7 @@ pub struct Evidence<'a> {
 pub enum SummaryProblem {
     /// k6 left no file.
     Missing,
-    /// The file is cut off or empty.
-    Truncated(String),
-    /// The file cannot be read, or is not a summary.
+    /// The file cannot be read, is empty, cut off, or not a summary.
     Unreadable(String),
 }
 
@@ -53,7 +51,7 @@ impl From<serde_json::Error> for SummaryProblem {
     /// Why a text could not be read as the data of `handleSummary`.
     fn from(error: serde_json::Error) -> Self {
         match error.classify() {
-            Category::Eof => Self::Truncated(format!(
+            Category::Eof => Self::Unreadable(format!(
                 "the summary is cut off at line {}, column {}",
                 error.line(),
                 error.column()

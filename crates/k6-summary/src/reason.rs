@@ -29,8 +29,6 @@ pub enum Reason {
     K6Exit(K6Exit),
     /// k6 left no summary.
     SummaryMissing,
-    /// The summary is cut off, and where.
-    SummaryTruncated(String),
     /// The summary cannot be read, and why.
     SummaryUnreadable(String),
     /// No iteration came to its end.
@@ -126,7 +124,7 @@ pub enum Reason {
 
 impl Reason {
     /// The last rank.
-    const LAST: u8 = 26;
+    const LAST: u8 = 25;
 
     /// Whether it says that something planned or expected was not seen.
     pub(crate) fn is_absence(&self) -> bool {
@@ -143,10 +141,7 @@ impl Reason {
     pub(crate) fn is_of_k6(&self) -> bool {
         matches!(
             self,
-            Self::K6Exit(_)
-                | Self::SummaryMissing
-                | Self::SummaryTruncated(_)
-                | Self::SummaryUnreadable(_)
+            Self::K6Exit(_) | Self::SummaryMissing | Self::SummaryUnreadable(_)
         )
     }
 
@@ -160,25 +155,24 @@ impl Reason {
             Self::ScriptEnded(_) => 4,
             Self::K6Exit(_) => 5,
             Self::SummaryMissing => 6,
-            Self::SummaryTruncated(_) => 7,
-            Self::SummaryUnreadable(_) => 8,
-            Self::NoIteration { .. } => 9,
-            Self::NoTraffic(_) => 10,
-            Self::OnlySetupRequests { .. } => 11,
-            Self::AllRequestsFailed(_) => 12,
-            Self::Exceptions { .. } => 13,
-            Self::FewRequests { .. } => 14,
-            Self::VirtualUsers { .. } => 15,
-            Self::DroppedIterations { .. } => 16,
-            Self::CheckNotMade(_) => 17,
-            Self::ChecksNeverPassed { .. } => 18,
-            Self::NoChecks => 19,
-            Self::ThresholdCrossed(_) => 20,
-            Self::ThresholdUndecided(_) => 21,
-            Self::RuleBroken(_) => 22,
-            Self::NothingEvaluated => 23,
-            Self::ChecksBelowMinimum { .. } => 24,
-            Self::ThresholdNotJudged(_) => 25,
+            Self::SummaryUnreadable(_) => 7,
+            Self::NoIteration { .. } => 8,
+            Self::NoTraffic(_) => 9,
+            Self::OnlySetupRequests { .. } => 10,
+            Self::AllRequestsFailed(_) => 11,
+            Self::Exceptions { .. } => 12,
+            Self::FewRequests { .. } => 13,
+            Self::VirtualUsers { .. } => 14,
+            Self::DroppedIterations { .. } => 15,
+            Self::CheckNotMade(_) => 16,
+            Self::ChecksNeverPassed { .. } => 17,
+            Self::NoChecks => 18,
+            Self::ThresholdCrossed(_) => 19,
+            Self::ThresholdUndecided(_) => 20,
+            Self::RuleBroken(_) => 21,
+            Self::NothingEvaluated => 22,
+            Self::ChecksBelowMinimum { .. } => 23,
+            Self::ThresholdNotJudged(_) => 24,
             Self::ExitDisagrees { .. } => Self::LAST,
         }
     }
@@ -186,7 +180,7 @@ impl Reason {
     /// Whether it is why a test has few or no numbers, and so comes before what they say.
     #[must_use]
     pub fn is_cause(&self) -> bool {
-        self.rank() <= 12
+        self.rank() <= 11
     }
 
     /// How many times its bound a value is, by which the worst of crossed thresholds comes first.

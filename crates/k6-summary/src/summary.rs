@@ -61,7 +61,7 @@ impl Summary {
     pub fn parse(text: &[u8]) -> Result<Self, SummaryProblem> {
         if text.trim_ascii().is_empty() {
             let why = "the summary is empty: k6 ended before it wrote any of it";
-            return Err(SummaryProblem::Truncated(why.into()));
+            return Err(SummaryProblem::Unreadable(why.into()));
         }
         let mut summary: Self = serde_json::from_slice(text)?;
         for (name, metric) in &mut summary.metrics {

@@ -173,7 +173,6 @@ fn judge_server(server: &ServerState) -> Option<Reason> {
 fn judge_problem(problem: &SummaryProblem) -> Reason {
     match problem.clone() {
         SummaryProblem::Missing => Reason::SummaryMissing,
-        SummaryProblem::Truncated(place) => Reason::SummaryTruncated(place),
         SummaryProblem::Unreadable(why) => Reason::SummaryUnreadable(why),
     }
 }

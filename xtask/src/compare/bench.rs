@@ -284,7 +284,7 @@ pub fn sound(measured: &Measured) -> Result<&Summary, String> {
     }
     measured.summary.as_ref().map_err(|problem| match problem {
         SummaryProblem::Missing => "k6 left no summary".into(),
-        SummaryProblem::Truncated(why) | SummaryProblem::Unreadable(why) => {
+        SummaryProblem::Unreadable(why) => {
             format!("k6's summary cannot be read: {why}")
         }
     })

@@ -28,9 +28,7 @@ impl fmt::Display for Reason {
             Self::ScriptEnded(description) => f.write_str(&brief(description, MOST_WORDS)),
             Self::K6Exit(exit) => exit.fmt(f),
             Self::SummaryMissing => f.write_str("k6 wrote no summary"),
-            Self::SummaryTruncated(description) | Self::SummaryUnreadable(description) => {
-                f.write_str(&brief(description, MOST_WORDS))
-            }
+            Self::SummaryUnreadable(description) => f.write_str(&brief(description, MOST_WORDS)),
             Self::NoIteration {
                 duration_ms,
                 requests,
@@ -291,7 +289,6 @@ mod tests {
             Reason::ScriptEnded(description.clone()),
             Reason::K6Exit(K6Exit::Code(255)),
             Reason::SummaryMissing,
-            Reason::SummaryTruncated(description.clone()),
             Reason::SummaryUnreadable(description),
             Reason::NoIteration {
                 duration_ms: 31_500.0,

@@ -251,7 +251,6 @@ proptest! {
         interrupted in any::<bool>(),
         problem in prop_oneof![
             Just(SummaryProblem::Missing),
-            any::<String>().prop_map(SummaryProblem::Truncated),
             any::<String>().prop_map(SummaryProblem::Unreadable),
         ],
     ) {
