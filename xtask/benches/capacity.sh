@@ -114,9 +114,9 @@ wrk.body = '{"name":"bench","prompt":"This is a load test prompt","backend":"moc
 LUA
   for round in $(seq "$server_rounds"); do
     results=$work/runs/server-$round
-    # In a little more than three minutes: each of the tests has a third of the budget.
-    TACHIKOMA_RESULTS=$results "$xtask" capacity health missions specs --rate --start 100 --step 3s --confirm 6s \
-      --budget 190s --base-url http://127.0.0.1:0 --server-bin "$work/tachikoma-server" >"$results.txt" 2>&1 || true
+    # In five minutes: each of the tests has a third of the budget.
+    TACHIKOMA_RESULTS=$results "$xtask" capacity health missions specs --rate --start 200 --step 6s --confirm 10s \
+      --budget 300s --base-url http://127.0.0.1:0 --server-bin "$work/tachikoma-server" >"$results.txt" 2>&1 || true
     jq -r '.tests[] | .name as $name | .capacity | "\($name) \(.interval.at_least) iterations/s\(if .interval.below then " to \(.interval.below)" else " at least" end). \(.cause.sentence)"' \
       "$results"/latest/run.json || tail -n 3 "$results.txt"
   done

@@ -6,7 +6,9 @@ mod tests;
 
 use crate::record::{CauseRecord, LoadUnit, StepOutcome, StepRecord, plural, share};
 
-use full::{FULL_CPU, cores, full, is_full, is_rate_limited, machine, server, thread};
+use full::{
+    FULL_CPU, cores, full, is_full, is_nearly_full, is_rate_limited, machine, server, thread,
+};
 
 /// What is said where nothing was full.
 const NOTHING: &str =
@@ -64,6 +66,9 @@ fn gave_way(
         return generator(at, held, at_least, unit);
     }
     let found = full(at, held, quickest_ms, unit);
+    if found.is_empty() && is_nearly_full(used) && used.generator_cpu.is_some_and(takes_more) {
+        return generator(at, held, at_least, unit);
+    }
     let what = found
         .first()
         .map_or("nothing that was measured", |full| full.what);

@@ -59,7 +59,9 @@ pub fn full(
     ];
     let found: Vec<Full> = found.into_iter().flatten().collect();
     match found.is_empty() {
+        // Where k6 lacks the processor durations jump as well.
         true => held
+            .filter(|_| !is_nearly_full(used))
             .and_then(|held| jump(at, held, unit))
             .or_else(|| others(used))
             .into_iter()
@@ -73,6 +75,14 @@ pub fn is_full(used: &ResourcesRecord) -> bool {
     let (idle, least) = FULL_MACHINE;
     let both = server(used).unwrap_or(0.0) + used.generator_cpu.unwrap_or(0.0);
     used.machine_idle.is_some_and(|part| part <= idle) && both >= least
+}
+
+/// Whether the server and the load generator leave so little that a moment in which there is none is to be expected: the
+/// shares are those of the whole step.
+pub fn is_nearly_full(used: &ResourcesRecord) -> bool {
+    let both = server(used).unwrap_or(0.0) + used.generator_cpu.unwrap_or(0.0);
+    let idle = used.machine_idle;
+    idle.is_some_and(|part| part <= 1.0 - FULL_CPU) && both >= FULL_MACHINE.1
 }
 
 /// The share of all cores that the server took.

@@ -193,6 +193,12 @@ fn a_generator_at_its_limit_says_nothing_of_the_server() {
         machine_idle: Some(0.01),
         ..idle()
     };
+    // A moment in which there is none idle makes iterations late, and nothing of the server was full.
+    let nearly_full = ResourcesRecord {
+        generator_cpu: Some(0.56),
+        machine_idle: Some(0.14),
+        ..full.clone()
+    };
     let beside_others = ResourcesRecord {
         server_user: Some(0.01),
         generator_cpu: Some(0.07),
@@ -213,6 +219,10 @@ fn a_generator_at_its_limit_says_nothing_of_the_server() {
             "k6 took 85 % of 4 cores",
         ),
         (step(22, StepOutcome::Failed, full), "k6 60 %, idle was 1 %"),
+        (
+            step(22, StepOutcome::Failed, nearly_full),
+            "k6 56 %, idle was 14 %",
+        ),
         (lacks_files, "too few open files"),
     ] {
         let held = self::step(20, StepOutcome::Held, idle());
