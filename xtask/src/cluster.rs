@@ -69,7 +69,7 @@ pub fn manifest(args: &Manifest, root: &Path, config: &Config) -> anyhow::Result
         runners: &args.runners,
         config,
         address: target.as_given(),
-        image: image(&args.runners, &k6),
+        image: image(&args.runners, &k6)?,
         k6,
         run: suffix(),
     };
@@ -123,9 +123,20 @@ fn target(load: &Load, config: &Config) -> Result<Target, UsageError> {
 }
 
 /// The runners' image.
-fn image(runners: &Runners, k6: &K6) -> String {
-    let image = runners.image.clone();
-    image.unwrap_or_else(|| format!("grafana/k6:{}", k6.version))
+fn image(runners: &Runners, k6: &K6) -> Result<String, UsageError> {
+    let Some(image) = &runners.image else {
+        return Ok(format!("grafana/k6:{}", k6.version));
+    };
+    let name = image.rsplit('/').next().unwrap_or_default();
+    // Other images may have k6 in them and versions of their own.
+    let is_k6 = name.split([':', '@']).next() == Some("k6");
+    match check::version_of(image) {
+        Some(old) if is_k6 && old < k6::MINIMUM => Err(UsageError(format!(
+            "--image {image} is k6 {old}, and at least {} runs the scripts: name a newer one",
+            k6::MINIMUM
+        ))),
+        _ => Ok(image.clone()),
+    }
 }
 
 /// What is to be said of `tests` without a key, if one of them uses it.

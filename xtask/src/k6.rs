@@ -3,7 +3,7 @@
 pub mod install;
 pub mod run;
 
-pub use install::{FindOptions, K6, command, ensure, is_missing};
+pub use install::{FindOptions, K6, MINIMUM, command, ensure, is_missing};
 pub use run::{
     Archive, Entry, Invocation, Options, Place, Ran, Said, Shape, Stopped, archive, belongs_behind,
     inspect, short, without_values,

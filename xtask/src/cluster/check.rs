@@ -232,7 +232,7 @@ fn operators_image(deployments: &str) -> Option<String> {
 }
 
 /// The version that the tag of an image ends in, such as `controller-v1.6.0`.
-fn version_of(image: &str) -> Option<Version> {
+pub(super) fn version_of(image: &str) -> Option<Version> {
     let name = image.split('@').next()?;
     let (_, tag) = name.rsplit('/').next()?.split_once(':')?;
     let begins = tag.find(|c: char| c.is_ascii_digit())?;

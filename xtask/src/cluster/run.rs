@@ -57,7 +57,7 @@ pub fn run(args: &ClusterRun, root: &Path, config: &Config) -> anyhow::Result<u8
         runners: &args.runners,
         config,
         address: target.as_given(),
-        image: super::image(&args.runners, &k6),
+        image: super::image(&args.runners, &k6)?,
         k6,
         run: super::suffix(),
     };

@@ -20,3 +20,4 @@ mod tests;
 
 pub use command::command;
 pub use find::{FindOptions, K6, ensure, is_missing};
+pub use probe::MINIMUM;

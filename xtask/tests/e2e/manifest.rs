@@ -259,6 +259,17 @@ fn manifests_that_could_not_run_are_refused() {
         .done()
         .exits(2)
         .says("put it into a Secret for missions");
+    // Another image may have k6 in it and a version of its own.
+    for (image, code) in [("mirror:5000/k6:0.49.0", 2), ("mirror/k6-more:0.3.0", 0)] {
+        let line = format!("smoke health --runners 1 --image {image} {SERVER}");
+        let done = Run::manifest(&line).done();
+        done.exits(code);
+        assert_eq!(
+            code == 2,
+            done.stderr
+                .contains("is k6 0.49.0, and at least 0.57.0 runs the scripts")
+        );
+    }
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("tests")).unwrap();
     for file in ["main.js", "k6.config.js", "load-test.toml"] {
