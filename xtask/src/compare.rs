@@ -23,7 +23,7 @@ use anyhow::Context as _;
 use crate::cli::{Compare, MessageFormat, Use};
 use crate::config::Config;
 use crate::error::{COULD_NOT_RUN, UsageError};
-use crate::profile::Perf;
+use crate::profile::Profiler;
 use crate::record::{Blocks, Change, Comparison, Host, Outcome, RunFolder, Side};
 use crate::server;
 use crate::shell::interrupt::{self, Interrupted};
@@ -76,11 +76,11 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     if callgrind.is_none() && args.instructions == Use::Auto && is_duet {
         ui::info("instructions are not counted: valgrind is not installed");
     }
-    let perf = match is_duet {
-        true => Perf::find(args.profile, "--profile on")?,
+    let profiler = match is_duet {
+        true => Profiler::find(args.profile, "--profile on", &config.table)?,
         false => None,
     };
-    let (base, head) = binaries::sources(args, root)?;
+    let (of_base, of_head) = binaries::sources(args, root)?;
     let k6 = k6::ensure(&k6::FindOptions::new(&args.k6, &target_dir))?;
     let key = server::api_key(config, &plan.tests)?;
     let options = k6::Options::read(&[], None)?;
@@ -94,8 +94,8 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         keep_in: kept.path(),
         server: &config.table.server,
     };
-    let base = place.provide(&base, Side::Base)?;
-    let head = place.provide(&head, Side::Head)?;
+    let base = place.provide(&of_base, Side::Base, None)?;
+    let head = place.provide(&of_head, Side::Head, None)?;
     drop(building);
     let now = SystemTime::now();
     let folder = RunFolder::create(&results, "compare", now)?;
@@ -115,7 +115,9 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         },
         plan: &plan,
         callgrind: callgrind.as_ref(),
-        perf: perf.as_ref(),
+        profiler: profiler.as_ref(),
+        sources: [&of_base, &of_head],
+        place: &place,
         floors: &floors,
         random: fastrand::Rng::with_seed(plan.seed),
         blocks: Blocks {

@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::error::UsageError;
 use crate::k6::{self, K6, Shape};
 use crate::plan::Plan;
-use crate::profile::Perf;
+use crate::profile::Profiler;
 use crate::prometheus::{self, Prometheus};
 use crate::record::{RunFolder, RunRecord, ServerRecord, TargetRecord};
 use crate::server::lock::{self, Lock};
@@ -50,7 +50,7 @@ struct Run<'a> {
     build: Option<BuildAhead>,
     k6: K6,
     /// Samples the server's stacks, if that is asked for.
-    perf: Option<Perf>,
+    profiler: Option<Profiler>,
     /// The load of each test of the plan.
     shapes: Vec<Shape>,
     folder: RunFolder,
@@ -132,13 +132,14 @@ fn run_plan(
     interrupt::listen()?;
     let options = k6::Options::read(&extra.k6_args, args.ca_cert.as_deref())?;
     let wanted = if extra.sample { Use::On } else { Use::Off };
-    let perf = Perf::find(wanted, "--profile")?.and_then(Result::ok);
+    let profiler = Profiler::find(wanted, "--profile", &config.table)?.and_then(Result::ok);
     if let Some(path) = args.output.junit() {
         // Reports may go there, and the run makes it anyway: why it cannot be made is said then.
         let _not_yet_needed = std::fs::create_dir_all(&plan.results);
         record::try_output("--junit", path)?;
     }
-    let build = build_ahead(args, &plan, root, config)?;
+    let feature = profiler.as_ref().and_then(|it| it.feature(&config.table));
+    let build = build_ahead(args, &plan, root, config, feature)?;
     let k6 = find_k6(args, root)?;
     let (shapes, revision) = std::thread::scope(|scope| {
         let revision = scope.spawn(|| repo::revision(root));
@@ -174,7 +175,7 @@ fn run_plan(
         plan,
         build,
         k6,
-        perf,
+        profiler,
         shapes,
         folder,
         record,
@@ -192,6 +193,7 @@ fn build_ahead(
     plan: &Plan,
     root: &Path,
     config: &Config,
+    feature: Option<&str>,
 ) -> anyhow::Result<Option<BuildAhead>> {
     let target_dir = repo::target_dir(root);
     let wanted = plan.target.local.is_some()
@@ -201,7 +203,7 @@ fn build_ahead(
         && k6::is_missing(&k6::FindOptions::new(&args.k6, &target_dir))?
         && (plan.target.any_port() || !server::is_occupied(&plan.target));
     Ok(wanted
-        .then(|| BuildAhead::begin(&config.table.server, root))
+        .then(|| BuildAhead::begin(&config.table.server, root, feature))
         .flatten())
 }
 
@@ -317,6 +319,10 @@ impl Run<'_> {
             needs_key: self.plan.needs_key,
             may_start: !self.args.no_start_server,
             binary,
+            feature: self
+                .profiler
+                .as_ref()
+                .and_then(|it| it.feature(&self.config.table)),
             pid: self.args.server_pid,
             quiet,
         })
@@ -337,10 +343,14 @@ impl Run<'_> {
         for notice in &server.notices {
             self.say(notice.clone());
         }
-        if self.perf.is_some() {
-            self.say(match server.sampler() {
-                Some(_) => "the server is sampled, which costs it up to a fifth of its CPU time: this run is no reference for others".into(),
-                None => "--profile samples nothing: the server's process is not known here; --server-pid names it".into(),
+        if let Some(profiler) = &self.profiler {
+            let by = match profiler {
+                Profiler::Perf(_) => String::new(),
+                Profiler::Own(why) => format!(" by itself, since perf cannot ({why})"),
+            };
+            self.say(match profiler.can_sample(server) {
+                true => format!("the server is sampled{by}, which costs it up to a fifth of its CPU time: this run is no reference for others"),
+                false => "--profile samples nothing: the server's process is not known here; --server-pid names it".into(),
             });
         }
         if server.alive.faults {

@@ -1,8 +1,9 @@
-//! Where a process spends its CPU time: perf samples its stacks, and the samples are counted by function and drawn as
-//! flame graphs.
+//! Where a process spends its CPU time: perf samples its stacks, or, where perf may not look, the server its own, and the
+//! samples are counted by function and drawn as flame graphs.
 //!
-//! The stacks are unwound by what the compiler writes for exceptions, so that the server is the program that is shipped: on
-//! it frame pointers find the whole of every second stack only, this 99 of 100. What waits is not seen.
+//! perf's stacks are unwound by what the compiler writes for exceptions, so that the server is the program that is shipped: on
+//! it frame pointers find the whole of every second stack only, this 99 of 100. What waits is not seen, and of the kernel
+//! nothing where the server samples itself.
 
 mod flame;
 mod functions;
@@ -10,14 +11,19 @@ mod names;
 mod stacks;
 mod tools;
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::cli::Use;
+use crate::config::Table;
 use crate::error::UsageError;
+use crate::secret::Secret;
+use crate::server::{OwnSamples, Server};
 use crate::shell::{self, Ended, Process, Signal, Stream, cmd, locked};
 
 pub use flame::{draw, draw_difference};
@@ -46,44 +52,81 @@ const READ_LIMIT: Duration = Duration::from_secs(180);
 /// How many functions are named.
 pub const NAMED: usize = 5;
 
-/// The sampler that is installed.
+/// What samples a server's stacks.
 #[derive(Debug, Clone)]
-pub struct Perf(PathBuf);
+pub enum Profiler {
+    /// perf, at this path.
+    Perf(PathBuf),
+    /// The server itself, and why perf does not.
+    Own(String),
+}
 
-impl Perf {
-    /// Finds it, if it is wanted; with `auto` it may be that it is not to be had, and why.
+impl Profiler {
+    /// Finds one, if it is wanted, for the server of the table; with `auto` it may be that there is none, and why.
     ///
     /// # Errors
-    /// A [`UsageError`] if it is wanted and not to be had; it says how to get it.
-    pub fn find(wanted: Use, option: &str) -> Result<Option<Result<Self, String>>, UsageError> {
-        match wanted {
-            Use::Off => Ok(None),
-            Use::Auto => Ok(Some(look())),
-            Use::On => match look() {
-                Ok(perf) => Ok(Some(Ok(perf))),
-                Err(why) => Err(UsageError(format!("{option} needs perf: {why}"))),
-            },
+    /// A [`UsageError`] if it is wanted and not to be had; it says how to get perf.
+    pub fn find(
+        wanted: Use,
+        option: &str,
+        table: &Table,
+    ) -> Result<Option<Result<Self, String>>, UsageError> {
+        if wanted == Use::Off {
+            return Ok(None);
+        }
+        match (look(), &table.profiler, wanted) {
+            (Ok(perf), ..) => Ok(Some(Ok(Self::Perf(perf)))),
+            (Err(why), Some(_), _) => Ok(Some(Ok(Self::Own(why)))),
+            (Err(why), None, Use::On) => Err(UsageError(format!("{option} needs perf: {why}"))),
+            (Err(why), None, _) => Ok(Some(Err(why))),
         }
     }
 
-    /// Begins to sample the process `pid` for about `length`. The samples, which hold parts of its memory, lie in `folder`
-    /// until they have been read.
+    /// The feature with which the server of the table is built to be sampled.
+    pub fn feature<'t>(&self, table: &'t Table) -> Option<&'t str> {
+        match self {
+            Self::Perf(_) => None,
+            Self::Own(_) => table.profiler_feature(),
+        }
+    }
+
+    /// Whether it can sample `server`: perf has to know the process.
+    pub fn can_sample(&self, server: &Server) -> bool {
+        matches!(self, Self::Own(_)) || server.sampler().is_some()
+    }
+
+    /// Begins to sample `server`, whose key is `key`, for about `length`. perf's samples, which hold parts of its memory, lie
+    /// in `folder` until they have been read.
     ///
     /// # Errors
-    /// If perf cannot be started.
-    pub fn sample(&self, pid: u32, length: Duration, folder: &Path) -> anyhow::Result<Sampling> {
+    /// If perf cannot be started, or the server cannot sample itself.
+    pub fn sample(
+        &self,
+        server: &Server,
+        key: &Secret,
+        length: Duration,
+        folder: &Path,
+    ) -> anyhow::Result<Sampling> {
+        let Self::Perf(perf) = self else {
+            let samples = Arc::new(server.sample_itself(key)?);
+            return Ok(Sampling::Own(samples, None));
+        };
         let dir = tempfile::tempdir_in(folder).context("failed to create a folder for samples")?;
         let data = dir.path().join("perf.data");
-        let (sh, perf) = (shell::here()?, &self.0);
+        let sh = shell::here()?;
         let seconds = length.as_secs_f64().max(1.0);
         let rate = (SAMPLES / seconds).clamp(RATES.0, RATES.1).round() as u32;
-        let (pid, rate, unwind) = (pid.to_string(), rate.to_string(), format!("dwarf,{STACK}"));
+        let (pid, rate, unwind) = (
+            server.pid()?.to_string(),
+            rate.to_string(),
+            format!("dwarf,{STACK}"),
+        );
         let record = cmd!(
             sh,
             "{perf} record -e cpu-clock -m {BUFFER} -F {rate} --call-graph {unwind} --max-size {LARGEST} -o {data} -p {pid}"
         );
-        Ok(Sampling {
-            perf: self.0.clone(),
+        Ok(Sampling::Perf {
+            perf: perf.clone(),
             process: shell::spawn(record, |_, _| {})?,
             data,
             _dir: dir,
@@ -92,7 +135,7 @@ impl Perf {
 }
 
 /// perf, if it is here and may sample, or why not and what to do.
-fn look() -> Result<Perf, String> {
+fn look() -> Result<PathBuf, String> {
     let perf = which::which("perf").map_err(|_| {
         "it is not installed: `apt-get install linux-perf` (Debian), `apt-get install linux-tools-generic` (Ubuntu) or `dnf install perf` installs it".to_owned()
     })?;
@@ -101,7 +144,7 @@ fn look() -> Result<Perf, String> {
         shell::capture(probe, TRY_LIMIT)
     });
     match tried {
-        Ok(tried) if tried.ended.success() => Ok(Perf(perf)),
+        Ok(tried) if tried.ended.success() => Ok(perf),
         Ok(tried) => Err(format!(
             "it is not allowed to sample here ({}; `sysctl kernel.perf_event_paranoid=2` or the capability CAP_PERFMON allows it):{}",
             tried.ended,
@@ -113,31 +156,63 @@ fn look() -> Result<Perf, String> {
 
 /// A process that is being sampled, until dropped.
 #[derive(Debug)]
-pub struct Sampling {
-    perf: PathBuf,
-    process: Process,
-    data: PathBuf,
-    _dir: tempfile::TempDir,
+pub enum Sampling {
+    /// By perf.
+    Perf {
+        /// Its path.
+        perf: PathBuf,
+        /// It, as it records.
+        process: Process,
+        /// Where its samples go.
+        data: PathBuf,
+        /// Where that lies.
+        _dir: tempfile::TempDir,
+    },
+    /// By itself; once it is to end, who waits for the stacks.
+    Own(Arc<OwnSamples>, Option<JoinHandle<anyhow::Result<String>>>),
 }
 
 impl Sampling {
     /// Takes no more samples; they are read at the [`end`](Self::end).
-    pub fn pause(&self) {
-        self.process.signal(Signal::INT);
+    pub fn pause(&mut self) {
+        match self {
+            Self::Perf { process, .. } => process.signal(Signal::INT),
+            Self::Own(_, Some(_)) => {}
+            Self::Own(samples, ending) => {
+                let samples = Arc::clone(samples);
+                *ending = Some(std::thread::spawn(move || samples.end()));
+            }
+        }
     }
 
     /// Ends the sampling, and returns the stacks that were seen.
     ///
     /// # Errors
-    /// If perf failed or its samples cannot be read; if an interruption arrives.
-    pub fn end(mut self) -> anyhow::Result<Stacks> {
-        let ended = self.process.stop(Signal::INT, END_LIMIT);
-        anyhow::ensure!(
-            ended.success() || ended == Ended::Signal(Signal::INT.as_raw()),
-            "perf record failed ({ended}):{}",
-            self.process.tail().indented()
-        );
-        read(&self.perf, &self.data)
+    /// If perf failed or its samples cannot be read, or the server does not give its own; if an interruption arrives.
+    pub fn end(self) -> anyhow::Result<Stacks> {
+        match self {
+            Self::Perf {
+                perf,
+                mut process,
+                data,
+                _dir,
+            } => {
+                let ended = process.stop(Signal::INT, END_LIMIT);
+                anyhow::ensure!(
+                    ended.success() || ended == Ended::Signal(Signal::INT.as_raw()),
+                    "perf record failed ({ended}):{}",
+                    process.tail().indented()
+                );
+                read(&perf, &data)
+            }
+            Self::Own(samples, ending) => {
+                let folded = match ending.map(JoinHandle::join) {
+                    Some(ended) => ended.unwrap_or_else(|panic| resume_unwind(panic)),
+                    None => samples.end(),
+                };
+                Stacks::unfold(&folded?)
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod distance;
 mod health;
 mod key;
 pub mod lock;
+mod own_samples;
 mod requests;
 mod resources;
 mod start;
@@ -35,6 +36,7 @@ pub use build::{BuildAhead, Checkout, build, build_tool, compiler};
 pub use data_dir::DataDir;
 pub use health::{Alive, Health};
 pub use key::api_key;
+pub use own_samples::OwnSamples;
 pub use requests::Requests;
 pub use resources::Resources;
 pub use usage::{Sample, Sampler};
@@ -64,6 +66,8 @@ pub struct ServerOptions<'a> {
     pub may_start: bool,
     /// A ready program to start.
     pub binary: Option<&'a Path>,
+    /// The feature that it is built with, if it is built.
+    pub feature: Option<&'a str>,
     /// The process of a server that already runs, to be sampled.
     pub pid: Option<u32>,
     /// Whether it is one of many: nothing is printed when it starts, and its log is short.
@@ -218,7 +222,7 @@ fn start_server(wanted: &ServerOptions<'_>) -> anyhow::Result<Server> {
         Some(path) => (path.to_owned(), None),
         None => {
             ui::step(&format!("building {}", table.name));
-            let built = build(table, wanted.root, "--server-bin", None)?;
+            let built = build(table, wanted.root, "--server-bin", wanted.feature, None)?;
             (built, compiler(table, wanted.root, &[]))
         }
     };
@@ -366,6 +370,23 @@ impl Server {
     /// Samples of its process, if it is sampled.
     pub fn sampler(&self) -> Option<&Sampler> {
         self.sampler.as_ref()
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// If it is not known, or not on this machine.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        let sampler = self.sampler.as_ref().map(Sampler::pid);
+        sampler.context("the server has no process here")
+    }
+
+    /// Has it begin to sample its own stacks.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn sample_itself(&self, key: &Secret) -> anyhow::Result<OwnSamples> {
+        OwnSamples::begin(self.prober.clone(), key)
     }
 
     /// Begins to look at what may be full of it: its threads, connections, queues and flushes.

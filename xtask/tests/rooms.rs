@@ -27,7 +27,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["config", "error", "http", "record", "secret", "shell", "ui"],
     ),
     ("prometheus", &["error", "http", "record", "server"]),
-    ("profile", &["cli", "error", "record", "server", "shell"]),
+    (
+        "profile",
+        &[
+            "cli", "config", "error", "record", "secret", "server", "shell",
+        ],
+    ),
     (
         "plan",
         &[

@@ -10,7 +10,7 @@
 //! - [`store`] and [`specs`]: what is kept on disk;
 //! - [`metrics`], [`logging`]: what can be seen from outside.
 //!
-//! Builds with the feature `faults` also break things on purpose.
+//! Builds with the feature `faults` also break things on purpose; those with `profiler` sample their own stacks when asked.
 
 pub mod api;
 pub mod app;
@@ -31,6 +31,8 @@ pub mod router;
 pub mod serve;
 pub mod shutdown;
 pub mod specs;
+#[cfg(feature = "profiler")]
+pub mod stacks;
 pub mod store;
 pub mod timestamp;
 pub mod ws;

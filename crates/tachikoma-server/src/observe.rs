@@ -32,6 +32,10 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Asks for the key, bounds, counts and logs a request, which `routes` answer.
 pub async fn observe(app: &AppState, routes: &Router, mut request: Request) -> Response {
+    #[cfg(feature = "profiler")]
+    if request.uri().path() == crate::stacks::PATH {
+        return crate::stacks::answer(app, request.method(), request.headers()).await;
+    }
     let begun = Instant::now();
     let route = route_label(request.uri().path());
     let method = method_label(request.method());

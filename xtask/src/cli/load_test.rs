@@ -118,7 +118,7 @@ pub struct Extra {
     #[arg(help_heading = group::VERDICT, long, conflicts_with = "show_past")]
     pub no_confirm: bool,
 
-    /// Sample where the server's CPU time goes, with perf, over the steady part of each test.
+    /// Sample where the server's CPU time goes, with perf or by itself, over the steady part of each test.
     ///
     /// That costs the server up to a fifth of its CPU time: such a run is no reference for later ones.
     #[arg(help_heading = group::RESULTS, long = "profile")]

@@ -16,7 +16,7 @@ use crate::measure::{Measured, measure};
 use crate::record::{Block, Measure, Pair, Side, measured};
 use crate::secret::Secret;
 use crate::server::target::{Address, Target};
-use crate::server::{self, Sampler, Server};
+use crate::server::{self, Server};
 use crate::shell::Ended;
 use crate::shell::interrupt;
 
@@ -100,6 +100,7 @@ impl Bench<'_> {
             needs_key: true,
             may_start: true,
             binary: Some(program),
+            feature: None,
             pid: None,
             quiet: true,
         };
@@ -304,15 +305,4 @@ fn to_block(summary: &Summary, seen: &Measured) -> Result<Block, String> {
     // Failures are counted among the checks.
     values.remove(&Measure::FailedRequests);
     Ok(Block { requests, values })
-}
-
-/// The server's process.
-///
-/// # Errors
-/// If it is not on this machine.
-pub fn pid(server: &Server) -> anyhow::Result<u32> {
-    let sampler = server.sampler();
-    sampler
-        .map(Sampler::pid)
-        .context("the server has no process here")
 }

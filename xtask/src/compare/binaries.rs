@@ -137,11 +137,16 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Provides the program of one side.
+    /// Provides the program of one side, with `feature` if it is built here.
     ///
     /// # Errors
     /// If it cannot be built: the compiler has said why. If the revision has no server.
-    pub fn provide(&self, source: &Source, side: Side) -> anyhow::Result<Binary> {
+    pub fn provide(
+        &self,
+        source: &Source,
+        side: Side,
+        feature: Option<&str>,
+    ) -> anyhow::Result<Binary> {
         let instead = match side {
             Side::Base => "--base-bin",
             Side::Head => "--head-bin",
@@ -158,10 +163,10 @@ impl Place<'_> {
             }),
             Source::Tree => {
                 ui::step(&format!("{}: building the working tree", side.name()));
-                let built = server::build(self.server, self.root, instead, None)?;
+                let built = server::build(self.server, self.root, instead, feature, None)?;
                 let revision = repo::revision(self.root);
                 Ok(Binary {
-                    path: self.keep(&built, side)?,
+                    path: self.keep(&built, side, feature)?,
                     record: SideRecord {
                         name: "the working tree".into(),
                         dirty: revision.as_ref().is_some_and(|revision| revision.dirty),
@@ -171,7 +176,8 @@ impl Place<'_> {
                 })
             }
             Source::Commit { name, commit } => {
-                let (path, compiler) = self.check_out_and_build(commit, name, side, instead)?;
+                let (path, compiler) =
+                    self.check_out_and_build(commit, name, side, instead, feature)?;
                 Ok(Binary {
                     path,
                     record: SideRecord {
@@ -185,8 +191,9 @@ impl Place<'_> {
         }
     }
 
-    fn keep(&self, built: &Path, side: Side) -> anyhow::Result<PathBuf> {
-        let path = self.keep_in.join(format!("{}-server", side.name()));
+    fn keep(&self, built: &Path, side: Side, feature: Option<&str>) -> anyhow::Result<PathBuf> {
+        let name = format!("{}-{}", side.name(), feature.unwrap_or("server"));
+        let path = self.keep_in.join(name);
         std::fs::copy(built, &path)
             .with_context(|| format!("failed to copy {}", built.display()))?;
         Ok(path)
@@ -201,6 +208,7 @@ impl Place<'_> {
         name: &str,
         side: Side,
         instead: &str,
+        feature: Option<&str>,
     ) -> anyhow::Result<(PathBuf, Option<String>)> {
         let short = short_commit(commit);
         let home = self.checkouts()?;
@@ -228,10 +236,10 @@ impl Place<'_> {
             target_dir: &home.join("target"),
             without: &without,
         };
-        let built = server::build(self.server, &tree, instead, Some(checkout))
+        let built = server::build(self.server, &tree, instead, feature, Some(checkout))
             .with_context(|| format!("{name} ({short}) cannot be compared"))?;
         let compiler = server::compiler(self.server, &tree, &without);
-        Ok((self.keep(&built, side)?, compiler))
+        Ok((self.keep(&built, side, feature)?, compiler))
     }
 
     /// The folder of the checkout: the user's own for what can be made again, one for each repository.

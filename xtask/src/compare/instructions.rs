@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use load_duet::script::Script;
 use load_stats::decide::Rule;
 
-use super::bench::{Bench, Broken, pid};
+use super::bench::{Bench, Broken};
 use super::duet::TOO_MANY_FAILED;
 use crate::cli::Use;
 use crate::error::UsageError;
@@ -110,7 +110,7 @@ impl Callgrind {
     /// Has the valgrind of a server that `wrapper` started do something.
     fn tell(&self, server: &Server, wrapper: &Path, what: &[&str]) -> anyhow::Result<()> {
         let (sh, vgdb) = (shell::here()?, &self.vgdb);
-        let pid = format!("--pid={}", pid(server)?);
+        let pid = format!("--pid={}", server.pid()?);
         let pipes = format!("--vgdb-prefix={}", wrapper.with_extension(PIPES).display());
         let failure = format!("vgdb {} failed", what.join(" "));
         shell::output(cmd!(sh, "{vgdb} {pid} {pipes} {what...}"), LIMIT, &failure)?;
@@ -174,7 +174,7 @@ impl Bench<'_> {
             for (server, wrapper) in both.servers.iter().zip(&wrappers) {
                 callgrind.tell(server, wrapper, &["dump"])?;
                 let counts = wrapper.with_extension(COUNTS);
-                let path = format!("{}.{}.{parts}", counts.display(), pid(server)?);
+                let path = format!("{}.{}.{parts}", counts.display(), server.pid()?);
                 let text = std::fs::read_to_string(&path)
                     .with_context(|| format!("failed to read {path}"))?;
                 counted.push(functions(&text, requests));

@@ -1,17 +1,19 @@
 //! Measures pairs until each test has its verdict, or all of its pairs.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use load_duet::script::Script;
 
 use super::bench::{Bench, Broken, OrBroken};
+use super::binaries::{Place, Source};
 use super::checks::failures;
-use super::functions;
+use super::functions::{self, SampledBy};
 use super::instructions::{self, Callgrind, Profile};
 use super::judge::{Floors, judge, rule};
 use super::plan::Plan;
 use super::recording::{Method, checks};
-use crate::profile::Perf;
+use crate::profile::Profiler;
 use crate::record::{Blocks, CheckCounts, Counted, Sampled, Side};
 use crate::shell::interrupt::Interrupted;
 use crate::ui;
@@ -24,8 +26,12 @@ pub struct Rounds<'a> {
     pub plan: &'a Plan,
     /// Counts instructions, if they are to be counted.
     pub callgrind: Option<&'a Callgrind>,
-    /// Samples stacks, if they are to be sampled, or why it cannot.
-    pub perf: Option<&'a Result<Perf, String>>,
+    /// Samples stacks, if they are to be sampled, or why there is nothing that does.
+    pub profiler: Option<&'a Result<Profiler, String>>,
+    /// What the sides are, and from what their programs are built.
+    pub sources: [&'a Source; 2],
+    /// Where they are built.
+    pub place: &'a Place<'a>,
     /// The floors that an early end depends on.
     pub floors: &'a Floors,
     /// Draws the order of what is asked.
@@ -96,9 +102,10 @@ impl Rounds<'_> {
         progress: &ui::Progress,
         methods: &[(&str, Method)],
     ) -> anyhow::Result<()> {
-        let Some(perf) = self.perf else {
+        let Some(profiler) = self.profiler else {
             return Ok(());
         };
+        let mut with_profiler: Option<[PathBuf; 2]> = None;
         for judged in judge(&self.blocks, self.floors).tests {
             let Some(grew) = functions::direction(&judged) else {
                 continue;
@@ -106,12 +113,16 @@ impl Rounds<'_> {
             let test = &judged.name;
             progress.says(&format!("{test}: where its CPU time goes"));
             let method = methods.iter().find(|(name, _)| name == test);
-            let sampled = match (perf, method) {
+            let sampled = match (profiler, method) {
                 (Err(why), _) => Err(anyhow::anyhow!("perf cannot sample: {why}")),
-                (Ok(perf), Some((_, Method::Duet(script)))) => {
-                    let seed = self.random.u64(..);
-                    self.bench.name_functions(perf, test, script, grew, seed)
-                }
+                (Ok(profiler), Some((_, Method::Duet(script)))) => self
+                    .programs_for(profiler, &mut with_profiler)
+                    .and_then(|programs| {
+                        let programs = programs.each_ref().map(PathBuf::as_path);
+                        let by = SampledBy { profiler, programs };
+                        let seed = self.random.u64(..);
+                        self.bench.name_functions(&by, test, script, grew, seed)
+                    }),
                 (Ok(_), _) => Err(anyhow::anyhow!("it opens WebSockets")),
             };
             let sampled = match sampled {
@@ -126,6 +137,27 @@ impl Rounds<'_> {
             self.blocks.sampled.push(sampled);
         }
         Ok(())
+    }
+
+    /// The programs that `profiler` samples: those that are measured, unless they sample themselves, for which they are built
+    /// once more, but not if they were given.
+    fn programs_for<'p>(
+        &self,
+        profiler: &Profiler,
+        built: &'p mut Option<[PathBuf; 2]>,
+    ) -> anyhow::Result<&'p [PathBuf; 2]> {
+        if let Some(built) = built {
+            return Ok(built);
+        }
+        let [mut base, mut head] = self.bench.programs.map(Path::to_owned);
+        if let Some(feature) = profiler.feature(&self.bench.config.table) {
+            let provide = |side: Side| -> anyhow::Result<PathBuf> {
+                let source = self.sources[side as usize];
+                Ok(self.place.provide(source, side, Some(feature))?.path)
+            };
+            (base, head) = (provide(Side::Base)?, provide(Side::Head)?);
+        }
+        Ok(built.insert([base, head]))
     }
 
     /// Has valgrind count the instructions of the tests that are measured by duets, if it is there.

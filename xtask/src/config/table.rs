@@ -28,6 +28,15 @@ pub struct Table {
     pub requests: Option<Requests>,
     /// What waits inside it, by its own metrics.
     pub waiting: Option<Waiting>,
+    /// How it samples its own stacks.
+    pub profiler: Option<OwnProfiler>,
+}
+
+impl Table {
+    /// The feature with which the server is built where it is to sample its own stacks.
+    pub fn profiler_feature(&self) -> Option<&str> {
+        self.profiler.as_ref()?.feature.as_deref()
+    }
 }
 
 /// `[server]`.
@@ -252,6 +261,16 @@ pub struct Requests {
     pub method: Option<String>,
     /// The label that holds the status.
     pub status: Option<String>,
+}
+
+/// `[profiler]`: a profiler inside of the server, for where perf may not look.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnProfiler {
+    /// What follows the base URL where a POST begins to sample, and a GET ends that and is answered with folded stacks.
+    pub path: String,
+    /// The feature of the package that has it, if not every build does.
+    pub feature: Option<String>,
 }
 
 /// `[waiting]`: metrics of the server's own, in Prometheus' text, that tell what it waits for.

@@ -138,7 +138,7 @@ impl Run<'_> {
         let watched = is_step.then(|| server.watch_resources()).transpose()?;
         let measured = measure(&invocation, server, |server| {
             if let Some(window) = &mut window {
-                window.tick();
+                window.tick(server, &self.plan.key);
             }
             if let Some(live) = &mut live {
                 live.tick(server.sampler());

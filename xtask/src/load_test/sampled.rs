@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::Run;
 use crate::k6::Shape;
-use crate::profile::{self, Perf, Sampling};
+use crate::profile::{self, Profiler, Sampling};
 use crate::record::{FunctionRecord, ProfileRecord, TestRecord};
 use crate::repo;
+use crate::secret::Secret;
 use crate::server::{DataDir, Server};
 use crate::shell::interrupt::Interrupted;
 
 /// A part of a test in which the server is sampled.
 pub struct Window {
-    perf: Perf,
-    pid: u32,
+    profiler: Profiler,
     began: Instant,
     from: Duration,
     to: Duration,
@@ -24,13 +24,14 @@ pub struct Window {
 }
 
 impl Window {
-    /// Begins or ends the sampling if it is time to.
-    pub fn tick(&mut self) {
+    /// Begins or ends the sampling of `server`, whose key is `key`, if it is time to.
+    pub fn tick(&mut self, server: &Server, key: &Secret) {
         let now = self.began.elapsed();
-        match &self.sampling {
+        match &mut self.sampling {
             None if now >= self.from => {
-                let length = self.to.saturating_sub(now);
-                self.sampling = Some(self.perf.sample(self.pid, length, self.folder.path()));
+                let (length, folder) = (self.to.saturating_sub(now), self.folder.path());
+                let begun = self.profiler.sample(server, key, length, folder);
+                self.sampling = Some(begun);
             }
             Some(Ok(sampling)) if now >= self.to => {
                 sampling.pause();
@@ -47,15 +48,15 @@ impl Run<'_> {
     /// # Errors
     /// If there is no room for samples.
     pub(super) fn window(&self, shape: &Shape, server: &Server) -> anyhow::Result<Option<Window>> {
-        let Some((perf, sampler)) = self.perf.as_ref().zip(server.sampler()) else {
+        let profiler = self.profiler.as_ref();
+        let Some(profiler) = profiler.filter(|it| it.can_sample(server)) else {
             return Ok(None);
         };
         let folder = DataDir::create(&repo::target_dir(self.root))?;
         let whole = shape.duration().as_secs_f64();
         let (from, to) = shape.hold().unwrap_or((0.0, whole));
         Ok(Some(Window {
-            perf: perf.clone(),
-            pid: sampler.pid(),
+            profiler: profiler.clone(),
             began: Instant::now(),
             from: Duration::from_secs_f64(from),
             to: Duration::from_secs_f64(to),

@@ -1,6 +1,8 @@
-//! Stacks as perf prints them, counted.
+//! Stacks as perf prints them, or folded already, counted.
 
 use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Context as _;
 
 use super::names::readable;
 
@@ -19,19 +21,41 @@ pub struct Stacks {
 }
 
 impl Stacks {
+    /// Reads folded stacks: a line for each, `outermost;...;innermost COUNT`, as flame graphs are made from.
+    ///
+    /// # Errors
+    /// If a line is none; it is shown.
+    pub(super) fn unfold(text: &str) -> anyhow::Result<Self> {
+        let mut stacks = Self::default();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let parts = line.rsplit_once(' ');
+            let parts = parts.and_then(|(stack, count)| Some((stack, count.parse::<u64>().ok()?)));
+            let (stack, count) = parts.with_context(|| {
+                format!("the server's answer has a line that is no folded stack with its count: `{line}`")
+            })?;
+            let stack: Vec<String> = stack.split(';').map(|name| stacks.name(name)).collect();
+            *stacks.counts.entry(stack.join(";")).or_default() += count;
+        }
+        Ok(stacks)
+    }
+
     /// Reads a line of `perf script -F pid,ip,sym,dso`: a process id begins a sample, and its functions follow.
     pub(super) fn read_line(&mut self, line: &str) {
         let Some((_address, rest)) = line.trim().split_once(' ') else {
             return self.end();
         };
         let (symbol, object) = rest.rsplit_once(" (").unwrap_or((rest, ""));
-        let name = self
-            .readable
-            .entry(symbol.to_owned())
-            .or_insert_with(|| readable(symbol).replace(';', ","));
+        let name = self.name(symbol);
         let is_kernel = object.starts_with("[kernel") || object.starts_with("[guest.kernel");
         self.open
             .push(format!("{name}{}", if is_kernel { KERNEL } else { "" }));
+    }
+
+    /// A function's name as it is counted.
+    fn name(&mut self, symbol: &str) -> String {
+        let known = self.readable.entry(symbol.to_owned());
+        let name = known.or_insert_with(|| readable(symbol).replace(';', ","));
+        name.clone()
     }
 
     /// Counts the sample that was being read.
@@ -82,6 +106,19 @@ pub mod testing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folded_stacks_are_read_as_perfs_are() {
+        let folded =
+            "start_thread;a::b<u8>::c;memcpy 3\n\nstart_thread;a::b<u16>::c;memcpy 2\nmain 1\n";
+        let stacks = Stacks::unfold(folded).unwrap();
+        let seen: Vec<(&str, u64)> = stacks.iter().collect();
+        assert_eq!(seen, [("main", 1), ("start_thread;a::b::c;memcpy", 5)]);
+        for wrong in ["main", "main x", "<html>nothing here</html>"] {
+            let error = Stacks::unfold(wrong).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("`{wrong}`")), "{error}");
+        }
+    }
 
     #[test]
     fn samples_are_counted_by_stack() {

@@ -43,8 +43,8 @@ pub struct Checkout<'a> {
     pub without: &'a [String],
 }
 
-/// Builds the server of the tree `root` as the table says, and returns the path of its program; `instead` is the option
-/// that takes a ready one.
+/// Builds the server of the tree `root` as the table says, with `feature` if it is a package, and returns the path of its
+/// program; `instead` is the option that takes a ready one.
 ///
 /// # Errors
 /// If the build fails: the compiler has said why. If an interruption arrives.
@@ -52,6 +52,7 @@ pub fn build(
     server: &Server,
     root: &Path,
     instead: &str,
+    feature: Option<&str>,
     checkout: Option<Checkout<'_>>,
 ) -> anyhow::Result<PathBuf> {
     let sh = shell::at(root)?;
@@ -66,6 +67,7 @@ pub fn build(
                 None => our_cargo(),
             };
             let mut cmd = cargo_build(&sh, &cargo, package, binary).arg("--release");
+            cmd = with(cmd, feature);
             if checkout.is_none() || root.join("Cargo.lock").is_file() {
                 cmd = cmd.arg("--locked");
             } else {
@@ -143,9 +145,9 @@ pub struct BuildAhead {
 }
 
 impl BuildAhead {
-    /// Begins to build the server of the tree `root` with cargo; `None` if the table has another command or cargo cannot
+    /// Begins to build the server of the tree `root` with cargo, with `feature`; `None` if the table has another command or cargo cannot
     /// be started, which [`build`] will say.
-    pub fn begin(server: &Server, root: &Path) -> Option<Self> {
+    pub fn begin(server: &Server, root: &Path, feature: Option<&str>) -> Option<Self> {
         let Build::Package {
             package, binary, ..
         } = &server.build
@@ -157,6 +159,7 @@ impl BuildAhead {
         let shown = Arc::clone(&progress);
         let binary = binary.as_ref().unwrap_or(package);
         let cmd = cargo_build(&sh, &our_cargo(), package, binary).args(["--release", "--locked"]);
+        let cmd = with(cmd, feature);
         let process = shell::spawn(cmd, move |stream, line| {
             let shown = locked(&shown);
             if let (Stream::Err, Some(progress)) = (stream, &*shown) {
@@ -193,6 +196,13 @@ fn apart<'a>(mut cmd: Cmd<'a>, checkout: Option<Checkout<'_>>) -> Cmd<'a> {
         cmd = cmd.env("CARGO_TARGET_DIR", checkout.target_dir);
     }
     cmd
+}
+
+fn with<'a>(cmd: Cmd<'a>, feature: Option<&str>) -> Cmd<'a> {
+    match feature {
+        Some(feature) => cmd.args(["--features", feature]),
+        None => cmd,
+    }
 }
 
 fn cargo_build<'a>(sh: &'a Shell, cargo: &OsStr, package: &str, binary: &str) -> Cmd<'a> {

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use reqwest::StatusCode;
 use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::requests::Requests;
@@ -84,9 +84,19 @@ impl Prober {
         format!("{}{}", self.base_url, self.table.health.path)
     }
 
-    fn get(&self, path: &str, limit: Duration) -> RequestBuilder {
+    /// What is known of the server.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// A request of what is at `path`, for whose answer at most `limit` is waited.
+    pub fn ask(&self, method: Method, path: &str, limit: Duration) -> RequestBuilder {
         let url = format!("{}{path}", self.base_url);
-        self.client.get(url).timeout(limit)
+        self.client.request(method, url).timeout(limit)
+    }
+
+    fn get(&self, path: &str, limit: Duration) -> RequestBuilder {
+        self.ask(Method::GET, path, limit)
     }
 
     /// Asks once, and waits at most `limit` for the answer.

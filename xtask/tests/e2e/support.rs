@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::processes::nothing_left;
 pub use crate::processes::{command_line, processes_with};
-pub use programs::{Busy, Server, build, capacity_stub, k6, oldest_k6, perf, server};
+pub use programs::{Busy, Server, build, capacity_stub, k6, oldest_k6, server, without_perf};
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(180);

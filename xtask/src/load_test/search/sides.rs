@@ -61,7 +61,7 @@ impl<'a> Searches<'a> {
             plan,
             build: None,
             k6,
-            perf: None,
+            profiler: None,
             shapes,
             folder,
             record,

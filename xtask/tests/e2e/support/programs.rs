@@ -172,22 +172,13 @@ impl Drop for Server {
     }
 }
 
-/// Whether perf may sample here, or how a message begins that says why not.
-pub fn perf() -> Result<(), &'static str> {
-    let mut perf = Command::new("perf");
-    perf.args([
-        "record",
-        "-q",
-        "-e",
-        "cpu-clock",
-        "-o",
-        "/dev/null",
-        "--",
-        "true",
-    ]);
-    match perf.output() {
-        Ok(tried) if tried.status.success() => Ok(()),
-        Ok(_) => Err("it is not allowed to sample here"),
-        Err(_) => Err("it is not installed: `apt-get install linux-perf`"),
-    }
+/// The `PATH` with a perf in `dir` before all else that may not look at anything.
+pub fn without_perf(dir: &Path) -> String {
+    let folder = dir.join("no-perf");
+    std::fs::create_dir_all(&folder).unwrap();
+    let perf = folder.join("perf");
+    let script = "#!/bin/sh\necho 'access to performance monitoring is limited' >&2\nexit 255\n";
+    std::fs::write(&perf, script).unwrap();
+    std::fs::set_permissions(&perf, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
