@@ -7,7 +7,7 @@ mod tests;
 use crate::record::{CauseRecord, LoadUnit, StepOutcome, StepRecord, plural, share};
 
 use full::{
-    FULL_CPU, cores, full, is_full, is_nearly_full, is_rate_limited, machine, server, thread,
+    FULL_CPU, cores, full, generator_is_short, is_full, is_rate_limited, machine, server, thread,
 };
 
 /// What is said where nothing was full.
@@ -66,7 +66,7 @@ fn gave_way(
         return generator(at, held, at_least, unit);
     }
     let found = full(at, held, quickest_ms, unit);
-    if found.is_empty() && is_nearly_full(used) && used.generator_cpu.is_some_and(takes_more) {
+    if found.is_empty() && generator_is_short(used) {
         return generator(at, held, at_least, unit);
     }
     let what = found

@@ -24,6 +24,7 @@ use std::path::Path;
 
 use manifest::RUN_LABEL;
 use planned::Packer;
+use semver::Version;
 
 use crate::cli::{Cluster, ClusterAction, Load, Manifest, Runners};
 use crate::config::Config;
@@ -130,7 +131,9 @@ fn image(runners: &Runners, k6: &K6) -> Result<String, UsageError> {
     let name = image.rsplit('/').next().unwrap_or_default();
     // Other images may have k6 in them and versions of their own.
     let is_k6 = name.split([':', '@']).next() == Some("k6");
-    match check::version_of(image) {
+    // What follows a version in a tag is the image's kind, as in `0.57.0-with-browser`, and makes it no older.
+    let version = check::version_of(image).map(|it| Version::new(it.major, it.minor, it.patch));
+    match version {
         Some(old) if is_k6 && old < k6::MINIMUM => Err(UsageError(format!(
             "--image {image} is k6 {old}, and at least {} runs the scripts: name a newer one",
             k6::MINIMUM

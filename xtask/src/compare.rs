@@ -89,6 +89,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     // Removed however this ends, if need be by the next one.
     let kept = server::DataDir::create(&target_dir)?;
     let building = github::group("the servers");
+    let changes = repo::changes(root);
     let place = binaries::Place {
         root,
         keep_in: kept.path(),
@@ -118,6 +119,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         profiler: profiler.as_ref(),
         sources: [&of_base, &of_head],
         place: &place,
+        changes,
         floors: &floors,
         random: fastrand::Rng::with_seed(plan.seed),
         blocks: Blocks {

@@ -81,6 +81,14 @@ impl Config {
         })?;
         let table: Table = toml::from_str(&text)
             .map_err(|error| UsageError(format!("{} is invalid: {error}", path.display())))?;
+        if let (Build::Command { .. }, Some(feature)) =
+            (&table.server.build, table.profiler_feature())
+        {
+            return Err(UsageError(format!(
+                "{} names the feature `{feature}` in [profiler], and the server is built by a command: have that build it with its profiler, and leave `feature` out",
+                path.display()
+            )));
+        }
         let profiles = javascript::keys_of(&folder.join("main.js"), "profiles");
         let scripts = scripts::find(&folder.join("tests"), &profiles)?;
         if let Some(unknown) = table
@@ -229,6 +237,19 @@ mod tests {
             ["websocket", "health", "missions", "specs"]
         );
         assert_eq!(chosen(&["specs", "specs"]), ["specs"]);
+    }
+
+    #[test]
+    fn a_feature_is_of_a_package() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = dir.path().join("load-test.toml");
+        let text = "[server]\nname = 's'\nbase_url = 'http://localhost:1'\nbuild = { command = ['make'], program = 's' }\n[health]\npath = '/'\n[profiler]\npath = '/stacks'\nfeature = 'f'\n";
+        std::fs::write(&table, text).unwrap();
+        let UsageError(error) = Config::read(&table).unwrap_err();
+        assert!(
+            error.contains("names the feature `f` in [profiler]"),
+            "{error}"
+        );
     }
 
     #[test]

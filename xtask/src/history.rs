@@ -21,7 +21,7 @@ pub use accept::accept;
 pub use chain::{AddedUp, BuildStep, Builds, Ratio};
 pub use confirm::{
     Confirmation, SecondMeasurement, confirm, has_suspects, leave_open, only_show,
-    withdraw_verdicts, withhold_times,
+    withdraw_verdicts, withhold_sampled, withhold_times,
 };
 pub use fence::Reference;
 pub use import::run as import;

@@ -343,15 +343,17 @@ impl Run<'_> {
         for notice in &server.notices {
             self.say(notice.clone());
         }
-        if let Some(profiler) = &self.profiler {
-            let by = match profiler {
-                Profiler::Perf(_) => String::new(),
-                Profiler::Own(why) => format!(" by itself, since perf cannot ({why})"),
+        if let Some(profiler) = self.profiler.take() {
+            let settled = profiler.settle(server, &self.plan.key);
+            let by = match settled.as_ref().ok() {
+                Some(Profiler::Own(why)) => format!(" by itself, since perf cannot ({why})"),
+                _ => String::new(),
             };
-            self.say(match profiler.can_sample(server) {
-                true => format!("the server is sampled{by}, which costs it up to a fifth of its CPU time: this run is no reference for others"),
-                false => "--profile samples nothing: the server's process is not known here; --server-pid names it".into(),
+            self.say(match &settled {
+                Ok(_) => format!("the server is sampled{by}, which costs it up to a fifth of its CPU time: this run is no reference for others"),
+                Err(why) => format!("--profile samples nothing: {why:#}"),
             });
+            self.profiler = settled.ok();
         }
         if server.alive.faults {
             self.say("the server injects faults: its results say nothing about a real one".into());

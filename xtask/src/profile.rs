@@ -76,7 +76,11 @@ impl Profiler {
         }
         match (look(), &table.profiler, wanted) {
             (Ok(perf), ..) => Ok(Some(Ok(Self::Perf(perf)))),
-            (Err(why), Some(_), _) => Ok(Some(Ok(Self::Own(why)))),
+            (Err(why), Some(_), _) => {
+                // What follows is what perf itself says of it, in several lines.
+                let why = why.lines().next().unwrap_or_default();
+                Ok(Some(Ok(Self::Own(why.trim_end_matches(':').to_owned()))))
+            }
             (Err(why), None, Use::On) => Err(UsageError(format!("{option} needs perf: {why}"))),
             (Err(why), None, _) => Ok(Some(Err(why))),
         }
@@ -90,9 +94,22 @@ impl Profiler {
         }
     }
 
-    /// Whether it can sample `server`: perf has to know the process.
-    pub fn can_sample(&self, server: &Server) -> bool {
-        matches!(self, Self::Own(_)) || server.sampler().is_some()
+    /// The one that can sample `server`: perf has to know the process.
+    ///
+    /// # Errors
+    /// Why none can.
+    pub fn settle(self, server: &Server, key: &Secret) -> anyhow::Result<Self> {
+        let why = match self {
+            Self::Perf(_) if server.sampler().is_some() => return Ok(self),
+            Self::Perf(_) => {
+                "the server's process is not known here; --server-pid names it".to_owned()
+            }
+            Self::Own(why) => why,
+        };
+        match server.can_sample_itself(key) {
+            Ok(()) => Ok(Self::Own(why)),
+            Err(error) => anyhow::bail!("perf cannot sample ({why}), and {error:#}"),
+        }
     }
 
     /// Begins to sample `server`, whose key is `key`, for about `length`. perf's samples, which hold parts of its memory, lie
@@ -188,7 +205,8 @@ impl Sampling {
     /// Ends the sampling, and returns the stacks that were seen.
     ///
     /// # Errors
-    /// If perf failed or its samples cannot be read, or the server does not give its own; if an interruption arrives.
+    /// If perf failed or its samples cannot be read, or the server does not give its own; if an interruption arrives while
+    /// perf's are read.
     pub fn end(self) -> anyhow::Result<Stacks> {
         match self {
             Self::Perf {

@@ -61,6 +61,17 @@ pub fn revision(root: &Path) -> Option<Revision> {
     parse_status(&ask(root, &["status", "--porcelain=v2", "--branch"]).ok()?)
 }
 
+/// What was changed in the working tree since its commit, and which; `None` if git cannot tell. Of files that git does not
+/// follow it has the names only.
+pub fn changes(root: &Path) -> Option<String> {
+    let asked: [&[&str]; 3] = [
+        &["rev-parse", "HEAD"],
+        &["diff", "HEAD"],
+        &["ls-files", "--others", "--exclude-standard"],
+    ];
+    asked.iter().map(|args| ask(root, args).ok()).collect()
+}
+
 /// Reads headers and changes.
 ///
 /// Source: <https://git-scm.com/docs/git-status>, "Porcelain Format Version 2".

@@ -381,6 +381,14 @@ impl Server {
         sampler.context("the server has no process here")
     }
 
+    /// Looks whether it could sample its own stacks.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn can_sample_itself(&self, key: &Secret) -> anyhow::Result<()> {
+        OwnSamples::look(self.prober.clone(), key)
+    }
+
     /// Has it begin to sample its own stacks.
     ///
     /// # Errors

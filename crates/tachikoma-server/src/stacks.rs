@@ -28,7 +28,7 @@ pub async fn answer(app: &App, method: &Method, headers: &HeaderMap) -> Response
         return Problem::unauthorized().into_response();
     }
     match *method {
-        Method::POST => begin().into_response(),
+        Method::POST => begin().await.into_response(),
         Method::GET => end().await.into_response(),
         _ => {
             let detail = "a POST begins to sample, and a GET ends it";
@@ -37,15 +37,28 @@ pub async fn answer(app: &App, method: &Method, headers: &HeaderMap) -> Response
     }
 }
 
-fn begin() -> ApiResult<StatusCode> {
-    let mut sampling = SAMPLING.lock().unwrap_or_else(PoisonError::into_inner);
-    if sampling.is_some() {
-        let detail = "this server is being sampled already; a GET of this ends it";
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
-    }
-    let guard = ProfilerGuardBuilder::default().frequency(RATE).build();
-    *sampling = Some(guard.map_err(Problem::internal)?);
+/// Begins, anew if somebody has not ended it.
+async fn begin() -> ApiResult<StatusCode> {
+    let guard = apart(|| -> anyhow::Result<_> {
+        drop(
+            SAMPLING
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        prepare()?;
+        Ok(ProfilerGuardBuilder::default().frequency(RATE).build()?)
+    });
+    let guard = guard.await?;
+    *SAMPLING.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Has the first signal come here: its handler reads the tables that it unwinds with, for which it needs memory, and another
+/// thread may just be asking for some.
+fn prepare() -> anyhow::Result<()> {
+    let _guard = ProfilerGuardBuilder::default().frequency(1).build()?;
+    Ok(signal_hook::low_level::raise(signal_hook::consts::SIGPROF)?)
 }
 
 async fn end() -> ApiResult<String> {
@@ -57,10 +70,20 @@ async fn end() -> ApiResult<String> {
         let detail = "this server is not being sampled; a POST of this begins";
         return Err(Problem::new(StatusCode::CONFLICT, detail));
     };
-    let folded = tokio::task::spawn_blocking(move || fold(guard)).await;
-    folded
-        .map_err(Problem::internal)?
-        .map_err(Problem::internal)
+    apart(move || Ok(fold(guard)?)).await
+}
+
+/// What `run` comes to, on a thread of its own: it takes a while. Why it failed is logged here.
+async fn apart<T: Send + 'static>(
+    run: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> ApiResult<T> {
+    let done = tokio::task::spawn_blocking(run).await;
+    done.map_err(Into::into)
+        .and_then(|done| done)
+        .map_err(|error| {
+            tracing::error!("failed to sample: {error:#}");
+            Problem::internal(error)
+        })
 }
 
 /// A line for each stack: `outermost;...;innermost COUNT`.

@@ -61,7 +61,7 @@ pub fn full(
     match found.is_empty() {
         // Where k6 lacks the processor durations jump as well.
         true => held
-            .filter(|_| !is_nearly_full(used))
+            .filter(|_| !generator_is_short(used))
             .and_then(|held| jump(at, held, unit))
             .or_else(|| others(used))
             .into_iter()
@@ -77,12 +77,15 @@ pub fn is_full(used: &ResourcesRecord) -> bool {
     used.machine_idle.is_some_and(|part| part <= idle) && both >= least
 }
 
-/// Whether the server and the load generator leave so little that a moment in which there is none is to be expected: the
-/// shares are those of the whole step.
-pub fn is_nearly_full(used: &ResourcesRecord) -> bool {
-    let both = server(used).unwrap_or(0.0) + used.generator_cpu.unwrap_or(0.0);
-    let idle = used.machine_idle;
-    idle.is_some_and(|part| part <= 1.0 - FULL_CPU) && both >= FULL_MACHINE.1
+/// Whether the load generator, which takes more than the server, leaves so little that a moment in which there is none is to
+/// be expected: the shares are those of the whole step.
+pub fn generator_is_short(used: &ResourcesRecord) -> bool {
+    let (server, generator) = (
+        server(used).unwrap_or(0.0),
+        used.generator_cpu.unwrap_or(0.0),
+    );
+    let is_nearly_full = used.machine_idle.is_some_and(|part| part <= 1.0 - FULL_CPU);
+    is_nearly_full && server + generator >= FULL_MACHINE.1 && generator > server
 }
 
 /// The share of all cores that the server took.

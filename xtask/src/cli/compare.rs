@@ -104,8 +104,8 @@ pub struct Compare {
     #[arg(help_heading = MEASURING, long, value_enum, default_value_t = Use::Auto)]
     pub instructions: Use,
 
-    /// Whether perf, or else the server itself, looks for the functions that make a test worse or better, which takes
-    /// half a minute for each; it changes no verdict.
+    /// Whether perf looks for the functions that make a test worse or better, which takes half a minute for each; it
+    /// changes no verdict. Where perf may not look both sides are built once more and sample themselves.
     #[arg(help_heading = MEASURING, long, value_enum, default_value_t = Use::Auto)]
     pub profile: Use,
 

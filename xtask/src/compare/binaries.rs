@@ -192,8 +192,8 @@ impl Place<'_> {
     }
 
     fn keep(&self, built: &Path, side: Side, feature: Option<&str>) -> anyhow::Result<PathBuf> {
-        let name = format!("{}-{}", side.name(), feature.unwrap_or("server"));
-        let path = self.keep_in.join(name);
+        let what = feature.map_or("server", |_| "profiler");
+        let path = self.keep_in.join(format!("{}-{what}", side.name()));
         std::fs::copy(built, &path)
             .with_context(|| format!("failed to copy {}", built.display()))?;
         Ok(path)

@@ -16,7 +16,7 @@ use super::recording::{Method, checks};
 use crate::profile::Profiler;
 use crate::record::{Blocks, CheckCounts, Counted, Sampled, Side};
 use crate::shell::interrupt::Interrupted;
-use crate::ui;
+use crate::{repo, ui};
 
 /// The measuring of a comparison.
 pub struct Rounds<'a> {
@@ -32,6 +32,8 @@ pub struct Rounds<'a> {
     pub sources: [&'a Source; 2],
     /// Where they are built.
     pub place: &'a Place<'a>,
+    /// What was changed in the working tree when it was built.
+    pub changes: Option<String>,
     /// The floors that an early end depends on.
     pub floors: &'a Floors,
     /// Draws the order of what is asked.
@@ -105,7 +107,8 @@ impl Rounds<'_> {
         let Some(profiler) = self.profiler else {
             return Ok(());
         };
-        let mut with_profiler: Option<[PathBuf; 2]> = None;
+        // Built for the first test that needs them, or not at all.
+        let mut with_profiler: Option<Result<[PathBuf; 2], String>> = None;
         for judged in judge(&self.blocks, self.floors).tests {
             let Some(grew) = functions::direction(&judged) else {
                 continue;
@@ -115,14 +118,21 @@ impl Rounds<'_> {
             let method = methods.iter().find(|(name, _)| name == test);
             let sampled = match (profiler, method) {
                 (Err(why), _) => Err(anyhow::anyhow!("perf cannot sample: {why}")),
-                (Ok(profiler), Some((_, Method::Duet(script)))) => self
-                    .programs_for(profiler, &mut with_profiler)
-                    .and_then(|programs| {
-                        let programs = programs.each_ref().map(PathBuf::as_path);
-                        let by = SampledBy { profiler, programs };
-                        let seed = self.random.u64(..);
-                        self.bench.name_functions(&by, test, script, grew, seed)
-                    }),
+                (Ok(profiler), Some((_, Method::Duet(script)))) => {
+                    let programs = match &with_profiler {
+                        Some(programs) => programs,
+                        None => with_profiler.insert(self.programs_for(profiler)?),
+                    };
+                    match programs {
+                        Err(why) => Err(anyhow::anyhow!("{why}")),
+                        Ok([base, head]) => {
+                            let programs = [base.as_path(), head.as_path()];
+                            let by = SampledBy { profiler, programs };
+                            let seed = self.random.u64(..);
+                            self.bench.name_functions(&by, test, script, grew, seed)
+                        }
+                    }
+                }
                 (Ok(_), _) => Err(anyhow::anyhow!("it opens WebSockets")),
             };
             let sampled = match sampled {
@@ -139,25 +149,30 @@ impl Rounds<'_> {
         Ok(())
     }
 
-    /// The programs that `profiler` samples: those that are measured, unless they sample themselves, for which they are built
-    /// once more, but not if they were given.
-    fn programs_for<'p>(
-        &self,
-        profiler: &Profiler,
-        built: &'p mut Option<[PathBuf; 2]>,
-    ) -> anyhow::Result<&'p [PathBuf; 2]> {
-        if let Some(built) = built {
-            return Ok(built);
+    /// The programs that `profiler` samples, or why there are none: those that are measured, unless they sample themselves,
+    /// for which those are built once more that were not given.
+    ///
+    /// # Errors
+    /// If an interruption arrives.
+    fn programs_for(&self, profiler: &Profiler) -> anyhow::Result<Result<[PathBuf; 2], String>> {
+        let measured = self.bench.programs.map(Path::to_owned);
+        let Some(feature) = profiler.feature(&self.bench.config.table) else {
+            return Ok(Ok(measured));
+        };
+        let provide = |side: Side| -> anyhow::Result<PathBuf> {
+            let source = self.sources[side as usize];
+            anyhow::ensure!(
+                *source != Source::Tree || repo::changes(self.place.root) == self.changes,
+                "the working tree has changed since it was built to be measured"
+            );
+            Ok(self.place.provide(source, side, Some(feature))?.path)
+        };
+        match provide(Side::Base).and_then(|base| Ok([base, provide(Side::Head)?])) {
+            Err(error) if error.is::<Interrupted>() => Err(error),
+            built => Ok(built.map_err(|error| {
+                format!("perf cannot sample, and with the feature `{feature}` they cannot be built: {error:#}")
+            })),
         }
-        let [mut base, mut head] = self.bench.programs.map(Path::to_owned);
-        if let Some(feature) = profiler.feature(&self.bench.config.table) {
-            let provide = |side: Side| -> anyhow::Result<PathBuf> {
-                let source = self.sources[side as usize];
-                Ok(self.place.provide(source, side, Some(feature))?.path)
-            };
-            (base, head) = (provide(Side::Base)?, provide(Side::Head)?);
-        }
-        Ok(built.insert([base, head]))
     }
 
     /// Has valgrind count the instructions of the tests that are measured by duets, if it is there.

@@ -37,12 +37,26 @@ pub fn has_suspects(past: &PastRecord) -> bool {
 
 /// Leaves suspect durations and CPU times without a verdict, since they say nothing of the server for the reason `why`.
 pub fn withhold_times(past: &mut PastRecord, why: &str) {
+    let times = [Kind::Median, Kind::P95, Kind::Cpu, Kind::Capacity];
+    withhold(past, &times, why);
+}
+
+/// The same of all that a server which is sampled takes, memory among it, where it samples itself.
+pub fn withhold_sampled(past: &mut PastRecord) {
+    let changed = [
+        Kind::Median,
+        Kind::P95,
+        Kind::Cpu,
+        Kind::Capacity,
+        Kind::Memory,
+    ];
+    withhold(past, &changed, "the server was sampled");
+}
+
+fn withhold(past: &mut PastRecord, kinds: &[Kind], why: &str) {
     for row in &mut past.metrics {
-        let of_time = matches!(
-            row.metric.kind(),
-            Kind::Median | Kind::P95 | Kind::Cpu | Kind::Capacity
-        );
-        if of_time && row.state == PastState::Regression {
+        let is_one = kinds.contains(&row.metric.kind());
+        if is_one && row.state == PastState::Regression {
             row.state = PastState::Shown;
             row.note = format!("beyond its fence, but not judged: {why}");
         }
@@ -321,6 +335,9 @@ mod tests {
         assert_eq!(confirmation.reasons.len(), 1, "{confirmation:?}");
         assert!(confirmation.reasons[0].contains("server peak memory"));
         assert!(first.metrics[0].note.contains("too busy"), "{first:?}");
+        let mut sampled = judged(&line);
+        withhold_sampled(&mut sampled);
+        assert!(!has_suspects(&sampled), "{sampled:?}");
     }
 
     #[test]

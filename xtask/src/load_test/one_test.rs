@@ -134,7 +134,7 @@ impl Run<'_> {
             true => self.probe(&test, server, dir, "before")?,
             false => Vec::new(),
         };
-        let mut window = self.window(shape, server)?;
+        let mut window = self.window(shape)?;
         let watched = is_step.then(|| server.watch_resources()).transpose()?;
         let measured = measure(&invocation, server, |server| {
             if let Some(window) = &mut window {

@@ -7,7 +7,7 @@ use super::Run;
 use super::one_test::Making;
 use crate::history::{
     Confirmation, Key, Reference, SecondMeasurement, confirm, has_suspects, leave_open, only_show,
-    withdraw_verdicts, withhold_times,
+    withdraw_verdicts, withhold_sampled, withhold_times,
 };
 use crate::k6::Place;
 use crate::record::{Outcome, PastRecord, TestRecord};
@@ -38,7 +38,7 @@ impl Run<'_> {
             withhold_times(&mut past, "k6 or its machine was too busy");
         }
         if test.profile.is_some() {
-            withhold_times(&mut past, "the server was sampled");
+            withhold_sampled(&mut past);
         }
         if self.args.show_past {
             only_show(&mut past);

@@ -47,9 +47,8 @@ impl Run<'_> {
     ///
     /// # Errors
     /// If there is no room for samples.
-    pub(super) fn window(&self, shape: &Shape, server: &Server) -> anyhow::Result<Option<Window>> {
-        let profiler = self.profiler.as_ref();
-        let Some(profiler) = profiler.filter(|it| it.can_sample(server)) else {
+    pub(super) fn window(&self, shape: &Shape) -> anyhow::Result<Option<Window>> {
+        let Some(profiler) = &self.profiler else {
             return Ok(None);
         };
         let folder = DataDir::create(&repo::target_dir(self.root))?;

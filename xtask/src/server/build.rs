@@ -308,6 +308,17 @@ mod tests {
     }
 
     #[test]
+    fn a_feature_is_handed_to_cargo() {
+        let sh = shell::here().unwrap();
+        let built = |feature| {
+            let cmd = cargo_build(&sh, OsStr::new("cargo"), "server", "server");
+            with(cmd, feature).to_string()
+        };
+        assert!(built(Some("profiler")).ends_with(" --features profiler"));
+        assert!(!built(None).contains("--features"));
+    }
+
+    #[test]
     fn finds_the_executable_in_cargos_messages() {
         let line = r#"{"reason":"compiler-artifact","package_id":"path+file:///x#tachikoma-server@0.1.0","target":{"kind":["bin"],"name":"tachikoma-server"},"executable":"/x/target/release/tachikoma-server","fresh":true}"#;
         assert_eq!(

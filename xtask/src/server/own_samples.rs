@@ -1,8 +1,10 @@
 //! Stacks that the server samples itself, where perf may not look.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
+use reqwest::blocking::Response;
 use reqwest::{Method, StatusCode};
 
 use super::health::Prober;
@@ -10,13 +12,15 @@ use crate::http;
 use crate::secret::Secret;
 
 /// How long it may take to begin, and to end, when the server looks up the names of what it saw.
-const LIMIT: Duration = Duration::from_secs(30);
+const BEGIN_LIMIT: Duration = Duration::from_secs(5);
+const END_LIMIT: Duration = Duration::from_secs(30);
 
-/// A server that samples itself.
+/// A server that samples itself, until dropped.
 #[derive(Debug)]
 pub struct OwnSamples {
     prober: Prober,
     key: Secret,
+    has_ended: AtomicBool,
 }
 
 impl OwnSamples {
@@ -25,10 +29,32 @@ impl OwnSamples {
     /// # Errors
     /// If it does not: most builds cannot.
     pub(super) fn begin(prober: Prober, key: &Secret) -> anyhow::Result<Self> {
-        let key = key.clone();
-        let samples = Self { prober, key };
-        samples.ask(&Method::POST)?;
+        let samples = Self::of(prober, key);
+        // One that does not answer in time may begin all the same.
+        samples.has_ended.store(false, Ordering::Relaxed);
+        samples.ask(&Method::POST, BEGIN_LIMIT)?;
         Ok(samples)
+    }
+
+    /// Looks whether the server could.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn look(prober: Prober, key: &Secret) -> anyhow::Result<()> {
+        let samples = Self::of(prober, key);
+        // There is nothing to end.
+        match samples.answer(&Method::GET, END_LIMIT)? {
+            answer if answer.status() == StatusCode::CONFLICT => Ok(()),
+            answer => samples.expect_success(&Method::GET, answer).map(drop),
+        }
+    }
+
+    fn of(prober: Prober, key: &Secret) -> Self {
+        Self {
+            prober,
+            key: key.clone(),
+            has_ended: AtomicBool::new(true),
+        }
     }
 
     /// Ends the sampling, and returns the stacks: a line for each, `outermost;...;innermost COUNT`.
@@ -36,36 +62,60 @@ impl OwnSamples {
     /// # Errors
     /// If the server does not answer with them.
     pub fn end(&self) -> anyhow::Result<String> {
-        let answer = self.ask(&Method::GET)?;
+        self.has_ended.store(true, Ordering::Relaxed);
+        let answer = self.ask(&Method::GET, END_LIMIT)?;
         answer
             .text()
             .context("the server's samples of itself broke off")
     }
 
-    fn ask(&self, method: &Method) -> anyhow::Result<reqwest::blocking::Response> {
+    fn ask(&self, method: &Method, limit: Duration) -> anyhow::Result<Response> {
+        let answer = self.answer(method, limit)?;
+        self.expect_success(method, answer)
+    }
+
+    fn answer(&self, method: &Method, limit: Duration) -> anyhow::Result<Response> {
         let table = self.prober.table();
-        let own = table.profiler.as_ref();
-        let path = &own.context("load-test.toml has no [profiler]")?.path;
-        let asked = self.prober.ask(method.clone(), path, LIMIT);
+        let path = self.path()?;
+        let asked = self.prober.ask(method.clone(), path, limit);
         let header = &table.key.header;
         let asked = asked.header(&header.name, header.value.with_key(self.key.expose()));
-        let name = &table.server.name;
-        let answer = asked.send().map_err(|error| {
-            let why = http::why(&error);
+        asked.send().map_err(|error| {
+            let (name, why) = (&table.server.name, http::why(&error));
             anyhow::anyhow!("the {name} does not answer {method} {path}: {why}")
-        })?;
+        })
+    }
+
+    fn expect_success(&self, method: &Method, answer: Response) -> anyhow::Result<Response> {
         let status = answer.status();
-        let built = match table.profiler_feature() {
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let table = self.prober.table();
+        let (name, path) = (&table.server.name, self.path()?);
+        let why = match table.profiler_feature() {
             Some(feature) if status == StatusCode::NOT_FOUND => {
                 format!(": it is not built with the feature `{feature}`")
             }
             _ => String::new(),
         };
-        ensure!(
-            status.is_success(),
-            "the {name} cannot sample itself: {method} {path} is answered with {status}{built}"
-        );
-        Ok(answer)
+        anyhow::bail!(
+            "the {name} cannot sample itself: {method} {path} is answered with {status}{why}"
+        )
+    }
+
+    fn path(&self) -> anyhow::Result<&str> {
+        let own = self.prober.table().profiler.as_ref();
+        Ok(&own.context("load-test.toml has no [profiler]")?.path)
+    }
+}
+
+impl Drop for OwnSamples {
+    /// A server that goes on running is not to go on sampling.
+    fn drop(&mut self) {
+        if !self.has_ended.load(Ordering::Relaxed) {
+            let _nobody_needs_them = self.answer(&Method::GET, BEGIN_LIMIT);
+        }
     }
 }
 
@@ -77,8 +127,11 @@ mod tests {
     use super::*;
     use crate::config::testing::ours;
 
-    /// What came of sampling a server that answers so, and what it was asked.
-    fn asked(answers: &'static [&str]) -> (anyhow::Result<String>, Vec<String>) {
+    /// What came of `asking` a server that answers so, and what it was asked.
+    fn with_server<T>(
+        answers: &'static [&str],
+        asking: impl FnOnce(Prober, &Secret) -> anyhow::Result<T>,
+    ) -> (anyhow::Result<T>, Vec<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = std::thread::spawn(move || {
@@ -94,16 +147,23 @@ mod tests {
         });
         let prober = Prober::new(&ours().table, &url).unwrap();
         let key = Secret::new("a key of ours".into());
-        let ended = OwnSamples::begin(prober, &key).and_then(|samples| samples.end());
-        (ended, server.join().unwrap())
+        let seen = asking(prober, &key);
+        (seen, server.join().unwrap())
+    }
+
+    fn sampled(prober: Prober, key: &Secret) -> anyhow::Result<String> {
+        OwnSamples::begin(prober, key)?.end()
     }
 
     #[test]
     fn a_post_begins_and_a_get_ends() {
-        let (folded, asked) = asked(&[
-            "204 No Content\r\n\r\n",
-            "200 OK\r\ncontent-length: 9\r\n\r\nmain;f 3\n",
-        ]);
+        let (folded, asked) = with_server(
+            &[
+                "204 No Content\r\n\r\n",
+                "200 OK\r\ncontent-length: 9\r\n\r\nmain;f 3\n",
+            ],
+            sampled,
+        );
         assert_eq!(folded.unwrap(), "main;f 3\n");
         for (asked, method) in asked.iter().zip(["POST", "GET"]) {
             assert!(asked.starts_with(&format!("{method} /debug/stacks ")));
@@ -112,14 +172,40 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_ended_is_ended() {
+        let (seen, asked) = with_server(
+            &[
+                "204 No Content\r\n\r\n",
+                "200 OK\r\ncontent-length: 0\r\n\r\n",
+            ],
+            |prober, key| OwnSamples::begin(prober, key).map(drop),
+        );
+        seen.unwrap();
+        assert!(asked[1].starts_with("GET "), "{asked:?}");
+    }
+
+    #[test]
+    fn whether_a_server_can_is_seen_before() {
+        let look = |answer| with_server(answer, OwnSamples::look).0;
+        assert!(look(&["409 Conflict\r\ncontent-length: 0\r\n\r\n"]).is_ok());
+        assert!(look(&["200 OK\r\ncontent-length: 0\r\n\r\n"]).is_ok());
+        assert!(look(&["404 Not Found\r\ncontent-length: 0\r\n\r\n"]).is_err());
+    }
+
+    #[test]
     fn a_server_that_cannot_says_why() {
-        let refused = |answers| format!("{:#}", asked(answers).0.unwrap_err());
+        let refused = |answers| format!("{:#}", with_server(answers, sampled).0.unwrap_err());
+        const NOT_FOUND: &str = "404 Not Found\r\ncontent-length: 0\r\n\r\n";
         assert_eq!(
-            refused(&["404 Not Found\r\ncontent-length: 0\r\n\r\n"]),
+            // It is asked to end what it may have begun.
+            refused(&[NOT_FOUND, NOT_FOUND]),
             "the tachikoma-server cannot sample itself: POST /debug/stacks is answered with 404 Not Found: it is not built with the feature `profiler`"
         );
-        let taken = refused(&["409 Conflict\r\ncontent-length: 0\r\n\r\n"]);
-        assert!(taken.ends_with("with 409 Conflict"), "{taken}");
+        let refused_key = refused(&["401 Unauthorized\r\ncontent-length: 0\r\n\r\n", NOT_FOUND]);
+        assert!(
+            refused_key.ends_with("with 401 Unauthorized"),
+            "{refused_key}"
+        );
         let silent = refused(&["204 No Content\r\n\r\n", ""]);
         assert!(silent.contains("does not answer GET"), "{silent}");
     }

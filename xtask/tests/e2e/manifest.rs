@@ -260,7 +260,11 @@ fn manifests_that_could_not_run_are_refused() {
         .exits(2)
         .says("put it into a Secret for missions");
     // Another image may have k6 in it and a version of its own.
-    for (image, code) in [("mirror:5000/k6:0.49.0", 2), ("mirror/k6-more:0.3.0", 0)] {
+    for (image, code) in [
+        ("mirror:5000/k6:0.49.0", 2),
+        ("mirror/k6-more:0.3.0", 0),
+        ("grafana/k6:0.57.0-with-browser", 0),
+    ] {
         let line = format!("smoke health --runners 1 --image {image} {SERVER}");
         let done = Run::manifest(&line).done();
         done.exits(code);

@@ -9,5 +9,7 @@ mod faults;
 mod openapi;
 mod promises;
 mod properties;
+#[cfg(feature = "profiler")]
+mod stacks;
 mod startup;
 mod websocket;
