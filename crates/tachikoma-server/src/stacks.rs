@@ -1,14 +1,15 @@
 //! `/debug/stacks`: where the server spends its CPU time, sampled by itself, for machines on which perf may not look.
 //!
 //! Only in builds with the cargo feature `profiler`, which no release has. A POST begins, and a GET ends and is answered
-//! with folded stacks, which flame graphs are made from. Both need the key, and are not counted among the requests.
+//! with folded stacks, which flame graphs are made from; a HEAD tells that it can. All need the key, and are not counted
+//! among the requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use pprof::{Frames, ProfilerGuard, ProfilerGuardBuilder};
+use pprof::{Frames, ProfilerGuard, ProfilerGuardBuilder, UnresolvedReport};
 
 use crate::app::App;
 use crate::problem::{ApiResult, Problem};
@@ -28,6 +29,7 @@ pub async fn answer(app: &App, method: &Method, headers: &HeaderMap) -> Response
         return Problem::unauthorized().into_response();
     }
     match *method {
+        Method::HEAD => StatusCode::NO_CONTENT.into_response(),
         Method::POST => begin().await.into_response(),
         Method::GET => end().await.into_response(),
         _ => {
@@ -37,21 +39,23 @@ pub async fn answer(app: &App, method: &Method, headers: &HeaderMap) -> Response
     }
 }
 
-/// Begins, anew if somebody has not ended it.
 async fn begin() -> ApiResult<StatusCode> {
-    let guard = apart(|| -> anyhow::Result<_> {
-        drop(
-            SAMPLING
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+    let begun = apart(|| {
+        let mut sampling = SAMPLING.lock().unwrap_or_else(PoisonError::into_inner);
+        if sampling.is_some() {
+            return Ok(false);
+        }
         prepare()?;
-        Ok(ProfilerGuardBuilder::default().frequency(RATE).build()?)
+        *sampling = Some(ProfilerGuardBuilder::default().frequency(RATE).build()?);
+        Ok(true)
     });
-    let guard = guard.await?;
-    *SAMPLING.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
-    Ok(StatusCode::NO_CONTENT)
+    match begun.await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => {
+            let detail = "this server is being sampled already; a GET of this ends it";
+            Err(Problem::new(StatusCode::CONFLICT, detail))
+        }
+    }
 }
 
 /// Has the first signal come here: its handler reads the tables that it unwinds with, for which it needs memory, and another
@@ -62,15 +66,20 @@ fn prepare() -> anyhow::Result<()> {
 }
 
 async fn end() -> ApiResult<String> {
-    let sampling = SAMPLING
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    let Some(guard) = sampling else {
+    let folded = apart(|| {
+        let mut sampling = SAMPLING.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(guard) = sampling.take() else {
+            return Ok(None);
+        };
+        let seen = guard.report().build_unresolved()?;
+        // To look up the names takes a while, which is not to be seen, and holds nobody up.
+        drop((guard, sampling));
+        Ok(Some(fold(seen)))
+    });
+    folded.await?.ok_or_else(|| {
         let detail = "this server is not being sampled; a POST of this begins";
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
-    };
-    apart(move || Ok(fold(guard)?)).await
+        Problem::new(StatusCode::CONFLICT, detail)
+    })
 }
 
 /// What `run` comes to, on a thread of its own: it takes a while. Why it failed is logged here.
@@ -87,18 +96,15 @@ async fn apart<T: Send + 'static>(
 }
 
 /// A line for each stack: `outermost;...;innermost COUNT`.
-fn fold(guard: ProfilerGuard<'_>) -> Result<String, pprof::Error> {
-    let seen = guard.report().build_unresolved()?;
-    // To look up the names takes a while, which is not to be seen.
-    drop(guard);
+fn fold(seen: UnresolvedReport) -> String {
     let mut counts: BTreeMap<String, isize> = BTreeMap::new();
     for (frames, count) in seen.data {
         *counts.entry(stack(&frames.into())).or_default() += count;
     }
     let lines = counts.iter();
-    Ok(lines
+    lines
         .map(|(stack, count)| format!("{stack} {count}\n"))
-        .collect())
+        .collect()
 }
 
 fn stack(frames: &Frames) -> String {

@@ -41,16 +41,13 @@ pub fn withhold_times(past: &mut PastRecord, why: &str) {
     withhold(past, &times, why);
 }
 
-/// The same of all that a server which is sampled takes, memory among it, where it samples itself.
-pub fn withhold_sampled(past: &mut PastRecord) {
-    let changed = [
-        Kind::Median,
-        Kind::P95,
-        Kind::Cpu,
-        Kind::Capacity,
-        Kind::Memory,
-    ];
-    withhold(past, &changed, "the server was sampled");
+/// The same of a server that was sampled, and of its memory if the samples were in it.
+pub fn withhold_sampled(past: &mut PastRecord, takes_memory: bool) {
+    const WHY: &str = "the server was sampled";
+    withhold_times(past, WHY);
+    if takes_memory {
+        withhold(past, &[Kind::Memory], WHY);
+    }
 }
 
 fn withhold(past: &mut PastRecord, kinds: &[Kind], why: &str) {
@@ -336,7 +333,9 @@ mod tests {
         assert!(confirmation.reasons[0].contains("server peak memory"));
         assert!(first.metrics[0].note.contains("too busy"), "{first:?}");
         let mut sampled = judged(&line);
-        withhold_sampled(&mut sampled);
+        withhold_sampled(&mut sampled, false);
+        assert!(has_suspects(&sampled), "perf takes none: {sampled:?}");
+        withhold_sampled(&mut sampled, true);
         assert!(!has_suspects(&sampled), "{sampled:?}");
     }
 

@@ -10,6 +10,7 @@ use crate::history::{
     withdraw_verdicts, withhold_sampled, withhold_times,
 };
 use crate::k6::Place;
+use crate::profile::Profiler;
 use crate::record::{Outcome, PastRecord, TestRecord};
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, report, ui};
@@ -38,7 +39,8 @@ impl Run<'_> {
             withhold_times(&mut past, "k6 or its machine was too busy");
         }
         if test.profile.is_some() {
-            withhold_sampled(&mut past);
+            let takes_memory = matches!(self.profiler, Some(Profiler::Own(_)));
+            withhold_sampled(&mut past, takes_memory);
         }
         if self.args.show_past {
             only_show(&mut past);

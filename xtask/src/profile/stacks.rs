@@ -31,7 +31,8 @@ impl Stacks {
             let parts = line.rsplit_once(' ');
             let parts = parts.and_then(|(stack, count)| Some((stack, count.parse::<u64>().ok()?)));
             let (stack, count) = parts.with_context(|| {
-                format!("the server's answer has a line that is no folded stack with its count: `{line}`")
+                let begin: String = line.chars().take(100).collect();
+                format!("the server's answer has a line that is no folded stack with its count: `{begin}`")
             })?;
             let stack: Vec<String> = stack.split(';').map(|name| stacks.name(name)).collect();
             *stacks.counts.entry(stack.join(";")).or_default() += count;

@@ -1,5 +1,6 @@
 //! Stacks that the server samples itself, where perf may not look.
 
+use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,10 +11,15 @@ use reqwest::{Method, StatusCode};
 use super::health::Prober;
 use crate::http;
 use crate::secret::Secret;
+use crate::shell;
 
 /// How long it may take to begin, and to end, when the server looks up the names of what it saw.
 const BEGIN_LIMIT: Duration = Duration::from_secs(5);
 const END_LIMIT: Duration = Duration::from_secs(30);
+
+/// The most that is read of its stacks, and of why it refuses, in bytes.
+const MOST_BYTES: u64 = 64 << 20;
+const MOST_WORDS: u64 = 1_000;
 
 /// A server that samples itself, until dropped.
 #[derive(Debug)]
@@ -30,9 +36,11 @@ impl OwnSamples {
     /// If it does not: most builds cannot.
     pub(super) fn begin(prober: Prober, key: &Secret) -> anyhow::Result<Self> {
         let samples = Self::of(prober, key);
-        // One that does not answer in time may begin all the same.
-        samples.has_ended.store(false, Ordering::Relaxed);
-        samples.ask(&Method::POST, BEGIN_LIMIT)?;
+        let answer = samples.answer(&Method::POST, BEGIN_LIMIT);
+        // One that does not answer in time may begin all the same; where one refuses another may be sampling.
+        let may_have_begun = answer.as_ref().map_or(true, |it| it.status().is_success());
+        samples.has_ended.store(!may_have_begun, Ordering::Relaxed);
+        samples.expect_success(&Method::POST, answer?)?;
         Ok(samples)
     }
 
@@ -42,11 +50,7 @@ impl OwnSamples {
     /// Why not.
     pub(super) fn look(prober: Prober, key: &Secret) -> anyhow::Result<()> {
         let samples = Self::of(prober, key);
-        // There is nothing to end.
-        match samples.answer(&Method::GET, END_LIMIT)? {
-            answer if answer.status() == StatusCode::CONFLICT => Ok(()),
-            answer => samples.expect_success(&Method::GET, answer).map(drop),
-        }
+        samples.ask(&Method::HEAD, BEGIN_LIMIT).map(drop)
     }
 
     fn of(prober: Prober, key: &Secret) -> Self {
@@ -64,9 +68,10 @@ impl OwnSamples {
     pub fn end(&self) -> anyhow::Result<String> {
         self.has_ended.store(true, Ordering::Relaxed);
         let answer = self.ask(&Method::GET, END_LIMIT)?;
-        answer
-            .text()
-            .context("the server's samples of itself broke off")
+        let mut folded = String::new();
+        let read = answer.take(MOST_BYTES).read_to_string(&mut folded);
+        read.context("the server's samples of itself broke off")?;
+        Ok(folded)
     }
 
     fn ask(&self, method: &Method, limit: Duration) -> anyhow::Result<Response> {
@@ -97,7 +102,11 @@ impl OwnSamples {
             Some(feature) if status == StatusCode::NOT_FOUND => {
                 format!(": it is not built with the feature `{feature}`")
             }
-            _ => String::new(),
+            _ => {
+                let mut said = Vec::new();
+                let _what_there_is = answer.take(MOST_WORDS).read_to_end(&mut said);
+                format!(" {}", shell::clean(String::from_utf8_lossy(&said).trim()))
+            }
         };
         anyhow::bail!(
             "the {name} cannot sample itself: {method} {path} is answered with {status}{why}"
@@ -186,26 +195,22 @@ mod tests {
 
     #[test]
     fn whether_a_server_can_is_seen_before() {
-        let look = |answer| with_server(answer, OwnSamples::look).0;
-        assert!(look(&["409 Conflict\r\ncontent-length: 0\r\n\r\n"]).is_ok());
-        assert!(look(&["200 OK\r\ncontent-length: 0\r\n\r\n"]).is_ok());
-        assert!(look(&["404 Not Found\r\ncontent-length: 0\r\n\r\n"]).is_err());
+        let (seen, asked) = with_server(&["204 No Content\r\n\r\n"], OwnSamples::look);
+        seen.unwrap();
+        assert!(asked[0].starts_with("HEAD /debug/stacks "), "{asked:?}");
+        let (seen, _) = with_server(&["404 Not Found\r\n\r\n"], OwnSamples::look);
+        assert!(seen.is_err());
     }
 
     #[test]
     fn a_server_that_cannot_says_why() {
         let refused = |answers| format!("{:#}", with_server(answers, sampled).0.unwrap_err());
-        const NOT_FOUND: &str = "404 Not Found\r\ncontent-length: 0\r\n\r\n";
         assert_eq!(
-            // It is asked to end what it may have begun.
-            refused(&[NOT_FOUND, NOT_FOUND]),
+            refused(&["404 Not Found\r\ncontent-length: 0\r\n\r\n"]),
             "the tachikoma-server cannot sample itself: POST /debug/stacks is answered with 404 Not Found: it is not built with the feature `profiler`"
         );
-        let refused_key = refused(&["401 Unauthorized\r\ncontent-length: 0\r\n\r\n", NOT_FOUND]);
-        assert!(
-            refused_key.ends_with("with 401 Unauthorized"),
-            "{refused_key}"
-        );
+        let taken = refused(&["409 Conflict\r\ncontent-length: 6\r\n\r\nGET it"]);
+        assert!(taken.ends_with("with 409 Conflict GET it"), "{taken}");
         let silent = refused(&["204 No Content\r\n\r\n", ""]);
         assert!(silent.contains("does not answer GET"), "{silent}");
     }

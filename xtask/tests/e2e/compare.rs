@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::faults::program_with_faults;
+use crate::faults::{profiling_program, program_with_faults};
 use crate::support::{Done, Going, Run, read, server, wait_until, without_perf};
 
 /// Pairs of which twelve are enough for whatever they all show, as short as they may be.
@@ -52,8 +52,8 @@ fn changes(comparison: &Value, change: &str) -> Vec<String> {
 
 /// Compares with a server whose list takes more CPU time; both can sample themselves.
 fn with_slower_list(dir: &Path, path: &str) -> Done {
-    let sound = program_with_faults(dir, "sound", "");
-    let slow = program_with_faults(dir, "slow", "GET /api/missions: cpu=10ms");
+    let sound = profiling_program(dir, "sound", "");
+    let slow = profiling_program(dir, "slow", "GET /api/missions: cpu=10ms");
     let options = SHORT.replace("--profile off", "--profile auto");
     let compared = compare(&format!("missions {options}"), &sound, &slow);
     let done = compared.env("PATH", path).done();

@@ -7,23 +7,34 @@ use serde_json::Value;
 
 use crate::support::{Done, Going, Run, build, read, without_perf};
 
-/// The server built with its faults and a profiler of its own, once for all tests.
+/// The server built with its faults, once for all tests.
 pub fn faulty_server() -> &'static PathBuf {
     static SERVER: OnceLock<PathBuf> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        build(
-            "tachikoma-server-faults",
-            &["--features", "faults,profiler"],
-        )
-    })
+    SERVER.get_or_init(|| build("tachikoma-server-faults", &["--features", "faults"]))
+}
+
+/// The same with a profiler of its own, which takes memory.
+fn profiling_server() -> &'static PathBuf {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    const FEATURES: [&str; 2] = ["--features", "faults,profiler"];
+    SERVER.get_or_init(|| build("tachikoma-server-profiler", &FEATURES))
 }
 
 /// A program that is the server with `faults`; an empty text is none.
 pub fn program_with_faults(dir: &Path, name: &str, faults: &str) -> PathBuf {
+    program(dir, name, faults, faulty_server())
+}
+
+/// The same of a server that can sample itself.
+pub fn profiling_program(dir: &Path, name: &str, faults: &str) -> PathBuf {
+    program(dir, name, faults, profiling_server())
+}
+
+fn program(dir: &Path, name: &str, faults: &str, server: &Path) -> PathBuf {
     let path = dir.join(name);
     let script = format!(
         "#!/bin/sh\nexport TACHIKOMA_ALLOW_FAULTS=1 TACHIKOMA_FAULTS='{faults}'\nexec '{}' \"$@\"\n",
-        faulty_server().display()
+        server.display()
     );
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -241,7 +252,7 @@ fn a_leak_is_found_in_two_minutes_and_memory_taken_once_is_none() {
 fn where_the_cpu_time_went_is_named_and_such_a_run_is_no_reference() {
     let dir = tempfile::tempdir().unwrap();
     let sampled = |path: &str| {
-        let program = program_with_faults(dir.path(), "burns", "POST /api/missions: cpu=30ms");
+        let program = profiling_program(dir.path(), "burns", "POST /api/missions: cpu=30ms");
         let done = Run::new("smoke missions --time-scale 0.1 --profile --judge-when-busy")
             .server_bin(&program)
             .env("PATH", path)

@@ -18,10 +18,11 @@ fn what_it_did_between_a_post_and_a_get_is_answered_as_folded_stacks() {
     let ask = |method: &str| request(server.addr, method, PATH, None).expect("answered");
     assert_eq!(ask("GET").status, 409, "nothing is sampled");
     assert_eq!(ask("PUT").status, 405);
-    // Whoever began before and is gone holds nobody up.
-    for _ in 0..2 {
-        assert_eq!(ask("POST").status, 204);
-    }
+    assert_eq!(ask("POST").status, 204);
+    let again = ask("POST");
+    assert_eq!(again.status, 409);
+    let said = String::from_utf8_lossy(&again.body).into_owned();
+    assert!(said.contains("a GET of this ends it"), "{said}");
     keep_busy(&server);
     let answer = ask("GET");
     assert_eq!(answer.status, 200);
