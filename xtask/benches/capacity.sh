@@ -7,6 +7,7 @@
 #   JOBS=3        searches at once, on ports of their own
 #   BURNING=20    rounds against those that burn a core, which run alone; as many as the others by default
 #   SERVER=3      rounds against tachikoma-server; 0 leaves it out
+#   SERVER_TESTS="health missions specs" SERVER_STEP=6s SERVER_BUDGET=300s    of those
 #   RESOLUTION=5% STEP=3s CONFIRM=3s BUDGET=90s    of the searches whose answer is known
 #
 # It takes little of the machine, but what else runs there delays it: on one that is not idle, start it with `nice -n -10`.
@@ -20,6 +21,7 @@ rounds=${1:-20}
 jobs=${JOBS:-3}
 burning_rounds=${BURNING:-$rounds}
 server_rounds=${SERVER:-3}
+read -ra server_tests <<<"${SERVER_TESTS:-health missions specs}"
 resolution=${RESOLUTION:-5%} step=${STEP:-3s} confirm=${CONFIRM:-3s} budget=${BUDGET:-90s}
 work=$PWD/target/capacity-bench
 rm -rf "$work"
@@ -114,9 +116,9 @@ wrk.body = '{"name":"bench","prompt":"This is a load test prompt","backend":"moc
 LUA
   for round in $(seq "$server_rounds"); do
     results=$work/runs/server-$round
-    # In five minutes: each of the tests has a third of the budget.
-    TACHIKOMA_RESULTS=$results "$xtask" capacity health missions specs --rate --start 200 --step 6s --confirm 10s \
-      --budget 300s --base-url http://127.0.0.1:0 --server-bin "$work/tachikoma-server" >"$results.txt" 2>&1 || true
+    # Each of the tests has its part of the budget.
+    TACHIKOMA_RESULTS=$results "$xtask" capacity "${server_tests[@]}" --rate --start 200 --step "${SERVER_STEP:-6s}" \
+      --confirm 10s --budget "${SERVER_BUDGET:-300s}" --base-url http://127.0.0.1:0 --server-bin "$work/tachikoma-server" >"$results.txt" 2>&1 || true
     jq -r '.tests[] | .name as $name | .capacity | "\($name) \(.interval.at_least) iterations/s\(if .interval.below then " to \(.interval.below)" else " at least" end). \(.cause.sentence)"' \
       "$results"/latest/run.json || tail -n 3 "$results.txt"
   done
