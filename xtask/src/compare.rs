@@ -89,7 +89,9 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     // Removed however this ends, if need be by the next one.
     let kept = server::DataDir::create(&target_dir)?;
     let building = github::group("the servers");
-    let changes = repo::changes(root);
+    let profiler_here = profiler.as_ref().and_then(|it| it.as_ref().ok());
+    let is_built_twice = profiler_here.is_some_and(|it| it.feature(&config.table).is_some());
+    let changes = is_built_twice.then(|| repo::changes(root)).flatten();
     let place = binaries::Place {
         root,
         keep_in: kept.path(),

@@ -237,7 +237,12 @@ impl Place<'_> {
             without: &without,
         };
         let built = server::build(self.server, &tree, instead, feature, Some(checkout))
-            .with_context(|| format!("{name} ({short}) cannot be compared"))?;
+            .with_context(|| match feature {
+                Some(feature) => {
+                    format!("{name} ({short}) cannot be built with the feature `{feature}`")
+                }
+                None => format!("{name} ({short}) cannot be compared"),
+            })?;
         let compiler = server::compiler(self.server, &tree, &without);
         Ok((self.keep(&built, side, feature)?, compiler))
     }

@@ -170,7 +170,7 @@ impl Rounds<'_> {
         match provide(Side::Base).and_then(|base| Ok([base, provide(Side::Head)?])) {
             Err(error) if error.is::<Interrupted>() => Err(error),
             built => Ok(built.map_err(|error| {
-                format!("perf cannot sample, and with the feature `{feature}` they cannot be built: {error:#}")
+                format!("perf cannot sample, and nor can the servers themselves: {error:#}")
             })),
         }
     }

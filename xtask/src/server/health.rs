@@ -90,9 +90,22 @@ impl Prober {
     }
 
     /// A request of what is at `path`, for whose answer at most `limit` is waited.
-    pub fn ask(&self, method: Method, path: &str, limit: Duration) -> RequestBuilder {
+    fn ask(&self, method: Method, path: &str, limit: Duration) -> RequestBuilder {
         let url = format!("{}{path}", self.base_url);
         self.client.request(method, url).timeout(limit)
+    }
+
+    /// The same with the key.
+    pub fn ask_with_key(
+        &self,
+        method: Method,
+        path: &str,
+        limit: Duration,
+        key: &Secret,
+    ) -> RequestBuilder {
+        let header = &self.table.key.header;
+        let value = header.value.with_key(key.expose());
+        self.ask(method, path, limit).header(&header.name, value)
     }
 
     fn get(&self, path: &str, limit: Duration) -> RequestBuilder {
@@ -155,9 +168,7 @@ impl Prober {
             return Ok(());
         };
         let url = format!("{}{path}", self.base_url);
-        let header = &self.table.key.header;
-        let asked = self.get(path, LIMIT);
-        let asked = asked.header(&header.name, header.value.with_key(key.expose()));
+        let asked = self.ask_with_key(Method::GET, path, LIMIT, key);
         let status = match asked.send() {
             Ok(answer) => answer.status(),
             Err(error) => return Err(format!("{url} does not answer: {}", http::why(&error))),

@@ -82,9 +82,9 @@ impl OwnSamples {
     fn answer(&self, method: &Method, limit: Duration) -> anyhow::Result<Response> {
         let table = self.prober.table();
         let path = self.path()?;
-        let asked = self.prober.ask(method.clone(), path, limit);
-        let header = &table.key.header;
-        let asked = asked.header(&header.name, header.value.with_key(self.key.expose()));
+        let asked = self
+            .prober
+            .ask_with_key(method.clone(), path, limit, &self.key);
         asked.send().map_err(|error| {
             let (name, why) = (&table.server.name, http::why(&error));
             anyhow::anyhow!("the {name} does not answer {method} {path}: {why}")
