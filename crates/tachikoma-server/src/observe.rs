@@ -31,7 +31,7 @@ const SERVER: HeaderValue =
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Asks for the key, bounds, counts and logs a request, which `routes` answer.
-pub async fn observe(app: &AppState, routes: &Router, mut request: Request) -> Response {
+pub async fn observe(app: &AppState, routes: &Router, request: Request) -> Response {
     #[cfg(feature = "profiler")]
     if request.uri().path() == crate::stacks::PATH {
         return crate::stacks::answer(app, request.method(), request.headers()).await;
@@ -52,14 +52,11 @@ pub async fn observe(app: &AppState, routes: &Router, mut request: Request) -> R
         is_too_much.then(|| Problem::unavailable(detail))
     };
     let ticket = (!matches!(method, "GET" | "HEAD")).then(Ticket::default);
-    if let Some(ticket) = &ticket {
-        request.extensions_mut().insert(ticket.clone());
-    }
     let mut response = if let Some(refusal) = refusal {
         refusal.into_response()
     } else {
         let deadline = begun + app.args.limits.request_timeout;
-        let mut answer = pin!(routes.clone().call(request));
+        let mut answer = pin!(Ticket::with(ticket.clone(), routes.clone().call(request)));
         match tokio::time::timeout_at(deadline.into(), &mut answer).await {
             Ok(Ok(response)) => response,
             Err(_) if ticket.is_none_or(|ticket| ticket.claim()) => Problem::unavailable(

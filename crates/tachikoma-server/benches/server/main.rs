@@ -19,6 +19,7 @@ mod throughput;
 #[path = "../../tests/abuse/websocket.rs"]
 mod websocket;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use table::Row;
@@ -42,8 +43,10 @@ fn main() -> ExitCode {
         .skip(1)
         .filter(|a| a != "--bench")
         .collect();
-    if chosen == [process::BARE] {
-        bare::serve();
+    if let [first, dir] = &chosen[..]
+        && first == process::BARE
+    {
+        bare::serve(Path::new(dir));
         return ExitCode::SUCCESS;
     }
     if let Some(unknown) = chosen

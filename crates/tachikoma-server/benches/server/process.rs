@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The key that the server asks for.
 pub const KEY: &str = "the-key-of-benches";
 
-/// The argument that makes this program be the bare handler.
+/// The argument that makes this program be the bare handler; its folder follows.
 pub const BARE: &str = "--bare";
 
 /// A process that says on stdout where it listens. It ends with its guard, or with its stdin.
@@ -38,10 +38,10 @@ impl Process {
         Self::start(command)
     }
 
-    /// The bare handler: this very program once more.
-    pub fn bare() -> Self {
+    /// The bare handler: this very program once more, with its missions in `dir/bare`.
+    pub fn bare(dir: &Path) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
-        command.arg(BARE);
+        command.arg(BARE).arg(dir.join("bare"));
         Self::start(command)
     }
 

@@ -25,7 +25,7 @@ pub struct TakenRoom(OwnedSemaphorePermit);
 
 /// An answer's bytes with their room.
 struct Held {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
 }
 
@@ -62,8 +62,8 @@ impl AnswerRoom {
     /// # Errors
     /// As [`AnswerRoom::take`], or 500 if the value cannot be rendered.
     pub fn render<T: Serialize>(&self, value: &T) -> ApiResult<Bytes> {
-        let bytes = to_json(value, USUAL_BYTES)?;
-        Ok(self.take(bytes.len())?.hold(bytes))
+        let bytes = to_json(value)?;
+        Ok(self.take(bytes.capacity())?.hold(bytes))
     }
 }
 
@@ -73,22 +73,25 @@ impl TakenRoom {
     /// # Errors
     /// 500 if the value cannot be rendered.
     pub fn render<T: Serialize>(self, value: &T) -> ApiResult<Bytes> {
-        let bytes = to_json(value, self.0.num_permits())?;
+        let bytes = to_json(value)?;
         Ok(self.hold(bytes))
     }
 
-    fn hold(mut self, bytes: Box<[u8]>) -> Bytes {
-        let needed = self.0.split(bytes.len());
+    fn hold(mut self, bytes: Vec<u8>) -> Bytes {
+        let needed = self.0.split(bytes.capacity());
         let _room = needed.unwrap_or(self.0);
         Bytes::from_owner(Held { bytes, _room })
     }
 }
 
-/// Renders into as many bytes as are needed, and at first into `capacity`.
-fn to_json<T: Serialize>(value: &T, capacity: usize) -> ApiResult<Box<[u8]>> {
-    let mut bytes = Vec::with_capacity(capacity);
+/// Renders into the room of a usual mission, or what more it takes.
+fn to_json<T: Serialize>(value: &T) -> ApiResult<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     serde_json::to_writer(&mut bytes, value).map_err(Problem::internal)?;
-    Ok(bytes.into())
+    if bytes.len() > USUAL_BYTES {
+        bytes.shrink_to_fit();
+    }
+    Ok(bytes)
 }
 
 /// Answers with text that is JSON already.

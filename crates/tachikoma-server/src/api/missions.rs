@@ -1,9 +1,8 @@
 //! `/api/missions` and `/api/missions/{id}`.
 
-use axum::Extension;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -13,7 +12,7 @@ use super::extract::{ValidJson, ValidQuery, count};
 use crate::app::AppState;
 use crate::mission::{MissionPatch, NAME_MAX, NewMission, PROMPT_MAX, parse_id};
 use crate::problem::{ApiResult, Problem};
-use crate::store::writer::{Ticket, Write};
+use crate::store::writer::Write;
 use crate::store::{ReadConnections, missions};
 
 /// Missions of a page, if the client asks for no other number.
@@ -26,6 +25,8 @@ pub const PAGE_MAX: usize = 200;
 fn bytes_max(of_texts: usize) -> usize {
     6 * of_texts + 512
 }
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Longest idempotency key, in bytes.
 pub const IDEMPOTENCY_KEY_MAX: usize = 255;
@@ -40,17 +41,18 @@ pub struct Page {
 /// Creates a mission. It is on disk before the answer is sent.
 pub async fn create(
     State(app): State<AppState>,
-    Extension(ticket): Extension<Ticket>,
     IdempotencyKey(key): IdempotencyKey,
     ValidJson(new): ValidJson<NewMission>,
 ) -> ApiResult<Response> {
     let room = app
         .answers
         .take(bytes_max(new.name.len() + new.prompt.len()))?;
-    let created = app.store.write(Write::Create(new, key), ticket).await?;
+    let created = app.store.write(Write::Create(new, key)).await?;
     let mission = created.ok_or_else(no_such_mission)?;
     let mut response = json(StatusCode::CREATED, room.render(&mission)?);
-    let location = HeaderValue::try_from(format!("/api/missions/{}", mission.id));
+    let mut id = Uuid::encode_buffer();
+    let id = mission.id.hyphenated().encode_lower(&mut id);
+    let location = HeaderValue::try_from(["/api/missions/", id].concat());
     let location = location.map_err(Problem::internal)?;
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)
@@ -103,13 +105,12 @@ pub async fn get(State(app): State<AppState>, MissionId(id): MissionId) -> ApiRe
 /// Changes some fields of a mission.
 pub async fn update(
     State(app): State<AppState>,
-    Extension(ticket): Extension<Ticket>,
     MissionId(id): MissionId,
     ValidJson(patch): ValidJson<MissionPatch>,
 ) -> ApiResult<Response> {
     // Before anything is stored: what is stored is also answered.
     let room = app.answers.take(bytes_max(NAME_MAX + PROMPT_MAX))?;
-    let updated = app.store.write(Write::Update(id, patch), ticket).await?;
+    let updated = app.store.write(Write::Update(id, patch)).await?;
     let mission = updated.ok_or_else(no_such_mission)?;
     Ok(json(StatusCode::OK, room.render(&mission)?))
 }
@@ -117,10 +118,9 @@ pub async fn update(
 /// Deletes a mission.
 pub async fn delete(
     State(app): State<AppState>,
-    Extension(ticket): Extension<Ticket>,
     MissionId(id): MissionId,
 ) -> ApiResult<StatusCode> {
-    let deleted = app.store.write(Write::Delete(id), ticket).await?;
+    let deleted = app.store.write(Write::Delete(id)).await?;
     deleted.ok_or_else(no_such_mission)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -133,7 +133,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
-        let Some(key) = parts.headers.get("idempotency-key") else {
+        let Some(key) = parts.headers.get(IDEMPOTENCY_KEY) else {
             return Ok(Self(None));
         };
         let sound = key.to_str().ok().filter(|key| {

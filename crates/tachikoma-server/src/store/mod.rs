@@ -100,13 +100,14 @@ impl Store {
         })
     }
 
-    /// Has something written. It is on disk when this returns, unless the error is that it is not.
+    /// Has something written, with the ticket of the request that this task answers
+    /// ([`Ticket::with`]). It is on disk when this returns, unless the error is that it is not.
     ///
     /// # Errors
     /// 503 if the queue is full or the database cannot be written, 409 or 500 as the writer says.
-    pub async fn write(&self, write: Write, ticket: Ticket) -> WriteResult {
+    pub async fn write(&self, write: Write) -> WriteResult {
         let place = self.writes.try_reserve().map_err(|_| Problem::busy())?;
-        write_at(place, write, ticket).await
+        write_at(place, write, Ticket::of_request()).await
     }
 
     /// Runs any read on the next free reader.

@@ -46,7 +46,26 @@ pub enum Write {
 #[derive(Debug, Clone, Default)]
 pub struct Ticket(Arc<AtomicBool>);
 
+tokio::task_local! {
+    /// The ticket of the request that a task answers, if its deadline may give it up.
+    static TICKET: Option<Ticket>;
+}
+
 impl Ticket {
+    /// Runs what answers a request: what it writes carries `ticket`.
+    pub fn with<F: Future>(ticket: Option<Self>, answer: F) -> impl Future<Output = F::Output> {
+        TICKET.scope(ticket, answer)
+    }
+
+    /// The one that this task runs with, or one that nobody else has.
+    pub fn of_request() -> Self {
+        TICKET
+            .try_with(Clone::clone)
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+    }
+
     /// True for the first who claims it.
     pub fn claim(&self) -> bool {
         !self.0.swap(true, Ordering::Relaxed)
@@ -208,10 +227,10 @@ impl Open {
         self.files.check(&self.connection)?;
         self.execute("BEGIN IMMEDIATE")?;
         let mut insert = missions::prepare_insert(&self.connection)?;
-        let ids = &mut self.ids;
+        let (ids, now) = (&mut self.ids, Timestamp::now());
         let mut done: Vec<Done> = batch
             .iter_mut()
-            .map(|request| carry_out(&mut request.write, &self.connection, &mut insert, ids))
+            .map(|request| carry_out(&mut request.write, &self.connection, &mut insert, ids, now))
             .collect::<rusqlite::Result<_>>()?;
         drop(insert);
         self.execute("COMMIT")?;
@@ -231,8 +250,8 @@ fn carry_out(
     connection: &Connection,
     insert: &mut Statement<'_>,
     ids: &mut IdGenerator,
+    now: Timestamp,
 ) -> rusqlite::Result<Done> {
-    let now = Timestamp::now();
     Ok(match write {
         Write::Create(new, key) => {
             let key = key.as_deref();
