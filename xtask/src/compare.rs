@@ -30,7 +30,7 @@ use crate::shell::interrupt::{self, Interrupted};
 use crate::{github, k6, load_test, record, repo, report, secret, ui};
 use instructions::Callgrind;
 use judge::Floors;
-use plan::Plan;
+use plan::ComparisonPlan;
 use rounds::Rounds;
 
 /// Compares as the command line says and returns the exit code.
@@ -48,7 +48,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     if let Some(path) = &args.replay {
         return replay(args, path, floors, &results);
     }
-    let plan = Plan::new(args, config)?;
+    let plan = ComparisonPlan::new(args, config)?;
     let target_dir = repo::target_dir(root);
     require_text("the repository", root, "move it to")?;
     require_text(
@@ -92,7 +92,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
     let profiler_here = profiler.as_ref().and_then(|it| it.as_ref().ok());
     let is_built_twice = profiler_here.is_some_and(|it| it.feature(&config.table).is_some());
     let changes = is_built_twice.then(|| repo::changes(root)).flatten();
-    let place = binaries::Place {
+    let place = binaries::SourcePlace {
         root,
         keep_in: kept.path(),
         server: &config.table.server,
@@ -231,7 +231,7 @@ fn drawn(blocks: &Blocks, floors: &Floors) -> record::Calibration {
 
 /// The verdict on what was measured.
 fn judged(blocks: &Blocks, floors: &Floors, run: &str) -> Comparison {
-    let judged = judge::judge(blocks, floors);
+    let judged = judge::judge_pairs(blocks, floors);
     let mut comparison = Comparison {
         schema_version: record::COMPARISON_VERSION,
         run: run.to_owned(),

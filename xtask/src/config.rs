@@ -14,7 +14,9 @@ use crate::error::UsageError;
 /// The profiles as far as the source of `main.js` tells, since k6 may not be there yet; it has the last word.
 pub use javascript::Keys as Profiles;
 pub use scripts::Script;
-pub use table::{Build, Health, Requests, Server, Start, Table, Waiting};
+pub use table::{
+    Build, ConfigTable, HealthConfig, RequestsConfig, ServerConfig, StartConfig, WaitingConfig,
+};
 pub use template::Values;
 
 /// Stands for the tests that `default_tests` names.
@@ -40,7 +42,7 @@ pub struct Config {
     /// The tests, sorted by name.
     pub scripts: Vec<Script>,
     /// What the table says.
-    pub table: Table,
+    pub table: ConfigTable,
 }
 
 /// The folder of the load tests: that of the table which `LOAD_TEST_CONFIG` names, else `load-tests` in `root`.
@@ -79,7 +81,7 @@ impl Config {
                 "{path} cannot be read: {error}; it says what is tested, and {VARIABLE} names another"
             ))
         })?;
-        let table: Table = toml::from_str(&text)
+        let table: ConfigTable = toml::from_str(&text)
             .map_err(|error| UsageError(format!("{} is invalid: {error}", path.display())))?;
         if let (Build::Command { .. }, Some(feature)) =
             (&table.server.build, table.profiler_feature())

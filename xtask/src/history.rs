@@ -29,7 +29,7 @@ pub use key::Key;
 #[cfg(test)]
 pub use lines::Line;
 pub use lines::{Accepted, append, append_ratio, path as history_path};
-pub use points::Point;
+pub use points::HistoryPoint;
 pub use read::{Past, read};
 pub use recent::{ComparablePoint, Trend, comparable_points};
-pub use view::{Change, ComparableRuns, Mark, Metric, runs_of};
+pub use view::{AcceptedMark, ComparableRuns, LevelChange, Metric, runs_of};

@@ -5,8 +5,8 @@ pub mod run;
 
 pub use install::{FindOptions, K6, MINIMUM, command, ensure, is_missing};
 pub use run::{
-    Archive, Entry, Invocation, Options, Place, Ran, Said, Shape, Stopped, archive, belongs_behind,
-    inspect, short, without_values,
+    Archive, Invocation, LogEntry, Options, Place, Ran, Said, Shape, Stopped, archive,
+    belongs_behind, inspect, short, without_values,
 };
 #[cfg(test)]
 pub use run::{FailedAnswer, Failures};

@@ -40,7 +40,7 @@ struct Run<'a> {
     args: &'a Running,
     extra: &'a Extra,
     /// How the capacity is searched for, if it is.
-    search: Option<search::Plan>,
+    search: Option<search::SearchPlan>,
     /// What the user says to k6.
     options: k6::Options,
     root: &'a Path,
@@ -107,7 +107,10 @@ static PLAIN: Extra = Extra {
 ///
 /// # Errors
 /// If the command line is wrong.
-pub fn search_plan(args: &Capacity, config: &Config) -> Result<(Plan, search::Plan), UsageError> {
+pub fn search_plan(
+    args: &Capacity,
+    config: &Config,
+) -> Result<(Plan, search::SearchPlan), UsageError> {
     let load = Load {
         tests: args.tests.clone(),
         to: args.to.clone(),
@@ -116,7 +119,7 @@ pub fn search_plan(args: &Capacity, config: &Config) -> Result<(Plan, search::Pl
         profile: None,
     };
     let mut plan = Plan::new(&load, &args.running, config)?;
-    let search = search::Plan::new(&args.search, &mut plan, config)?;
+    let search = search::SearchPlan::new(&args.search, &mut plan, config)?;
     Ok((plan, search))
 }
 
@@ -125,7 +128,7 @@ fn run_plan(
     args: &Running,
     extra: &Extra,
     plan: Plan,
-    search: Option<search::Plan>,
+    search: Option<search::SearchPlan>,
     root: &Path,
     config: &Config,
 ) -> anyhow::Result<u8> {

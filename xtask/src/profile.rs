@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::cli::Use;
-use crate::config::Table;
+use crate::config::ConfigTable;
 use crate::error::UsageError;
 use crate::secret::Secret;
 use crate::server::{OwnSamples, Server};
@@ -69,7 +69,7 @@ impl Profiler {
     pub fn find(
         wanted: Use,
         option: &str,
-        table: &Table,
+        table: &ConfigTable,
     ) -> Result<Option<Result<Self, String>>, UsageError> {
         if wanted == Use::Off {
             return Ok(None);
@@ -87,7 +87,7 @@ impl Profiler {
     }
 
     /// The feature with which the server of the table is built to be sampled.
-    pub fn feature<'t>(&self, table: &'t Table) -> Option<&'t str> {
+    pub fn feature<'t>(&self, table: &'t ConfigTable) -> Option<&'t str> {
         match self {
             Self::Perf(_) => None,
             Self::Own(_) => table.profiler_feature(),

@@ -27,7 +27,7 @@ pub use capacity::{
 };
 pub use comparison::{
     Calibration, Change, Comparison, Found, MetricRecord, SCHEMA_VERSION as COMPARISON_VERSION,
-    TestRecord as TestComparison,
+    TestComparison,
 };
 pub use folder::{RunFolder, try_output, write_whole};
 pub use host::{Host, Revision};

@@ -1,5 +1,5 @@
 //! Rooms call downward only: every `crate::…` in the orchestrator's sources is an edge between two top-level rooms, and
-//! the table below is all the edges there may be.
+//! the table below is all the edges there may be. And within a crate a type's name is one thing's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -121,12 +121,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// A source file without its tests.
+fn without_tests(source: &str) -> &str {
+    let parts = source.split_once("#[cfg(test)]\nmod tests {");
+    parts.map_or(source, |(code, _)| code)
+}
+
 /// What a source file calls, by top-level room, tests apart.
 fn called(source: &str) -> BTreeSet<String> {
-    let code: String = source
-        .split("#[cfg(test)]\nmod tests {")
-        .next()
-        .unwrap_or_default()
+    let code: String = without_tests(source)
         .lines()
         .map(|line| line.split("//").next().unwrap_or_default())
         .collect::<Vec<_>>()
@@ -255,6 +258,61 @@ fn rooms_call_downward_only() {
         problems.push(format!("{room} is not in the table"));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The types that a source file declares, tests and what stands in functions apart.
+fn types(source: &str) -> impl Iterator<Item = String> {
+    without_tests(source).lines().filter_map(|line| {
+        let line = line.strip_prefix("pub").map_or(line, |rest| {
+            rest.split_once(' ').map_or(rest, |(_scope, rest)| rest)
+        });
+        let kinds = ["struct ", "enum ", "trait ", "type ", "union "];
+        kinds
+            .iter()
+            .find_map(|kind| line.strip_prefix(kind))
+            .and_then(first_word)
+    })
+}
+
+#[test]
+fn no_two_types_of_a_crate_have_the_same_name() {
+    // Only one of the two is compiled: what a server without faults has in their place.
+    const EITHER_OR: [(&str, &str); 1] = [("tachikoma-server", "Faults")];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut crates = vec![root.join("xtask")];
+    let members = std::fs::read_dir(root.join("crates")).expect("the other crates");
+    crates.extend(members.map(|entry| entry.expect("a crate").path()));
+    let (mut problems, mut seen) = (Vec::new(), 0);
+    for folder in crates.iter().filter(|folder| folder.join("src").is_dir()) {
+        let name = folder.file_name().expect("a name").to_string_lossy();
+        let mut files = Vec::new();
+        sources(&folder.join("src"), &mut files);
+        let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for file in &files {
+            let source = std::fs::read_to_string(file).expect("a source file");
+            for it in types(&source) {
+                declared
+                    .entry(it)
+                    .or_default()
+                    .push(file.display().to_string());
+            }
+        }
+        seen += declared.len();
+        for (it, files) in declared.iter().filter(|(_, files)| files.len() > 1) {
+            if !EITHER_OR.contains(&(&*name, it.as_str())) {
+                problems.push(format!("{name} has several {it}: {}", files.join(", ")));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(seen > 400, "only {seen} types were found");
+}
+
+#[test]
+fn every_form_of_a_declaration_is_seen() {
+    let source = "pub struct A<T>(T);\nenum B {}\npub(crate) trait C {}\nfn f() {\n    struct Inner;\n}\n// struct Comment\n#[cfg(test)]\nmod tests {\nstruct Tested;\n}";
+    let found: Vec<String> = types(source).collect();
+    assert_eq!(found, ["A", "B", "C"]);
 }
 
 #[test]

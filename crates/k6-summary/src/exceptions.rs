@@ -53,7 +53,7 @@ impl Exceptions {
     }
 
     /// Whether too many iterations ended with an exception.
-    pub fn judge(self, evidence: &Evidence<'_>) -> Option<Reason> {
+    pub fn reason(self, evidence: &Evidence<'_>) -> Option<Reason> {
         let share = self.exceptions as f64 / self.iterations.max(1) as f64;
         let few_enough = share <= evidence.max_exceptions;
         (!few_enough).then(|| Reason::Exceptions {

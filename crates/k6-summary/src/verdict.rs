@@ -121,7 +121,7 @@ fn judge_summary(evidence: &Evidence<'_>, summary: &Summary) -> Verdict {
         .into_iter()
         .collect();
     let idle = !reasons.is_empty();
-    let too_many = exceptions.judge(evidence);
+    let too_many = exceptions.reason(evidence);
     let notice = match &too_many {
         Some(_) => None,
         None => exceptions.notice(evidence),

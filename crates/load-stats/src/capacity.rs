@@ -110,7 +110,7 @@ pub enum End {
 /// Where the edge lies: the highest load that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Interval {
+pub struct LoadInterval {
     /// At this load or above; 0 if none held.
     pub at_least: f64,
     /// Below this load; `None` if no load was too much.
@@ -253,7 +253,7 @@ impl Search {
 
     /// What is known of the edge so far, whether or not the search has ended.
     #[must_use]
-    pub fn interval(&self) -> Interval {
+    pub fn interval(&self) -> LoadInterval {
         let (at_least, below) = match &self.posterior {
             Some(posterior) => {
                 let (low, high) = posterior.interval();
@@ -266,7 +266,7 @@ impl Search {
         };
         let at_least = at_least as f64;
         let below = below.map(|load| load as f64);
-        Interval {
+        LoadInterval {
             at_least,
             below: below.filter(|_| !self.is_limited(at_least)),
         }
@@ -275,7 +275,7 @@ impl Search {
     /// Which sides of the interval are confirmed.
     #[must_use]
     pub fn confirmed(&self) -> Confirmed {
-        let Interval { at_least, below } = self.interval();
+        let LoadInterval { at_least, below } = self.interval();
         let near = 1.0 + self.options.resolution / 2.0;
         let long_held = |it: &Told| it.held() && self.is_long(it.step);
         let failed_again =

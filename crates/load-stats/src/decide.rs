@@ -155,7 +155,7 @@ pub fn decide(groups: &[Vec<Metric>], rule: &Rule) -> Vec<Group> {
                     .collect()
             })
             .collect();
-        for (group, metrics) in open.iter().zip(judge(looked, family, level, rule)) {
+        for (group, metrics) in open.iter().zip(decide_groups(looked, family, level, rule)) {
             let is_worse = metrics
                 .iter()
                 .any(|metric| metric.verdict == Verdict::Worse);
@@ -171,7 +171,7 @@ pub fn decide(groups: &[Vec<Metric>], rule: &Rule) -> Vec<Group> {
     let unfinished = |(group, have): (&Vec<Metric>, usize)| Group {
         is_open: true,
         pairs: have,
-        metrics: judge(
+        metrics: decide_groups(
             vec![
                 group
                     .iter()
@@ -259,7 +259,12 @@ impl Looked {
 const CUT_OFF: &str = "the measuring ended before a look that could judge it";
 
 /// The decisions of one look at the groups that are still open; without a `level` to spend, of no look.
-fn judge(groups: Vec<Vec<Looked>>, family: usize, level: f64, rule: &Rule) -> Vec<Vec<Decision>> {
+fn decide_groups(
+    groups: Vec<Vec<Looked>>,
+    family: usize,
+    level: f64,
+    rule: &Rule,
+) -> Vec<Vec<Decision>> {
     let of_direction = |direction: usize| {
         let seen = groups.iter().flatten().filter_map(|looked| match looked {
             Looked::Seen(_, p) => Some(p[direction]),

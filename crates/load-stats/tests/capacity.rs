@@ -1,7 +1,7 @@
 //! Searches for edges that are known: how often the interval holds them, and what it costs.
 
 use load_stats::capacity::{
-    Answer, Ask, Confirmed, End, Interval, LEVEL, Options, Role, Search, Step, takes_s,
+    Answer, Ask, Confirmed, End, LEVEL, LoadInterval, Options, Role, Search, Step, takes_s,
 };
 
 const SEEDS: u64 = 1_000;
@@ -21,7 +21,7 @@ const OPTIONS: Options = Options {
 struct Went {
     steps: Vec<(Step, Answer)>,
     end: End,
-    interval: Interval,
+    interval: LoadInterval,
     confirmed: Confirmed,
     took_s: f64,
 }
@@ -52,7 +52,7 @@ fn search(options: Options, mut answer: impl FnMut(Step) -> Answer) -> Went {
 }
 
 /// Whether the edge at `edge` lies in the interval: a load at it fails in half of the cases.
-fn holds(interval: Interval, edge: f64) -> bool {
+fn holds(interval: LoadInterval, edge: f64) -> bool {
     interval.at_least <= edge && interval.below.is_none_or(|below| edge <= below)
 }
 
@@ -67,7 +67,7 @@ fn coverage(name: &str, options: Options, edge: f64, fails: impl Fn(Step) -> f64
             false => Answer::Held,
         });
         assert!(went.took_s <= options.budget_s, "{seed}: {}", went.took_s);
-        let Interval { at_least, below } = went.interval;
+        let LoadInterval { at_least, below } = went.interval;
         held += u32::from(holds(went.interval, edge));
         steps += went.steps.len();
         widths += below.unwrap_or(f64::INFINITY) / at_least - 1.0;
@@ -159,7 +159,7 @@ fn a_short_budget_gives_what_is_known() {
     assert_eq!((none.end, none.steps.len()), (End::Budget, 0));
     assert_eq!(
         none.interval,
-        Interval {
+        LoadInterval {
             at_least: 0.0,
             below: None
         }
@@ -167,7 +167,7 @@ fn a_short_budget_gives_what_is_known() {
     let two = short(27.0);
     assert_eq!(
         two.interval,
-        Interval {
+        LoadInterval {
             at_least: 20.0,
             below: None
         }
@@ -214,7 +214,7 @@ fn it_goes_down_where_even_the_first_load_fails() {
     assert_eq!(nothing.end, End::ResolutionReached);
     assert_eq!(
         nothing.interval,
-        Interval {
+        LoadInterval {
             at_least: 0.0,
             below: Some(1.0)
         }

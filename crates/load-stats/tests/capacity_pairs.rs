@@ -1,7 +1,7 @@
 //! Capacities compared in pairs of searches that believe each step: how often a change is found that is there, and one
 //! that is not.
 
-use load_stats::capacity::{Answer, Ask, End, Interval, Options, Search, near};
+use load_stats::capacity::{Answer, Ask, End, LoadInterval, Options, Search, near};
 use load_stats::decide::{Metric, Rule, Verdict, decide};
 
 const COMPARISONS: u64 = 1_000;
@@ -57,7 +57,7 @@ impl Server {
             }
         };
         assert_eq!(end, End::ResolutionReached);
-        let Interval { at_least, below } = search.interval();
+        let LoadInterval { at_least, below } = search.interval();
         let below = below.unwrap_or(f64::INFINITY);
         let widest = (at_least * (1.0 + resolution) * (1.0 + 1e-9)).max(at_least + 1.0);
         assert!(below <= widest, "{at_least} {below}");

@@ -47,13 +47,13 @@ pub const UNMATCHED: &str = "unmatched";
 
 /// What tells one series of requests from another.
 #[derive(Debug, Clone, PartialEq, Eq, EncodeLabelSet)]
-struct Request {
+struct RequestLabels {
     method: &'static str,
     route: &'static str,
     status: u16,
 }
 
-impl Hash for Request {
+impl Hash for RequestLabels {
     /// Nearly always different, and much quicker than of the whole texts.
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         hasher.write_usize(
@@ -66,7 +66,7 @@ impl Hash for Request {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    requests: Family<Request, Histogram, fn() -> Histogram>,
+    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     /// Requests being worked on.
     pub in_flight: Gauge,
     /// Open connections, WebSocket sessions included.
@@ -140,7 +140,7 @@ impl Metrics {
         status: StatusCode,
         took: Duration,
     ) {
-        let request = Request {
+        let request = RequestLabels {
             method,
             route,
             status: status.as_u16(),

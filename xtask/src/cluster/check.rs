@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use semver::Version;
 use serde_json::{Value, json};
 
-use super::kubectl::{Kind, Kubectl, Refused, refuse_production};
+use super::kubectl::{Kubectl, RefusalKind, Refused, refuse_production};
 use super::pull::pull;
 use super::yaml;
 use crate::cli::{Images, STARTER, Which};
@@ -68,14 +68,14 @@ impl Finding {
 
 /// What was found of a cluster.
 #[derive(Debug)]
-pub struct Found {
+pub struct Findings {
     /// Each thing, in order; nothing is looked at behind one that all others need.
     pub findings: Vec<Finding>,
     /// The operator's version, if it could be seen.
     pub operator: Option<String>,
 }
 
-impl Found {
+impl Findings {
     /// The first thing that is not as it must be.
     pub fn problem(&self) -> Option<&Finding> {
         let mut findings = self.findings.iter();
@@ -107,8 +107,8 @@ pub fn check(which: &Which, images: &Images) -> anyhow::Result<u8> {
 ///
 /// # Errors
 /// If kubectl cannot be asked.
-pub fn look(kubectl: &Kubectl) -> anyhow::Result<Found> {
-    let mut found = Found {
+pub fn look(kubectl: &Kubectl) -> anyhow::Result<Findings> {
+    let mut found = Findings {
         findings: vec![
             Finding::new("kubectl", true, kubectl.version()?),
             Finding::new("context", true, kubectl.place()),
@@ -137,7 +137,7 @@ pub fn asked<T>(answer: anyhow::Result<T>) -> anyhow::Result<Result<T, Refused>>
     }
 }
 
-fn server(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
+fn server(kubectl: &Kubectl, found: &mut Findings) -> anyhow::Result<()> {
     let version = asked(kubectl.ask(&["get", "--raw", "/version"]))?;
     found.findings.push(match version {
         Ok(text) => {
@@ -145,18 +145,22 @@ fn server(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
             let version = version["gitVersion"].as_str().unwrap_or("unknown version");
             Finding::new("server", true, format!("{}, {version}", kubectl.server))
         }
-        Err(refused) => Finding::new("server", refused.kind == Kind::Rights, refused.to_string()),
+        Err(refused) => Finding::new(
+            "server",
+            refused.kind == RefusalKind::Rights,
+            refused.to_string(),
+        ),
     });
     Ok(())
 }
 
-fn namespace(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
+fn namespace(kubectl: &Kubectl, found: &mut Findings) -> anyhow::Result<()> {
     let name = &kubectl.namespace;
     let seen = asked(kubectl.get::<Value>(&["get", "namespace", name]))?;
     found.findings.push(match seen {
         Ok(_) => Finding::new("namespace", true, name.as_str()),
         // Namespaces are a cluster's, and many users may not look at them.
-        Err(refused) if refused.kind == Kind::Rights => Finding::new(
+        Err(refused) if refused.kind == RefusalKind::Rights => Finding::new(
             "namespace",
             None,
             format!("{name} (you may not see whether it is there)"),
@@ -166,7 +170,7 @@ fn namespace(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn crd(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
+fn crd(kubectl: &Kubectl, found: &mut Findings) -> anyhow::Result<()> {
     let kinds = asked(kubectl.ask(&["get", "--raw", "/apis/k6.io/v1alpha1"]))?;
     found.findings.push(match kinds {
         Ok(text) => {
@@ -186,7 +190,7 @@ fn crd(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn operator(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
+fn operator(kubectl: &Kubectl, found: &mut Findings) -> anyhow::Result<()> {
     let seen = asked(kubectl.ask_all(&["get", "deployments", "--all-namespaces", "-o", "json"]))?;
     let image = seen.ok().and_then(|text| operators_image(&text));
     let version = image.as_deref().and_then(version_of);
@@ -239,7 +243,7 @@ pub(super) fn version_of(image: &str) -> Option<Version> {
     tag[begins..].parse().ok()
 }
 
-fn rights(kubectl: &Kubectl, found: &mut Found) -> anyhow::Result<()> {
+fn rights(kubectl: &Kubectl, found: &mut Findings) -> anyhow::Result<()> {
     let mut asked_for = Vec::new();
     for (group, resource, verbs) in RIGHTS.into_iter().chain([TO_CLEAN]) {
         for verb in verbs {

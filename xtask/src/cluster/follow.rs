@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::kubectl::{Kind as Failure, Kubectl, Refused};
+use super::kubectl::{Kubectl, RefusalKind, Refused};
 use super::logs::{AllSaid, RunnerLog};
-use super::objects::{Change, List};
-use super::seen::{Kind, Runner, Seen, Wanted};
-use super::watch::{Conclusion, State, Step, Watcher};
+use super::objects::{List, WatchEvent};
+use super::seen::{ObjectKind, Runner, Seen, Wanted};
+use super::watch::{Conclusion, Step, WatchState, Watcher};
 use crate::secret::Secret;
 use crate::shell::Process;
 use crate::shell::interrupt::{self, Interrupted};
@@ -41,14 +41,14 @@ pub struct Silent {
 /// The watches of a test's objects.
 struct Watches<'a> {
     kubectl: &'a Kubectl,
-    wanted: [(Kind, [String; 3]); 3],
+    wanted: [(ObjectKind, [String; 3]); 3],
     running: [Option<Process>; 3],
     again: Instant,
     listed: Instant,
     /// When the cluster last answered.
     answered: Instant,
-    sender: Sender<Change>,
-    changes: Receiver<Change>,
+    sender: Sender<WatchEvent>,
+    changes: Receiver<WatchEvent>,
 }
 
 impl<'a> Watches<'a> {
@@ -60,14 +60,20 @@ impl<'a> Watches<'a> {
             kubectl,
             wanted: [
                 (
-                    Kind::TestRuns,
+                    ObjectKind::TestRuns,
                     get(
                         "testruns.k6.io",
                         format!("--field-selector=metadata.name={name}"),
                     ),
                 ),
-                (Kind::Jobs, get("jobs", format!("--selector=k6_cr={name}"))),
-                (Kind::Pods, get("pods", format!("--selector=k6_cr={name}"))),
+                (
+                    ObjectKind::Jobs,
+                    get("jobs", format!("--selector=k6_cr={name}")),
+                ),
+                (
+                    ObjectKind::Pods,
+                    get("pods", format!("--selector=k6_cr={name}")),
+                ),
             ],
             running: [None, None, None],
             again: now,
@@ -128,7 +134,7 @@ impl<'a> Watches<'a> {
                 }
                 // The network may come back; a right or a namespace does not.
                 Err(error) => match error.downcast_ref::<Refused>() {
-                    Some(refused) if refused.kind == Failure::Rights => return Err(error),
+                    Some(refused) if refused.kind == RefusalKind::Rights => return Err(error),
                     None if error.is::<Interrupted>() => return Err(error),
                     _ => return Ok(()),
                 },
@@ -234,7 +240,7 @@ impl<'a> Following<'a> {
     }
 
     /// Fails if the cluster has not answered for too long.
-    fn is_in_contact(&self, state: &State) -> anyhow::Result<()> {
+    fn is_in_contact(&self, state: &WatchState) -> anyhow::Result<()> {
         let silent = self.watches.answered.elapsed();
         if silent >= self.wanted.deadline + LISTED {
             return Err(Silent {

@@ -20,7 +20,7 @@ pub fn planned(it: &Planned) -> TestRecord {
 }
 
 /// Judges a test. The notice is what is to be known though it fails nothing.
-pub fn judge(
+pub fn judge_runners(
     it: &Planned,
     conclusion: Option<&Conclusion>,
     collected: Collected,

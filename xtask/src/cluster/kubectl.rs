@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::objects::Change;
+use super::objects::WatchEvent;
 use crate::error::UsageError;
 use crate::shell::{self, Process, cmd};
 
@@ -36,7 +36,7 @@ pub struct Kubectl {
 
 /// Why kubectl failed, by its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RefusalKind {
     /// kubectl has no such context, or none at all.
     Context,
     /// Nothing answers at the server's address.
@@ -59,7 +59,7 @@ pub enum Kind {
 #[derive(Debug, Clone, thiserror::Error)]
 pub struct Refused {
     /// What kind of failure.
-    pub kind: Kind,
+    pub kind: RefusalKind,
     /// kubectl's own words.
     pub words: String,
 }
@@ -67,18 +67,20 @@ pub struct Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {
-            Kind::Context => {
+            RefusalKind::Context => {
                 "kubectl has no such context: see `kubectl config get-contexts`, and name one with --context"
             }
-            Kind::Server => "the cluster's API server cannot be reached",
-            Kind::User => "the cluster does not know you: log in as its provider says",
-            Kind::Rights => "you lack a right on the cluster: load-tests/cluster.md lists them",
-            Kind::Namespace => {
+            RefusalKind::Server => "the cluster's API server cannot be reached",
+            RefusalKind::User => "the cluster does not know you: log in as its provider says",
+            RefusalKind::Rights => {
+                "you lack a right on the cluster: load-tests/cluster.md lists them"
+            }
+            RefusalKind::Namespace => {
                 "there is no such namespace: create it, or name another with --namespace"
             }
-            Kind::Crd => "the cluster knows no TestRuns: install k6-operator",
-            Kind::NotFound => "there is no such object",
-            Kind::Other => "kubectl failed",
+            RefusalKind::Crd => "the cluster knows no TestRuns: install k6-operator",
+            RefusalKind::NotFound => "there is no such object",
+            RefusalKind::Other => "kubectl failed",
         };
         write!(f, "{what}; kubectl says: {}", self.words)
     }
@@ -106,11 +108,11 @@ impl Refused {
                 "current-context",
             ]) || words.contains("context \"") && words.contains("does not exist") =>
             {
-                Kind::Context
+                RefusalKind::Context
             }
-            () if has(&["(Forbidden)", "is forbidden"]) => Kind::Rights,
+            () if has(&["(Forbidden)", "is forbidden"]) => RefusalKind::Rights,
             () if has(&["(Unauthorized)", "must be logged in", "getting credentials"]) => {
-                Kind::User
+                RefusalKind::User
             }
             () if has(&[
                 "was refused",
@@ -125,19 +127,21 @@ impl Refused {
                 "network is unreachable",
             ]) =>
             {
-                Kind::Server
+                RefusalKind::Server
             }
-            () if words.contains("namespaces \"") && words.contains("not found") => Kind::Namespace,
+            () if words.contains("namespaces \"") && words.contains("not found") => {
+                RefusalKind::Namespace
+            }
             () if has(&[
                 "doesn't have a resource type",
                 "no matches for kind",
                 "could not find the requested resource",
             ]) =>
             {
-                Kind::Crd
+                RefusalKind::Crd
             }
-            () if has(&["(NotFound)", "not found"]) => Kind::NotFound,
-            () => Kind::Other,
+            () if has(&["(NotFound)", "not found"]) => RefusalKind::NotFound,
+            () => RefusalKind::Other,
         };
         Self { kind, words }
     }
@@ -289,7 +293,7 @@ impl Kubectl {
     ///
     /// # Errors
     /// If kubectl cannot be started.
-    pub fn watch(&self, args: &[&str], changes: Sender<Change>) -> anyhow::Result<Process> {
+    pub fn watch(&self, args: &[&str], changes: Sender<WatchEvent>) -> anyhow::Result<Process> {
         let args = [args, &["--watch", "--output-watch-events", "-o", "json"]].concat();
         let mut bytes = Vec::new();
         let sh = shell::here()?;
@@ -338,9 +342,9 @@ impl Kubectl {
 }
 
 /// Takes the changes that are whole out of what a watch has written so far.
-fn whole(bytes: &mut Vec<u8>) -> Vec<Change> {
+fn whole(bytes: &mut Vec<u8>) -> Vec<WatchEvent> {
     let mut found = Vec::new();
-    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Change>();
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<WatchEvent>();
     let mut read = 0;
     loop {
         match values.next() {
@@ -400,47 +404,50 @@ mod tests {
         for (words, kind) in [
             (
                 "error: current-context must exist in order to minify",
-                Kind::Context,
+                RefusalKind::Context,
             ),
-            ("error: cannot locate context nope", Kind::Context),
-            ("error: context \"nope\" does not exist", Kind::Context),
+            ("error: cannot locate context nope", RefusalKind::Context),
+            (
+                "error: context \"nope\" does not exist",
+                RefusalKind::Context,
+            ),
             (
                 "E1126 23:09:44.492824   29931 memcache.go:265] \"Unhandled Error\" err=\"(Forbidden)\"\nThe connection to the server 127.0.0.1:9 was refused - did you specify the right host or port?",
-                Kind::Server,
+                RefusalKind::Server,
             ),
             (
                 "Unable to connect to the server: dial tcp: lookup a.invalid: no such host",
-                Kind::Server,
+                RefusalKind::Server,
             ),
             (
                 "error: You must be logged in to the server (Unauthorized)",
-                Kind::User,
+                RefusalKind::User,
             ),
             (
                 "Error from server (Forbidden): pods is forbidden: User \"u\" cannot list resource \"pods\" in API group \"\" in the namespace \"load\"",
-                Kind::Rights,
+                RefusalKind::Rights,
             ),
             (
                 "Error from server (NotFound): error when creating \"a.yaml\": namespaces \"load\" not found",
-                Kind::Namespace,
+                RefusalKind::Namespace,
             ),
             (
                 "Error from server (NotFound): the server could not find the requested resource",
-                Kind::Crd,
+                RefusalKind::Crd,
             ),
             (
                 "error: resource mapping not found for name: \"a\" namespace: \"\" from \"a.yaml\": no matches for kind \"TestRun\" in version \"k6.io/v1alpha1\"",
-                Kind::Crd,
+                RefusalKind::Crd,
             ),
             (
                 "error: the server doesn't have a resource type \"testruns\"",
-                Kind::Crd,
+                RefusalKind::Crd,
             ),
             (
                 "Error from server (NotFound): pods \"a\" not found",
-                Kind::NotFound,
+                RefusalKind::NotFound,
             ),
-            ("error: something else", Kind::Other),
+            ("error: something else", RefusalKind::Other),
         ] {
             assert_eq!(Refused::by(words).kind, kind, "{words}");
         }

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 use super::kubectl::Kubectl;
 use super::objects::Pod;
-use crate::k6::{Entry, Said};
+use crate::k6::{LogEntry, Said};
 use crate::secret::Secret;
 use crate::shell::logs::LogFile;
 use crate::shell::{self, Process, locked};
@@ -37,7 +37,7 @@ pub type AllSaid = Arc<Mutex<Said>>;
 /// The log of one runner.
 #[derive(Debug)]
 pub struct RunnerLog {
-    read: Arc<Mutex<Read>>,
+    read: Arc<Mutex<LogReading>>,
     process: Option<Process>,
     again: Instant,
     tries: u32,
@@ -51,7 +51,7 @@ pub struct RunnerLog {
 
 /// What was read of a log.
 #[derive(Debug)]
-struct Read {
+struct LogReading {
     file: LogFile,
     said: AllSaid,
     /// How many bytes have come, those that are repeated too.
@@ -78,7 +78,7 @@ struct Read {
     samples: Option<BufWriter<File>>,
 }
 
-impl Read {
+impl LogReading {
     /// Nothing yet of a log that is kept in `file`; its samples, if there shall be some, in `samples`.
     fn new(file: LogFile, said: AllSaid, samples: Option<File>) -> Self {
         Self {
@@ -163,7 +163,7 @@ impl Read {
         self.lines += 1;
         let mut said = locked(&self.said);
         // Not only the file: an exception is a reason too, and stands in every report.
-        let entry = Entry::of(line).map(|it| it.with_words(without_queries));
+        let entry = LogEntry::of(line).map(|it| it.with_words(without_queries));
         let Some(entry) = entry else {
             said.take_line(line);
             if let Some(samples) = &mut self.samples {
@@ -211,7 +211,7 @@ impl RunnerLog {
         let samples = samples.context("failed to make a file for samples")?;
         let file = LogFile::create(&dir.join(format!("runner-{number}.log")), key)?;
         Ok(Self {
-            read: Arc::new(Mutex::new(Read::new(file, Arc::clone(said), samples))),
+            read: Arc::new(Mutex::new(LogReading::new(file, Arc::clone(said), samples))),
             process: None,
             again: Instant::now(),
             tries: 0,
@@ -350,10 +350,10 @@ pub fn without_queries(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(dir: &Path) -> Read {
+    fn read(dir: &Path) -> LogReading {
         let key = Secret::new("k3y".into());
         let file = LogFile::create(&dir.join("runner-1.log"), &key).unwrap();
-        Read::new(
+        LogReading::new(
             file,
             AllSaid::default(),
             Some(tempfile::tempfile().unwrap()),

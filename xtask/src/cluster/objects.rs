@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// A change that a watch tells of.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Change {
+pub struct WatchEvent {
     /// `ADDED`, `MODIFIED` or `DELETED`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -32,7 +32,7 @@ pub enum Object {
     /// A pod.
     Pod(Pod),
     /// What a part of Kubernetes has to say of an object.
-    Event(Event),
+    Event(ObjectEvent),
     /// Anything else, such as a watch's own error.
     #[serde(other)]
     Other,
@@ -202,7 +202,7 @@ pub struct Terminated {
 /// An event.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Event {
+pub struct ObjectEvent {
     /// What it is about.
     pub involved_object: Owner,
     /// In a word.

@@ -9,7 +9,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::collect::{collect, together};
 use super::follow::{Following, Silent};
-use super::kubectl::{Kind, Kubectl, Refused, refuse_production};
+use super::kubectl::{Kubectl, RefusalKind, Refused, refuse_production};
 use super::logs::RunnerLog;
 use super::planned::{ANNOTATION, Packer, Planned};
 use super::seen::Wanted;
@@ -70,7 +70,8 @@ pub fn run(args: &ClusterRun, root: &Path, config: &Config) -> anyhow::Result<u8
         anyhow::bail!("{}: {}", problem.what, problem.said);
     }
     let plans: Vec<Planned> = packed.iter().map(|(planned, _)| planned.clone()).collect();
-    let mut run = Run::begin(kubectl, &args.follow, root, config, &plans, found.operator)?;
+    let mut run =
+        DistributedRun::begin(kubectl, &args.follow, root, config, &plans, found.operator)?;
     run.record
         .notices
         .extend(without_key.inspect(|it| ui::notice(it)));
@@ -116,7 +117,7 @@ pub fn attach(
     let planned: Planned = serde_json::from_str(plan)
         .with_context(|| format!("failed to understand the annotation {ANNOTATION} of {name}"))?;
     let plans = [planned];
-    let mut run = Run::begin(kubectl, follow, root, config, &plans, None)?;
+    let mut run = DistributedRun::begin(kubectl, follow, root, config, &plans, None)?;
     ui::step(&format!(
         "{}: {}, attached to {name}",
         plans[0].test, plans[0].load
@@ -133,7 +134,7 @@ fn find(which: &Which) -> anyhow::Result<Kubectl> {
 }
 
 /// A run under way.
-struct Run<'a> {
+struct DistributedRun<'a> {
     kubectl: Kubectl,
     follow: &'a Follow,
     results: PathBuf,
@@ -146,7 +147,7 @@ struct Run<'a> {
     is_usage: bool,
 }
 
-impl<'a> Run<'a> {
+impl<'a> DistributedRun<'a> {
     fn begin(
         kubectl: Kubectl,
         follow: &'a Follow,
@@ -345,7 +346,8 @@ impl<'a> Run<'a> {
             self.say(problem);
         }
         let inexact = collected.notice.clone();
-        let (mut test, notice) = judge::judge(planned, conclusion.as_ref(), collected, started_at);
+        let (mut test, notice) =
+            judge::judge_runners(planned, conclusion.as_ref(), collected, started_at);
         for notice in inexact.into_iter().chain(notice) {
             self.say(format!("{}: {notice}", planned.test));
         }
@@ -405,7 +407,7 @@ impl<'a> Run<'a> {
 /// Whether the cluster could not be reached.
 fn is_silent(error: &anyhow::Error) -> bool {
     let refused = error.downcast_ref::<Refused>();
-    error.is::<Silent>() || refused.is_some_and(|it| it.kind == Kind::Server)
+    error.is::<Silent>() || refused.is_some_and(|it| it.kind == RefusalKind::Server)
 }
 
 /// Creates the ConfigMap, then the TestRun, and has the first go with the second.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k6_summary::{K6Exit, one_line};
 
-use super::objects::{Change, Event, Job, List, Meta, Object, Pod, TestRun};
+use super::objects::{Job, List, Meta, Object, ObjectEvent, Pod, TestRun, WatchEvent};
 
 /// The longest message of Kubernetes' that is quoted, in characters.
 pub const LONGEST: usize = 300;
@@ -40,14 +40,14 @@ pub struct Seen {
     jobs: BTreeMap<String, Job>,
     pods: BTreeMap<String, Pod>,
     gone: BTreeSet<String>,
-    events: Vec<Event>,
+    events: Vec<ObjectEvent>,
     /// Logs that were asked for, by pod.
     logs: BTreeMap<String, String>,
 }
 
 /// Which kind of objects a list is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ObjectKind {
     /// The TestRun.
     TestRuns,
     /// Its Jobs.
@@ -58,7 +58,7 @@ pub enum Kind {
 
 impl Seen {
     /// Takes note of a change.
-    pub fn apply(&mut self, change: Change) {
+    pub fn apply(&mut self, change: WatchEvent) {
         let is_gone = change.kind == "DELETED";
         if let Some(new) = change.object.meta()
             && self
@@ -100,17 +100,19 @@ impl Seen {
     }
 
     /// Takes note of all objects of a kind: what is not among them is gone.
-    pub fn reconcile(&mut self, kind: Kind, list: List) {
+    pub fn reconcile(&mut self, kind: ObjectKind, list: List) {
         match kind {
-            Kind::TestRuns => self.is_deleted = self.test_run.is_some() && list.items.is_empty(),
-            Kind::Jobs => {}
-            Kind::Pods => self.gone.extend(self.pods.keys().cloned()),
+            ObjectKind::TestRuns => {
+                self.is_deleted = self.test_run.is_some() && list.items.is_empty()
+            }
+            ObjectKind::Jobs => {}
+            ObjectKind::Pods => self.gone.extend(self.pods.keys().cloned()),
         }
         for object in list.items {
             if let Object::Pod(pod) = &object {
                 self.gone.remove(&pod.metadata.name);
             }
-            self.apply(Change {
+            self.apply(WatchEvent {
                 kind: "MODIFIED".into(),
                 object,
             });
@@ -215,7 +217,7 @@ impl Seen {
     }
 
     /// The latest warning with one of these reasons about an object.
-    pub(super) fn warning(&self, name: &str, reasons: &[&str]) -> Option<&Event> {
+    pub(super) fn warning(&self, name: &str, reasons: &[&str]) -> Option<&ObjectEvent> {
         let mut of_it = self.events.iter().rev();
         of_it.find(|event| event.involved_object.name == name && reasons.contains(&&*event.reason))
     }

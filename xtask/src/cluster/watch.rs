@@ -31,7 +31,7 @@ pub enum Step {
 
 /// How it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub struct State {
+pub struct WatchState {
     /// How far it has come.
     pub step: Step,
     /// What goes on, and what is in its way, in words.
@@ -107,7 +107,7 @@ impl Watcher {
     }
 
     /// How it stands by what was `seen`, so long after it began.
-    pub fn observe(&mut self, seen: &Seen, now: Duration) -> State {
+    pub fn observe(&mut self, seen: &Seen, now: Duration) -> WatchState {
         let all = seen.runners(&self.wanted);
         let running = all.iter().filter(|it| it.is_running(seen)).count();
         let step = self.step_of(seen, &all).max(self.step.min(Step::Running));
@@ -117,7 +117,7 @@ impl Watcher {
         let waited = now.saturating_sub(self.since);
         let trouble = self.trouble_of(seen, &all);
         let lasted = self.lasted(trouble.as_ref(), now);
-        let mut state = State {
+        let mut state = WatchState {
             step,
             progress: self.progress(step, &all, running, trouble.as_ref()),
             conclusion: None,

@@ -63,7 +63,7 @@ pub struct Broken {
 }
 
 /// A relay that k6 asks in the place of a server.
-pub struct Relay<'a> {
+pub struct RecorderRelay<'a> {
     /// Writes down what is asked.
     pub recorder: &'a Recorder,
     /// Where k6's samples go, if anywhere.
@@ -183,13 +183,13 @@ impl Bench<'_> {
         dir: &Path,
         server: &mut Server,
         load: &[(&'static str, String)],
-        relay: Option<&Relay<'_>>,
+        relay: Option<&RecorderRelay<'_>>,
     ) -> anyhow::Result<Measured> {
         let mut env = vec![("TEST", test.to_owned()), ("TIME_SCALE", "1".to_owned())];
         env.extend_from_slice(load);
         let mut address = server.address.clone();
         let mut outputs = Vec::new();
-        if let Some(Relay { recorder, points }) = relay {
+        if let Some(RecorderRelay { recorder, points }) = relay {
             let (from, to) = (socket(&address)?.to_string(), recorder.address.to_string());
             address.base_url = address.base_url.replace(&from, &to);
             address.ws_url = address.ws_url.replace(&from, &to);

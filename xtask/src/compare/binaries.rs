@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::cli::Compare;
-use crate::config::{Build, Server};
+use crate::config::{Build, ServerConfig};
 use crate::error::UsageError;
 use crate::record::{Side, SideRecord, short_commit};
 use crate::server::Checkout;
@@ -127,16 +127,16 @@ fn default_base(root: &Path) -> Result<Source, UsageError> {
 }
 
 /// What both sides are provided from, and to.
-pub struct Place<'a> {
+pub struct SourcePlace<'a> {
     /// The repository.
     pub root: &'a Path,
     /// A folder that lives as long as the comparison: a build beside it must not change what is measured.
     pub keep_in: &'a Path,
     /// How the server is built.
-    pub server: &'a Server,
+    pub server: &'a ServerConfig,
 }
 
-impl Place<'_> {
+impl SourcePlace<'_> {
     /// Provides the program of one side, with `feature` if it is built here.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use load_stats::decide::{Metric, Rule, Verdict, decide};
 use load_stats::median;
 
 use super::instructions;
-use super::judge::{Floors, Series, counted_series, rule, series};
+use super::judge::{Floors, PairedSeries, counted_series, rule, series};
 use crate::record::{Blocks, Calibration, Found, Kind};
 
 /// Comparisons drawn without a change.
@@ -84,7 +84,7 @@ fn calibrate_by(
 
 /// Metrics that are judged together.
 struct Family {
-    series: Vec<Series>,
+    series: Vec<PairedSeries>,
     rule: Rule,
 }
 
@@ -151,9 +151,9 @@ impl Family {
 }
 
 /// Of each test: the medians, the p95, the CPU time and the instructions.
-fn changed(all: &[Series]) -> Vec<At> {
+fn changed(all: &[PairedSeries]) -> Vec<At> {
     let kinds = [Kind::Median, Kind::P95, Kind::Cpu, Kind::Instructions];
-    let of_test = |(test, series): (usize, &Series)| -> Vec<At> {
+    let of_test = |(test, series): (usize, &PairedSeries)| -> Vec<At> {
         let metrics = series.metrics.iter().enumerate();
         let those = metrics.filter(|(_, (measure, _))| kinds.contains(&measure.kind()));
         those.map(|(place, _)| (test, place)).collect()

@@ -67,7 +67,7 @@ pub fn to_record(asked: &Capacity) -> SearchRecord {
 }
 
 /// The searching of a comparison.
-struct Searching<'a, 's> {
+struct PairedSearching<'a, 's> {
     searches: &'s mut Searches<'a>,
     asked: &'s Search,
     unit: LoadUnit,
@@ -84,7 +84,7 @@ impl Rounds<'_> {
         let (root, config) = (self.bench.root, self.bench.config);
         let k6 = self.bench.k6.clone();
         let mut searches = Searches::new(asked, root, config, k6, folder.clone())?;
-        let searched = self.search_all(&mut Searching {
+        let searched = self.search_all(&mut PairedSearching {
             searches: &mut searches,
             asked: &asked.search,
             unit: to_record(asked).unit,
@@ -94,8 +94,8 @@ impl Rounds<'_> {
         searched
     }
 
-    fn search_all(&mut self, searching: &mut Searching<'_, '_>) -> anyhow::Result<()> {
-        let &mut Searching { asked, unit, .. } = searching;
+    fn search_all(&mut self, searching: &mut PairedSearching<'_, '_>) -> anyhow::Result<()> {
+        let &mut PairedSearching { asked, unit, .. } = searching;
         let (tests, pairs) = (self.plan.tests.clone(), self.plan.pairs);
         // The edges that pairs begin near, of each test; none where it is not searched in any more.
         let mut known: Vec<Vec<f64>> = Vec::new();
@@ -158,7 +158,7 @@ impl Rounds<'_> {
     /// withstand it.
     fn search_side(
         &mut self,
-        searching: &mut Searching<'_, '_>,
+        searching: &mut PairedSearching<'_, '_>,
         index: usize,
         nth: usize,
         side: Side,

@@ -14,7 +14,7 @@ const DOUBTFUL: f64 = 0.1;
 
 /// What the failures of a test come to.
 #[derive(Debug, Default, PartialEq)]
-pub struct Failures {
+pub struct CheckFailures {
     /// What the head fails more often than the base, in sentences: more than chance would have it in one of 2,000
     /// comparisons.
     pub worse: Vec<String>,
@@ -25,9 +25,9 @@ pub struct Failures {
 }
 
 /// Judges the counts of `test` among `all`.
-pub fn failures(all: &[CheckCounts], test: &str) -> Failures {
+pub fn failures(all: &[CheckCounts], test: &str) -> CheckFailures {
     let level = LEVEL / (LOOKS * all.len().max(1)) as f64;
-    let mut failures = Failures::default();
+    let mut failures = CheckFailures::default();
     for check in all.iter().filter(|check| check.test == test) {
         let p = fisher::more_often(check.base, check.head);
         if p <= level {

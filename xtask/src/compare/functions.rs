@@ -34,7 +34,7 @@ pub fn direction(test: &TestComparison) -> Option<bool> {
 
 /// What both servers did in pairs that were sampled.
 #[derive(Debug, Default)]
-struct Seen {
+struct SampledPairs {
     stacks: [Stacks; 2],
     cpu_s: [f64; 2],
     requests: u64,
@@ -73,7 +73,7 @@ impl Bench<'_> {
         grew: bool,
         seed: u64,
     ) -> anyhow::Result<Sampled> {
-        let mut seen = Seen::default();
+        let mut seen = SampledPairs::default();
         for nth in 0..PAIRS {
             self.sample_pair(by, test, script, seed.wrapping_add(nth.into()), &mut seen)?;
         }
@@ -121,7 +121,7 @@ impl Bench<'_> {
         test: &str,
         script: &Script,
         seed: u64,
-        seen: &mut Seen,
+        seen: &mut SampledPairs,
     ) -> anyhow::Result<()> {
         let mut both = self.start_both(&format!("{test}-sampled"), by.programs)?;
         let mut duet = both.duet(script, seed)?;

@@ -8,7 +8,7 @@ use load_stats::median;
 use super::capacity::gave_way;
 use super::{checks, instructions};
 use crate::record::{
-    Blocks, Change, Kind, Measure, MetricRecord, Pair, TestComparison as TestRecord, in_functions,
+    Blocks, Change, Kind, Measure, MetricRecord, Pair, TestComparison, in_functions,
 };
 
 /// Floors by kind, as changed on the command line.
@@ -63,7 +63,7 @@ pub fn capacity_rule(planned: usize) -> Rule {
 
 /// What the metrics of one test come to.
 #[derive(Debug, Clone)]
-pub struct Series {
+pub struct PairedSeries {
     /// The test.
     pub test: String,
     /// Its metrics.
@@ -71,18 +71,18 @@ pub struct Series {
 }
 
 /// The differences of all metrics of all tests that are measured in `pairs`, in their order.
-pub fn series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
+pub fn series(blocks: &Blocks, floors: &Floors) -> Vec<PairedSeries> {
     let of_test = |test| of_pairs(test, &blocks.pairs_of(test), floors);
     blocks.tests().into_iter().map(of_test).collect()
 }
 
 /// The same of the instructions, which are counted in pairs of their own.
-pub fn counted_series(blocks: &Blocks, floors: &Floors) -> Vec<Series> {
+pub fn counted_series(blocks: &Blocks, floors: &Floors) -> Vec<PairedSeries> {
     let of_test = |test| of_pairs(test, &blocks.counted_of(test), floors);
     blocks.tests().into_iter().map(of_test).collect()
 }
 
-fn of_pairs(test: &str, pairs: &[&Pair], floors: &Floors) -> Series {
+fn of_pairs(test: &str, pairs: &[&Pair], floors: &Floors) -> PairedSeries {
     let of_pair = |pair: &&Pair| -> Vec<Measure> {
         let measured = pair.base.values.keys().chain(pair.head.values.keys());
         measured.chain(pair.lacking.keys()).cloned().collect()
@@ -92,7 +92,7 @@ fn of_pairs(test: &str, pairs: &[&Pair], floors: &Floors) -> Series {
         differences: pairs.iter().map(|pair| difference(measure, pair)).collect(),
         floor: to_difference(measure, floors.of(measure)),
     };
-    Series {
+    PairedSeries {
         test: test.to_owned(),
         metrics: measures
             .into_iter()
@@ -101,7 +101,7 @@ fn of_pairs(test: &str, pairs: &[&Pair], floors: &Floors) -> Series {
     }
 }
 
-fn metrics(series: &Series) -> Vec<Metric> {
+fn metrics(series: &PairedSeries) -> Vec<Metric> {
     let metrics = series.metrics.iter();
     metrics.map(|(_, metric)| metric.clone()).collect()
 }
@@ -138,13 +138,13 @@ pub fn to_change(measure: &Measure, difference: f64) -> f64 {
 #[derive(Debug, Clone)]
 pub struct Judged {
     /// The tests.
-    pub tests: Vec<TestRecord>,
+    pub tests: Vec<TestComparison>,
     /// Those of which more pairs could change what is said: none once all were measured that were to be.
     pub open: Vec<String>,
 }
 
 /// Judges the pairs: all metrics of all tests are one family, so that the whole comparison keeps the level.
-pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
+pub fn judge_pairs(blocks: &Blocks, floors: &Floors) -> Judged {
     let series = series(blocks, floors);
     let groups: Vec<Vec<Metric>> = series.iter().map(metrics).collect();
     let mut judged = Judged {
@@ -163,7 +163,7 @@ pub fn judge(blocks: &Blocks, floors: &Floors) -> Judged {
             judged.open.push(series.test.clone());
         }
         let metrics = series.metrics.into_iter().zip(group.metrics);
-        judged.tests.push(TestRecord {
+        judged.tests.push(TestComparison {
             pairs: group.pairs,
             worse_failures: failures.worse,
             in_both: failures.by_chance,
@@ -282,7 +282,7 @@ mod tests {
     }
 
     fn change(blocks: &Blocks, floors: &Floors) -> Change {
-        judge(blocks, floors).tests[0].metrics[0].change
+        judge_pairs(blocks, floors).tests[0].metrics[0].change
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
             .head
             .values
             .insert(Measure::CpuPerRequest, 0.0);
-        let judged = judge(&blocks, &Floors::default());
+        let judged = judge_pairs(&blocks, &Floors::default());
         assert!(judged.open.is_empty());
         let gone = &judged.tests[0].metrics[0];
         assert_eq!(
@@ -331,7 +331,7 @@ mod tests {
                 pair.lacking
                     .insert(Measure::median("mission_create_duration"), why);
             }
-            let judged = judge(&blocks, &Floors::default());
+            let judged = judge_pairs(&blocks, &Floors::default());
             assert!(judged.open.is_empty());
             let metric = &judged.tests[0].metrics[0];
             (metric.change, metric.note.clone())
@@ -385,7 +385,7 @@ mod tests {
                 ],
                 pairs: (0..have).map(pair).collect(),
             });
-            let judged = judge(&blocks, &Floors::default());
+            let judged = judge_pairs(&blocks, &Floors::default());
             judged.tests[0].metrics.last().unwrap().clone()
         };
         let grown = counted(1.02, 12);
@@ -410,7 +410,7 @@ mod tests {
             pair.base.values.insert(Measure::FailedRequests, 0.0);
             pair.head.values.insert(Measure::FailedRequests, 0.5);
         }
-        let judged = judge(&failing, &Floors::default());
+        let judged = judge_pairs(&failing, &Floors::default());
         let failed = judged.tests[0]
             .metrics
             .iter()
@@ -426,7 +426,7 @@ mod tests {
             .values
             .get_mut(&Measure::FailedRequests)
             .unwrap() = 1.0 / 8_938.0;
-        let judged = judge(&failing, &Floors::default());
+        let judged = judge_pairs(&failing, &Floors::default());
         assert!(
             judged.tests[0]
                 .metrics
@@ -436,14 +436,14 @@ mod tests {
 
         let mut checked = compared(1.0, 5);
         checked.planned = 60;
-        assert_eq!(judge(&checked, &Floors::default()).open, ["missions"]);
+        assert_eq!(judge_pairs(&checked, &Floors::default()).open, ["missions"]);
         checked.checks.push(CheckCounts {
             test: "missions".into(),
             what: Failing::Check("status".into()),
             base: [0, 200],
             head: [200, 200],
         });
-        let judged = judge(&checked, &Floors::default());
+        let judged = judge_pairs(&checked, &Floors::default());
         assert!(judged.open.is_empty());
         assert_eq!(judged.tests[0].worse_failures.len(), 1);
     }

@@ -19,7 +19,7 @@ const COUNTING: Duration = Duration::from_secs(100);
 
 /// A checked command line.
 #[derive(Debug)]
-pub struct Plan {
+pub struct ComparisonPlan {
     /// The tests.
     pub tests: Vec<String>,
     /// Pairs for each test at most.
@@ -32,7 +32,7 @@ pub struct Plan {
     pub to_the_end: bool,
 }
 
-impl Plan {
+impl ComparisonPlan {
     /// Checks the command line.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use load_duet::script::Script;
 use serde::Deserialize;
 use tempfile::NamedTempFile;
 
-use super::bench::{Bench, Broken, OrBroken, Relay, socket, sound};
+use super::bench::{Bench, Broken, OrBroken, RecorderRelay, socket, sound};
 use crate::record::{CheckCounts, Failing, Side};
 
 /// The load in load-tests/main.js.
@@ -51,7 +51,7 @@ impl Bench<'_> {
                 Side::Head => None,
             };
             let load = [("PROFILE", PROFILE.to_owned())];
-            let relay = Relay {
+            let relay = RecorderRelay {
                 recorder: &recorder,
                 points: points.as_ref().map(NamedTempFile::path),
             };
@@ -71,7 +71,7 @@ impl Bench<'_> {
             };
             summaries.push(summary);
             if let Some(points) = points {
-                let names = Names::read(points.path());
+                let names = RouteNames::read(points.path());
                 script = Some(Script::of(&recording, |method, target| {
                     names.of(method, target)
                 }));
@@ -120,7 +120,7 @@ pub fn checks(test: &str, [base, head]: [&Summary; 2]) -> Vec<CheckCounts> {
 
 /// What k6's samples call the requests.
 #[derive(Debug, Default)]
-struct Names {
+struct RouteNames {
     /// By method and target: a trend of the script that holds the durations of just these requests.
     routes: HashMap<(String, String), String>,
 }
@@ -129,7 +129,7 @@ struct Names {
 ///
 /// Source: <https://grafana.com/docs/k6/latest/results-output/real-time/json/>.
 #[derive(Deserialize)]
-struct Line {
+struct SampleLine {
     metric: String,
     data: Data,
 }
@@ -142,7 +142,7 @@ struct Data {
     tags: BTreeMap<String, String>,
 }
 
-impl Names {
+impl RouteNames {
     /// Reads the samples; without them nothing has a name of its own.
     fn read(points: &Path) -> Self {
         Self::of_points(&std::fs::read_to_string(points).unwrap_or_default())
@@ -151,11 +151,11 @@ impl Names {
     fn of_points(text: &str) -> Self {
         let points = || {
             text.lines()
-                .filter_map(|line| serde_json::from_str::<Line>(line).ok())
+                .filter_map(|line| serde_json::from_str::<SampleLine>(line).ok())
         };
         let mut targets: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         let mut of_duration: HashMap<u64, (String, String)> = HashMap::new();
-        for Line {
+        for SampleLine {
             data: Data { value, tags },
             ..
         } in points().filter(|point| point.metric == "http_req_duration")
@@ -171,7 +171,7 @@ impl Names {
             of_duration.insert(value.to_bits(), key);
         }
         let mut trends: BTreeMap<String, Vec<Option<&(String, String)>>> = BTreeMap::new();
-        for Line { metric, data } in points() {
+        for SampleLine { metric, data } in points() {
             if !metric.starts_with("http_req") && !data.tags.is_empty() {
                 trends
                     .entry(metric)
@@ -269,7 +269,7 @@ mod tests {
             text += &trend("mixed", if nth % 2 == 0 { get } else { create });
             text += &trend("iteration_duration", 1_000.0 + create);
         }
-        let names = Names::of_points(&text);
+        let names = RouteNames::of_points(&text);
         assert_eq!(names.of("GET", "/items/17").unwrap(), "item_get_duration");
         assert_eq!(
             names.of("POST", "/items"),
@@ -278,6 +278,6 @@ mod tests {
         );
         assert_eq!(names.of("GET", "/a?3"), None);
         assert_eq!(names.of("GET", "/"), None, "a tag is no path");
-        assert_eq!(Names::of_points("not json\n").of("GET", "/b"), None);
+        assert_eq!(RouteNames::of_points("not json\n").of("GET", "/b"), None);
     }
 }

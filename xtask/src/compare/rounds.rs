@@ -6,12 +6,12 @@ use std::time::Instant;
 use load_duet::script::Script;
 
 use super::bench::{Bench, Broken, OrBroken};
-use super::binaries::{Place, Source};
+use super::binaries::{Source, SourcePlace};
 use super::checks::failures;
 use super::functions::{self, SampledBy};
 use super::instructions::{self, Callgrind, Profile};
-use super::judge::{Floors, judge, rule};
-use super::plan::Plan;
+use super::judge::{Floors, judge_pairs, rule};
+use super::plan::ComparisonPlan;
 use super::recording::{Method, checks};
 use crate::profile::Profiler;
 use crate::record::{Blocks, CheckCounts, Counted, Sampled, Side};
@@ -23,7 +23,7 @@ pub struct Rounds<'a> {
     /// Measures.
     pub bench: Bench<'a>,
     /// What is measured.
-    pub plan: &'a Plan,
+    pub plan: &'a ComparisonPlan,
     /// Counts instructions, if they are to be counted.
     pub callgrind: Option<&'a Callgrind>,
     /// Samples stacks, if they are to be sampled, or why there is nothing that does.
@@ -31,7 +31,7 @@ pub struct Rounds<'a> {
     /// What the sides are, and from what their programs are built.
     pub sources: [&'a Source; 2],
     /// Where they are built.
-    pub place: &'a Place<'a>,
+    pub place: &'a SourcePlace<'a>,
     /// What was changed in the working tree when it was built.
     pub changes: Option<String>,
     /// The floors that an early end depends on.
@@ -91,7 +91,7 @@ impl Rounds<'_> {
             if self.plan.to_the_end {
                 continue;
             }
-            let judged = judge(&self.blocks, self.floors);
+            let judged = judge_pairs(&self.blocks, self.floors);
             open.retain(|(test, _)| judged.open.iter().any(|open| open == test));
         }
         self.name_functions(&progress, &methods)?;
@@ -109,7 +109,7 @@ impl Rounds<'_> {
         };
         // Built for the first test that needs them, or not at all.
         let mut with_profiler: Option<Result<[PathBuf; 2], String>> = None;
-        for judged in judge(&self.blocks, self.floors).tests {
+        for judged in judge_pairs(&self.blocks, self.floors).tests {
             let Some(grew) = functions::direction(&judged) else {
                 continue;
             };

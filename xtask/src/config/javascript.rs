@@ -13,7 +13,7 @@ struct Token<'s> {
 
 /// A key of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub struct ObjectKey {
     /// Its name.
     pub name: String,
     /// The first sentence of the comment right above it.
@@ -24,7 +24,7 @@ pub struct Key {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Keys {
     /// Those that were found, in order.
-    pub known: Vec<Key>,
+    pub known: Vec<ObjectKey>,
     /// Whether there may be more, since a part was not understood.
     pub open: bool,
 }
@@ -63,7 +63,7 @@ fn read(path: &Path, name: &str, depth: usize) -> Option<Keys> {
     for entry in entries {
         let inner = match key(entry) {
             Some(name) => Some(Keys {
-                known: vec![Key {
+                known: vec![ObjectKey {
                     name: name.to_owned(),
                     about: comment_above(&comments, entry[0].line),
                 }],

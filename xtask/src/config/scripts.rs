@@ -127,7 +127,7 @@ fn name(path: &Path, profiles: &Profiles) -> Result<String, UsageError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::javascript::Key;
+    use super::super::javascript::ObjectKey;
     use super::*;
 
     fn found(files: &[(&str, &str)]) -> Result<Vec<Script>, UsageError> {
@@ -136,7 +136,7 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let profiles = Profiles {
-            known: vec![Key {
+            known: vec![ObjectKey {
                 name: "smoke".into(),
                 about: None,
             }],

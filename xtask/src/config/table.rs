@@ -13,26 +13,26 @@ use crate::shell::Signal;
 /// The whole table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Table {
+pub struct ConfigTable {
     /// The tests that run when none is named; every test if it is left out.
     #[serde(default)]
     pub default_tests: Vec<String>,
     /// The server under test.
-    pub server: Server,
+    pub server: ServerConfig,
     /// How it says that it is well.
-    pub health: Health,
+    pub health: HealthConfig,
     /// The key for its protected routes.
     #[serde(default)]
-    pub key: Key,
+    pub key: KeyConfig,
     /// What it counts itself.
-    pub requests: Option<Requests>,
+    pub requests: Option<RequestsConfig>,
     /// What waits inside it, by its own metrics.
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<WaitingConfig>,
     /// How it samples its own stacks.
     pub profiler: Option<OwnProfiler>,
 }
 
-impl Table {
+impl ConfigTable {
     /// The feature with which the server is built where it is to sample its own stacks.
     pub fn profiler_feature(&self) -> Option<&str> {
         self.profiler.as_ref()?.feature.as_deref()
@@ -42,7 +42,7 @@ impl Table {
 /// `[server]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Server {
+pub struct ServerConfig {
     /// What messages call it.
     pub name: String,
     /// Where it is, or is started, if nothing else is said.
@@ -56,16 +56,16 @@ pub struct Server {
     pub build: Build,
     /// How it is started.
     #[serde(default)]
-    pub start: Start,
+    pub start: StartConfig,
     /// How it tells that it is ready.
     #[serde(default)]
-    pub ready: Ready,
+    pub ready: ReadyConfig,
     /// How it is stopped.
     #[serde(default)]
     pub stop: Stop,
 }
 
-impl Server {
+impl ServerConfig {
     /// How the names of its own functions begin, if it is a package of Rust.
     pub fn functions(&self) -> Option<String> {
         match &self.build {
@@ -104,7 +104,7 @@ pub enum Build {
 /// `[server.start]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Start {
+pub struct StartConfig {
     /// Its arguments.
     #[serde(default)]
     pub arguments: Vec<Argument>,
@@ -122,7 +122,7 @@ pub struct Start {
     pub ends_with_stdin: bool,
 }
 
-impl Start {
+impl StartConfig {
     /// Whether the caller's variable `name` is kept from the server.
     pub fn withholds(&self, name: &str) -> bool {
         let matches = |pattern: &String| match pattern.strip_suffix('*') {
@@ -136,7 +136,7 @@ impl Start {
 /// `[server.ready]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Ready {
+pub struct ReadyConfig {
     /// What the line on standard output that names its URL begins with; without it health alone tells.
     pub line: Option<String>,
     /// How long it may take.
@@ -144,7 +144,7 @@ pub struct Ready {
     pub within: Duration,
 }
 
-impl Default for Ready {
+impl Default for ReadyConfig {
     fn default() -> Self {
         Self {
             line: None,
@@ -177,7 +177,7 @@ impl Default for Stop {
 /// `[health]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Health {
+pub struct HealthConfig {
     /// What follows the base URL.
     pub path: String,
     /// Fields of the JSON answer that tell this server from others, whatever its health.
@@ -197,7 +197,7 @@ pub struct Health {
 /// `[key]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Key {
+pub struct KeyConfig {
     /// The key if `API_KEY` is not set.
     #[serde(default)]
     pub default: String,
@@ -250,7 +250,7 @@ impl Default for Header {
 /// `[requests]`: a Prometheus counter of the server's own with a label for the route.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Requests {
+pub struct RequestsConfig {
     /// What follows the base URL where the metrics are.
     pub path: String,
     /// The counter, or a histogram's `_count`.
@@ -276,7 +276,7 @@ pub struct OwnProfiler {
 /// `[waiting]`: metrics of the server's own, in Prometheus' text, that tell what it waits for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Waiting {
+pub struct WaitingConfig {
     /// What follows the base URL where the metrics are.
     pub path: String,
     /// What waits, in words, and the gauge that counts it.
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_least_is_enough() {
-        let table: Table = toml::from_str(LEAST).unwrap();
+        let table: ConfigTable = toml::from_str(LEAST).unwrap();
         assert!(matches!(table.server.build, Build::Package { package, .. } if package == "p"));
         assert_eq!(table.server.ready.within, Duration::from_secs(30));
         assert_eq!(table.server.stop.signal, Signal::TERM);
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn the_servers_own_variables_are_kept_from_it() {
-        let start: Start =
+        let start: StartConfig =
             toml::from_str("without = ['RUST_LOG', 'OWN_*']\nexcept = ['OWN_FAULTS']").unwrap();
         for (name, withheld) in [
             ("RUST_LOG", true),
@@ -350,7 +350,7 @@ mod tests {
             ("[key]\nheader = 'Bearer'", ["Authorization", "line 8"]),
             ("[other]\na = 1", ["other", "line 7"]),
         ] {
-            let error = toml::from_str::<Table>(&format!("{LEAST}{text}")).unwrap_err();
+            let error = toml::from_str::<ConfigTable>(&format!("{LEAST}{text}")).unwrap_err();
             for hint in hints {
                 assert!(error.to_string().contains(hint), "{hint}: {error}");
             }
@@ -361,7 +361,9 @@ mod tests {
             "{ command = ['c'] }",
         ] {
             let text = LEAST.replace("build.package = 'p'", &format!("build = {wrong}"));
-            let error = toml::from_str::<Table>(&text).unwrap_err().to_string();
+            let error = toml::from_str::<ConfigTable>(&text)
+                .unwrap_err()
+                .to_string();
             assert!(
                 error.contains("line 4") && error.contains("`command`"),
                 "{error}"

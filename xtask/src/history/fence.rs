@@ -102,7 +102,7 @@ impl Reference {
             return failed_row(value, levels);
         }
         let mut note = String::new();
-        let (state, line) = match judge(levels, value, measure.kind()) {
+        let (state, line) = match fence_of(levels, value, measure.kind()) {
             Fence::NotEnough => (PastState::Shown, None),
             Fence::Shown(line) => (PastState::Shown, Some(line)),
             Fence::Within(line) => (PastState::Within, Some(line)),
@@ -133,7 +133,7 @@ impl Reference {
 }
 
 /// Judges a value of this kind. Where more is better that is done with what a unit of it costs: its inverse.
-pub fn judge(levels: &[Vec<f64>], value: f64, kind: Kind) -> Fence {
+pub fn fence_of(levels: &[Vec<f64>], value: f64, kind: Kind) -> Fence {
     let floor = kind.floor_by_night();
     if !kind.more_is_better() {
         return judge_by_fence(levels, value, floor);

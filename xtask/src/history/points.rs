@@ -3,14 +3,14 @@
 use load_stats::fence::{self, Fence};
 use serde::Serialize;
 
-use super::fence::{failed_bound, judge};
+use super::fence::{failed_bound, fence_of};
 use super::read::Entry;
 use super::references::unfit;
 use crate::record::{Kind, Measure, Outcome};
 
 /// One run's value.
 #[derive(Debug, Clone, Serialize)]
-pub struct Point {
+pub struct HistoryPoint {
     /// Index of the run in its series.
     pub index: usize,
     /// The run.
@@ -47,7 +47,7 @@ pub struct Edges {
 }
 
 /// Every run's value of `measure`; a new level begins at each run of `starts`.
-pub fn points(entries: &[&Entry], measure: &Measure, starts: &[usize]) -> Vec<Point> {
+pub fn points(entries: &[&Entry], measure: &Measure, starts: &[usize]) -> Vec<HistoryPoint> {
     let mut levels: Vec<Vec<f64>> = vec![Vec::new()];
     let mut out = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -62,7 +62,7 @@ pub fn points(entries: &[&Entry], measure: &Measure, starts: &[usize]) -> Vec<Po
         let version = |what: &str, version: Option<&String>| {
             format!("{what} {}", version.map_or("unknown", String::as_str))
         };
-        out.push(Point {
+        out.push(HistoryPoint {
             index,
             run: line.run.clone(),
             at: line.at.clone(),
@@ -98,7 +98,7 @@ fn edges(kind: Kind, levels: &[Vec<f64>]) -> Option<Edges> {
     }
     // The fence is the same whatever value it is asked about.
     let any = *levels.iter().flatten().next_back()?;
-    let judged = judge(levels, any, kind);
+    let judged = fence_of(levels, any, kind);
     match judged {
         Fence::Shown(line) | Fence::Within(line) | Fence::Better(line) | Fence::Suspect(line) => {
             Some(Edges {
@@ -111,7 +111,7 @@ fn edges(kind: Kind, levels: &[Vec<f64>]) -> Option<Edges> {
     }
 }
 
-impl Point {
+impl HistoryPoint {
     /// Whether the value lies on the worse side of its fence, and there were enough runs for a verdict.
     pub fn is_beyond(&self, kind: Kind) -> bool {
         self.fence.is_some_and(|fence| {
@@ -130,7 +130,7 @@ mod tests {
     use super::super::testing;
     use super::*;
 
-    fn all_points(past: &super::super::Past, starts: &[usize]) -> Vec<Point> {
+    fn all_points(past: &super::super::Past, starts: &[usize]) -> Vec<HistoryPoint> {
         let entries: Vec<&Entry> = past.entries.iter().collect();
         points(&entries, entries[0].numbers.keys().next().unwrap(), starts)
     }

@@ -64,7 +64,7 @@ impl Entry {
 }
 
 /// What one line of the file turned out to be.
-enum Read {
+enum ParsedLine {
     Test(Box<Line>),
     Accepted(Accepted),
     Ratio(Ratio),
@@ -116,14 +116,14 @@ fn collect(
             continue;
         }
         let line = match one(&text) {
-            Ok(Read::Test(line)) => *line,
-            Ok(Read::Accepted(accepted)) => {
+            Ok(ParsedLine::Test(line)) => *line,
+            Ok(ParsedLine::Accepted(accepted)) => {
                 if !past.accepted.contains(&accepted) {
                     past.accepted.push(accepted);
                 }
                 continue;
             }
-            Ok(Read::Ratio(ratio)) => {
+            Ok(ParsedLine::Ratio(ratio)) => {
                 if known_ratios.insert(ratio.identity()) {
                     past.ratios.push(ratio);
                 }
@@ -269,21 +269,21 @@ pub fn identity(line: &Line, numbers: &BTreeMap<Measure, f64>) -> u64 {
     hasher.finish()
 }
 
-fn one(text: &[u8]) -> Result<Read, String> {
+fn one(text: &[u8]) -> Result<ParsedLine, String> {
     let corrupted = |error: serde_json::Error| format!("is corrupted ({error})");
     let value: Value = versioned(text, HISTORY_VERSION)?;
     if value.get("accepted").is_some() {
         let line: AcceptedLine = serde_json::from_value(value).map_err(corrupted)?;
         time(line.accepted.since())?;
-        return Ok(Read::Accepted(line.accepted));
+        return Ok(ParsedLine::Accepted(line.accepted));
     }
     if value.get("ratio").is_some() {
         let line: RatioLine = serde_json::from_value(value).map_err(corrupted)?;
         time(&line.ratio.at)?;
-        return Ok(Read::Ratio(line.ratio));
+        return Ok(ParsedLine::Ratio(line.ratio));
     }
     let line: Line = serde_json::from_value(value).map_err(corrupted)?;
-    Ok(Read::Test(Box::new(line)))
+    Ok(ParsedLine::Test(Box::new(line)))
 }
 
 /// A date and time in UTC as the history writes it.

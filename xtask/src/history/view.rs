@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::fence::Reference;
 use super::key::Key;
-use super::points::{Point, points};
+use super::points::{HistoryPoint, points};
 use super::read::{Entry, Past};
 use super::references::telling;
 use crate::cli::History;
@@ -28,14 +28,14 @@ pub struct ComparableRuns {
     /// What is to be said of the newest run's references.
     pub note: String,
     /// Accepted changes that fall among the runs.
-    pub accepted: Vec<Mark>,
+    pub accepted: Vec<AcceptedMark>,
     /// The metrics.
     pub metrics: Vec<Metric>,
 }
 
 /// An accepted change.
 #[derive(Debug, Clone, Serialize)]
-pub struct Mark {
+pub struct AcceptedMark {
     /// Index of the first run that has it; the number of runs if none has.
     pub index: usize,
     /// The revision.
@@ -52,14 +52,14 @@ pub struct Metric {
     /// The newest run's value against the ones before it.
     pub last: PastRow,
     /// Every run's value, the oldest first.
-    pub points: Vec<Point>,
+    pub points: Vec<HistoryPoint>,
     /// Changes of level, the oldest first.
-    pub changes: Vec<Change>,
+    pub changes: Vec<LevelChange>,
 }
 
 /// A change of level.
 #[derive(Debug, Clone, Serialize)]
-pub struct Change {
+pub struct LevelChange {
     /// Index of the first run at the new level.
     pub index: usize,
     /// Its date, in UTC.
@@ -97,9 +97,9 @@ fn one(past: &Past, key: &Key) -> Option<ComparableRuns> {
     let (newest, before) = entries.split_last()?;
     let reference = Reference::among(past, key, before);
     let judged = reference.compare(&newest.numbers);
-    let accepted: Vec<Mark> = past
+    let accepted: Vec<AcceptedMark> = past
         .places(&entries, &key.test)
-        .map(|(index, accepted)| Mark {
+        .map(|(index, accepted)| AcceptedMark {
             index,
             commit: accepted.commit.clone(),
             why: accepted.why.clone(),
@@ -128,8 +128,8 @@ fn one(past: &Past, key: &Key) -> Option<ComparableRuns> {
 }
 
 /// Changes of level beyond the metric's floor among the newest runs that show what a revision is like.
-fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
-    let telling: Vec<&Point> = points
+fn changes(entries: &[&Entry], points: &[HistoryPoint], kind: Kind) -> Vec<LevelChange> {
+    let telling: Vec<&HistoryPoint> = points
         .iter()
         .filter(|point| telling(entries[point.index]))
         .collect();
@@ -144,7 +144,7 @@ fn changes(entries: &[&Entry], points: &[Point], kind: Kind) -> Vec<Change> {
             Kind::Failed => (point.after - point.before).abs() > kind.floor_by_night(),
             _ => change.abs() > kind.floor_by_night(),
         };
-        large.then(|| Change {
+        large.then(|| LevelChange {
             index: first.index,
             at: first.at.clone(),
             from: last.commit.clone(),

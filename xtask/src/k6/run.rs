@@ -17,9 +17,9 @@ mod threshold;
 pub use archive::{Archive, archive};
 pub use duration::short;
 pub use invoke::{Invocation, Ran, Stopped};
-pub use log::{Entry, Said};
 #[cfg(test)]
 pub use log::{FailedAnswer, Failures};
+pub use log::{LogEntry, Said};
 pub use options::{Options, belongs_behind, without_values};
 pub use progress::Place;
 pub use shape::{Shape, inspect};

@@ -35,7 +35,7 @@ pub fn planned(test: &str, shape: &Shape) -> TestRecord {
 ///
 /// `as_planned` says whether k6 made the load of its plan, and no argument of the user's another; `probed` what is wrong
 /// with the server's answers, looked at one by one. The notice is what is to be known though it fails nothing.
-pub fn judge(
+pub fn judge_test(
     test: &str,
     shape: &Shape,
     args: &Running,

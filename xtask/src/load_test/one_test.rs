@@ -158,7 +158,7 @@ impl Run<'_> {
         }
         let as_planned = self.options.as_planned;
         let (mut record, notice) =
-            judge::judge(&test, shape, self.args, as_planned, &measured, probed);
+            judge::judge_test(&test, shape, self.args, as_planned, &measured, probed);
         // Where k6 itself lacked what it needs the verdict says so, and nothing broke.
         let is_generators = record.outcome == Outcome::CouldNotRun;
         let broken = judge::broken(&measured).filter(|_| !is_generators);

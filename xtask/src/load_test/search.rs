@@ -29,7 +29,7 @@ use crate::{capacity, github, report, ui};
 use asked::{PROFILE, users_for};
 use step::{never_ended, only_dropped, purpose, step_record, told};
 
-pub use asked::{MOST, Plan};
+pub use asked::{MOST, SearchPlan};
 pub use sides::{Begin, Searches};
 
 /// So many steps in a row may come to nothing for other programs before the machine is taken to be too busy.
@@ -37,7 +37,7 @@ const MOST_LOST: u32 = 3;
 
 /// A search under way.
 struct Searching<'a> {
-    search: &'a Plan,
+    search: &'a SearchPlan,
     /// Which of the tests it is.
     index: usize,
     finder: Search,
@@ -146,7 +146,7 @@ impl Run<'_> {
     /// the last server beside what ended the search.
     pub(super) fn search_tests(
         &mut self,
-        search: &Plan,
+        search: &SearchPlan,
         server: Server,
         binary: Option<&Path>,
     ) -> (anyhow::Result<()>, Option<Server>) {
@@ -164,7 +164,7 @@ impl Run<'_> {
 
     fn search_test(
         &mut self,
-        search: &Plan,
+        search: &SearchPlan,
         index: usize,
         server: &mut Option<Server>,
         binary: Option<&Path>,
@@ -193,7 +193,7 @@ impl Run<'_> {
     fn search_in(
         &mut self,
         dir: &Path,
-        search: &Plan,
+        search: &SearchPlan,
         index: usize,
         server: &mut Option<Server>,
         binary: Option<&Path>,
@@ -358,7 +358,7 @@ mod tests {
 
     /// What a search says that `ended` so after `answers`, when k6 took `k6_cpu` of the machine.
     fn concluded(answers: &[(u64, Answer)], ended: SearchEnd, k6_cpu: f64) -> TestRecord {
-        let search = Plan {
+        let search = SearchPlan {
             unit: LoadUnit::Users,
             resolution: 0.05,
             budget: Duration::from_secs(600),

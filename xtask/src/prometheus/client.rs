@@ -25,7 +25,7 @@ pub struct Client {
 
 /// Samples that were not taken, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct WriteRefused {
     /// Why, in a few words.
     pub why: String,
     /// Whether another try may help.
@@ -75,12 +75,12 @@ impl Client {
     ///
     /// # Errors
     /// If they were not taken.
-    pub fn write(&self, series: &[Series]) -> Result<(), Refused> {
+    pub fn write(&self, series: &[Series]) -> Result<(), WriteRefused> {
         let response = self.post(series)?;
         if response.status().is_success() {
             return Ok(());
         }
-        Err(Refused {
+        Err(WriteRefused {
             again: response.status().is_server_error(),
             why: said(response),
         })
@@ -108,8 +108,8 @@ impl Client {
         Some(body["data"].take())
     }
 
-    fn post(&self, series: &[Series]) -> Result<Response, Refused> {
-        let body = wire::body(series).map_err(|error| Refused {
+    fn post(&self, series: &[Series]) -> Result<Response, WriteRefused> {
+        let body = wire::body(series).map_err(|error| WriteRefused {
             why: error.to_string(),
             again: false,
         })?;
@@ -120,7 +120,7 @@ impl Client {
             .header("Content-Type", "application/x-protobuf")
             .header("X-Prometheus-Remote-Write-Version", "0.1.0")
             .body(body);
-        identified(request).send().map_err(|error| Refused {
+        identified(request).send().map_err(|error| WriteRefused {
             why: http::why(&error),
             again: true,
         })

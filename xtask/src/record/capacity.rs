@@ -2,7 +2,7 @@
 
 use k6_summary::{Quantity, Unit};
 pub use load_stats::capacity::Role as StepRole;
-use load_stats::capacity::{Confirmed, Interval};
+use load_stats::capacity::{Confirmed, LoadInterval};
 use serde::{Deserialize, Serialize};
 
 use super::share;
@@ -24,7 +24,7 @@ pub struct CapacityRecord {
     /// Every step, in the order in which they were measured.
     pub steps: Vec<StepRecord>,
     /// Where the edge lies.
-    pub interval: Interval,
+    pub interval: LoadInterval,
     /// The probability that it lies there, 0 to 1; 0 if nobody knows, since each step was believed at once.
     pub level: f64,
     /// What the longer steps at the end said.
@@ -227,7 +227,7 @@ impl CapacityRecord {
 
     /// The load that it holds, in a few words.
     pub fn answer(&self) -> String {
-        let Interval { at_least, below } = self.interval;
+        let LoadInterval { at_least, below } = self.interval;
         let words = |load| self.unit.counted(load);
         match below {
             Some(below) if at_least == 0.0 => format!("less than {}", words(below)),
@@ -248,7 +248,7 @@ impl CapacityRecord {
 
     /// What is known, in a few words.
     pub fn known(&self) -> String {
-        let Interval { at_least, below } = self.interval;
+        let LoadInterval { at_least, below } = self.interval;
         let is_none = at_least == 0.0;
         let known = match below {
             Some(below) if is_none && below <= 1.0 => {
@@ -353,7 +353,7 @@ mod tests {
                     &["p95 of requests is 512 ms\n  more"],
                 ),
             ],
-            interval: Interval { at_least, below },
+            interval: LoadInterval { at_least, below },
             level: 0.95,
             confirmed: Confirmed::default(),
             ended,

@@ -57,7 +57,7 @@ pub struct Comparison {
     #[serde(default)]
     pub is_same: bool,
     /// The tests.
-    pub tests: Vec<TestRecord>,
+    pub tests: Vec<TestComparison>,
     /// The functions of the tests that are worse or better.
     #[serde(default)]
     pub sampled: Vec<Sampled>,
@@ -104,7 +104,7 @@ pub struct Found {
 /// A test of a comparison.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct TestRecord {
+pub struct TestComparison {
     /// Its name.
     pub name: String,
     /// Pairs that the verdict rests on: as many as there were when it was reached.
@@ -157,12 +157,12 @@ pub enum Change {
 
 impl Comparison {
     /// The regressions, as (test, metric).
-    pub fn regressions(&self) -> impl Iterator<Item = (&TestRecord, &MetricRecord)> {
+    pub fn regressions(&self) -> impl Iterator<Item = (&TestComparison, &MetricRecord)> {
         self.of(Change::Regression)
     }
 
     /// The metrics of which `change` is made, as (test, metric).
-    pub fn of(&self, change: Change) -> impl Iterator<Item = (&TestRecord, &MetricRecord)> {
+    pub fn of(&self, change: Change) -> impl Iterator<Item = (&TestComparison, &MetricRecord)> {
         self.tests.iter().flat_map(move |test| {
             let those = move |metric: &&MetricRecord| metric.change == change;
             test.metrics

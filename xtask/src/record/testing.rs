@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use load_stats::capacity::{Confirmed, Interval};
+use load_stats::capacity::{Confirmed, LoadInterval};
 use ring::digest::{SHA256, digest};
 
 use super::{
@@ -39,7 +39,7 @@ pub fn searched(
         step_s: 10.0,
         confirm_s: 0.0,
         steps: Vec::new(),
-        interval: Interval { at_least, below },
+        interval: LoadInterval { at_least, below },
         level: 0.0,
         confirmed: Confirmed::default(),
         ended,

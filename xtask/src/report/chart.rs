@@ -29,7 +29,7 @@ pub struct Chart {
     /// What x is.
     pub x: Axis,
     /// The lines, by rising x.
-    pub lines: Vec<Line>,
+    pub lines: Vec<ChartLine>,
     /// Place, lower and upper edge of what `band_name` says. An edge that is no finite number is a gap.
     pub band: Vec<(f64, f64, f64)>,
     /// What the band is.
@@ -69,7 +69,7 @@ pub enum Axis {
 
 /// A line of a chart.
 #[derive(Debug)]
-pub struct Line {
+pub struct ChartLine {
     /// Its name, in the legend.
     pub name: Text,
     /// Its points.
@@ -101,13 +101,13 @@ pub struct Point {
     /// What it is; the line, the value and the place if left out.
     pub title: Option<Text>,
     /// How it is drawn.
-    pub shape: Shape,
+    pub shape: PointShape,
 }
 
 /// How a point is drawn: points that differ in kind are told apart without colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Shape {
+pub enum PointShape {
     /// It is not seen, but says what it is.
     Hidden,
     /// A full dot.
@@ -149,14 +149,14 @@ impl Chart {
     }
 }
 
-impl Line {
+impl ChartLine {
     /// A joined line through pairs of x and y.
     pub fn through(name: &str, points: &[(f64, f64)]) -> Self {
         let points = points.iter().map(|(x, y)| Point {
             x: *x,
             y: *y,
             title: None,
-            shape: Shape::Hidden,
+            shape: PointShape::Hidden,
         });
         Self {
             name: name.into(),

@@ -5,7 +5,7 @@ mod trends;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::runs::{Found, Runs};
+use super::runs::{FoundRun, Runs};
 use super::template;
 use super::text::Text;
 use super::view::{self, Tone};
@@ -25,7 +25,7 @@ pub fn index_page(runs: &Runs, accepted: Vec<Accepted>) -> anyhow::Result<String
     )
 }
 
-fn row(found: &Found) -> Value {
+fn row(found: &FoundRun) -> Value {
     let run = &found.record;
     let revision = run.revision.as_ref();
     let commit = revision.map(|it| it.commit.as_str());

@@ -10,7 +10,7 @@ use dashboard::Dashboard;
 use distribution::Distribution;
 pub use usage::Usage;
 
-use super::chart::{Axis, Chart, Form, Line};
+use super::chart::{Axis, Chart, ChartLine, Form};
 use super::text::Text;
 use crate::record::TestRecord;
 
@@ -67,7 +67,9 @@ pub fn over_time(
     let mut charts: Vec<Chart> = Vec::new();
     let mut add = |title: &str, unit: &str, curves: &[(&str, Curve)]| {
         let curves = curves.iter().filter(|(_, curve)| !curve.is_empty());
-        let lines: Vec<Line> = curves.map(|(name, it)| Line::through(name, it)).collect();
+        let lines: Vec<ChartLine> = curves
+            .map(|(name, it)| ChartLine::through(name, it))
+            .collect();
         if !lines.is_empty() {
             charts.push(Chart {
                 lines,
@@ -132,7 +134,7 @@ pub fn over_time(
         } else {
             "run before"
         };
-        let then = then.map(|curve| Line::through(name, &curve).drawn(Form::Before));
+        let then = then.map(|curve| ChartLine::through(name, &curve).drawn(Form::Before));
         chart.lines.extend(then);
         if &*chart.title == LATENCY {
             chart.bounds = bounds(test);

@@ -8,14 +8,14 @@ use crate::record::{RunRecord, SCHEMA_VERSION, versioned};
 #[derive(Debug, Default)]
 pub struct Runs {
     /// The runs.
-    pub found: Vec<Found>,
+    pub found: Vec<FoundRun>,
     /// What was left out, and why.
     pub skipped: Vec<String>,
 }
 
 /// A run in its folder.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundRun {
     /// The folder's name.
     pub folder: String,
     /// Its record.
@@ -38,7 +38,7 @@ impl Runs {
                 continue;
             }
             match read(&folder.path()) {
-                Ok(record) => past.found.push(Found {
+                Ok(record) => past.found.push(FoundRun {
                     folder: name,
                     record,
                     has_page: folder.path().join("report.html").is_file(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::config::{Build, Server};
+use crate::config::{Build, ServerConfig};
 use crate::shell::{self, Cmd, Process, Shell, Stream, cmd, locked};
 use crate::ui;
 
@@ -49,7 +49,7 @@ pub struct Checkout<'a> {
 /// # Errors
 /// If the build fails: the compiler has said why. If an interruption arrives.
 pub fn build(
-    server: &Server,
+    server: &ServerConfig,
     root: &Path,
     instead: &str,
     feature: Option<&str>,
@@ -123,7 +123,7 @@ fn program(
 
 /// Which compiler cargo uses in `tree`, as it names itself; variables in `without` are not the tree's. None if the table
 /// has another command.
-pub fn compiler(server: &Server, tree: &Path, without: &[String]) -> Option<String> {
+pub fn compiler(server: &ServerConfig, tree: &Path, without: &[String]) -> Option<String> {
     let Build::Package { .. } = server.build else {
         return None;
     };
@@ -147,7 +147,7 @@ pub struct BuildAhead {
 impl BuildAhead {
     /// Begins to build the server of the tree `root` with cargo, with `feature`; `None` if the table has another command or cargo cannot
     /// be started, which [`build`] will say.
-    pub fn begin(server: &Server, root: &Path, feature: Option<&str>) -> Option<Self> {
+    pub fn begin(server: &ServerConfig, root: &Path, feature: Option<&str>) -> Option<Self> {
         let Build::Package {
             package, binary, ..
         } = &server.build
@@ -176,7 +176,7 @@ impl BuildAhead {
     ///
     /// # Errors
     /// If an interruption arrives.
-    pub fn wait(mut self, server: &Server) -> anyhow::Result<()> {
+    pub fn wait(mut self, server: &ServerConfig) -> anyhow::Result<()> {
         let progress = ui::Progress::of(&format!("building {}", server.name));
         *locked(&self.progress) = Some(progress);
         self.process.wait_within(LIMIT).map(drop)

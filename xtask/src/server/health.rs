@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::requests::Requests;
-use crate::config::{self, Table};
+use crate::config::{self, ConfigTable};
 use crate::http::{self, root_cause};
 use crate::secret::Secret;
 
@@ -55,7 +55,7 @@ pub struct Alive {
 pub struct Prober {
     client: Client,
     base_url: String,
-    table: Table,
+    table: ConfigTable,
     /// How often it was asked for its health, by all clones of this prober.
     asked: Arc<AtomicU64>,
 }
@@ -66,7 +66,7 @@ impl Prober {
     ///
     /// # Errors
     /// If the HTTP client cannot be set up.
-    pub fn new(table: &Table, base_url: &str) -> anyhow::Result<Self> {
+    pub fn new(table: &ConfigTable, base_url: &str) -> anyhow::Result<Self> {
         let client = http::client_for(base_url)?
             .pool_max_idle_per_host(0)
             .build()
@@ -85,7 +85,7 @@ impl Prober {
     }
 
     /// What is known of the server.
-    pub fn table(&self) -> &Table {
+    pub fn table(&self) -> &ConfigTable {
         &self.table
     }
 
@@ -135,7 +135,7 @@ impl Prober {
                 false => Health::Foreign(format!("the answer broke off: {}", root_cause(&error))),
             };
         }
-        judge(&self.table.health, &self.table.server.name, status, &body)
+        health_of(&self.table.health, &self.table.server.name, status, &body)
     }
 
     /// How many requests the server has counted; `None` if it has no such metrics, or shows them to others only.
@@ -155,7 +155,7 @@ impl Prober {
     }
 
     /// Which of the metrics tell what waits inside the server, if the table says so.
-    pub fn waiting(&self) -> Option<&config::Waiting> {
+    pub fn waiting(&self) -> Option<&config::WaitingConfig> {
         self.table.waiting.as_ref()
     }
 
@@ -186,7 +186,7 @@ impl Prober {
     }
 }
 
-fn judge(table: &config::Health, name: &str, status: StatusCode, body: &[u8]) -> Health {
+fn health_of(table: &config::HealthConfig, name: &str, status: StatusCode, body: &[u8]) -> Health {
     let answer: Option<Value> = serde_json::from_slice(body).ok();
     let field = |name: &String| answer.as_ref().and_then(|answer| answer.get(name));
     let wrong = |(name, wanted): &(&String, &Value)| field(name) != Some(*wanted);
@@ -246,7 +246,7 @@ mod tests {
 
     fn ours(status: StatusCode, body: &[u8]) -> Health {
         let table = config::testing::ours().table;
-        judge(&table.health, &table.server.name, status, body)
+        health_of(&table.health, &table.server.name, status, body)
     }
 
     #[test]
@@ -312,8 +312,8 @@ mod tests {
 
     #[test]
     fn without_fields_the_status_decides() {
-        let table: config::Health = toml::from_str("path = '/'").unwrap();
-        let judge = |status| judge(&table, "files", status, b"<html>");
+        let table: config::HealthConfig = toml::from_str("path = '/'").unwrap();
+        let judge = |status| health_of(&table, "files", status, b"<html>");
         assert!(matches!(judge(StatusCode::OK), Health::Healthy(_)));
         assert!(matches!(judge(StatusCode::BAD_GATEWAY), Health::Foreign(_)));
     }

@@ -9,14 +9,14 @@ use crate::record::EndpointRecord;
 /// Requests by method, route and status.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Requests {
-    series: BTreeMap<Series, Counts>,
+    series: BTreeMap<RequestLabels, Counts>,
     /// How many of them were our own questions for the server's health.
     pub own: u64,
 }
 
 /// What tells requests apart; empty where the server does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Series {
+struct RequestLabels {
     route: String,
     method: String,
     status: String,
@@ -31,7 +31,7 @@ struct Counts {
 
 impl Requests {
     /// Reads the server's metrics; `None` if they do not have the counter.
-    pub fn read(table: &config::Requests, text: &str) -> Option<Self> {
+    pub fn read(table: &config::RequestsConfig, text: &str) -> Option<Self> {
         let found = parse(table, text);
         (!found.series.is_empty()).then_some(found)
     }
@@ -63,7 +63,7 @@ impl Requests {
 
     /// What each endpoint was asked; nothing if the server does not tell methods and statuses apart. Our own questions, for
     /// the metrics and for the health at `health`, are left out.
-    pub fn endpoints(&self, table: &config::Requests, health: &str) -> Vec<EndpointRecord> {
+    pub fn endpoints(&self, table: &config::RequestsConfig, health: &str) -> Vec<EndpointRecord> {
         if table.method.is_none() || table.status.is_none() {
             return Vec::new();
         }
@@ -158,7 +158,7 @@ impl fmt::Display for Requests {
 }
 
 /// Sums up the samples of the counter, and of the histogram that it is of.
-fn parse(table: &config::Requests, text: &str) -> Requests {
+fn parse(table: &config::RequestsConfig, text: &str) -> Requests {
     let bucket = table.counter.strip_suffix("_count");
     let bucket = bucket.map(|name| format!("{name}_bucket"));
     let mut found = Requests::default();
@@ -175,7 +175,7 @@ fn parse(table: &config::Requests, text: &str) -> Requests {
             let found = name.as_deref().and_then(label);
             found.unwrap_or_default().to_owned()
         };
-        let series = Series {
+        let series = RequestLabels {
             route: route.to_owned(),
             method: other(&table.method),
             status: other(&table.status),
@@ -273,7 +273,7 @@ mod tests {
         let near = |value: Option<f64>, expected: f64| (value.unwrap() - expected).abs() < 1e-9;
         assert!(near(it.med_ms, 10.0 + 10.0 * 5.0 / 55.0), "{it:?}");
         assert!(near(it.p95_ms, 10.0 + 10.0 * 50.0 / 55.0), "{it:?}");
-        let unlabelled = config::Requests {
+        let unlabelled = config::RequestsConfig {
             status: None,
             ..table
         };

@@ -34,14 +34,14 @@ const PAGE: [u8; 4096] = [0x5a; 4096];
 #[derive(Debug)]
 pub struct Resources {
     stop: Sender<()>,
-    thread: JoinHandle<Vec<Look>>,
+    thread: JoinHandle<Vec<ResourceLook>>,
     pid: Option<u32>,
     flushes_alone: Option<f64>,
 }
 
 /// One look; what is not known is left out.
 #[derive(Debug)]
-struct Look {
+struct ResourceLook {
     at: Instant,
     /// CPU time in user mode and in the kernel since the process began, in seconds.
     cpu_s: Option<(f64, f64)>,
@@ -76,7 +76,7 @@ impl Resources {
         let commits = table.as_ref().is_some_and(|table| table.commits.is_some());
         let flushes_alone = data.filter(|_| commits).and_then(flushes_alone);
         let (stop, stopped) = channel();
-        let look = move || Look {
+        let look = move || ResourceLook {
             cpu_s: pid.and_then(cpu_s),
             threads: pid.map(cpu_by_thread).unwrap_or_default(),
             connections: pid.and(port).and_then(connections),
@@ -121,15 +121,17 @@ impl Resources {
 }
 
 /// What looks come to.
-struct Seen {
+struct ResourceSummary {
     record: ResourcesRecord,
     /// The busiest thread.
     thread: Option<u32>,
 }
 
-fn summed_up(looks: &[Look], cores: f64) -> Seen {
+fn summed_up(looks: &[ResourceLook], cores: f64) -> ResourceSummary {
     let pairs = || looks.windows(2).map(|pair| (&pair[0], &pair[1]));
-    let time = |(from, to): (&Look, &Look)| (to.at - from.at).as_secs_f64().max(f64::EPSILON);
+    let time = |(from, to): (&ResourceLook, &ResourceLook)| {
+        (to.at - from.at).as_secs_f64().max(f64::EPSILON)
+    };
     let cpu = |part: fn((f64, f64)) -> f64| {
         let shares = pairs().filter_map(|(from, to)| {
             Some((part(to.cpu_s?) - part(from.cpu_s?)) / time((from, to)) / cores)
@@ -137,7 +139,7 @@ fn summed_up(looks: &[Look], cores: f64) -> Seen {
         when_busy(shares.collect())
     };
     let used = |id: &u32| {
-        let ns = |look: Option<&Look>| look.and_then(|look| look.threads.get(id)).copied();
+        let ns = |look: Option<&ResourceLook>| look.and_then(|look| look.threads.get(id)).copied();
         // One that began meanwhile had used nothing.
         ns(looks.last())
             .unwrap_or(0)
@@ -173,10 +175,10 @@ fn summed_up(looks: &[Look], cores: f64) -> Seen {
         connections: looks.iter().filter_map(|look| look.connections).max(),
         ..ResourcesRecord::default()
     };
-    Seen { record, thread }
+    ResourceSummary { record, thread }
 }
 
-fn longest_queue(looks: &[Look]) -> Option<QueueRecord> {
+fn longest_queue(looks: &[ResourceLook]) -> Option<QueueRecord> {
     let mut queues: HashMap<&str, Vec<f64>> = HashMap::new();
     for (name, length) in looks.iter().flat_map(|look| &look.metrics.queues) {
         queues.entry(name).or_default().push(*length);
@@ -249,7 +251,7 @@ fn flushes_alone(folder: &Path) -> Option<f64> {
 
 impl Metrics {
     /// Reads what `table` names. Series of one name are added up.
-    fn of(table: &config::Waiting, text: &str) -> Self {
+    fn of(table: &config::WaitingConfig, text: &str) -> Self {
         let sum = |name: &str| {
             let values = samples(text).filter(|(its, ..)| *its == name);
             values.map(|(.., value)| value).reduce(|a, b| a + b)
@@ -271,8 +273,14 @@ impl Metrics {
 mod tests {
     use super::*;
 
-    fn look(start: Instant, at_ms: u64, cpu_s: (f64, f64), thread_ms: u64, queue: f64) -> Look {
-        Look {
+    fn look(
+        start: Instant,
+        at_ms: u64,
+        cpu_s: (f64, f64),
+        thread_ms: u64,
+        queue: f64,
+    ) -> ResourceLook {
+        ResourceLook {
             at: start + Duration::from_millis(at_ms),
             cpu_s: Some(cpu_s),
             threads: HashMap::from([(7, thread_ms * 1_000_000), (8, 1)]),
@@ -318,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_servers_own_metrics_are_read_by_name() {
-        let table: config::Waiting = toml::from_str(
+        let table: config::WaitingConfig = toml::from_str(
             "path = '/metrics'\nqueues = { writes = 'q', none = 'absent' }\ncommits = 'c_seconds'",
         )
         .unwrap();

@@ -95,7 +95,7 @@ pub fn start(start: &Start<'_>) -> anyhow::Result<Ready> {
 
 fn command<'sh>(
     sh: &'sh xshell::Shell,
-    table: &config::Start,
+    table: &config::StartConfig,
     program: &Path,
     values: &Values<'_>,
 ) -> Cmd<'sh> {

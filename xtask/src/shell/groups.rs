@@ -20,12 +20,12 @@ pub const GUARDIAN: &str = "__guardian";
 /// How long the guardian lets a group end by itself; a whole clean-up stays below two seconds.
 const GRACE: Duration = Duration::from_millis(1000);
 
-static LIVE: Mutex<Live> = Mutex::new(Live {
+static LIVE: Mutex<LiveGroups> = Mutex::new(LiveGroups {
     groups: Vec::new(),
     guardian: None,
 });
 
-struct Live {
+struct LiveGroups {
     groups: Vec<Pid>,
     guardian: Option<ChildStdin>,
 }
@@ -78,7 +78,7 @@ pub fn kill_all() {
     }
 }
 
-impl Live {
+impl LiveGroups {
     fn tell(&mut self, sign: char, group: Pid) {
         if let Some(pipe) = &mut self.guardian
             && writeln!(pipe, "{sign}{}", group.as_raw_nonzero()).is_err()

@@ -103,11 +103,11 @@ struct Line {
     grid: Vec<f64>,
     stats: Vec<String>,
     load_test: Value,
-    metrics: BTreeMap<String, Percentiles>,
+    metrics: BTreeMap<String, PercentileGrid>,
 }
 
 #[derive(Deserialize)]
-struct Percentiles {
+struct PercentileGrid {
     #[serde(default)]
     grid: Vec<Option<f64>>,
 }

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use k6_summary::{Merged, Summary};
 
 use super::super::collect::Collected;
-use super::super::judge::judge;
+use super::super::judge::judge_runners;
 use super::super::planned::Planned;
 use super::super::watch::Conclusion;
-use crate::k6::{Entry, Said};
+use crate::k6::{LogEntry, Said};
 use crate::record::{Outcome, TestRecord};
 
 /// Of four runners whose requests all failed, in k6's words: an error, or an answer.
@@ -23,7 +23,7 @@ fn judged(line: &str) -> TestRecord {
     let summary = Summary::parse(dead).unwrap();
     let mut said = Said::default();
     for _ in 0..summary.failed_http_requests() {
-        said.take(&Entry::of(line).unwrap());
+        said.take(&LogEntry::of(line).unwrap());
     }
     let collected = Collected {
         runners: Vec::new(),
@@ -37,7 +37,7 @@ fn judged(line: &str) -> TestRecord {
         ends: Vec::new(),
         cause: None,
     };
-    judge(&planned, Some(&ran), collected, SystemTime::now()).0
+    judge_runners(&planned, Some(&ran), collected, SystemTime::now()).0
 }
 
 #[test]

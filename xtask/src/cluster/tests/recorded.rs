@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::super::objects::{Change, Object};
+use super::super::objects::{Object, WatchEvent};
 use super::super::seen::{Seen, Wanted};
 use super::super::watch::{Conclusion, Step, Watcher};
 
@@ -23,7 +23,7 @@ enum Line {
 struct At {
     at: f64,
     #[serde(flatten)]
-    change: Change,
+    change: WatchEvent,
 }
 
 macro_rules! recorded {

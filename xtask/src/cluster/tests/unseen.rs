@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::seen::{Kind, Seen, Wanted};
-use super::super::watch::{State, Step, Watcher};
+use super::super::seen::{ObjectKind, Seen, Wanted};
+use super::super::watch::{Step, WatchState, Watcher};
 
 fn wanted() -> Wanted {
     Wanted {
@@ -85,7 +85,7 @@ fn event(about: &str, reason: &str, message: &str) -> Value {
 fn end(seen: &Seen) -> (Step, u8, String, u64) {
     let mut watcher = Watcher::new(wanted());
     for second in 0..3600 {
-        let State {
+        let WatchState {
             step, conclusion, ..
         } = watcher.observe(seen, Duration::from_secs(second));
         if let Some(conclusion) = conclusion {
@@ -344,7 +344,7 @@ fn a_list_tells_what_is_gone_and_an_old_change_nothing() {
     tell(&mut seen, "ADDED", of("9", ended("2", 0, "Completed")));
     tell(&mut seen, "MODIFIED", of("7", running("2")));
     let list = json!({"items": [of("9", ended("2", 0, "Completed"))]});
-    seen.reconcile(Kind::Pods, serde_json::from_value(list).unwrap());
+    seen.reconcile(ObjectKind::Pods, serde_json::from_value(list).unwrap());
     let (step, exit, sentence, _) = end(&seen);
     assert_eq!((step, exit), (Step::Ended, 1));
     assert_eq!(

@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 512 * 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
 
 /// What the reading thread reports.
-enum Event {
+enum Arrival {
     /// The answer has begun; its length, if the server tells.
     Began(Option<u64>),
     /// More bytes.
@@ -50,7 +50,7 @@ pub fn download(
     // the program or when it finds nobody to report to.
     std::thread::spawn(move || {
         if let Err(reason) = fetch(url, connect, answer, &sender) {
-            let _nobody_listens = sender.send(Event::Failed(reason));
+            let _nobody_listens = sender.send(Arrival::Failed(reason));
         }
     });
     let unwritable = || format!("failed to write {}", to.display());
@@ -64,11 +64,11 @@ pub fn download(
         let limit = wait.min(limits.total.saturating_sub(started.elapsed()));
         interrupt::check()?;
         match interrupt::receive(&events, Instant::now() + limit)? {
-            Some(Event::Began(length)) => {
+            Some(Arrival::Began(length)) => {
                 expected = length;
                 wait = limits.stall;
             }
-            Some(Event::Bytes(bytes)) => {
+            Some(Arrival::Bytes(bytes)) => {
                 received += bytes.len() as u64;
                 ensure!(
                     received <= MAX_BYTES,
@@ -78,14 +78,14 @@ pub fn download(
                 file.write_all(&bytes).with_context(unwritable)?;
                 progress(received, expected);
             }
-            Some(Event::Failed(reason)) if received > 0 => {
+            Some(Arrival::Failed(reason)) if received > 0 => {
                 bail!("broke off after {}: {reason}", of(received, expected))
             }
-            Some(Event::Failed(reason)) => return Err(anyhow!(reason)),
-            Some(Event::End) if expected.is_some_and(|expected| expected != received) => {
+            Some(Arrival::Failed(reason)) => return Err(anyhow!(reason)),
+            Some(Arrival::End) if expected.is_some_and(|expected| expected != received) => {
                 bail!("ended after {}", of(received, expected))
             }
-            Some(Event::End) => break,
+            Some(Arrival::End) => break,
             None if started.elapsed() >= limits.total => bail!(
                 "not finished within {} s: {} arrived",
                 limits.total.as_secs_f64(),
@@ -114,7 +114,7 @@ fn fetch(
     url: Url,
     connect: Duration,
     answer: Duration,
-    to: &SyncSender<Event>,
+    to: &SyncSender<Arrival>,
 ) -> Result<(), String> {
     let mut client = http::client().connect_timeout(connect).timeout(None);
     if http::is_loopback(&url) {
@@ -137,14 +137,14 @@ fn fetch(
         return Err(format!("the server answers {}", response.status()));
     }
     let gone = |_| "the download was given up".to_owned();
-    to.send(Event::Began(response.content_length()))
+    to.send(Arrival::Began(response.content_length()))
         .map_err(gone)?;
     let mut chunk = vec![0; CHUNK];
     loop {
         match response.read(&mut chunk) {
-            Ok(0) => return to.send(Event::End).map_err(gone),
+            Ok(0) => return to.send(Arrival::End).map_err(gone),
             Ok(read) => to
-                .send(Event::Bytes(chunk[..read].to_vec()))
+                .send(Arrival::Bytes(chunk[..read].to_vec()))
                 .map_err(gone)?,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(http::root_cause(&error)),

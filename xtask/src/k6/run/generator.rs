@@ -51,7 +51,7 @@ pub struct Generator {
     ours: Option<Vec<Pid>>,
     /// CPU milliseconds of all of those, also of ended ones: their time must not become others'.
     used_ms: HashMap<Pid, u64>,
-    looks: Vec<Look>,
+    looks: Vec<GeneratorLook>,
     /// The most virtual users that there may be.
     most_users: u64,
     /// How many files it may open, if that is known.
@@ -59,7 +59,7 @@ pub struct Generator {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct GeneratorLook {
     at: Instant,
     /// CPU time used so far.
     cpu: Duration,
@@ -138,7 +138,7 @@ impl Generator {
             self.most_users = self.most_users.max(most);
             // Go raises it at its start.
             self.may_open = shell::may_open(self.pid.as_u32()).or(self.may_open);
-            self.looks.push(Look {
+            self.looks.push(GeneratorLook {
                 users,
                 at,
                 cpu: Duration::from_millis(process.accumulated_cpu_time()),
@@ -153,7 +153,7 @@ impl Generator {
     /// What k6 used. Its start, when it compiles the script, counts only where there is nothing else.
     pub fn used(&self) -> Used {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pairs: Vec<&[Look]> = self.looks.windows(2).collect();
+        let pairs: Vec<&[GeneratorLook]> = self.looks.windows(2).collect();
         let pairs = &pairs[usize::from(pairs.len() > 2)..];
         let cpu: Vec<f64> = pairs.iter().map(|pair| busy(pair, cores).0).collect();
         let idle: Vec<f64> = pairs.iter().map(|pair| pair[1].idle).collect();
@@ -229,7 +229,7 @@ fn needed(times: f64) -> String {
 
 /// How many cores `most` virtual users keep busy, from what those took that there were while k6 had time to spare: a k6 that
 /// has none makes less load than it was asked for. 0 where there was no such time.
-fn taken(looks: &[Look], cores: usize, most: u64) -> f64 {
+fn taken(looks: &[GeneratorLook], cores: usize, most: u64) -> f64 {
     let (mut cpu, mut users) = (0.0, 0.0);
     for pair in looks.windows(2) {
         if busy(pair, cores).0 <= MAX_CPU {
@@ -242,7 +242,7 @@ fn taken(looks: &[Look], cores: usize, most: u64) -> f64 {
 }
 
 /// The largest share of all `cores` between two looks, and the share of the time with more than [`MAX_CPU`].
-fn busy(looks: &[Look], cores: usize) -> (f64, f64) {
+fn busy(looks: &[GeneratorLook], cores: usize) -> (f64, f64) {
     let (mut busiest, mut above, mut all) = (0.0_f64, 0.0, f64::EPSILON);
     for pair in looks.windows(2) {
         let time = pair[1].at.duration_since(pair[0].at).as_secs_f64();
@@ -259,7 +259,7 @@ fn busy(looks: &[Look], cores: usize) -> (f64, f64) {
 
 /// What others took while they left the machine no idle time, as a share of all cores, and the share of the time that was
 /// so.
-fn others(looks: &[Look]) -> (f64, f64) {
+fn others(looks: &[GeneratorLook]) -> (f64, f64) {
     let (mut took, mut above, mut all) = (0.0, 0.0, f64::EPSILON);
     for pair in looks.windows(2) {
         let time = pair[1].at.duration_since(pair[0].at).as_secs_f64();
@@ -292,8 +292,8 @@ mod tests {
     use super::*;
     use crate::shell::{self, cmd};
 
-    fn look(start: Instant, at_s: u64, cpu_s: u64, free: f64, own: f64) -> Look {
-        Look {
+    fn look(start: Instant, at_s: u64, cpu_s: u64, free: f64, own: f64) -> GeneratorLook {
+        GeneratorLook {
             at: start + Duration::from_secs(at_s),
             cpu: Duration::from_secs(cpu_s),
             free,
@@ -384,14 +384,16 @@ mod tests {
         let mut generator = Generator::watch(std::process::id(), Some(&[]));
         let first = look(start, 0, 0, 0.5, 0.1);
         generator.looks = vec![first];
-        generator
-            .looks
-            .extend((1..).zip(stretches).map(|(nth, (idle, others))| Look {
-                at: start + PERIOD * nth,
-                idle: *idle,
-                others: *others,
-                ..first
-            }));
+        generator.looks.extend(
+            (1..)
+                .zip(stretches)
+                .map(|(nth, (idle, others))| GeneratorLook {
+                    at: start + PERIOD * nth,
+                    idle: *idle,
+                    others: *others,
+                    ..first
+                }),
+        );
         generator
     }
 

@@ -15,7 +15,7 @@ use crate::shell::{self, Cmd, Ended, Process, Signal, Tail, cmd, locked};
 use super::generator::{Generator, Used};
 use super::log::Said;
 use super::options::Options;
-use super::progress::{Place, Progress};
+use super::progress::{Place, TestProgress};
 
 /// How often the run's end is looked at.
 const TICK: Duration = Duration::from_millis(25);
@@ -118,7 +118,9 @@ impl Invocation<'_> {
     ) -> anyhow::Result<Ran> {
         let log = LogFile::create(&self.dir.join("k6.log"), self.key)?;
         let log = if self.dashboard { log } else { log.of_many() };
-        let progress = Arc::new(Mutex::new(Progress::new(self.test, self.place, self.open)));
+        let progress = Arc::new(Mutex::new(TestProgress::new(
+            self.test, self.place, self.open,
+        )));
         let followed = Arc::clone(&progress);
         let (lines, key) = (log.clone(), self.key.clone());
         let config = self.options.config_file()?;
@@ -242,7 +244,7 @@ struct Deadline {
 
 impl Deadline {
     /// Whether k6 takes longer than it may. Whoever looks at the dashboard is let go before, since k6 waits for them.
-    fn overdue(&self, progress: &mut Progress) -> bool {
+    fn overdue(&self, progress: &mut TestProgress) -> bool {
         let since_end = progress.ended.map(|ended| ended.elapsed());
         let planned = self.at_most.unwrap_or(Duration::MAX);
         let taken = self.begun.elapsed();
@@ -292,7 +294,7 @@ mod tests {
                 at_most: at_most_s.map(Duration::from_secs),
                 teardown: Duration::from_secs(60),
             };
-            deadline.overdue(&mut Progress::new("health", None, false))
+            deadline.overdue(&mut TestProgress::new("health", None, false))
         };
         // As long a plan as one with a `setup` of minutes.
         assert!(!overdue(300 + 119, Some(300)));

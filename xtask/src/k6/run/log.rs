@@ -173,7 +173,7 @@ impl Said {
     }
 
     /// Takes note of an entry.
-    pub fn take(&mut self, entry: &Entry) {
+    pub fn take(&mut self, entry: &LogEntry) {
         if let Some(told) = entry.msg.strip_prefix(FAILED_ANSWER)
             && let Ok(told) = serde_json::from_str(told)
         {
@@ -211,7 +211,7 @@ impl Said {
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Entry {
+pub struct LogEntry {
     level: String,
     msg: String,
     error: Option<String>,
@@ -221,7 +221,7 @@ pub struct Entry {
     hint: Option<String>,
 }
 
-impl Entry {
+impl LogEntry {
     /// The entry that a line of k6's is; `None` if it is something else, such as progress.
     pub fn of(line: &str) -> Option<Self> {
         line.starts_with('{')
@@ -333,7 +333,7 @@ mod tests {
     fn said(lines: &[&str]) -> Said {
         let mut said = Said::default();
         for line in lines {
-            said.take(&Entry::of(line).unwrap());
+            said.take(&LogEntry::of(line).unwrap());
         }
         said
     }
@@ -412,7 +412,7 @@ mod tests {
             let line = format!(
                 r#"{{"error":"Get \"http://a/\": strange error {index}","level":"warning","msg":"Request Failed"}}"#
             );
-            said.take(&Entry::of(&line).unwrap());
+            said.take(&LogEntry::of(&line).unwrap());
         }
         assert_eq!(said.request_errors.len(), MAX_ERRORS + 1);
         assert_eq!(said.commonest(), Some((OTHERS, 150)));
@@ -446,10 +446,10 @@ mod tests {
         let line =
             r#"{"level":"info","msg":"one\ntwo","source":"console","time":"2026-11-26T09:52:41Z"}"#;
         assert_eq!(
-            Entry::of(line).unwrap().log_lines(),
+            LogEntry::of(line).unwrap().log_lines(),
             ["2026-11-26T09:52:41Z info one", "two source=console"]
         );
-        assert_eq!(Entry::of("running (0m05.0s), 1/1 VUs"), None);
-        assert_eq!(Entry::of("{\"a\": 1}"), None);
+        assert_eq!(LogEntry::of("running (0m05.0s), 1/1 VUs"), None);
+        assert_eq!(LogEntry::of("{\"a\": 1}"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::duration::short;
 use super::live::{self, Totals};
-use super::log::{Entry, Said};
+use super::log::{LogEntry, Said};
 use super::relay::Relay;
 use crate::record::plural;
 use crate::shell::{self, locked};
@@ -32,7 +32,7 @@ pub struct Place {
 }
 
 /// Follows the lines of one k6 run.
-pub struct Progress {
+pub struct TestProgress {
     test: String,
     /// Shows how far the whole run is; not where somebody else does.
     bar: Option<(Place, ui::Progress)>,
@@ -57,21 +57,21 @@ pub struct Progress {
 
 /// What a line of k6's is.
 #[derive(Debug, PartialEq, Eq)]
-enum Line<'a> {
+enum OutputLine<'a> {
     /// The summed-up progress, as in `running (0m05.0s), 01/10 VUs, 9 complete and 0 interrupted iterations`: how long, and
     /// how many virtual users of how many.
     Running(Option<Duration>, Option<[u64; 2]>),
     /// The progress of one scenario, as in `default ✓ [ 100% ] 1 VUs  30s`, and whether it has ended.
     Scenario(bool),
     /// An entry of the log.
-    Log(Entry),
+    Log(LogEntry),
     /// The address of the live dashboard.
     Dashboard(&'a str),
     /// Anything else.
     Other,
 }
 
-impl Progress {
+impl TestProgress {
     /// Begins to follow a run of `test` at this `place` of the whole run; `open` has its live dashboard opened in the
     /// browser.
     pub fn new(test: &str, place: Option<Place>, open: bool) -> Self {
@@ -101,7 +101,7 @@ impl Progress {
     /// Takes note of a line; returns what is worth keeping in the log.
     pub fn line(&mut self, line: &str) -> Vec<String> {
         match classify(line) {
-            Line::Running(elapsed, users) => {
+            OutputLine::Running(elapsed, users) => {
                 if self.listed && self.all_ended && self.ended.is_none() {
                     self.ended = Some(Instant::now());
                 }
@@ -114,20 +114,20 @@ impl Progress {
                 }
                 Vec::new()
             }
-            Line::Scenario(ended) => {
+            OutputLine::Scenario(ended) => {
                 self.listed = true;
                 self.all_ended &= ended;
                 Vec::new()
             }
-            Line::Log(entry) => {
+            OutputLine::Log(entry) => {
                 self.said.take(&entry);
                 if entry.is_problem() && !entry.is_of_thresholds() {
                     self.show(&entry.words());
                 }
                 entry.log_lines()
             }
-            Line::Dashboard(address) => vec![self.dashboard(address)],
-            Line::Other => {
+            OutputLine::Dashboard(address) => vec![self.dashboard(address)],
+            OutputLine::Other => {
                 self.said.take_line(line);
                 vec![line.to_owned()]
             }
@@ -268,29 +268,29 @@ fn users(text: &str) -> Option<[u64; 2]> {
     Some([now.parse().ok()?, most.parse().ok()?])
 }
 
-fn classify(line: &str) -> Line<'_> {
+fn classify(line: &str) -> OutputLine<'_> {
     let trimmed = line.trim();
     if let Some(rest) = trimmed.strip_prefix("running (") {
         let (elapsed, text) = rest.split_once("), ").unwrap_or(("", rest));
-        return Line::Running(humantime::parse_duration(elapsed).ok(), users(text));
+        return OutputLine::Running(humantime::parse_duration(elapsed).ok(), users(text));
     }
-    if let Some(entry) = Entry::of(trimmed) {
-        return Line::Log(entry);
+    if let Some(entry) = LogEntry::of(trimmed) {
+        return OutputLine::Log(entry);
     }
     if let Some((name, rest)) = trimmed.split_once(" [")
         && !name.contains('"')
         && rest.contains("% ]")
     {
-        return Line::Scenario(name.ends_with(['✓', '✗']));
+        return OutputLine::Scenario(name.ends_with(['✓', '✗']));
     }
     if let Some(address) = trimmed.strip_prefix("web dashboard:") {
         // Only what k6 listens on for us: a script may print such a line too.
         let address = address.trim();
         if address.starts_with("http://127.0.0.1:") && !address.contains(char::is_whitespace) {
-            return Line::Dashboard(address);
+            return OutputLine::Dashboard(address);
         }
     }
-    Line::Other
+    OutputLine::Other
 }
 
 #[cfg(test)]
@@ -354,30 +354,33 @@ mod tests {
         let running = "running (0m05.0s), 01/10 VUs, 9 complete and 0 interrupted iterations";
         assert_eq!(
             classify(running),
-            Line::Running(Some(Duration::from_secs(5)), Some([1, 10]))
+            OutputLine::Running(Some(Duration::from_secs(5)), Some([1, 10]))
         );
         let scenario = "default   [  17% ] 1 VUs  05.0s/30.0s";
-        assert_eq!(classify(scenario), Line::Scenario(false));
+        assert_eq!(classify(scenario), OutputLine::Scenario(false));
         assert_eq!(
             classify("it   • [   0% ] waiting  0.0s"),
-            Line::Scenario(false)
+            OutputLine::Scenario(false)
         );
-        assert_eq!(classify("cv   ✓ [ 100% ] 2 VUs  2s"), Line::Scenario(true));
+        assert_eq!(
+            classify("cv   ✓ [ 100% ] 2 VUs  2s"),
+            OutputLine::Scenario(true)
+        );
         let warning = r#"{"level":"warning","msg":"Request Failed","error":"Get \"x\": refused"}"#;
-        assert!(matches!(classify(warning), Line::Log(entry) if entry.is_problem()));
-        assert_eq!(classify("     execution: local"), Line::Other);
+        assert!(matches!(classify(warning), OutputLine::Log(entry) if entry.is_problem()));
+        assert_eq!(classify("     execution: local"), OutputLine::Other);
         let dashboard = "  web dashboard: http://127.0.0.1:33355";
         assert_eq!(
             classify(dashboard),
-            Line::Dashboard("http://127.0.0.1:33355")
+            OutputLine::Dashboard("http://127.0.0.1:33355")
         );
         let elsewhere = "web dashboard: http://192.0.2.1:33355";
-        assert_eq!(classify(elsewhere), Line::Other);
+        assert_eq!(classify(elsewhere), OutputLine::Other);
     }
 
     #[test]
     fn the_load_has_ended_when_every_scenario_has() {
-        let mut progress = Progress::new("health", None, false);
+        let mut progress = TestProgress::new("health", None, false);
         let one_goes_on = [
             "running (00m02.0s), 1/3 VUs, 5 complete and 0 interrupted iterations",
             "cv   ✓ [ 100% ] 2 VUs  2s",

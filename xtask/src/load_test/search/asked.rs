@@ -31,7 +31,7 @@ const HICCUP_S: f64 = 0.25;
 
 /// A checked command line.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct SearchPlan {
     pub(super) unit: LoadUnit,
     pub(super) resolution: f64,
     /// For each test.
@@ -46,7 +46,7 @@ pub struct Plan {
     pub(super) iteration_s: Option<f64>,
 }
 
-impl Plan {
+impl SearchPlan {
     /// Checks the command line, and has `plan` make the first load.
     ///
     /// # Errors
@@ -186,7 +186,7 @@ mod tests {
     use crate::cli::{Command, Load, parse_from};
     use crate::config::testing::ours;
 
-    fn searches(line: &str) -> Result<(Plan, Vec<String>), UsageError> {
+    fn searches(line: &str) -> Result<(SearchPlan, Vec<String>), UsageError> {
         let config = ours();
         let words = format!("xtask capacity {line}");
         let Command::Capacity(args) = parse_from(Some(&config), words.split_whitespace())
@@ -203,7 +203,7 @@ mod tests {
             profile: None,
         };
         let mut plan = plan::Plan::new(&load, &args.running, &config)?;
-        let search = Plan::new(&args.search, &mut plan, &config)?;
+        let search = SearchPlan::new(&args.search, &mut plan, &config)?;
         Ok((search, plan.tests))
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{Plan, Run};
+use super::{Run, SearchPlan};
 use crate::cli::Capacity;
 use crate::config::Config;
 use crate::k6::{self, K6};
@@ -15,7 +15,7 @@ use crate::server::Server;
 /// One search after the other, each with fresh servers in every step.
 pub struct Searches<'a> {
     run: Run<'a>,
-    search: Plan,
+    search: SearchPlan,
     /// How long an iteration of each test took at least, in seconds.
     iteration_s: Vec<Option<f64>>,
 }
@@ -79,7 +79,7 @@ impl<'a> Searches<'a> {
 
     /// Searches in test `index` with servers of `program`, with the files of the steps in `dir`.
     pub fn search(&mut self, index: usize, program: &Path, dir: &Path, begin: Begin) -> TestRecord {
-        let search = Plan {
+        let search = SearchPlan {
             start: begin.load,
             once: Some(begin.factor),
             resolution: begin.resolution,

@@ -10,7 +10,7 @@ use minijinja::{Value, context};
 
 use super::scale::{divisible, position, range_of, thinned, ticks, time_ticks};
 use super::values::values;
-use super::{Axis, Chart, Form, Line, Point, Shape};
+use super::{Axis, Chart, ChartLine, Form, Point, PointShape};
 use crate::report::template;
 use crate::report::text::Text;
 
@@ -142,12 +142,12 @@ pub fn is_finite(point: &&Point) -> bool {
     point.x.is_finite() && point.y.is_finite()
 }
 
-fn is_before(line: &Line) -> bool {
+fn is_before(line: &ChartLine) -> bool {
     line.form == Form::Before
 }
 
 /// The lines with the numbers of their colours; those of what was before have none of their own.
-fn colours(chart: &Chart) -> impl Iterator<Item = (&Line, usize)> {
+fn colours(chart: &Chart) -> impl Iterator<Item = (&ChartLine, usize)> {
     let mut next = 0;
     chart.lines.iter().map(move |line| {
         let colour = next;
@@ -158,7 +158,7 @@ fn colours(chart: &Chart) -> impl Iterator<Item = (&Line, usize)> {
 
 /// The entries of the legend. A single line may be named by the chart's title.
 fn legend(chart: &Chart, y: &Range<f64>) -> Vec<Value> {
-    let entry = |name: &str, kind: &str, index: usize, shape: Shape| {
+    let entry = |name: &str, kind: &str, index: usize, shape: PointShape| {
         context! { name => Text::from(name), kind, index, shape => Serde(shape) }
     };
     let lines = colours(chart).map(|(line, colour)| {
@@ -168,19 +168,19 @@ fn legend(chart: &Chart, y: &Range<f64>) -> Vec<Value> {
             Form::Joined | Form::Apart => "line",
         };
         let first = line.points.first();
-        let shape = first.map_or(Shape::Hidden, |point| point.shape);
+        let shape = first.map_or(PointShape::Hidden, |point| point.shape);
         entry(&line.name, kind, colour, shape)
     });
     let band = chart.band.iter().any(is_edge);
-    let band = band.then(|| entry(&chart.band_name, "band", 0, Shape::Hidden));
+    let band = band.then(|| entry(&chart.band_name, "band", 0, PointShape::Hidden));
     let far = chart.bounds.iter().filter(|(bound, _)| !y.contains(bound));
     let far = far.map(|(_, label)| {
         let name = format!("{label} (beyond the chart)");
-        entry(&name, "bound", 0, Shape::Hidden)
+        entry(&name, "bound", 0, PointShape::Hidden)
     });
     let all: Vec<Value> = lines.chain(band).chain(far).collect();
     let title = chart.title.to_lowercase();
-    let is_named = |line: &Line| {
+    let is_named = |line: &ChartLine| {
         title.contains(&*line.name.to_lowercase()) || matches!(chart.x, Axis::Items { .. })
     };
     match (all.len(), chart.lines.as_slice()) {
@@ -267,7 +267,7 @@ fn stems(chart: &Chart, scale: &Scale) -> Vec<(f64, f64, f64)> {
         .collect()
 }
 
-fn one_line(chart: &Chart, line: &Line, colour: usize, scale: &Scale) -> Value {
+fn one_line(chart: &Chart, line: &ChartLine, colour: usize, scale: &Scale) -> Value {
     let place = |point: &Point| (scale.x(point.x), scale.y(point.y));
     let mut path = String::new();
     let mut points = Vec::new();
@@ -280,10 +280,15 @@ fn one_line(chart: &Chart, line: &Line, colour: usize, scale: &Scale) -> Value {
         }
         // A line of one point would not be seen.
         if let [alone] = stretch
-            && alone.shape == Shape::Hidden
+            && alone.shape == PointShape::Hidden
         {
             let (x, y) = place(alone);
-            points.push((x, y, Serde(Shape::Dot), title(chart, line, alone, scale)));
+            points.push((
+                x,
+                y,
+                Serde(PointShape::Dot),
+                title(chart, line, alone, scale),
+            ));
         }
     }
     let many = line.points.len() > MOST_HOVERED || is_before(line);
@@ -307,7 +312,7 @@ fn one_line(chart: &Chart, line: &Line, colour: usize, scale: &Scale) -> Value {
     }
 }
 
-fn title(chart: &Chart, line: &Line, point: &Point, scale: &Scale) -> Text {
+fn title(chart: &Chart, line: &ChartLine, point: &Point, scale: &Scale) -> Text {
     point.title.clone().unwrap_or_else(|| {
         let y = number(point.y);
         match &chart.x {

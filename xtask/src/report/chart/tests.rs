@@ -4,7 +4,7 @@ use super::*;
 
 fn chart(points: &[(f64, f64)]) -> Chart {
     Chart {
-        lines: vec![Line::through("s", points)],
+        lines: vec![ChartLine::through("s", points)],
         ..Chart::new("T", "ms", Axis::Seconds(0.0..0.0))
     }
 }
@@ -119,7 +119,7 @@ fn pairs_are_joined_and_have_their_medians() {
         are_pairs: true,
         ..chart(&[(0.0, 1.0), (1.0, 3.0)])
     };
-    let head = Line::through("head", &[(0.0, 2.0), (1.0, f64::NAN)]);
+    let head = ChartLine::through("head", &[(0.0, 2.0), (1.0, f64::NAN)]);
     chart.lines.push(head);
     let svg = svg(&chart);
     assert_eq!(svg.matches("class=\"stem\"").count(), 1, "{svg}");

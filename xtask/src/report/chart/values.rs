@@ -6,7 +6,7 @@ use minijinja::{Value, context};
 
 use super::draw::{is_finite, number, time_unit};
 use super::scale::range_of;
-use super::{Axis, Chart, Line};
+use super::{Axis, Chart, ChartLine};
 use crate::report::text::Text;
 
 /// The most rows of a chart over time: more are not read, and the greatest value of each stretch is what matters.
@@ -50,7 +50,7 @@ fn items(chart: &Chart, label: &str, names: &[Text]) -> Value {
 /// A row for each place of x, with what it is called.
 fn at_places(chart: &Chart, first: &str, places: impl Iterator<Item = (f64, Text)>) -> Value {
     let rows = places.map(|(x, name)| {
-        let at = |line: &Line| {
+        let at = |line: &ChartLine| {
             let mut points = line.points.iter().filter(is_finite);
             points.find(|point| point.x == x).map(|it| it.y)
         };
@@ -76,7 +76,7 @@ fn over_time(chart: &Chart, span: &Range<f64>) -> Value {
         } else {
             from + width
         };
-        let greatest = |line: &Line| {
+        let greatest = |line: &ChartLine| {
             let within = line.points.iter().filter(is_finite);
             let within = within.filter(|point| (from..to).contains(&point.x));
             within.map(|point| point.y).reduce(f64::max)

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use k6_summary::{Quantity, Summary, Unit};
 
-use crate::report::chart::{Axis, Chart, Form, Line};
+use crate::report::chart::{Axis, Chart, ChartLine, Form};
 use crate::report::text::Text;
 
 /// The durations that are looked at, the first that there are.
@@ -85,7 +85,7 @@ impl Distribution {
             let at = percents.iter().enumerate();
             let points: Vec<(f64, f64)> =
                 at.map(|(x, percent)| (x as f64, of.at(*percent))).collect();
-            Line::through(name, &points)
+            ChartLine::through(name, &points)
         };
         let axis = Axis::Bins {
             label: "percentile",
@@ -117,7 +117,7 @@ impl Distribution {
             let points: Vec<(f64, f64)> = bins
                 .map(|(x, edge)| (x as f64, of.share_below(edge[1]) - of.share_below(edge[0])))
                 .collect();
-            Line::through(name, &points)
+            ChartLine::through(name, &points)
         };
         let names = edges.windows(2).map(|edge| -> Text {
             let ms = |edge: f64| Quantity::new(edge, Unit::None).to_string();

@@ -72,13 +72,13 @@ fn at(points: &[(f64, f64)], x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::chart::Line;
+    use crate::report::chart::ChartLine;
 
     #[test]
     fn a_line_becomes_columns_and_the_band_a_part_of_the_axis() {
         let points = [(0.0, 0.0), (10.0, 0.0), (20.0, 50.0), (40.0, 100.0)];
         let mut chart = Chart::new("durations", "ms", Axis::Load("users"));
-        chart.lines = vec![Line::through("p95", &points)];
+        chart.lines = vec![ChartLine::through("p95", &points)];
         chart.band = vec![(20.0, 0.0, 100.0), (25.0, 0.0, 100.0)];
         let draw = |width| {
             let screen = Screen {

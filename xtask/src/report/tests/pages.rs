@@ -6,7 +6,7 @@ use super::{EVIL, comparison, comparison_view, eventful, on_a_cluster, past, rec
 use crate::history::Trend;
 use crate::record::{RunRecord, RunnerRecord, SampledRecord};
 use crate::report::index::index_page;
-use crate::report::runs::{Found, Runs};
+use crate::report::runs::{FoundRun, Runs};
 use crate::report::{template, view};
 
 fn page(run: &RunRecord) -> String {
@@ -97,7 +97,7 @@ fn hostile_text_is_text_wherever_it_stands() {
     run.tests[0].name = EVIL.into();
     let index = index_page(
         &Runs {
-            found: vec![Found {
+            found: vec![FoundRun {
                 folder: EVIL.into(),
                 record: run,
                 has_page: true,

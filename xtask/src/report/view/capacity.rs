@@ -10,7 +10,7 @@ use crate::record::{
     CapacityRecord, LoadUnit, ResourcesRecord, SearchEnd, StepOutcome, StepRecord, TestRecord,
     plural, share,
 };
-use crate::report::chart::{Axis, Chart, Line, Point, Shape};
+use crate::report::chart::{Axis, Chart, ChartLine, Point, PointShape};
 use crate::report::text::Text;
 
 const HEADS: Heads = Heads {
@@ -295,7 +295,7 @@ fn percent(part: Option<f64>) -> Option<f64> {
     part.map(|part| part * 100.0)
 }
 
-fn line_of(name: &str, all: &[Vec<&StepRecord>], of: Of) -> Line {
+fn line_of(name: &str, all: &[Vec<&StepRecord>], of: Of) -> ChartLine {
     let points = all.iter().filter_map(|steps| {
         let (held, judged) = held(steps);
         Some(Point {
@@ -303,14 +303,14 @@ fn line_of(name: &str, all: &[Vec<&StepRecord>], of: Of) -> Line {
             y: mean(steps, of)?,
             title: None,
             shape: match held == judged {
-                true => Shape::Dot,
-                false => Shape::Cross,
+                true => PointShape::Dot,
+                false => PointShape::Cross,
             },
         })
     });
     let points = points.collect();
-    Line {
+    ChartLine {
         points,
-        ..Line::through(name, &[])
+        ..ChartLine::through(name, &[])
     }
 }

@@ -15,7 +15,7 @@ use crate::record::{
     Blocks, Calibration, Change, Comparison, Kind, LoadUnit, MetricRecord, Outcome, SideRecord,
     TestComparison, percent, share, short_commit,
 };
-use crate::report::chart::{Axis, Chart, Form, Line, Point, Shape, position};
+use crate::report::chart::{Axis, Chart, ChartLine, Form, Point, PointShape, position};
 use crate::report::text::Text;
 
 const HEADS: Heads = Heads {
@@ -332,7 +332,7 @@ fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
             ),
             shape,
         });
-        Line {
+        ChartLine {
             name: format!("{name} and its median").into(),
             points: points.collect(),
             form: Form::Apart,
@@ -341,8 +341,8 @@ fn pairs(metric: &MetricRecord, test: &str, blocks: &Blocks) -> Chart {
     let names = (1..=pairs.len()).map(|nth| nth.to_string().into());
     Chart {
         lines: vec![
-            side("base", Shape::Ring, |pair| pair.0),
-            side("head", Shape::Square, |pair| pair.1),
+            side("base", PointShape::Ring, |pair| pair.0),
+            side("head", PointShape::Square, |pair| pair.1),
         ],
         are_pairs: true,
         ..Chart::new(

@@ -8,9 +8,9 @@ use std::path::Path;
 use super::{
     Document, Heads, Row, Section, Table, amount, chart_unit, lines, outcome, past, revision, when,
 };
-use crate::history::{Builds, ComparableRuns, Metric, Point};
+use crate::history::{Builds, ComparableRuns, HistoryPoint, Metric};
 use crate::record::Outcome;
-use crate::report::chart::{Axis, Chart, Form, Line, Mark, Point as Dot, Shape};
+use crate::report::chart::{Axis, Chart, ChartLine, Form, Mark, Point, PointShape};
 use crate::report::text::Text;
 
 pub use words::{name, place};
@@ -82,7 +82,7 @@ fn section(series: &ComparableRuns) -> Section {
     }
 }
 
-fn one_run(point: &Point) -> Row {
+fn one_run(point: &HistoryPoint) -> Row {
     Row {
         what: when(&point.at).into(),
         more: vec![
@@ -97,11 +97,11 @@ fn one_run(point: &Point) -> Row {
 
 fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -> Chart {
     let shown = metric.points.iter().filter(|point| point.index >= from);
-    let points: Vec<&Point> = shown.collect();
+    let points: Vec<&HistoryPoint> = shown.collect();
     let greatest = points.iter().fold(0.0_f64, |most, p| most.max(p.value));
     let (unit, scale) = chart_unit(&metric.last.metric, greatest);
     let place = |index: usize| index as f64 - from as f64;
-    let dots = points.iter().map(|point| Dot {
+    let dots = points.iter().map(|point| Point {
         x: place(point.index),
         y: point.value * scale,
         title: Some(title(metric, point)),
@@ -128,7 +128,7 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
     let accepted = series.accepted.iter().filter(|mark| mark.index >= from);
     let accepted = accepted.map(|it| mark(it.index, true, words::accepted(it, series.runs)));
     Chart {
-        lines: vec![Line {
+        lines: vec![ChartLine {
             name: "run".into(),
             points: dots.collect(),
             form: Form::Joined,
@@ -147,16 +147,16 @@ fn chart(series: &ComparableRuns, metric: &Metric, from: usize, days: &[Text]) -
     }
 }
 
-fn shape(point: &Point) -> Shape {
+fn shape(point: &HistoryPoint) -> PointShape {
     match (point.test_outcome, point.unfit) {
-        (Outcome::Failed | Outcome::CouldNotRun, _) => Shape::Cross,
-        (_, Some(_)) => Shape::Ring,
-        (_, None) => Shape::Dot,
+        (Outcome::Failed | Outcome::CouldNotRun, _) => PointShape::Cross,
+        (_, Some(_)) => PointShape::Ring,
+        (_, None) => PointShape::Dot,
     }
 }
 
 /// What a point says of its run.
-fn title(metric: &Metric, point: &Point) -> Text {
+fn title(metric: &Metric, point: &HistoryPoint) -> Text {
     let quantity = |number| amount(&metric.last.metric, number);
     let fence = point.fence.map(|fence| {
         let (lower, upper) = (quantity(fence.lower), quantity(fence.upper));
@@ -179,12 +179,12 @@ fn title(metric: &Metric, point: &Point) -> Text {
 }
 
 /// The revision of a run.
-fn revision_of(point: &Point) -> String {
+fn revision_of(point: &HistoryPoint) -> String {
     revision(point.commit.as_deref(), point.dirty == Some(true))
 }
 
 /// The outcome of the test and of its run, and why it is no reference if that says more.
-fn outcome_text(point: &Point) -> String {
+fn outcome_text(point: &HistoryPoint) -> String {
     let mut words = outcome(point.test_outcome).to_owned();
     if point.outcome != point.test_outcome {
         words += &format!(" in a run that was: {}", outcome(point.outcome));

@@ -1,6 +1,6 @@
 //! What is said of comparisons from build to build, added up.
 
-use super::{Axis, Chart, Dot, Form, Heads, Line, Row, Section, Shape, Table, when};
+use super::{Axis, Chart, ChartLine, Form, Heads, Point, PointShape, Row, Section, Table, when};
 use crate::history::{AddedUp, BuildStep, Builds};
 use crate::record::{percent, plural, short_commit};
 use crate::report::text::Text;
@@ -59,11 +59,11 @@ fn row(added: &AddedUp) -> Row {
 
 fn chart(added: &AddedUp) -> Chart {
     let steps = || added.steps.iter().enumerate();
-    let dots = steps().map(|(place, step)| Dot {
+    let dots = steps().map(|(place, step)| Point {
         x: place as f64,
         y: step.sum[0] * 100.0,
         title: Some(title(step)),
-        shape: Shape::Dot,
+        shape: PointShape::Dot,
     });
     let band = steps().map(|(place, step)| {
         let [_, low, high] = step.sum.map(|sum| sum * 100.0);
@@ -71,7 +71,7 @@ fn chart(added: &AddedUp) -> Chart {
     });
     let days = steps().map(|(_, step)| step.at.get(..10).unwrap_or(&step.at).into());
     Chart {
-        lines: vec![Line {
+        lines: vec![ChartLine {
             name: "build".into(),
             points: dots.collect(),
             form: Form::Joined,

@@ -1,6 +1,6 @@
 //! What is said of series, accepted changes and changes of level.
 
-use crate::history::{Change, ComparableRuns, Key, Mark, Metric};
+use crate::history::{AcceptedMark, ComparableRuns, Key, LevelChange, Metric};
 use crate::record::{percent, short_commit};
 use crate::report::view::{amount, scales};
 
@@ -38,7 +38,7 @@ pub fn runs(series: &ComparableRuns) -> String {
 }
 
 /// An accepted change.
-pub fn accepted(mark: &Mark, runs: usize) -> String {
+pub fn accepted(mark: &AcceptedMark, runs: usize) -> String {
     let from = if mark.index < runs {
         format!("from run {} of {runs}", mark.index + 1)
     } else {
@@ -52,7 +52,7 @@ pub fn accepted(mark: &Mark, runs: usize) -> String {
 }
 
 /// A change of level.
-pub fn change(metric: &Metric, change: &Change) -> String {
+pub fn change(metric: &Metric, change: &LevelChange) -> String {
     let quantity = |number: f64| amount(&metric.last.metric, number);
     let commit = |commit: &Option<String>| {
         let commit = commit.as_deref().map_or("unknown", short_commit);
