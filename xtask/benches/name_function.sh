@@ -4,7 +4,7 @@
 #
 #   xtask/benches/name_function.sh [ROUNDS] [COMPARE_ARGS...]
 #
-# 20 rounds by default, of about a minute each. With OWN=1 perf may not look, and the servers sample themselves.
+# 20 rounds by default, of about a minute each. With OWN=1 perf is not allowed to sample, and the servers sample themselves.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

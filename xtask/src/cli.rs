@@ -153,7 +153,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run load tests against the server of load-test.toml, starting it if nothing healthy answers.
+    /// Run load tests against the server of load-test.toml, starting it if nothing answers.
     LoadTest(Box<LoadTest>),
     /// Search for the highest load at which every threshold, check and rule of a test holds.
     Capacity(Box<Capacity>),
@@ -163,7 +163,7 @@ pub enum Command {
     Manifest(Box<Manifest>),
     /// Run the tests on Kubernetes, by k6-operator, and judge them.
     Cluster(Box<Cluster>),
-    /// Show the past of the load tests, take over runs from elsewhere, or accept a change.
+    /// Show the history of the load tests, import runs from elsewhere, or accept a change.
     History(History),
     /// Write the HTML pages of a run, and the index of all runs, once more.
     Report(Report),

@@ -306,7 +306,7 @@ fn conclude(
         };
     }
     if error.is_none() && comparison.outcome == Outcome::Passed && !has_verdict(&comparison) {
-        comparison.reasons.push("no metric could be judged".into());
+        comparison.reasons.push("no metric could be judged: the table says why for each; give more --pairs or a longer --block".into());
         (comparison.outcome, comparison.exit_code) = (Outcome::CouldNotRun, COULD_NOT_RUN);
     }
     if error.is_none()
@@ -414,7 +414,7 @@ mod tests {
             reason.ends_with("above the base's 1.04 ms; the limit is 3 %"),
             "{reason}"
         );
-        let said = "missions: +25.0 % CPU a request when sampled, and no function beyond chance";
+        let said = "missions: +25.0 % CPU per request when sampled, and no function beyond chance";
         assert!(notice.starts_with(said), "{notice}");
         // Judged again with floors that let it pass, better, or not to be had.
         for (ratio, grew, lacking) in [(1.0, true, ""), (0.7, false, ""), (1.0, true, "no perf")] {

@@ -6,7 +6,7 @@ pub mod run;
 pub use install::{FindOptions, K6, MINIMUM, command, ensure, is_missing};
 pub use run::{
     Archive, Invocation, LogEntry, Options, Place, Ran, Said, Shape, Stopped, archive,
-    belongs_behind, inspect, short, without_values,
+    belongs_after, inspect, short, without_values,
 };
 #[cfg(test)]
 pub use run::{FailedAnswer, Failures};

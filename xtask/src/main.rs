@@ -72,7 +72,7 @@ fn wrong(error: &clap::Error) -> ExitCode {
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let k6s = cli::unknown_option(error).filter(|_| words[0] == "load-test");
-    match k6s.and_then(|name| k6::belongs_behind(&words, name)) {
+    match k6s.and_then(|name| k6::belongs_after(&words, name)) {
         Some(said) => {
             ui::error(&said);
             USAGE.into()

@@ -1,4 +1,4 @@
-//! Where a process spends its CPU time: perf samples its stacks, or, where perf may not look, the server its own, and the
+//! Where a process spends its CPU time: perf samples its stacks, or, where perf is not allowed to sample, the server its own, and the
 //! samples are counted by function and drawn as flame graphs.
 //!
 //! perf's stacks are unwound by what the compiler writes for exceptions, so that the server is the program that is shipped: on
@@ -102,7 +102,7 @@ impl Profiler {
         let why = match self {
             Self::Perf(_) if server.sampler().is_some() => return Ok(self),
             Self::Perf(_) => {
-                "the server's process is not known here; --server-pid names it".to_owned()
+                "the server's process is not known here: name it with --server-pid PID".to_owned()
             }
             Self::Own(why) => why,
         };

@@ -378,7 +378,7 @@ impl Server {
     /// If it is not known, or not on this machine.
     pub fn pid(&self) -> anyhow::Result<u32> {
         let sampler = self.sampler.as_ref().map(Sampler::pid);
-        sampler.context("the server has no process here")
+        sampler.context("the server's process is not known here: name it with --server-pid PID")
     }
 
     /// Looks whether it could sample its own stacks.

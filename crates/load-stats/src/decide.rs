@@ -318,7 +318,7 @@ fn too_few(have: usize, family: usize, level: f64) -> String {
     let required = level / family.max(1) as f64;
     let need = pairs_for_p(required).unwrap_or(usize::MAX);
     format!(
-        "{have} pairs reach p = 1/2^{have} = {:.2e} at best, and {required:.2e} is needed: {need} pairs are",
+        "{have} pairs reach p = 1/2^{have} = {:.2e} at best, and {required:.2e} is needed, which takes {need} pairs",
         smallest_p(have)
     )
 }

@@ -24,7 +24,7 @@ const EXACT_LIMIT: usize = 120;
 /// The one-sided p-values of a test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SignedRank {
-    /// Of differences that lie around zero, how likely are such that lie so far above.
+    /// Probability of differences at least this far above zero if they are centred on zero.
     pub above: f64,
     /// The same for below.
     pub below: f64,

@@ -60,7 +60,7 @@ impl Problem {
 
     /// 503: the queue to the database is full.
     pub fn busy() -> Self {
-        Self::unavailable("the database has more to do than it can; try again later")
+        Self::unavailable("the database's queue is full; try again later")
     }
 
     /// 503: the database's threads are ending.

@@ -1,4 +1,4 @@
-//! `/debug/stacks`: where the server spends its CPU time, sampled by itself, for machines on which perf may not look.
+//! `/debug/stacks`: where the server spends its CPU time, sampled by itself, for machines on which perf is not allowed to sample.
 //!
 //! Only in builds with the cargo feature `profiler`, which no release has. A POST begins, and a GET ends and is answered
 //! with folded stacks, which flame graphs are made from; a HEAD tells that it can. All need the key, and are not counted

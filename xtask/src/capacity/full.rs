@@ -1,4 +1,4 @@
-//! What was full of a server and its machine in a step of a search.
+//! Which resources of a server and its machine were exhausted in a step of a search.
 
 use k6_summary::{Quantity, Unit};
 
@@ -246,7 +246,7 @@ fn memory(at: &StepRecord) -> Option<Full> {
 }
 
 /// A queue in which requests wait for most of their time, or of what it is more than under little load, which Little's law
-/// tells: the wait is the length by the throughput.
+/// tells: the wait is the length divided by the throughput.
 fn queue(at: &StepRecord, quickest_ms: Option<f64>) -> Option<Full> {
     let queue = at.resources.queue.as_ref()?;
     let wait_ms = queue.length / at.requests_per_second.max(f64::EPSILON) * 1e3;

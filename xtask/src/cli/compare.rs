@@ -55,7 +55,7 @@ pub struct Compare {
     #[arg(value_name = "TEST")]
     pub tests: Vec<String>,
 
-    /// The revision to compare with [default: where this branch left the main one; on the main one: the last commit].
+    /// The revision to compare with [default: where this branch left the main one; on the main one, the last commit, or the one before it if nothing is uncommitted].
     #[arg(help_heading = SIDES, long, value_name = "REV", conflicts_with_all = ["base_bin", "calibrate", "replay"])]
     pub base: Option<String>,
 
@@ -105,7 +105,7 @@ pub struct Compare {
     pub instructions: Use,
 
     /// Whether perf looks for the functions that make a test worse or better, which takes half a minute for each; it
-    /// changes no verdict. Where perf may not look both sides are built once more and sample themselves.
+    /// changes no verdict. Where perf is not allowed to sample both sides are built once more and sample themselves.
     #[arg(help_heading = MEASURING, long, value_enum, default_value_t = Use::Auto)]
     pub profile: Use,
 
@@ -133,7 +133,7 @@ pub struct Compare {
     #[arg(help_heading = CAPACITY, long, value_name = "DURATION", default_value = "1h", value_parser = duration, requires = "capacity")]
     pub budget: Duration,
 
-    /// Judge durations even if other programs take most of this machine's CPU time.
+    /// Judge durations even if other programs take a third or more of this machine's CPU time and leave none idle.
     #[arg(help_heading = CAPACITY, long, requires = "capacity")]
     pub judge_when_busy: bool,
 

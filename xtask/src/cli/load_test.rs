@@ -75,7 +75,7 @@ pub struct Load {
 
     /// Multiplies the virtual users and rates of the profile: 0.01 to 10000.
     ///
-    /// To whole numbers, and to at least 1 of what was there at all.
+    /// Results are rounded to whole numbers; what was above 0 stays at least 1.
     #[arg(help_heading = group::LOAD, long, value_name = "F", default_value = "1", value_parser = vus_scale)]
     pub vus_scale: f64,
 }
@@ -128,7 +128,7 @@ pub struct Extra {
     #[arg(help_heading = group::RESULTS, long)]
     pub open: bool,
 
-    /// Options of `k6 run`, k6's own, such as `--vus 5` or `--http-debug`: behind `--`.
+    /// Options of `k6 run`, k6's own, such as `--vus 5` or `--http-debug`, after `--`.
     ///
     /// `k6 run --help` lists them. One that changes the load, as `--vus` does, makes a run that is compared with no other.
     #[arg(last = true, value_name = "K6_ARGS", help_heading = group::K6)]
@@ -197,7 +197,7 @@ pub struct Running {
     #[arg(help_heading = group::VERDICT, long)]
     pub show_past: bool,
 
-    /// Judge durations even if other programs take most of this machine's CPU time.
+    /// Judge durations even if other programs take a third or more of this machine's CPU time and leave none idle.
     ///
     /// Without it they fail no test then, which could not be measured (exit code 3).
     #[arg(help_heading = group::VERDICT, long)]

@@ -17,7 +17,7 @@ pub struct Output {
     #[arg(help_heading = group::RESULTS, long, value_name = "PATH", value_parser = path())]
     pub junit: Option<PathBuf>,
 
-    /// Print everything that the page has of each test, and not just what is not as it should be.
+    /// Print every threshold, check and figure of each test, not just what failed.
     #[arg(help_heading = group::RESULTS, long, short)]
     pub verbose: bool,
 

@@ -197,7 +197,7 @@ fn operator(kubectl: &Kubectl, found: &mut Findings) -> anyhow::Result<()> {
     let (is_good, said) = match (&image, &version) {
         (None, _) => (
             None,
-            "you may not see it: it must be 1.5.0 or newer, and is written for 1.6.0".to_owned(),
+            "not found among the deployments that you can list: it must be 1.5.0 or newer, and manifests are written for 1.6.0".to_owned(),
         ),
         (Some(image), None) => (
             None,
@@ -269,7 +269,7 @@ fn rights(kubectl: &Kubectl, found: &mut Findings) -> anyhow::Result<()> {
     let answers = match asked(review(kubectl, file.path()))? {
         Ok(answers) => answers,
         Err(refused) => {
-            let said = format!("nobody says: {refused}");
+            let said = format!("your rights could not be checked: {refused}");
             found.findings.push(Finding::new("rights", None, said));
             return Ok(());
         }

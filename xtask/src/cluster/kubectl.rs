@@ -264,7 +264,7 @@ impl Kubectl {
         parsed(&self.ask(&["create", "-f", &file, "-o", "json"])?)
     }
 
-    /// Deletes objects, such as `configmaps/a`, after an interruption too; one that is not there is none too many.
+    /// Deletes objects, such as `configmaps/a`, after an interruption too; deleting one that does not exist is no error.
     ///
     /// # Errors
     /// As [`Kubectl::ask`].

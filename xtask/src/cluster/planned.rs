@@ -27,9 +27,9 @@ pub struct Planned {
     pub test: String,
     /// The profile.
     pub profile: String,
-    /// What every duration of the profile was multiplied with.
+    /// What every duration of the profile was multiplied by.
     pub time_scale: f64,
-    /// What its virtual users and rates were multiplied with.
+    /// What its virtual users and rates were multiplied by.
     pub vus_scale: f64,
     /// Its load, in words.
     pub load: String,

@@ -245,7 +245,7 @@ impl Watcher {
                 runner.or_else(|| match pod.filter(|pod| pod.status.phase == "Failed") {
                     Some(pod) => {
                         let code = pod.terminated().map_or(1, |it| it.exit_code);
-                        let words = format!("the starter failed with exit code {code}: it reaches no runner's port 6565, as network policies may have it");
+                        let words = format!("the starter failed with exit code {code}: it could not reach port 6565 of the runners: check the network policies");
                         Some(Trouble::new(&job, Some(MOMENT), words))
                     }
                     None => stuck(seen, &job, pod, "the starter, which has the runners begin,"),
@@ -267,7 +267,7 @@ impl Watcher {
         for (end, runner) in ends.iter_mut().zip(all) {
             if !runner.has_ended(seen) {
                 let since = runner.since().unwrap_or("an unknown time");
-                end.words = format!("did not end: it runs since {since}, {beyond} beyond its plan");
+                end.words = format!("did not end: it has been running since {since}, {beyond} beyond its plan");
             }
         }
         Conclusion::Ran { ends, cause: None }
@@ -309,7 +309,7 @@ impl Watcher {
             },
             Step::Starting => match seen.job(&self.wanted.job("starter")) {
                 Some(_) => "the starter has not ended, so the runners have yet to begin".into(),
-                None => "the operator does not start the runners, though all run: it may not reach their port 6565, as network policies may have it".into(),
+                None => "the operator does not start the runners, though all run: it may be unable to reach their port 6565: check the network policies".into(),
             },
             Step::Running | Step::Ended => {
                 let late = all.iter().filter(|it| !it.has_ended(seen));

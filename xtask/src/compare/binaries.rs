@@ -289,7 +289,7 @@ pub struct Measuring {
 }
 
 impl Measuring {
-    /// Begins to measure. A second comparison is none the wronger, so that nothing here is an error.
+    /// Begins to measure. A second comparison is not wrong because of this one, so that nothing here is an error.
     pub fn begin() -> Self {
         Self::begin_in(&caches())
     }

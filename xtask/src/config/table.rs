@@ -263,7 +263,7 @@ pub struct RequestsConfig {
     pub status: Option<String>,
 }
 
-/// `[profiler]`: a profiler inside of the server, for where perf may not look.
+/// `[profiler]`: a profiler inside of the server, for where perf is not allowed to sample.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnProfiler {

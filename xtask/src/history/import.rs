@@ -1,4 +1,4 @@
-//! `history import`: takes over the runs in folders of results, each once, however often it is asked to.
+//! `history import`: imports the runs in folders of results, each once, however often it is asked to.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

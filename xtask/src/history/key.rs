@@ -14,9 +14,9 @@ pub struct Key {
     pub test: String,
     /// The profile.
     pub profile: String,
-    /// What every duration of the profile was multiplied with.
+    /// What every duration of the profile was multiplied by.
     pub time_scale: f64,
-    /// What its virtual users and rates were multiplied with.
+    /// What its virtual users and rates were multiplied by.
     #[serde(default = "unscaled")]
     pub vus_scale: f64,
     /// Arguments for k6: with any a line is comparable with none.

@@ -20,6 +20,6 @@ pub use invoke::{Invocation, Ran, Stopped};
 #[cfg(test)]
 pub use log::{FailedAnswer, Failures};
 pub use log::{LogEntry, Said};
-pub use options::{Options, belongs_behind, without_values};
+pub use options::{Options, belongs_after, without_values};
 pub use progress::Place;
 pub use shape::{Shape, inspect};

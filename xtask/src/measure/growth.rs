@@ -16,7 +16,8 @@ const SPAN_SLACK_S: f64 = 5.0;
 const MIN_SAMPLES: usize = 60;
 /// The level of significance of a trend.
 const ALPHA: f64 = 0.01;
-/// The same for open files: a few keep-alive connections more or less are no leak.
+/// Growth in open files over the whole steady part that is accepted in any case: a few keep-alive connections more or
+/// less are no leak.
 const LEAST_FILES: f64 = 10.0;
 /// Open files beyond which a steady load counts as leaking them, per hour: a keep-alive connection more or less is
 /// no leak.

@@ -252,10 +252,10 @@ impl Sampled {
         let change = percent(head / base - 1.0);
         match self.functions.is_empty() {
             true => format!(
-                "{test}: {change} CPU a request when sampled, and no function beyond chance; what waits for disks, locks or timers is not sampled"
+                "{test}: {change} CPU per request when sampled, and no function beyond chance; what waits for disks, locks or timers is not sampled"
             ),
             false => format!(
-                "{test}: {change} CPU a request when sampled, of it {}",
+                "{test}: {change} CPU per request when sampled, of which {}",
                 in_functions(self.functions.iter(), base)
             ),
         }

@@ -61,9 +61,9 @@ pub struct RunRecord {
     pub teardown_s: f64,
     /// The profile.
     pub profile: String,
-    /// What every duration of the profile was multiplied with.
+    /// What every duration of the profile was multiplied by.
     pub time_scale: f64,
-    /// What its virtual users and rates were multiplied with.
+    /// What its virtual users and rates were multiplied by.
     #[serde(default = "unscaled")]
     pub vus_scale: f64,
     /// The command line that made the run, with the variables that it heeds but the key, for a shell.

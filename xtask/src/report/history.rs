@@ -54,7 +54,7 @@ fn show(args: &History, results: &Path) -> anyhow::Result<()> {
     builds.retain(|it| args.profile.is_none() && args.shows(&it.test));
     if all.is_empty() && builds.is_empty() {
         ui::notice(&format!(
-            "{} has no such runs: `cargo xtask load-test` makes them, and `cargo xtask history import` takes them over",
+            "{} has no such runs: `cargo xtask load-test` makes them, and `cargo xtask history import` imports them",
             path.display()
         ));
     }

@@ -350,7 +350,7 @@ fn amount(measure: &Measure, number: f64) -> String {
     }
 }
 
-/// The unit of a chart of `measure` whose greatest value is `most`, and what values are multiplied with for it: a chart has
+/// The unit of a chart of `measure` whose greatest value is `most`, and what values are multiplied by for it: a chart has
 /// one for all points.
 fn chart_unit(measure: &Measure, most: f64) -> (&'static str, f64) {
     match measure.unit() {

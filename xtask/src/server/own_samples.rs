@@ -1,4 +1,4 @@
-//! Stacks that the server samples itself, where perf may not look.
+//! Stacks that the server samples itself, where perf is not allowed to sample.
 
 use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -283,7 +283,7 @@ fn runners_that_are_lost_or_hang_are_named_and_the_others_counted() {
     let reasons = done.reasons();
     for said in [
         "fine: runner 2: the pod is gone",
-        "fine: runner 3: did not end: it runs since 20",
+        "fine: runner 3: did not end: it has been running since 20",
     ] {
         assert!(reasons.contains(said), "{said}: {reasons}");
     }

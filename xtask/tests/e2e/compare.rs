@@ -121,7 +121,7 @@ fn names_the_function(done: &Done, sampled: &Value, folder: &Path) {
         first.is_some_and(|name| name.ends_with("under faults::inject::burn")),
         "{sampled}"
     );
-    done.says("CPU a request when sampled, of it +")
+    done.says("CPU per request when sampled, of which +")
         .says("under faults::inject::burn");
     for side in ["base", "head", "diff"] {
         let flames = read(&folder.join(format!("flame-{side}.svg")));

@@ -247,7 +247,7 @@ fn a_leak_is_found_in_two_minutes_and_memory_taken_once_is_none() {
     assert!(peak > 50 << 20, "the fault did nothing: {peak}");
 }
 
-/// Where perf may not look, which a stand-in makes sure of, the server samples itself.
+/// Where perf is not allowed to sample, which a stand-in makes sure of, the server samples itself.
 #[test]
 fn where_the_cpu_time_went_is_named_and_such_a_run_is_no_reference() {
     let dir = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@
 //!
 //! For any x the nearest vᵢ below and above it bound how many samples of a runner are not greater or less than x, and the
 //! sums of these bounds bound the same of all samples together. The merged percentile is on the line between two samples of
-//! all, and each of these lies surely between the greatest x that has few enough samples below it and the least x that has
+//! all, and each of these lies certainly between the greatest x that has few enough samples below it and the least x that has
 //! enough not above it. All of that holds up to the last digit of a double.
 
 use std::cmp::Ordering;
@@ -26,7 +26,7 @@ pub(crate) struct Grid {
     values: Vec<f64>,
 }
 
-/// A percentile, and between what it surely lies.
+/// A percentile, and between which values it certainly lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Estimate {
     pub value: f64,
@@ -63,7 +63,7 @@ impl Grid {
     }
 
     /// How many samples there are at least that are not greater than `x`.
-    fn surely_up_to(&self, x: f64) -> f64 {
+    fn certainly_up_to(&self, x: f64) -> f64 {
         match self.values.partition_point(|value| *value <= x) {
             0 => 0.0,
             after => self.places[after - 1].floor() + 1.0,
@@ -141,7 +141,7 @@ impl<'a> Merger<'a> {
         self.grids.iter().map(|grid| of(grid)).sum()
     }
 
-    /// The percentile `percent` of all samples, and between what it surely lies; `None` if there are none.
+    /// The percentile `percent` of all samples, and between which values it certainly lies; `None` if there are none.
     pub fn percentile(&self, percent: f64) -> Option<Estimate> {
         let exact = |value| Estimate {
             value,
@@ -168,11 +168,11 @@ impl<'a> Merger<'a> {
         })
     }
 
-    /// Between which values the sample at this place among all surely lies.
+    /// Between which values the sample at this place among all certainly lies.
     fn bounds(&self, place: f64) -> (f64, f64) {
         let few = |x: &f64| self.sum(|grid| grid.at_most_below(*x)) <= place;
         let low = self.values.partition_point(few);
-        let too_few = |x: &f64| self.sum(|grid| grid.surely_up_to(*x)) <= place;
+        let too_few = |x: &f64| self.sum(|grid| grid.certainly_up_to(*x)) <= place;
         let high = self.values.partition_point(too_few);
         // Nothing is below the least, and all are up to the greatest.
         (

@@ -223,7 +223,7 @@ fn what_stands_still_is_named() {
             ),
             Running,
             1,
-            "runner 2: did not end: it runs since 2026-11-26T07:20:09Z, 5 min beyond its plan",
+            "runner 2: did not end: it has been running since 2026-11-26T07:20:09Z, 5 min beyond its plan",
             360,
         ),
         (

@@ -1,4 +1,4 @@
-//! What users say to k6 themselves: arguments behind `--`, variables, k6's configuration file. The `table` decides.
+//! What users say to k6 themselves: arguments after `--`, variables, k6's configuration file. The `table` decides.
 
 mod arguments;
 
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-pub use arguments::{belongs_behind, without_values};
+pub use arguments::{belongs_after, without_values};
 
 use super::table::{self, Class, plain};
 use crate::error::UsageError;

@@ -47,7 +47,7 @@ fn runners_stand_below_all_together_with_those_that_are_lost() {
     at("Runners: 2 of 4 heard; p95 from 4 ms to 6 ms (1.5 times)");
     assert!(at("together") < at("stress-4") && at("stress-4") < at("stress-1"));
     at("OOMKilled");
-    at("surely 497–502.5 ms; undecided: --exact decides");
+    at("certainly 497–502.5 ms; undecided: --exact decides");
     at("2 of 4 runners heard, context kind-load, namespace tests, k6-operator 1.6.0");
     assert!(!page(&record()).contains("Runners:"));
 }

@@ -13,7 +13,7 @@ pub fn profile(profile: &ProfileRecord) -> Table {
     };
     let rows = profile.functions.iter();
     Table {
-        title: format!("CPU of a request went to ({} samples)", profile.samples).into(),
+        title: format!("Where the CPU time of a request went ({} samples)", profile.samples).into(),
         heads: Heads {
             what: "Function",
             value: "CPU",
@@ -33,7 +33,7 @@ pub fn compared(test: &TestComparison, sampled: &[Sampled], blocks: &Blocks) -> 
     let mut tables: Vec<Table> = sampled
         .map(|it| {
             let title = format!(
-                "CPU of a request went to ({} and {} samples)",
+                "Where the CPU time of a request went ({} and {} samples)",
                 it.samples[0], it.samples[1]
             );
             table(title, it.functions.iter(), it.cpu_ms[0], |ms| {
@@ -49,7 +49,7 @@ pub fn compared(test: &TestComparison, sampled: &[Sampled], blocks: &Blocks) -> 
         let Some(whole) = whole.and_then(|it| it.base) else {
             continue;
         };
-        let title = format!("{} of a request went to", route[0].metric);
+        let title = format!("{} of a request, by function", route[0].metric);
         let count = |count| number(Some(count), Unit::Count);
         tables.push(table(title, route.iter().copied(), whole, count));
     }

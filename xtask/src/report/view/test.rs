@@ -129,7 +129,7 @@ fn threshold(row: &ThresholdRow, meaningless: Option<&str>) -> Row {
         (ThresholdState::Passed, Some(why)) if row.unit == Unit::Milliseconds => (Tone::Open, why),
         (ThresholdState::Passed, _) => (Tone::Good, own.unwrap_or_default()),
     };
-    let interval = row.interval_text().map(|it| format!("surely {it}"));
+    let interval = row.interval_text().map(|it| format!("certainly {it}"));
     let notes = interval.iter().map(String::as_str).chain([note]);
     let note = notes
         .filter(|it| !it.is_empty())

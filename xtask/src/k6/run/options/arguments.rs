@@ -1,4 +1,4 @@
-//! Arguments for k6 behind `--`.
+//! Arguments for k6 after `--`.
 
 use super::super::table::{self, Class, Known, plain};
 use super::Options;
@@ -16,7 +16,7 @@ const OUR_VARIABLES: [(&str, &str); 11] = [
     ("BLOCK_VUS", "--vus of `compare`"),
     ("BLOCK_DURATION", "--block of `compare`"),
     ("SUMMARY_PATH", "--results"),
-    ("TESTID", "`--tag` behind the `--`"),
+    ("TESTID", "`--tag` after the `--`"),
 ];
 /// What stands for the value of a variable.
 const HIDDEN: &str = "***";
@@ -123,7 +123,7 @@ impl Options {
     }
 }
 
-/// A command line as it may be kept: without the values of variables behind `--`.
+/// A command line as it may be kept: without the values of variables after `--`.
 pub fn without_values(words: impl Iterator<Item = String>) -> Vec<String> {
     let hide = |text: &str| match text.split_once('=') {
         Some((name, _)) => format!("{name}={HIDDEN}"),
@@ -147,7 +147,7 @@ pub fn without_values(words: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// What is to be said of the option `name`, which stands among `words` in front of the `--`, if it is one of k6's.
-pub fn belongs_behind(words: &[String], name: &str) -> Option<String> {
+pub fn belongs_after(words: &[String], name: &str) -> Option<String> {
     let (ours, behind) = match words.iter().position(|word| word == "--") {
         Some(at) => (&words[..at], &words[at + 1..]),
         None => (words, &[][..]),
@@ -181,7 +181,7 @@ pub fn belongs_behind(words: &[String], name: &str) -> Option<String> {
         _ => "",
     };
     Some(format!(
-        "{name} is an option of k6: put it behind `--`\n  cargo xtask {}{then}",
+        "{name} is an option of k6: put it after `--`\n  cargo xtask {}{then}",
         line.join(" ")
     ))
 }
@@ -227,7 +227,7 @@ mod tests {
     fn an_option_of_k6_is_told_where_it_belongs() {
         let said = |line: &str, name: &str| {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-            belongs_behind(&words, name)
+            belongs_after(&words, name)
         };
         for (line, name, put) in [
             (
