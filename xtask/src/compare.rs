@@ -167,7 +167,7 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
             None => rounds.measure(),
         }
     };
-    rounds.blocks.write(&folder.path)?;
+    let pairs_kept = rounds.blocks.write(&folder.path);
     let mut comparison = judged(&rounds.blocks, &floors, &folder.name);
     comparison.duration_s = began.elapsed().unwrap_or_default().as_secs_f64();
     comparison.is_same = is_same;
@@ -176,7 +176,8 @@ pub fn run(args: &Compare, root: &Path, config: &Config) -> anyhow::Result<u8> {
         binaries::notice(&base, &head)
             .into_iter()
             .chain(measuring.notice.clone())
-            .chain(std::mem::take(&mut rounds.notices)),
+            .chain(std::mem::take(&mut rounds.notices))
+            .chain(pairs_kept.err().map(|problem| format!("{problem:#}"))),
     );
     if args.calibrate {
         comparison.calibration = Some(drawn(&rounds.blocks, &floors));
