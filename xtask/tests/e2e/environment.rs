@@ -28,7 +28,7 @@ fn arguments_that_are_ours_or_cannot_be_had_are_refused() {
     for (args, part) in [
         ("--paused", "nobody could resume it"),
         ("--linger", "nobody could resume it"),
-        ("-e TEST=specs", "the words behind the profile"),
+        ("-e TEST=specs", "the words after the profile"),
         ("-e BASE_URL=http://127.0.0.1:1", "--base-url"),
         ("--no-thresholds", "proves nothing"),
         ("--log-output none", "k6.log"),

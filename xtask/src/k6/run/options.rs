@@ -97,8 +97,12 @@ impl Options {
         write().context("failed to write a configuration file for k6")
     }
 
-    /// Gives a command of k6's the user's variables, less those that would change the test.
+    /// Gives a command of k6's the user's variables, less those that would change the test. Ours are set after it: what the
+    /// caller's environment has under their names is not meant for the scripts.
     pub fn environment<'sh>(&self, mut command: Cmd<'sh>) -> Cmd<'sh> {
+        for (name, _) in arguments::OUR_VARIABLES {
+            command = command.env_remove(name);
+        }
         for name in &self.remove {
             command = command.env_remove(name);
         }

@@ -102,15 +102,15 @@ pub fn inspect(
     let config = options.config_file()?;
     let config = config.path();
     let sh = shell::here()?;
-    let mut command = cmd!(
+    let command = cmd!(
         sh,
         "{k6} inspect --execution-requirements --include-system-env-vars --config {config} {main_js}"
-    )
-    .env("API_KEY", key.expose());
+    );
+    let mut command = options.environment(command).env("API_KEY", key.expose());
     for (name, value) in env {
         command = command.env(name, value);
     }
-    inspect_with(options.environment(command), main_js)
+    inspect_with(command, main_js)
 }
 
 /// As [`inspect`] of `main_js`, by a command of one's own.

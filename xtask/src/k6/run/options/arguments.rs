@@ -4,19 +4,28 @@ use super::super::table::{self, Class, Known, plain};
 use super::Options;
 use crate::error::UsageError;
 
-/// The variables that we give to the scripts, and how a user sets each.
-const OUR_VARIABLES: [(&str, &str); 11] = [
-    ("BASE_URL", "--base-url"),
-    ("WS_URL", "--ws-url"),
-    ("API_KEY", "the environment variable API_KEY"),
-    ("PROFILE", "the first word of the command line"),
-    ("TEST", "the words behind the profile"),
-    ("TIME_SCALE", "--time-scale"),
-    ("VUS_SCALE", "--vus-scale"),
-    ("BLOCK_VUS", "--vus of `compare`"),
-    ("BLOCK_DURATION", "--block of `compare`"),
-    ("SUMMARY_PATH", "--results"),
-    ("TESTID", "`--tag` after the `--`"),
+/// The variables that we give to the scripts, and what a user does instead of setting each.
+pub(super) const OUR_VARIABLES: [(&str, &str); 20] = [
+    ("BASE_URL", "use --base-url"),
+    ("WS_URL", "use --ws-url"),
+    ("API_KEY", "use the environment variable API_KEY"),
+    ("PROFILE", "use the first word of the command line"),
+    ("TEST", "use the words after the profile"),
+    ("TIME_SCALE", "use --time-scale"),
+    ("VUS_SCALE", "use --vus-scale"),
+    ("BLOCK_VUS", "use --vus of `compare`"),
+    ("BLOCK_DURATION", "use --block of `compare`"),
+    ("SUMMARY_PATH", "use --results"),
+    ("TESTID", "use `--tag` after the `--`"),
+    ("STEP_DURATION", "use --step of `capacity`"),
+    ("STEP_LOAD", "use --start of `capacity`"),
+    ("STEP_VUS", "give your variable another name"),
+    ("STEP_GRACE", "give your variable another name"),
+    ("REVISION", "give your variable another name"),
+    ("MARKS", "give your variable another name"),
+    ("WARM_UP", "give your variable another name"),
+    ("RUNNER_SUMMARY", "give your variable another name"),
+    ("TERMINATION_LOG", "give your variable another name"),
 ];
 /// What stands for the value of a variable.
 const HIDDEN: &str = "***";
@@ -107,7 +116,7 @@ impl Options {
         };
         if let Some((_, instead)) = OUR_VARIABLES.iter().find(|(ours, _)| *ours == name) {
             return Err(UsageError(format!(
-                "{flag} {name}: every run sets this variable itself: use {instead}"
+                "{flag} {name}: every run sets this variable itself: {instead}"
             )));
         }
         if name.starts_with("K6_") {
@@ -218,6 +227,37 @@ fn option_of(word: &str) -> Result<(Option<&'static Known>, String, Option<Strin
 mod tests {
     use super::*;
 
+    #[test]
+    fn every_variable_of_the_scripts_is_known_as_ours() {
+        let scripts = [
+            include_str!("../../../../../load-tests/main.js"),
+            include_str!("../../../../../load-tests/probe.js"),
+        ]
+        .concat();
+        let named = |before: &str| -> Vec<String> {
+            let rest = scripts.split(before).skip(1);
+            let name = |rest: &str| {
+                let is_part = |c: &char| c.is_ascii_uppercase() || *c == '_';
+                rest.chars().take_while(is_part).collect()
+            };
+            rest.map(name)
+                .filter(|name: &String| !name.is_empty())
+                .collect()
+        };
+        let mut read = named("__ENV.");
+        for by_function in ["readCount('", "readScale('"] {
+            let names = named(by_function);
+            assert!(!names.is_empty(), "nothing is read by {by_function}");
+            read.extend(names);
+        }
+        let ours = |name: &str| OUR_VARIABLES.iter().any(|(ours, _)| *ours == name);
+        let unknown: Vec<&String> = read.iter().filter(|name| !ours(name)).collect();
+        assert!(unknown.is_empty(), "not known as ours: {unknown:?}");
+        for (name, _) in OUR_VARIABLES {
+            assert!(read.iter().any(|it| it == name), "no script reads {name}");
+        }
+    }
+
     fn of(words: &str) -> Result<Options, UsageError> {
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
         Options::of_args(&words)
@@ -300,7 +340,7 @@ mod tests {
             ("--log-output none", "k6.log"),
             ("--config my.json", "after `--`"),
             ("-e BASE_URL=http://127.0.0.1:1", "--base-url"),
-            ("-eTEST=specs", "behind the profile"),
+            ("-eTEST=specs", "after the profile"),
             ("--env=API_KEY=not-to-be-shown", "variable API_KEY"),
             ("--env K6_VUS=7", "another name"),
             ("other.js", "main.js is what runs"),
