@@ -57,6 +57,22 @@ fn run(name: &str, checks: usize) -> RunRecord {
     run
 }
 
+#[test]
+fn a_notice_is_left_out_only_if_a_reason_says_it_of_the_same_test() {
+    let mut run = run("odd", 1);
+    let of_specs = TestRecord::planned("specs", 1, Vec::new());
+    run.tests.push(of_specs);
+    run.reasons = vec!["missions: the server was slow".into()];
+    run.notices = vec![
+        "missions: the server was slow".into(),
+        "specs: the server was slow".into(),
+        "was slow".into(),
+    ];
+    let said = view::run(&run, &[], Path::new("/nonexistent")).notices;
+    let said: Vec<String> = said.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["specs: the server was slow", "was slow"]);
+}
+
 fn seen(run: &RunRecord) -> Document {
     view::run(run, &[], Path::new("/nonexistent"))
 }

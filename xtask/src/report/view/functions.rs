@@ -13,7 +13,11 @@ pub fn profile(profile: &ProfileRecord) -> Table {
     };
     let rows = profile.functions.iter();
     Table {
-        title: format!("Where the CPU time of a request went ({} samples)", profile.samples).into(),
+        title: format!(
+            "Where the CPU time of a request went ({} samples)",
+            profile.samples
+        )
+        .into(),
         heads: Heads {
             what: "Function",
             value: "CPU",

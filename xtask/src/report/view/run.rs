@@ -59,8 +59,16 @@ fn notices(run: &RunRecord) -> Vec<Text> {
         let of_test = of_test.filter(|(name, _)| run.tests.iter().any(|test| test.name == *name));
         of_test.map_or((None, notice.as_str()), |(name, note)| (Some(name), note))
     });
-    let is_new = |note: &str| !run.reasons.iter().any(|reason| reason.ends_with(note));
-    once(said.filter(|(_, note)| is_new(note)))
+    // A whole sentence, of this test if the notice is about one: another test's may end in the same words.
+    let is_new = |test: Option<&str>, note: &str| {
+        let sentence = |reason: &str| match reason.split_once(": ") {
+            Some((of, said)) => said == note && test.is_none_or(|test| test == of),
+            None => false,
+        };
+        let mut reasons = run.reasons.iter();
+        !reasons.any(|reason| sentence(reason) || (test.is_none() && reason == note))
+    };
+    once(said.filter(|(test, note)| is_new(*test, note)))
 }
 
 /// What is to be said of the history.
