@@ -207,7 +207,7 @@ impl Reason {
             | Self::ChecksBelowMinimum { .. } => true,
             // A rate of another kind, such as of hits of a cache, has its own reasons.
             Self::ThresholdCrossed(row) => {
-                let is_checks = row.metric.starts_with("checks");
+                let is_checks = row.is_of("checks");
                 row.unit == Unit::Ratio && (row.is_upper() || is_checks)
             }
             _ => false,

@@ -61,6 +61,12 @@ pub struct ThresholdRow {
 }
 
 impl ThresholdRow {
+    /// Whether it bounds the metric called `name` or a submetric of it, such as `checks{url:list}`.
+    pub fn is_of(&self, name: &str) -> bool {
+        let rest = self.metric.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+    }
+
     fn new(name: &str, expression: &str, metric: Option<&Metric>, failed: Option<f64>) -> Self {
         let parsed = Expression::parse(expression).ok();
         // A counter that nobody raised is zero; of anything else the zeros mean "no samples".

@@ -200,8 +200,7 @@ fn by_endpoint(
     // A rate that is much greater than the share of failed requests has more than these for its reason.
     let share = metrics.and_then(|it| it.http_failed_ratio);
     let is_other = |row: &ThresholdRow| {
-        let is_of_k6 =
-            row.metric.starts_with("http_req_failed") || row.metric.starts_with("checks");
+        let is_of_k6 = row.is_of("http_req_failed") || row.is_of("checks");
         let explained = share.zip(row.value);
         !is_of_k6 && explained.is_some_and(|(share, value)| value > 2.0 * share)
     };
@@ -356,14 +355,17 @@ mod tests {
             (1, vec![never])
         );
         // A rate of another kind has its own reasons.
-        let hits = r#"{"metric":"cache_hits","expression":"rate>0.9","aggregation":"rate","operator":">","bound":0.9,"value":0.5,
-            "unit":"ratio","state":"crossed"}"#;
-        let hits = Reason::ThresholdCrossed(serde_json::from_str(hits).unwrap());
-        let with_hits = [both[1].clone(), hits.clone()];
-        assert_eq!(
-            told(std::slice::from_ref(&failing), &with_hits),
-            (1, vec![hits])
-        );
+        for other in ["cache_hits", "checksum_ok"] {
+            let rate = r#"{"metric":"M","expression":"rate>0.9","aggregation":"rate","operator":">","bound":0.9,"value":0.5,
+                "unit":"ratio","state":"crossed"}"#;
+            let rate = serde_json::from_str(&rate.replace('M', other)).unwrap();
+            let rate = Reason::ThresholdCrossed(rate);
+            let with_rate = [both[1].clone(), rate.clone()];
+            assert_eq!(
+                told(std::slice::from_ref(&failing), &with_rate),
+                (1, vec![rate])
+            );
+        }
         // What failed of the requests is not why the test did.
         let slow = [Reason::NoChecks];
         assert_eq!(
