@@ -231,10 +231,12 @@ impl TryFrom<String> for Header {
         let (name, value) = text
             .split_once(':')
             .ok_or("a header looks like `Authorization: Bearer {api_key}`")?;
-        Ok(Self {
-            name: name.trim().to_owned(),
-            value: Template::try_from(value.trim().to_owned())?,
-        })
+        let value = Template::try_from(value.trim().to_owned())?;
+        if !value.is_of_key_alone() {
+            return Err("a header has no placeholder but {api_key}".into());
+        }
+        let name = name.trim().to_owned();
+        Ok(Self { name, value })
     }
 }
 
@@ -348,6 +350,7 @@ mod tests {
             ("[server.ready]\nwithin = 'soon'", ["number", "line 8"]),
             ("[server.stop]\nsignal = 'KILL'", ["KILL", "line 8"]),
             ("[key]\nheader = 'Bearer'", ["Authorization", "line 8"]),
+            ("[key]\nheader = 'X: {addr}'", ["{api_key}", "line 8"]),
             ("[other]\na = 1", ["other", "line 7"]),
         ] {
             let error = toml::from_str::<ConfigTable>(&format!("{LEAST}{text}")).unwrap_err();

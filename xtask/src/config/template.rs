@@ -62,6 +62,12 @@ impl Template {
         out
     }
 
+    /// A text in which nothing but the key is filled in.
+    pub fn is_of_key_alone(&self) -> bool {
+        let mut names = parts(&self.0).filter_map(|(_, name)| name);
+        names.all(|name| name == "api_key")
+    }
+
     /// The text with the key filled in, for a header.
     pub fn with_key(&self, key: &str) -> String {
         self.0.replace("{api_key}", key)
