@@ -34,7 +34,8 @@ pub fn router(app: AppState) -> Router {
     ));
     routes
         .method_not_allowed_fallback(async || {
-            let detail = "this path does not support this method; the Allow header says which it does";
+            let detail =
+                "this path does not support this method; the Allow header says which it does";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
         })
         .with_state(app)

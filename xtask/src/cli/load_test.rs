@@ -43,7 +43,7 @@ Examples:
 
 Environment:
   API_KEY  the key for the server's protected routes, never taken from the
-           command line [default: test-api-key]
+           command line [default: `key.default` of load-test.toml]
 
 Exit codes:
   0            passed

@@ -50,8 +50,6 @@ pub struct Meta {
     pub resource_version: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Annotations.
-    pub annotations: BTreeMap<String, String>,
     /// What it belongs to.
     pub owner_references: Vec<Owner>,
     /// When it will be gone, once it is being deleted.

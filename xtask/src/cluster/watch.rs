@@ -267,7 +267,9 @@ impl Watcher {
         for (end, runner) in ends.iter_mut().zip(all) {
             if !runner.has_ended(seen) {
                 let since = runner.since().unwrap_or("an unknown time");
-                end.words = format!("did not end: it has been running since {since}, {beyond} beyond its plan");
+                end.words = format!(
+                    "did not end: it has been running since {since}, {beyond} beyond its plan"
+                );
             }
         }
         Conclusion::Ran { ends, cause: None }

@@ -142,7 +142,9 @@ pub fn receive<T>(from: &Receiver<T>, until: Instant) -> anyhow::Result<Option<T
             Ok(item) => return Ok(Some(item)),
             Err(RecvTimeoutError::Timeout) if left.is_zero() => return Ok(None),
             Err(RecvTimeoutError::Timeout) => check()?,
-            Err(RecvTimeoutError::Disconnected) => anyhow::bail!("the thread that was waited for ended without a result, which is a bug of the orchestrator"),
+            Err(RecvTimeoutError::Disconnected) => anyhow::bail!(
+                "the thread that was waited for ended without a result, which is a bug of the orchestrator"
+            ),
         }
     }
 }

@@ -8,14 +8,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::stub::{Act, Stub, closed_port, healthy};
 use crate::support::{Run, Server, command_line, processes_with};
 
-/// A run in which nothing can be measured ends within this time.
-const AT_ONCE: Duration = Duration::from_secs(20);
-
 #[track_caller]
 fn could_not_run(run: Run, what: &str) {
     let done = run.done();
     done.exits(3).says(what);
-    assert!(done.took < AT_ONCE, "{:?}", done.took);
     assert!(
         !done.stderr.contains("health: 1 virtual user"),
         "k6 was started: {}",
@@ -238,14 +234,8 @@ fn a_server_that_is_killed_ends_the_run() {
     let mut run = Run::new("smoke health missions").own_server().start();
     run.wait_for("health: 1 virtual user");
     let server = server_of(&run.results);
-    let killed = std::time::Instant::now();
     kill_process(server, Signal::KILL).unwrap();
     run.wait_for("✗ health");
-    assert!(
-        killed.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        killed.elapsed()
-    );
     let done = run.done();
     done.exits(1);
     let reasons = done.reasons();
@@ -264,7 +254,6 @@ fn a_server_elsewhere_that_goes_away_ends_the_test() {
     drop(server);
     let done = run.done();
     done.exits(1).says("the server stopped answering");
-    assert!(done.took < Duration::from_secs(25), "{:?}", done.took);
 }
 
 #[test]

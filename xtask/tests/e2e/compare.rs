@@ -53,7 +53,8 @@ fn changes(comparison: &Value, change: &str) -> Vec<String> {
 /// Compares with a server whose list takes more CPU time; both can sample themselves.
 fn with_slower_list(dir: &Path, path: &str) -> Done {
     let sound = profiling_program(dir, "sound", "");
-    let slow = profiling_program(dir, "slow", "GET /api/missions: cpu=10ms");
+    // Not so slow that a block beside other programs has too few lists for a p95.
+    let slow = profiling_program(dir, "slow", "GET /api/missions: cpu=5ms");
     let options = SHORT.replace("--profile off", "--profile auto");
     let compared = compare(&format!("missions {options}"), &sound, &slow);
     let done = compared.env("PATH", path).done();
@@ -243,6 +244,12 @@ fn what_says_nothing_is_not_measured() {
 
 /// Waits until a measurement whose folder's name begins with `name` is under way, and interrupts it.
 fn interrupted_at(run: &Going, name: &str) {
+    measured_at(run, name);
+    run.signal_as_a_terminal(Signal::INT);
+}
+
+/// Waits until a measurement whose folder's name begins with `name` is under way.
+fn measured_at(run: &Going, name: &str) {
     wait_until(&format!("{name} begins"), || {
         let folders = std::fs::read_dir(&run.results)
             .into_iter()
@@ -254,7 +261,19 @@ fn interrupted_at(run: &Going, name: &str) {
             blocks.any(|block| block.file_name().to_string_lossy().starts_with(name))
         })
     });
+}
+
+#[test]
+fn pairs_that_cannot_be_kept_do_not_outrank_how_the_comparison_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = program_with_faults(dir.path(), "other", "");
+    let run = compare(&format!("health {SHORT}"), server(), &other).start();
+    measured_at(&run, "health-001");
+    std::fs::create_dir(folder(&run.results).join("blocks.json")).unwrap();
     run.signal_as_a_terminal(Signal::INT);
+    let done = run.done();
+    done.exits(130).says("INTERRUPTED").says("blocks.json");
+    assert_eq!(comparison(&done)["outcome"], "interrupted");
 }
 
 #[test]

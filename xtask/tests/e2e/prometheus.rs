@@ -81,7 +81,6 @@ fn it_hangs_while_the_test_runs() {
     let done = run(&stub.url());
     loses_nothing(&done);
     done.says("Prometheus did not accept");
-    assert!(done.took < Duration::from_secs(60), "{:?}", done.took);
 }
 
 #[test]

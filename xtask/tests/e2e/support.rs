@@ -52,8 +52,6 @@ pub struct Done {
     pub stderr: String,
     /// Where its results went.
     pub results: PathBuf,
-    /// How long it took.
-    pub took: Duration,
     _dir: TempDir,
 }
 
@@ -293,10 +291,9 @@ impl Going {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
-        let took = self.began.elapsed();
         nothing_left(&self.results, LEFT);
         if let Some(kept) = std::env::var_os("RECORDS_OF_TESTS") {
-            keep_records(&self.results, took, Path::new(&kept));
+            keep_records(&self.results, self.began.elapsed(), Path::new(&kept));
         }
         let dir = self.dir.take().unwrap();
         Done {
@@ -304,7 +301,6 @@ impl Going {
             stdout: read(&dir.path().join("stdout")),
             stderr: read(&dir.path().join("stderr")),
             results: self.results.clone(),
-            took,
             _dir: dir,
         }
     }
