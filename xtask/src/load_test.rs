@@ -118,9 +118,10 @@ pub fn search_plan(
         vus_scale: 1.0,
         profile: None,
     };
-    let mut plan = Plan::new(&load, &args.running, config)?;
-    let search = search::SearchPlan::new(&args.search, &mut plan, config)?;
-    Ok((plan, search))
+    let plan = Plan::new(&load, &args.running, config)?;
+    let search = search::SearchPlan::new(&args.search, &plan.tests, config)?;
+    let profile = search::PROFILE.into();
+    Ok((Plan { profile, ..plan }, search))
 }
 
 fn run_plan(
@@ -144,9 +145,11 @@ fn run_plan(
     let feature = profiler.as_ref().and_then(|it| it.feature(&config.table));
     let build = build_ahead(args, &plan, root, config, feature)?;
     let k6 = find_k6(args, root)?;
+    let first_load = search.as_ref().map(search::SearchPlan::first_load);
+    let first_load = first_load.unwrap_or_default();
     let (shapes, revision) = std::thread::scope(|scope| {
         let revision = scope.spawn(|| repo::revision(root));
-        let shapes = plan.shapes(&k6.path, &config.main_js(), &options);
+        let shapes = plan.shapes(&first_load, &k6.path, &config.main_js(), &options);
         let revision = revision.join();
         shapes.map(|shapes| {
             (

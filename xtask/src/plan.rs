@@ -11,6 +11,9 @@ use crate::secret::Secret;
 use crate::server::api_key;
 use crate::server::target::{Address, Target};
 
+/// Variables that choose a load within a profile, as each step of a search has its own.
+pub type LoadEnv = [(&'static str, String)];
+
 /// A checked command line.
 #[derive(Debug)]
 pub struct Plan {
@@ -22,8 +25,6 @@ pub struct Plan {
     pub time_scale: f64,
     /// Multiplies the virtual users and rates of the profile.
     pub vus_scale: f64,
-    /// What else chooses the load.
-    pub load_env: Vec<(&'static str, String)>,
     /// Whether one of the tests shows the server the key.
     pub needs_key: bool,
     /// Where the load goes.
@@ -92,7 +93,6 @@ impl Plan {
             tests,
             time_scale: load.time_scale,
             vus_scale: load.vus_scale,
-            load_env: Vec::new(),
             target,
             key,
             results,
@@ -100,10 +100,10 @@ impl Plan {
         })
     }
 
-    /// The variables that choose the load and the script, for `k6 inspect`.
-    pub fn script_env(&self, test: &str) -> Vec<(&'static str, String)> {
+    /// The variables that choose the load and the script.
+    fn script_env(&self, test: &str, load: &LoadEnv) -> Vec<(&'static str, String)> {
         let mut env = script_env(&self.profile, test, self.time_scale, self.vus_scale);
-        env.extend(self.load_env.iter().cloned());
+        env.extend(load.iter().cloned());
         env
     }
 
@@ -111,11 +111,12 @@ impl Plan {
     pub fn run_env(
         &self,
         test: &str,
+        load: &LoadEnv,
         address: &Address,
         test_id: &str,
         revision: &str,
     ) -> Vec<(&'static str, String)> {
-        let mut env = self.script_env(test);
+        let mut env = self.script_env(test, load);
         env.push(("BASE_URL", address.base_url.clone()));
         env.push(("WS_URL", address.ws_url.clone()));
         env.push(("TESTID", test_id.into()));
@@ -130,12 +131,13 @@ impl Plan {
     pub fn shape(
         &self,
         test: &str,
+        load: &LoadEnv,
         k6: &Path,
         main_js: &Path,
         options: &k6::Options,
     ) -> anyhow::Result<k6::Shape> {
         let address = self.target.as_given();
-        let mut env = self.script_env(test);
+        let mut env = self.script_env(test, load);
         env.push(("BASE_URL", address.base_url));
         env.push(("WS_URL", address.ws_url));
         k6::inspect(k6, main_js, &env, &self.key, options)
@@ -147,11 +149,12 @@ impl Plan {
     /// If k6 finds fault with a script.
     pub fn shapes(
         &self,
+        load: &LoadEnv,
         k6: &Path,
         main_js: &Path,
         options: &k6::Options,
     ) -> anyhow::Result<Vec<k6::Shape>> {
-        let inspect = |test: &String| self.shape(test, k6, main_js, options);
+        let inspect = |test: &String| self.shape(test, load, k6, main_js, options);
         // All at once: each takes a tenth of a second, most of it k6's start.
         std::thread::scope(|scope| {
             let inspect = &inspect;

@@ -8,6 +8,7 @@ use super::{Run, judge};
 use crate::k6::{Invocation, Place, Shape};
 use crate::measure::probe::Probe;
 use crate::measure::{Measured, measure};
+use crate::plan::LoadEnv;
 use crate::prometheus::{self, Prometheus, Tags};
 use crate::record::{Outcome, ResourcesRecord, TestRecord};
 use crate::server::{Sampler, Server};
@@ -22,6 +23,10 @@ pub struct Making<'a> {
     pub place: Place,
     /// Where its files go.
     pub dir: &'a Path,
+    /// What chooses its load within the profile.
+    pub load: &'a LoadEnv,
+    /// Its load, as k6 understands it.
+    pub shape: &'a Shape,
     /// The tag of its metrics.
     pub test_id: &'a str,
     /// Whether it is a step of a search, which has no page of its own.
@@ -64,15 +69,18 @@ impl Run<'_> {
             let running = github::group(&format!("{} {name}", self.record.profile));
             let dir = self.folder.test_dir(&name)?;
             let place = self.place(index);
+            let shape = self.shapes[index].clone();
             let making = Making {
                 name: &name,
                 place,
                 dir: &dir,
+                load: &[],
+                shape: &shape,
                 test_id: &self.folder.name.clone(),
                 is_step: false,
                 is_probed: true,
             };
-            ui::step(&format!("{name}: {}", self.shapes[index]));
+            ui::step(&format!("{name}: {shape}"));
             let mut test = self.run_test(index, &making, server)?.record;
             drop(running);
             ui::info(&report::one_line(&test));
@@ -92,17 +100,18 @@ impl Run<'_> {
         let &Making {
             place,
             dir,
+            load,
+            shape,
             test_id,
             is_step,
             is_probed,
             ..
         } = making;
         let test = self.plan.tests[index].clone();
-        let shape = &self.shapes[index];
         let tags = Tags::of(&self.record, test_id, &test);
         let mut env = self
             .plan
-            .run_env(&test, &server.address, test_id, &tags.revision);
+            .run_env(&test, load, &server.address, test_id, &tags.revision);
         let mut outputs = Vec::new();
         if let Some(prometheus) = &self.prometheus {
             env.extend(prometheus.k6_env(shape.duration()));

@@ -102,17 +102,20 @@ impl Run<'_> {
         let mut server = self.acquire_server(&dir, binary, false)?;
         server.watch()?;
         let test_id = format!("{}-confirm", self.folder.name);
+        let shape = self.shapes[index].clone();
         let place = Place {
             nth: 1,
             of: 1,
             before: Duration::ZERO,
-            lasts: self.shapes[index].lasts(),
+            lasts: shape.lasts(),
             behind: Duration::ZERO,
         };
         let making = Making {
             name: &test_name,
             place,
             dir: &dir,
+            load: &[],
+            shape: &shape,
             test_id: &test_id,
             is_step: false,
             is_probed: true,

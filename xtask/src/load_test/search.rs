@@ -26,10 +26,10 @@ use crate::server::Server;
 use crate::shell::interrupt::{self, Interrupted};
 use crate::{capacity, github, report, ui};
 
-use asked::{PROFILE, users_for};
+use asked::users_for;
 use step::{never_ended, only_dropped, purpose, step_record, told};
 
-pub use asked::{MOST, SearchPlan};
+pub use asked::{MOST, PROFILE, SearchPlan};
 pub use sides::{Begin, Searches};
 
 /// So many steps in a row may come to nothing for other programs before the machine is taken to be too busy.
@@ -262,10 +262,9 @@ impl Run<'_> {
         std::fs::create_dir(&dir)?;
         let grace = self.config.longest_iteration(&test);
         let iteration_s = searching.iteration_s();
-        self.plan.load_env = search.load_env(step.load, lasts, grace, iteration_s);
-        self.shapes[index] =
-            self.plan
-                .shape(&test, &self.k6.path, &self.config.main_js(), &self.options)?;
+        let load = search.load_env(step.load, lasts, grace, iteration_s);
+        let (k6, main_js) = (&self.k6.path, self.config.main_js());
+        let shape = self.plan.shape(&test, &load, k6, &main_js, &self.options)?;
         let server = match server {
             Some(server) if server.kind == ServerKind::Url => server,
             other => {
@@ -278,7 +277,7 @@ impl Run<'_> {
             }
         };
         let name = format!("{test} with {words}");
-        let shape = self.shapes[index].lasts();
+        let lasts = shape.lasts();
         let others = self.plan.tests.len() - index - 1;
         let making = Making {
             name: &name,
@@ -286,10 +285,12 @@ impl Run<'_> {
                 nth: index + 1,
                 of: self.plan.tests.len(),
                 before: search.budget.saturating_mul(index as u32) + (search.budget - left),
-                lasts: shape,
-                behind: left.saturating_sub(shape) + search.budget.saturating_mul(others as u32),
+                lasts,
+                behind: left.saturating_sub(lasts) + search.budget.saturating_mul(others as u32),
             },
             dir: &dir,
+            load: &load,
+            shape: &shape,
             test_id: &self.folder.name.clone(),
             is_step: true,
             is_probed: step.role == StepRole::ConfirmBelow,

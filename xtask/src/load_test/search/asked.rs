@@ -47,20 +47,16 @@ pub struct SearchPlan {
 }
 
 impl SearchPlan {
-    /// Checks the command line, and has `plan` make the first load.
+    /// Checks the command line of a search in `tests`.
     ///
     /// # Errors
     /// A [`UsageError`] if the budget has no room for a search.
-    pub fn new(
-        asked: &cli::Search,
-        plan: &mut plan::Plan,
-        config: &Config,
-    ) -> Result<Self, UsageError> {
+    pub fn new(asked: &cli::Search, tests: &[String], config: &Config) -> Result<Self, UsageError> {
         let step = |test: &String| {
             let least = STEP.max(2 * config.longest_iteration(test));
             asked.step.unwrap_or(least)
         };
-        let steps: Vec<Duration> = plan.tests.iter().map(step).collect();
+        let steps: Vec<Duration> = tests.iter().map(step).collect();
         let count = u32::try_from(steps.len()).unwrap_or(u32::MAX).max(1);
         let budget = asked.budget / count;
         let longest = steps.iter().max().copied().unwrap_or_default();
@@ -79,7 +75,7 @@ impl SearchPlan {
                 (need * count).as_secs_f64().ceil()
             )));
         }
-        let search = Self {
+        Ok(Self {
             unit: LoadUnit::by_rate(asked.rate),
             resolution: asked.resolution,
             budget,
@@ -88,10 +84,12 @@ impl SearchPlan {
             start: asked.start,
             once: None,
             iteration_s: None,
-        };
-        plan.profile = PROFILE.into();
-        plan.load_env = search.load_env(search.start, STEP, GRACE, None);
-        Ok(search)
+        })
+    }
+
+    /// The variables for the first load.
+    pub fn first_load(&self) -> Vec<(&'static str, String)> {
+        self.load_env(self.start, STEP, GRACE, None)
     }
 
     /// What is about to be done.
@@ -202,8 +200,8 @@ mod tests {
             vus_scale: 1.0,
             profile: None,
         };
-        let mut plan = plan::Plan::new(&load, &args.running, &config)?;
-        let search = SearchPlan::new(&args.search, &mut plan, &config)?;
+        let plan = plan::Plan::new(&load, &args.running, &config)?;
+        let search = SearchPlan::new(&args.search, &plan.tests, &config)?;
         Ok((search, plan.tests))
     }
 

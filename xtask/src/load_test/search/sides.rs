@@ -47,7 +47,7 @@ impl<'a> Searches<'a> {
     ) -> anyhow::Result<Self> {
         let (plan, search) = search_plan(asked, config)?;
         let options = k6::Options::read(&[], None)?;
-        let shapes = plan.shapes(&k6.path, &config.main_js(), &options)?;
+        let shapes = plan.shapes(&search.first_load(), &k6.path, &config.main_js(), &options)?;
         let now = SystemTime::now();
         let record = begin::begin(&options, &plan, &k6, &shapes, None, &folder.name, now);
         let run = Run {
