@@ -24,7 +24,7 @@ pub use digest::{Metrics, TrendDigest};
 pub use evidence::{
     DEFAULT_MAX_EXCEPTIONS, DEFAULT_MIN_CHECKS, Evidence, ServerState, SummaryProblem,
 };
-pub use exit_code::K6Exit;
+pub use exit_code::{K6Exit, THRESHOLDS_CROSSED};
 pub use expression::{Aggregation, Expression, ExpressionError, Operator};
 pub use limits::Limits;
 pub use log::{Exception, Log};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use k6_summary::{K6Exit, one_line};
+use k6_summary::{K6Exit, THRESHOLDS_CROSSED, one_line};
 
 use super::objects::{Job, List, Meta, Object, ObjectEvent, Pod, TestRun, WatchEvent};
 
@@ -103,7 +103,7 @@ impl Seen {
     pub fn reconcile(&mut self, kind: ObjectKind, list: List) {
         match kind {
             ObjectKind::TestRuns => {
-                self.is_deleted = self.test_run.is_some() && list.items.is_empty()
+                self.is_deleted = self.test_run.is_some() && list.items.is_empty();
             }
             ObjectKind::Jobs => {}
             ObjectKind::Pods => self.gone.extend(self.pods.keys().cloned()),
@@ -330,6 +330,6 @@ pub struct RunnerEnd {
 impl RunnerEnd {
     /// Whether k6 came to its end by itself, whatever it thinks of the test.
     pub fn is_whole(&self) -> bool {
-        matches!(self.exit, Some(0 | 99))
+        matches!(self.exit, Some(0 | THRESHOLDS_CROSSED))
     }
 }

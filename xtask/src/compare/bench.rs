@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use k6_summary::{Metrics, ServerState, Summary, SummaryProblem};
+use k6_summary::{Metrics, ServerState, Summary, SummaryProblem, THRESHOLDS_CROSSED};
 use load_duet::recorder::{MARK, Recorder};
 
 use crate::config::Config;
@@ -22,8 +22,6 @@ use crate::shell::interrupt;
 
 /// Rounds of requests to each route before k6 measures, so that neither server pays for its first ones in it.
 const WARM_UP: usize = 30;
-/// k6's exit code for crossed thresholds, which are not judged here.
-const THRESHOLDS_CROSSED: i32 = 99;
 /// The load of a block in load-tests/main.js.
 const PROFILE: &str = "block";
 

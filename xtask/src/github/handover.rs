@@ -67,7 +67,7 @@ fn annotations(document: &Document) -> Vec<(Level, String, String)> {
 /// What is worse than its past or than its base, one a line.
 fn regressions(document: &Document) -> Vec<String> {
     // A comparison's reasons are all about that, and some of them, such as a drift over many builds, stand in no row.
-    if (&*document.subject, document.outcome) == ("compare", Outcome::Failed) {
+    if document.is_comparison && document.outcome == Outcome::Failed {
         let reasons = document.reasons.iter();
         return reasons.map(|reason| reason.replace('\n', " ")).collect();
     }
@@ -164,13 +164,17 @@ mod tests {
     fn a_comparison_that_is_red_by_its_chain_alone_has_that_as_its_regression() {
         let drift = "missions: http_req_duration med has drifted by +7.1 %";
         let mut document = Document {
-            subject: "compare".into(),
+            is_comparison: true,
             outcome: Outcome::Failed,
             reasons: vec![drift.into()],
             ..Document::default()
         };
         assert_eq!(regressions(&document), [drift]);
         document.outcome = Outcome::CouldNotRun;
+        assert!(regressions(&document).is_empty());
+        // A profile may be called so as well.
+        (document.is_comparison, document.outcome) = (false, Outcome::Failed);
+        document.subject = "compare".into();
         assert!(regressions(&document).is_empty());
     }
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use k6_summary::{
-    Evidence, K6Exit, Metrics, Quantity, Reason, ServerState, ThresholdRow, Unit, Verdict, brief,
+    Evidence, K6Exit, Metrics, Quantity, Reason, ServerState, THRESHOLDS_CROSSED, ThresholdRow,
+    Unit, Verdict, brief,
 };
 
 use crate::cli::Running;
@@ -17,8 +18,6 @@ use crate::shell::Ended;
 
 /// How many endpoints a test's reasons name: its table has all of them.
 const MOST_ENDPOINTS: usize = 3;
-/// The exit code of k6 for crossed thresholds, which the summary explains.
-const THRESHOLDS_CROSSED: i32 = 99;
 /// By how much k6 may end before its plan without anything being amiss.
 const ROUNDING: Duration = Duration::from_secs(1);
 

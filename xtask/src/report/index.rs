@@ -52,7 +52,7 @@ fn test(test: &TestRecord) -> Value {
         tone => Serde(Tone::of(test.outcome)),
         verdict => view::outcome(test.outcome),
         name => Text::from(&test.name),
-        p95 => Some(view::p95_text(test)).filter(|text| text != "–").unwrap_or_default(),
+        p95 => view::p95_text(test).unwrap_or_default(),
         change => change.unwrap_or_default(),
         worse => if is_worse { "bad-text" } else { "" },
         cpu => view::cpu_text(test).unwrap_or_default(),

@@ -282,6 +282,8 @@ pub struct Document {
     pub subject: Text,
     /// What came of it.
     pub outcome: Outcome,
+    /// Whether it compares two sides.
+    pub is_comparison: bool,
     /// What is made of it.
     pub tone: Tone,
     /// The verdict in words.

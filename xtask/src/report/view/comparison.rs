@@ -44,6 +44,7 @@ pub fn comparison(comparison: &Comparison, blocks: &Blocks, folder: &Path) -> Do
     let files = ["blocks.json", "compare.json", "summary.md"];
     Document {
         subject: "compare".into(),
+        is_comparison: true,
         outcome: comparison.outcome,
         tone: tone(comparison),
         verdict: verdict(comparison).into(),

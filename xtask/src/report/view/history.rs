@@ -190,7 +190,7 @@ fn outcome_text(point: &HistoryPoint) -> String {
         words += &format!(" in a run that was: {}", outcome(point.outcome));
     }
     match point.unfit {
-        Some(why) if !matches!(why, "failed" | "interrupted") => {
+        Some(why) if [point.outcome, point.test_outcome] == [Outcome::Passed; 2] => {
             format!("{words}, but {why}: no reference")
         }
         _ => words,

@@ -15,6 +15,7 @@ pub fn run(run: &RunRecord, trends: &[Trend], folder: &Path) -> Document {
     let tests = run.tests.iter().enumerate();
     Document {
         subject: run.profile.as_str().into(),
+        is_comparison: false,
         outcome: run.outcome,
         tone: Tone::of(run.outcome),
         verdict: outcome(run.outcome).into(),

@@ -1,6 +1,6 @@
 //! The k6 that made a part of a test's load each.
 
-use k6_summary::{Quantity, Unit};
+use k6_summary::{Quantity, THRESHOLDS_CROSSED, Unit};
 
 use super::{Heads, Row, Table, Tone, count, known, number, tails, took};
 use crate::record::{Heard, RunnerRecord, TestRecord};
@@ -99,7 +99,9 @@ fn row(it: &RunnerRecord) -> Row {
         .filter(|part| !part.is_empty());
     Row {
         tone: match it.heard {
-            Heard::InFull if matches!(it.exit_code, None | Some(0 | 99)) => Tone::Plain,
+            Heard::InFull if matches!(it.exit_code, None | Some(0 | THRESHOLDS_CROSSED)) => {
+                Tone::Plain
+            }
             _ => Tone::Bad,
         },
         what: it.name.as_str().into(),

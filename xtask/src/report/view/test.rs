@@ -226,9 +226,10 @@ fn durations(test: &TestRecord) -> Option<&TrendDigest> {
 }
 
 /// The 95th percentile of requests as it reads, unless it says nothing since most of them failed.
-pub fn p95_text(test: &TestRecord) -> String {
+pub fn p95_text(test: &TestRecord) -> Option<String> {
     let telling = durations(test).filter(|_| meaningless(test).is_none());
-    number(telling.and_then(|trend| trend.p95), Unit::Milliseconds)
+    let p95 = telling.and_then(|trend| trend.p95);
+    p95.map(|ms| Quantity::new(ms, Unit::Milliseconds).to_string())
 }
 
 fn requests(test: &TestRecord) -> Option<String> {
@@ -255,7 +256,7 @@ fn brief(test: &TestRecord) -> String {
         let failed = metrics.http_failed_ratio.filter(|share| *share > 0.0);
         parts.extend(failed.map(|share| format!("{} failed", Quantity::new(share, Unit::Ratio))));
         if durations(test).is_some() && meaningless(test).is_none() {
-            parts.push(format!("p95 {}", p95_text(test)));
+            parts.push(format!("p95 {}", known(p95_text(test))));
         }
     }
     parts.extend(test.duration_s.map(took));
