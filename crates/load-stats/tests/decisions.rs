@@ -177,7 +177,7 @@ fn too_few_pairs_come_with_the_arithmetic() {
     };
     assert_eq!(
         why,
-        "5 pairs reach p = 1/2^5 = 3.12e-2 at best, and 1.00e-2 is needed: 7 pairs are"
+        "5 pairs reach p = 1/2^5 = 3.12e-2 at best, and 1.00e-2 is needed, which takes 7 pairs"
     );
     assert_eq!(Rule::of(60).fewest_pairs(8), 10);
     assert!(decide(&[], &Rule::of(60)).is_empty());
