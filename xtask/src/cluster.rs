@@ -11,6 +11,7 @@ mod manifest;
 mod objects;
 mod planned;
 mod pull;
+mod refused;
 mod run;
 mod seen;
 mod trouble;

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use semver::Version;
 use serde_json::{Value, json};
 
-use super::kubectl::{Kubectl, RefusalKind, Refused, refuse_production};
+use super::kubectl::{Kubectl, refuse_production};
 use super::pull::pull;
+use super::refused::{RefusalKind, Refused};
 use super::yaml;
 use crate::cli::{Images, STARTER, Which};
 use crate::error::COULD_NOT_RUN;

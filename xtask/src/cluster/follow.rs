@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::kubectl::{Kubectl, RefusalKind, Refused};
+use super::kubectl::Kubectl;
 use super::logs::{AllSaid, RunnerLog};
 use super::objects::{List, WatchEvent};
+use super::refused::{RefusalKind, Refused};
 use super::seen::{ObjectKind, Runner, Seen, Wanted};
 use super::watch::{Conclusion, Step, WatchState, Watcher};
 use crate::secret::Secret;

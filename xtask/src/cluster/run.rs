@@ -9,9 +9,10 @@ use signal_hook::consts::SIGHUP;
 
 use super::collect::{collect, together};
 use super::follow::{Following, Silent};
-use super::kubectl::{Kubectl, RefusalKind, Refused, refuse_production};
+use super::kubectl::{Kubectl, refuse_production};
 use super::logs::RunnerLog;
 use super::planned::{ANNOTATION, Packer, Planned};
+use super::refused::{RefusalKind, Refused};
 use super::seen::Wanted;
 use super::watch::{Conclusion, Step};
 use super::{check, judge, yaml};
