@@ -18,7 +18,7 @@ pub use line::{LineProblem, RunnerSummary, ShortSummary};
 
 use crate::exit_code::{K6Exit, THRESHOLDS_CROSSED};
 use crate::expression::{Aggregation, Expression};
-use crate::metric::{Contains, Metric, MetricKind, ThresholdResult};
+use crate::metric::{Contains, Metric, MetricKind, ThresholdResult, without_tags};
 use crate::summary::Summary;
 use crate::threshold::rows;
 use crate::verdict::crossed;
@@ -217,9 +217,7 @@ fn merge_metric(name: &str, parts: &[Part<'_>], seconds: f64) -> Result<Metric, 
             let (passes, fails) = (sum("passes"), sum("fails"));
             metric.set_rate(passes, fails);
         }
-        MetricKind::Gauge
-            if ["vus", "vus_max"].contains(&name.split('{').next().unwrap_or_default()) =>
-        {
+        MetricKind::Gauge if ["vus", "vus_max"].contains(&without_tags(name)) => {
             values = ["value", "min", "max"].map(|it| (it, Some(sum(it)))).into();
         }
         MetricKind::Gauge => {

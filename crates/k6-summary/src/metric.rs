@@ -136,7 +136,7 @@ impl Metric {
 
     /// Whether this is the duration of something, which never is zero.
     pub(crate) fn is_duration(&self) -> bool {
-        let base = self.name.split('{').next().unwrap_or_default();
+        let base = without_tags(&self.name);
         let timed = base.ends_with("_duration") || base == "http_req_waiting";
         self.kind == MetricKind::Trend && timed
     }
@@ -181,4 +181,9 @@ fn finite_numbers<'de, D: Deserializer<'de>>(
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_f64().filter(|v| v.is_finite())?)))
         .collect())
+}
+
+/// The metric that a submetric such as `checks{url:list}` is of; of any other name, the name.
+pub(crate) fn without_tags(name: &str) -> &str {
+    name.split_once('{').map_or(name, |(metric, _)| metric)
 }

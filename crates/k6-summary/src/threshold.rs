@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::expression::{Expression, Operator};
-use crate::metric::{Metric, MetricKind};
+use crate::metric::{Metric, MetricKind, without_tags};
 use crate::reason::Reason;
 use crate::summary::Summary;
 use crate::text::one_line;
@@ -63,8 +63,7 @@ pub struct ThresholdRow {
 impl ThresholdRow {
     /// Whether it bounds the metric called `name` or a submetric of it, such as `checks{url:list}`.
     pub fn is_of(&self, name: &str) -> bool {
-        let rest = self.metric.strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+        without_tags(&self.metric) == name
     }
 
     fn new(name: &str, expression: &str, metric: Option<&Metric>, failed: Option<f64>) -> Self {

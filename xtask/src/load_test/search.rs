@@ -277,7 +277,7 @@ impl Run<'_> {
             }
         };
         let name = format!("{test} with {words}");
-        let lasts = shape.lasts();
+        let planned = shape.lasts();
         let others = self.plan.tests.len() - index - 1;
         let making = Making {
             name: &name,
@@ -285,8 +285,8 @@ impl Run<'_> {
                 nth: index + 1,
                 of: self.plan.tests.len(),
                 before: search.budget.saturating_mul(index as u32) + (search.budget - left),
-                lasts,
-                behind: left.saturating_sub(lasts) + search.budget.saturating_mul(others as u32),
+                lasts: planned,
+                behind: left.saturating_sub(planned) + search.budget.saturating_mul(others as u32),
             },
             dir: &dir,
             load: &load,
